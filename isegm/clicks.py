@@ -1,0 +1,195 @@
+"""What a click is, and how clicks become a tensor. The only module that knows the layout of that tensor.
+
+A network reads clicks as ``points``, a float32 tensor (B, 2N, 3). Of each sample, rows ``0..N-1`` are positive clicks
+and rows ``N..2N-1`` negative ones; a row is ``(y, x, order)`` with y, x in pixels of the network's input (fractions are
+kept) and ``order`` the index of the click in its sequence; an unused row is ``(-1, -1, -1)``. A row counts as unused
+when *both*
+coordinates are negative: a click above or left of a crop still leaves the part of its disk that reaches into the crop.
+
+Outside the library clicks are (x, y) pixels with labels 1 (on the object) and 0 (on the background).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from isegm.utils.errors import InputError
+
+UNUSED = -1.0
+SAMPLED_ORDER = 100.0  # order of a training click that was drawn at random rather than simulated in sequence
+FAR = 1e6  # squared distance of a point that is not there
+
+
+@dataclass(frozen=True)
+class Click:
+    """One click.
+
+    Attributes:
+        is_positive: True on the object, False on the background.
+        coords: (row, column) in pixels, origin at the top left; fractions are allowed.
+        indx: place in the sequence of clicks, from 0; None before it is added to one.
+    """
+
+    is_positive: bool
+    coords: tuple[float, float]
+    indx: int | None = None
+
+    def at(self, row: float, column: float) -> Click:
+        """The same click at other coordinates."""
+        return replace(self, coords=(row, column))
+
+
+def clicks_from_xy(
+    points: ArrayLike, labels: ArrayLike, image_size: tuple[int, int], first_index: int = 0
+) -> list[Click]:
+    """Turn (x, y) pixels and 1/0 labels into clicks.
+
+    Args:
+        points: (N, 2) pixel coordinates (x, y); a pixel's centre has whole coordinates.
+        labels: (N,) 1 for a click on the object, 0 for one on the background.
+        image_size: (H, W) in pixels.
+        first_index: index of the first of these clicks in its sequence.
+
+    Raises:
+        InputError: shapes do not agree, a label is neither 0 nor 1, or a click lies outside the image.
+    """
+    xy = np.asarray(points, dtype=np.float64)
+    label = np.asarray(labels)
+    if xy.size == 0 and label.size == 0:
+        return []
+    if xy.ndim != 2 or xy.shape[1] != 2 or label.shape != (len(xy),):
+        raise InputError(
+            f"points must be (N, 2) and labels (N,), got {xy.shape} and {label.shape}: give one label per (x, y) pair."
+        )
+    if not np.isin(label, (0, 1)).all():
+        raise InputError(f"labels must be 1 (on the object) or 0 (on the background), got {label.tolist()}.")
+    height, width = image_size
+    clicks = []
+    for index, ((x, y), is_positive) in enumerate(zip(xy.tolist(), label.tolist(), strict=True)):
+        if not (0 <= x <= width - 1 and 0 <= y <= height - 1):  # also refuses NaN
+            raise InputError(
+                f"the click at x={x:g}, y={y:g} lies outside the image, {width} pixels wide and {height} high: "
+                "x goes from 0 to width-1, y from 0 to height-1."
+            )
+        clicks.append(Click(bool(is_positive), (y, x), first_index + index))
+    return clicks
+
+
+def points_tensor(
+    click_lists: Sequence[Sequence[Click]], limit: int | None = None, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Clicks of a batch as the tensor that networks read.
+
+    Args:
+        click_lists: for each sample its clicks in the order in which they were made.
+        limit: use only the first ``limit`` clicks of each sample; None for all.
+
+    Returns:
+        float32 (B, 2N, 3), N the largest number of positive or of negative clicks in the batch, at least 1.
+    """
+    halves = []
+    for clicks in click_lists:
+        clicks = clicks if limit is None else clicks[:limit]
+        halves.append([[c for c in clicks if c.is_positive], [c for c in clicks if not c.is_positive]])
+    slots = max([1, *(len(half) for pair in halves for half in pair)])
+    points = np.full((len(halves), 2 * slots, 3), UNUSED, dtype=np.float32)
+    for sample, pair in enumerate(halves):
+        for offset, half in zip((0, slots), pair, strict=True):
+            for row, click in enumerate(half):
+                points[sample, offset + row] = (*click.coords, -1 if click.indx is None else click.indx)
+    return torch.from_numpy(points).to(device)
+
+
+def pad_points(positive: Sequence[Sequence[float]], negative: Sequence[Sequence[float]], slots: int) -> np.ndarray:
+    """Rows (y, x, order) of one training sample as float32 (2 * slots, 3), padded behind each half."""
+    points = np.full((2 * slots, 3), UNUSED, dtype=np.float32)
+    for offset, rows in ((0, positive), (slots, negative)):
+        if len(rows):
+            points[offset : offset + len(rows)] = rows
+    return points
+
+
+def write_simulated_click(
+    points: Tensor, sample: int, is_positive: bool, row: float, column: float, order: int
+) -> None:
+    """Store the ``order``-th simulated click (1, 2, ...) of a training sample in place.
+
+    Simulated clicks fill each half from its end (row N - order or 2N - order), over whatever random click lies there,
+    as in RITM (Sofiiuk et al. 2021, section 3.3).
+    """
+    slots = points.shape[1] // 2
+    if not 1 <= order <= slots:
+        raise ValueError(f"simulated click {order} does not fit: order goes from 1 to {slots}, the rows per polarity")
+    place = (slots if is_positive else 2 * slots) - order
+    points[sample, place] = points.new_tensor((row, column, float(order)))
+
+
+def split_points(points: Tensor) -> tuple[Tensor, Tensor]:
+    """The positive and the negative half of a points tensor, each (B, N, 3)."""
+    positive, negative = points.chunk(2, dim=1)
+    return positive, negative
+
+
+def used(points: Tensor) -> Tensor:
+    """Which rows hold a click: bool (B, rows)."""
+    return points[..., :2].amax(dim=-1) >= 0
+
+
+class DistMaps(nn.Module):
+    """Click maps: one channel for positive and one for negative clicks (Sofiiuk et al. 2021, section 3.1).
+
+    Args:
+        norm_radius: radius of the disks in pixels of the network's input, or the unit of distance for distance maps.
+        use_disks: True gives disks (1 within ``norm_radius`` of a click, else 0); False gives tanh(2 d / norm_radius)
+            with d the distance to the nearest click, 1 where there is none.
+    """
+
+    def __init__(self, norm_radius: float, use_disks: bool = False) -> None:
+        super().__init__()
+        self.norm_radius = norm_radius
+        self.use_disks = use_disks
+
+    def forward(self, points: Tensor, size: tuple[int, int]) -> Tensor:
+        """Maps of ``points`` (B, 2N, 3) on a grid of ``size`` (H, W): float32 (B, 2, H, W), positive first."""
+        batch, rows = points.shape[:2]
+        halves = points.float().reshape(batch * 2, rows // 2, 3)
+        maps = self._disks(halves, size) if self.use_disks else self._distances(halves, size)
+        return maps.view(batch, 2, *size)
+
+    def _disks(self, halves: Tensor, size: tuple[int, int]) -> Tensor:
+        """Stamp each disk into its own window, so that the cost does not grow with clicks x pixels."""
+        height, width = size
+        reach = math.ceil(self.norm_radius)
+        window = torch.arange(-reach, reach + 2, device=halves.device)
+        y, x = halves[..., 0:1], halves[..., 1:2]  # (2B, N, 1)
+        rows = y.floor().long() + window  # (2B, N, K)
+        columns = x.floor().long() + window  # (2B, N, K)
+        inside = ((rows.float() - y) ** 2)[..., :, None] + ((columns.float() - x) ** 2)[
+            ..., None, :
+        ] <= self.norm_radius**2  # (2B, N, K, K)
+        inside &= ((rows >= 0) & (rows < height))[..., :, None] & ((columns >= 0) & (columns < width))[..., None, :]
+        inside &= used(halves)[..., None, None]
+        spill = height * width  # pixels outside the disk all write to one cell behind the map
+        cells = torch.where(inside, rows[..., :, None] * width + columns[..., None, :], spill)
+        maps = halves.new_zeros(len(halves), spill + 1)
+        maps.scatter_(1, cells.flatten(1), 1.0)
+        return maps[:, :spill]
+
+    def _distances(self, halves: Tensor, size: tuple[int, int]) -> Tensor:
+        """Distance maps, one click slot at a time, so that memory stays at one map per polarity."""
+        height, width = size
+        rows = torch.arange(height, device=halves.device, dtype=torch.float32)[:, None]
+        columns = torch.arange(width, device=halves.device, dtype=torch.float32)[None, :]
+        nearest = halves.new_full((len(halves), height, width), FAR)
+        for slot, valid in zip(halves.unbind(1), used(halves).unbind(1), strict=True):
+            y, x = slot[:, 0, None, None], slot[:, 1, None, None]
+            squared = ((rows - y) / self.norm_radius) ** 2 + ((columns - x) / self.norm_radius) ** 2
+            torch.minimum(nearest, torch.where(valid[:, None, None], squared, FAR), out=nearest)
+        return torch.tanh(2 * nearest.sqrt())

@@ -1,0 +1,67 @@
+"""What every command line shares: how errors are shown, and which device is used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+import torch
+
+from isegm.utils.errors import InputError
+from isegm.utils.log import log_to_console
+from isegm.utils.memory import keep_freed_memory
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def run(main: Callable[[], None]) -> NoReturn:
+    """Run a command line and end the process: exit code 0, or 2 after one sentence about bad input."""
+    keep_freed_memory()
+    log_to_console()
+    try:
+        main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(
+            f"error: {where}{error.strerror or error}; check the path, its permissions and the free space.",
+            file=sys.stderr,
+        )
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    sys.exit(0)
+
+
+def choose_device(gpus: str | None = None, cpu: bool = False, device: str | None = None) -> torch.device:
+    """The device that the options name.
+
+    Args:
+        gpus: comma-separated CUDA ids, of which the first is used; None when not given.
+        cpu: whether ``--cpu`` was given.
+        device: a torch device string, which wins over the others.
+
+    Returns:
+        the named device; without any option CUDA where there is one, else the CPU.
+
+    Raises:
+        InputError: the device does not exist on this machine.
+    """
+    if device is None:
+        if cpu:
+            device = "cpu"
+        elif gpus:
+            device = f"cuda:{gpus.split(',')[0].strip()}"
+        else:
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"the device {device} cannot be used on this machine: choose another, or --cpu.") from error
+    return chosen

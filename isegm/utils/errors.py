@@ -1,0 +1,9 @@
+"""The one exception for bad input."""
+
+
+class InputError(ValueError):
+    """Something that the user handed in is wrong.
+
+    The message is one sentence that names the file or argument, says what is wrong with it and what to do.
+    Command lines print it after ``error:`` and end with exit code 2; programs may catch it as a ``ValueError``.
+    """

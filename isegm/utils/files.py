@@ -1,0 +1,125 @@
+"""Reading pictures and masks, writing files whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from isegm.utils.errors import InputError
+
+
+@contextmanager
+def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Open a temporary file beside ``path`` that takes its place when the block ends without an error.
+
+    Raises:
+        InputError: the folder cannot be made or written to, or the disk is full; nothing is left behind.
+    """
+    path = Path(path)
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            mode, dir=path.parent, prefix=f".{path.name}.", delete=False, encoding=None if "b" in mode else "utf-8"
+        ) as file:
+            temporary = Path(file.name)
+            yield file
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+        temporary = None
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({os.strerror(error.errno) if error.errno else error}): "
+            "choose another folder or make room."
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _read_bytes(path: Path) -> np.ndarray:
+    if not path.is_file():
+        raise InputError(f"there is no image file {path}: check the path.")
+    try:
+        return np.fromfile(path, dtype=np.uint8)  # cv2.imread cannot open every non-ASCII path
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Read a picture as (H, W, 3) uint8 RGB.
+
+    Grey pictures get three equal channels, 16-bit ones are reduced to 8 bits, transparency is dropped, and a rotation
+    noted in EXIF is carried out, so that the array is upright as viewers show it.
+
+    Raises:
+        InputError: no such file, or it does not decode.
+    """
+    path = Path(path)
+    content = _read_bytes(path)
+    try:
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    except cv2.error:  # a header that asks for more pixels than OpenCV allows
+        image = None
+    if image is None:
+        raise InputError(f"{path} does not decode as a picture: give a JPEG, PNG, BMP, TIFF or WebP file.")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def read_mask(path: str | Path) -> np.ndarray:
+    """Read a label image as (H, W) int32 ids: palette indices, grey values, or the first channel of a colour picture.
+
+    Raises:
+        InputError: no such file, or it does not decode.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no mask file {path}: check the path.")
+    try:
+        with Image.open(path) as picture:
+            mask = np.asarray(picture)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path} does not decode as a mask: give a PNG or BMP of object ids.") from error
+    return (mask if mask.ndim == 2 else mask[..., 0]).astype(np.int32)
+
+
+def write_image(path: str | Path, image: np.ndarray) -> None:
+    """Write (H, W) grey or (H, W, 3) RGB, uint8 or uint16, in the format that the file's ending names.
+
+    Raises:
+        InputError: an unknown ending, or the file cannot be written.
+    """
+    path = Path(path)
+    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    try:
+        done, content = cv2.imencode(path.suffix or ".", pixels)
+    except cv2.error:
+        done = False
+    if not done:
+        raise InputError(f"{path} does not end in a known picture format: end it in .png or .jpg.")
+    with atomic_write(path) as file:
+        file.write(content.tobytes())
+
+
+def sha256(path: str | Path) -> str:
+    """Checksum of a file, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

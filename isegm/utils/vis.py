@@ -1,0 +1,53 @@
+"""Pictures for people: masks and clicks over photos, and probabilities as heat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+
+POSITIVE_COLOR = (0, 255, 0)
+NEGATIVE_COLOR = (255, 0, 0)
+MASK_COLOR = (0, 128, 255)
+
+
+def draw_probmap(probs: np.ndarray) -> np.ndarray:
+    """(H, W) probabilities in 0..1 as a heat map, (H, W, 3) uint8 RGB."""
+    levels = np.clip(probs * 255, 0, 255).astype(np.uint8)
+    return cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_HOT), cv2.COLOR_BGR2RGB)
+
+
+def draw_clicks(image: np.ndarray, clicks: Iterable[tuple[float, float, bool]], radius: int = 4) -> np.ndarray:
+    """A copy of (H, W, 3) uint8 RGB with (x, y, is_positive) clicks as dots, green on the object and red off it."""
+    image = np.ascontiguousarray(image).copy()
+    for x, y, is_positive in clicks:
+        centre = (round(x), round(y))
+        cv2.circle(image, centre, radius + 1, (255, 255, 255), -1, cv2.LINE_AA)
+        cv2.circle(image, centre, radius, POSITIVE_COLOR if is_positive else NEGATIVE_COLOR, -1, cv2.LINE_AA)
+    return image
+
+
+def draw_with_blend_and_clicks(
+    image: np.ndarray,
+    mask: np.ndarray | None = None,
+    alpha: float = 0.5,
+    clicks: Iterable[tuple[float, float, bool]] = (),
+    radius: int = 4,
+) -> np.ndarray:
+    """A photo with its mask blended in and clicks as dots.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        mask: (H, W) bool or 0/1; None for none.
+        alpha: share of the mask's colour.
+        clicks: (x, y, is_positive) in pixels.
+        radius: of the dots, in pixels.
+    """
+    result = image.copy()
+    if mask is not None:
+        inside = mask > 0
+        result[inside] = (result[inside] * (1 - alpha) + np.array(MASK_COLOR) * alpha + 0.5).astype(np.uint8)
+        edges, _ = cv2.findContours(inside.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(result, edges, -1, MASK_COLOR, 1)
+    return draw_clicks(result, clicks, radius)

@@ -1,0 +1,104 @@
+"""Golden vectors measured on the published code, and the recipe that makes weights and inputs for them.
+
+They are not part of this repository: point ISEGM_GOLDEN at the folder, or put it beside the checkout as
+../shared/golden. Tests that need them skip where they are absent.
+"""
+
+import json
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+ROOT = Path(os.environ.get("ISEGM_GOLDEN", Path(__file__).resolve().parents[2] / "shared" / "golden"))
+
+
+def golden(name: str) -> Path:
+    """Path of a golden file; skips the calling test where the vectors are absent."""
+    path = ROOT / name
+    if not path.exists():
+        pytest.skip(f"golden vectors are not here ({name}); set ISEGM_GOLDEN to their folder")
+    return path
+
+
+def golden_json(name: str):
+    """A golden json file, with {"__tuple__": [...]} turned back into tuples."""
+
+    def decode(value):
+        return tuple(value["__tuple__"]) if set(value) == {"__tuple__"} else value
+
+    return json.loads(golden(name).read_text(), object_hook=decode)
+
+
+def rule_tensor(key: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """The value that the weight rule gives a floating state-dict entry."""
+    rng = np.random.Generator(np.random.PCG64(zlib.crc32(key.encode())))
+    count = int(np.prod(shape))
+    if key.endswith("running_var"):
+        values = 0.5 + rng.random(count)
+    elif key.endswith("running_mean"):
+        values = 0.1 * rng.standard_normal(count)
+    elif len(shape) >= 2:
+        values = rng.standard_normal(count) * np.sqrt(1 / np.prod(shape[1:]))
+    elif len(shape) == 1 and key.endswith("weight"):
+        values = 1 + 0.1 * rng.standard_normal(count)
+    elif len(shape) == 1 and key.endswith("bias"):
+        values = 0.02 * rng.standard_normal(count)
+    else:
+        values = 0.5 + 0.1 * rng.standard_normal(count)
+    return torch.from_numpy(np.asarray(values, dtype=np.float64).reshape(shape)).float()
+
+
+def rule_state_dict(manifest: list[dict]) -> dict[str, torch.Tensor]:
+    """State dict by the weight rule for a golden manifest (its ``state_dict`` list)."""
+    state = {}
+    for entry in manifest:
+        integer = entry["key"].endswith("num_batches_tracked")
+        state[entry["key"]] = (
+            torch.zeros((), dtype=torch.long) if integer else rule_tensor(entry["key"], tuple(entry["shape"]))
+        )
+    return state
+
+
+def fill_weights(model: torch.nn.Module) -> torch.nn.Module:
+    """Fill a network's state dict by the weight rule; returns it in eval mode without gradients."""
+    with torch.no_grad():
+        for key, tensor in model.state_dict().items():
+            if tensor.is_floating_point():
+                tensor.copy_(rule_tensor(key, tuple(tensor.shape)))
+    return model.eval().requires_grad_(False)
+
+
+def apply_pipeline_weights(model: torch.nn.Module, spec: dict) -> torch.nn.Module:
+    """Scale the keys and final layers that a pipelines/*.json names, so that predictions cross the threshold."""
+    state = model.state_dict()
+    for key, factor in spec["scaled_keys"].items():
+        state[key].mul_(factor)
+    for layer, change in spec["final_layers"].items():
+        state[f"{layer}.weight"].mul_(change["gain"])
+        state[f"{layer}.bias"].mul_(change["gain"]).add_(change["bias_add_after_gain"])
+    return model
+
+
+def model_inputs(spec: dict) -> tuple[torch.Tensor, torch.Tensor]:
+    """The image (with previous mask behind it where the network reads one) and the points of a model json."""
+    batch, height, width = (spec["input"][k] for k in ("B", "H", "W"))
+    rng = np.random.Generator(np.random.PCG64(0))
+    image = torch.from_numpy(rng.random((batch, 3, height, width), dtype=np.float32))
+    points = torch.tensor(spec["input"]["points"], dtype=torch.float32)
+    if spec["input"]["prev_mask_used"]:
+        y, x = np.mgrid[:height, :width].astype(np.float64)
+        prev = [
+            np.exp(
+                -(
+                    ((y - (0.45 + 0.1 * b) * height) / (0.25 * height)) ** 2
+                    + ((x - (0.5 - 0.1 * b) * width) / (0.2 * width)) ** 2
+                )
+            )
+            for b in range(batch)
+        ]
+        image = torch.cat((image, torch.from_numpy(np.stack(prev)[:, None]).float()), dim=1)
+    return image, points

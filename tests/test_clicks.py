@@ -1,0 +1,213 @@
+"""Clicks, their tensor, and the maps drawn from it."""
+
+import numpy as np
+import pytest
+import torch
+
+from isegm.clicks import (
+    Click,
+    DistMaps,
+    clicks_from_xy,
+    pad_points,
+    points_tensor,
+    split_points,
+    used,
+    write_simulated_click,
+)
+from isegm.utils.errors import InputError
+from tests.golden import golden, golden_json
+
+UNUSED = [-1.0, -1.0, -1.0]
+
+
+# --- points in pixels
+
+
+def test_clicks_from_xy_swaps_to_row_and_column_and_counts_on():
+    clicks = clicks_from_xy([(3, 4.5), (0, 0)], [1, 0], image_size=(10, 20), first_index=2)
+    assert clicks == [Click(True, (4.5, 3.0), 2), Click(False, (0.0, 0.0), 3)]
+
+
+def test_clicks_from_xy_takes_the_last_pixel_and_no_clicks_at_all():
+    assert clicks_from_xy([(19, 9)], [True], image_size=(10, 20)) == [Click(True, (9.0, 19.0), 0)]
+    assert clicks_from_xy([], [], image_size=(10, 20)) == []
+
+
+@pytest.mark.parametrize(
+    ("points", "labels", "complaint"),
+    [
+        ([(3, 4)], [1, 0], "one label per"),
+        ([(3, 4)], [], "one label per"),
+        ([3, 4], [1, 1], "must be"),
+        ([(3, 4, 5)], [1], "must be"),
+        ([(3, 4)], [-1], "labels must be 1"),
+        ([(3, 4)], [0.5], "labels must be 1"),
+        ([(20, 4)], [1], "outside the image"),
+        ([(3, 10)], [1], "outside the image"),
+        ([(-1, 4)], [1], "outside the image"),
+        ([(3, -0.5)], [1], "outside the image"),
+        ([(float("nan"), 4)], [1], "outside the image"),
+        ([(3, float("inf"))], [1], "outside the image"),
+    ],
+)
+def test_clicks_from_xy_says_what_is_wrong(points, labels, complaint):
+    with pytest.raises(InputError, match=complaint):
+        clicks_from_xy(points, labels, image_size=(10, 20))
+
+
+def test_a_click_keeps_its_sign_and_index_when_it_moves():
+    assert Click(False, (1, 2), 5).at(3, 4.5) == Click(False, (3, 4.5), 5)
+
+
+# --- the tensor
+
+
+def test_points_tensor_puts_positive_clicks_before_negative_ones():
+    first = [Click(True, (1.5, 2), 0), Click(False, (3, 4), 1), Click(True, (5, 6), 2)]
+    points = points_tensor([first, [Click(False, (7, 8), 0)]])
+    assert points.dtype == torch.float32
+    assert points.tolist() == [
+        [[1.5, 2, 0], [5, 6, 2], [3, 4, 1], UNUSED],
+        [UNUSED, UNUSED, [7, 8, 0], UNUSED],
+    ]
+
+
+def test_points_tensor_without_clicks_still_has_one_row_per_polarity():
+    assert points_tensor([[], []]).tolist() == [[UNUSED, UNUSED]] * 2
+
+
+def test_points_tensor_limit_counts_clicks_of_both_signs():
+    clicks = [Click(True, (1, 1), 0), Click(False, (2, 2), 1), Click(True, (3, 3), 2)]
+    assert points_tensor([clicks], limit=2).tolist() == [[[1, 1, 0], [2, 2, 1]]]
+    assert points_tensor([clicks], limit=0).tolist() == [[UNUSED, UNUSED]]
+
+
+def test_points_tensor_marks_a_click_without_index():
+    assert points_tensor([[Click(True, (1, 2))]])[0, 0].tolist() == [1, 2, -1]
+
+
+def test_pad_points_pads_behind_each_half():
+    points = pad_points([(1, 2, 0)], [(3, 4, 100), (5, 6, 100)], slots=2)
+    assert points.dtype == np.float32
+    assert points.tolist() == [[1, 2, 0], UNUSED, [3, 4, 100], [5, 6, 100]]
+    assert pad_points([], [], slots=1).tolist() == [UNUSED, UNUSED]
+
+
+def test_split_points_gives_positive_and_negative_rows():
+    points = points_tensor([[Click(True, (1, 2), 0), Click(False, (3, 4), 1)]])
+    positive, negative = split_points(points)
+    assert (positive.tolist(), negative.tolist()) == ([[[1, 2, 0]]], [[[3, 4, 1]]])
+
+
+def test_a_row_is_unused_only_when_both_coordinates_are_negative():
+    points = torch.tensor([[[0.0, 0.0, 0.0], [-2.0, 3.0, 1.0], [3.0, -2.0, 1.0], [-0.5, -2.0, 1.0], UNUSED]])
+    assert used(points).tolist() == [[True, True, True, False, False]]
+
+
+def test_simulated_clicks_fill_each_half_from_its_end():
+    points = torch.from_numpy(np.stack([pad_points([(1, 1, 0)], [(2, 2, 100)] * 3, slots=3)] * 2))
+    untouched = points[0].clone()
+    write_simulated_click(points, 1, True, 7, 8, order=1)
+    write_simulated_click(points, 1, False, 9, 10.5, order=2)
+    write_simulated_click(points, 1, True, 11, 12, order=3)
+    assert torch.equal(points[0], untouched)
+    assert points[1].tolist() == [[11, 12, 3], UNUSED, [7, 8, 1], [2, 2, 100], [9, 10.5, 2], [2, 2, 100]]
+
+
+@pytest.mark.parametrize("order", [0, 4])
+@pytest.mark.parametrize("is_positive", [True, False])
+def test_a_simulated_click_never_lands_in_the_other_half(order, is_positive):
+    with pytest.raises(ValueError, match="order goes from 1 to 3"):
+        write_simulated_click(torch.full((1, 6, 3), -1.0), 0, is_positive, 5, 5, order)
+
+
+# --- click maps
+
+
+def golden_maps(kind: str) -> list[str]:
+    sets = ("one_pos", "pos_neg", "pads", "fraction", "border", "none", "outside")
+    radii = {"disk": (2, 3, 5, 24), "tanh": (5, 260)}[kind]
+    return [f"{points}|{kind}|{radius}|torch" for points in sets for radius in radii]
+
+
+def draw(key: str) -> tuple[np.ndarray, np.ndarray]:
+    """Maps of a golden point set, and the ones that the published code drew."""
+    points, kind, radius, _ = key.split("|")
+    spec = golden_json("protocol/dist_maps.json")
+    expected = np.load(golden("protocol/dist_maps.npz"))[key]
+    maps = DistMaps(float(radius), use_disks=kind == "disk")(
+        torch.tensor([spec["point_sets"][points]], dtype=torch.float32), tuple(spec["grid"])
+    )
+    return maps[0].numpy(), expected
+
+
+@pytest.mark.parametrize("key", golden_maps("disk"))
+def test_disks_equal_the_published_ones(key):
+    maps, expected = draw(key)
+    assert maps.dtype == np.float32
+    np.testing.assert_array_equal(maps, expected)
+
+
+@pytest.mark.parametrize("key", golden_maps("tanh"))
+def test_distance_maps_equal_the_published_ones(key):
+    maps, expected = draw(key)
+    np.testing.assert_allclose(maps, expected, rtol=0, atol=1e-6)
+
+
+def test_disks_at_half_resolution_are_disks_of_scaled_points_and_radius():
+    points = torch.tensor([golden_json("protocol/dist_maps.json")["point_sets"]["pads"]], dtype=torch.float32)
+    expected = np.load(golden("protocol/dist_maps.npz"))["pads|disk|5|torch|scale0.5"]
+    np.testing.assert_array_equal(DistMaps(2.5, use_disks=True)(points * 0.5, expected.shape[1:])[0].numpy(), expected)
+
+
+TWO_POINTS = torch.tensor([[[5.3, 7.6, 0.0], [18.0, 22.0, 1.0]]])
+
+
+def test_a_disk_is_clipped_by_the_border():
+    maps = DistMaps(5, use_disks=True)(TWO_POINTS, (20, 24))
+    assert maps.sum(dim=(2, 3)).tolist() == [[80, 37]]
+
+
+@pytest.mark.parametrize(("radius", "sums"), [(5, (464.08765, 470.08664)), (260, (35.82351, 54.93986))])
+def test_distance_maps_have_the_published_sums(radius, sums):
+    maps = DistMaps(radius)(TWO_POINTS, (20, 24))
+    assert maps.double().sum(dim=(2, 3))[0].tolist() == pytest.approx(sums, rel=1e-6)
+
+
+def test_distance_map_near_and_far():
+    positive = DistMaps(5)(TWO_POINTS, (20, 24))[0, 0]
+    assert [positive[5, 7].item(), positive[0, 0].item()] == pytest.approx([0.2620685, 0.9987933], abs=1e-6)
+
+
+def test_a_click_above_the_crop_leaves_its_disk_and_one_beyond_the_corner_does_not():
+    points = torch.tensor([[[-2.0, 3.0, 0.0], [-3.0, -3.0, 1.0], UNUSED, UNUSED]])
+    positive, negative = DistMaps(5, use_disks=True)(points, (20, 24))[0]
+    assert positive.sum() == 24 and negative.sum() == 0
+    assert positive[0].nonzero().flatten().tolist() == list(range(8))
+
+
+def test_without_clicks_disks_are_empty_and_distances_full():
+    points = points_tensor([[]])
+    assert not DistMaps(5, use_disks=True)(points, (6, 7)).any()
+    assert (DistMaps(260)(points, (6, 7)) == 1).all()
+
+
+@pytest.mark.parametrize("use_disks", [True, False])
+def test_maps_of_a_batch_are_those_of_its_samples(use_disks):
+    torch.manual_seed(0)
+    points = torch.rand(3, 8, 3) * 60 - 10
+    maps = DistMaps(5, use_disks)
+    together = maps(points, (32, 40))
+    assert torch.equal(together, torch.cat([maps(points[i : i + 1], (32, 40)) for i in range(3)]))
+
+
+def test_disks_equal_their_definition_for_many_places_and_radii():
+    rng = np.random.default_rng(0)
+    grid = torch.stack(torch.meshgrid(torch.arange(25.0), torch.arange(31.0), indexing="ij"))
+    for radius in (1, 2.5, 5, 7.3, 40):
+        points = torch.from_numpy(rng.uniform(-12, 45, (4, 6, 3)).astype(np.float32))
+        points[0, :, :2] = points[0, :, :2].round()
+        squared = ((grid - points[..., :2, None, None]) ** 2).sum(dim=2)  # (4, 6, 25, 31)
+        inside = (squared <= radius**2) & (points[..., :2].amax(dim=-1) >= 0)[..., None, None]
+        expected = inside.view(4, 2, 3, 25, 31).any(dim=2).float()
+        assert torch.equal(DistMaps(radius, use_disks=True)(points, (25, 31)), expected)
