@@ -1,0 +1,171 @@
+"""The contract that every click network keeps, so that nothing above it asks which method it is."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from isegm.clicks import DistMaps
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class ScaleLayer(nn.Module):
+    """Multiplies by the absolute value of one learnt number (``scale``)."""
+
+    def __init__(self, init_value: float = 0.05) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((1,), init_value))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale.abs()
+
+
+class ClickModel(nn.Module, ABC):
+    """Base class of networks that read an image, clicks and, if they take one, the previous mask.
+
+    A subclass implements ``decode`` and, if part of its work depends on the image alone, ``encode``.
+
+    Attributes:
+        with_prev_mask: the network reads the previous mask.
+        with_aux_output: ``decode`` also returns ``instances_aux``.
+        protocol: name of the published inference protocol (see ``isegm.inference.protocols``) it is evaluated with.
+        config: {"model": registered name, "params": constructor arguments}, plain data; set by ``build_model``.
+    """
+
+    protocol = "ritm"
+    encodes_once = False
+    has_refiner = False
+    config: dict[str, Any] | None = None
+
+    def __init__(
+        self,
+        *,
+        with_prev_mask: bool = True,
+        with_aux_output: bool = False,
+        binary_prev_mask: bool = False,
+        norm_mean_std: Sequence[Sequence[float]] = (IMAGENET_MEAN, IMAGENET_STD),
+    ) -> None:
+        super().__init__()
+        self.with_prev_mask = with_prev_mask
+        self.with_aux_output = with_aux_output
+        self.binary_prev_mask = binary_prev_mask
+        mean, std = norm_mean_std
+        self.register_buffer("_mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("_std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    @classmethod
+    def argument_names(cls) -> list[str]:
+        """Names of all constructor arguments, those of the base classes included."""
+        names: dict[str, None] = {}
+        for owner in cls.__mro__:
+            if owner is nn.Module:
+                break
+            if "__init__" not in vars(owner):
+                continue
+            for parameter in inspect.signature(owner.__init__).parameters.values():
+                if parameter.name != "self" and parameter.kind is not parameter.VAR_KEYWORD:
+                    names[parameter.name] = None
+        return list(names)
+
+    def lr_multipliers(self) -> dict[str, float]:
+        """Learning-rate multipliers by parameter name, for parameters whose multiplier is not 1."""
+        return {}
+
+    def normalize(self, image: Tensor) -> Tensor:
+        """RGB in 0..1 to the statistics of ImageNet, (B, 3, H, W)."""
+        return (image - self._mean) / self._std
+
+    def encode(self, image: Tensor) -> Mapping[str, Tensor]:
+        """What depends on the image alone.
+
+        Args:
+            image: float (B, 3, H, W) RGB in 0..1.
+        """
+        return {"image": self.normalize(image)}
+
+    @abstractmethod
+    def decode(
+        self,
+        features: Mapping[str, Tensor],
+        points: Tensor,
+        prev_mask: Tensor | None = None,
+        cache: Any = None,
+    ) -> dict[str, Any]:
+        """What depends on the clicks.
+
+        Args:
+            features: what ``encode`` returned.
+            points: float (B, 2N, 3), see ``isegm.clicks``.
+            prev_mask: float (B, 1, H, W) probabilities of the previous mask; None where the network takes none.
+            cache: ``outputs["cache"]`` of the previous click of the same image, for methods that have one.
+
+        Returns:
+            a dict with ``instances``, logits (B, 1, H, W), and what else the method has (``instances_aux``, ``cache``).
+        """
+
+    def forward(self, image: Tensor, points: Tensor) -> dict[str, Any]:
+        """Segment in one call, as published scripts do.
+
+        Args:
+            image: float (B, 3, H, W) RGB in 0..1, or (B, 4, H, W) with the previous mask's probabilities behind them.
+            points: float (B, 2N, 3), see ``isegm.clicks``.
+        """
+        prev_mask = image[:, 3:] if self.with_prev_mask else None
+        if prev_mask is not None and prev_mask.shape[1] != 1:
+            raise ValueError(f"{type(self).__name__} reads RGB and a previous mask: 4 channels, got {image.shape[1]}")
+        return self.decode(self.encode(image[:, :3]), points, prev_mask)
+
+
+class EarlyFusionModel(ClickModel):
+    """Networks that add click maps to the first stage of the backbone.
+
+    ``coord_features`` gives [previous mask, positive disks, negative disks]; a subclass's ``backbone_forward`` takes
+    the normalised image and these, and returns low-resolution logits, which are resized to the input.
+    """
+
+    def __init__(self, *, norm_radius: float = 5, use_disks: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dist_maps = DistMaps(norm_radius, use_disks)
+
+    @property
+    def coord_channels(self) -> int:
+        """Number of channels of ``coord_features``."""
+        return 3 if self.with_prev_mask else 2
+
+    def coord_features(self, points: Tensor, prev_mask: Tensor | None, size: tuple[int, int]) -> Tensor:
+        """Previous mask (if the network reads one) and click maps: (B, 2 or 3, H, W)."""
+        maps = self.dist_maps(points, size)
+        if not self.with_prev_mask:
+            return maps
+        if prev_mask is None:
+            raise ValueError(f"{type(self).__name__} needs prev_mask: zeros (B, 1, H, W) when there is none")
+        if self.binary_prev_mask:
+            prev_mask = (prev_mask > 0.5).float()
+        return torch.cat((prev_mask, maps), dim=1)
+
+    @abstractmethod
+    def backbone_forward(self, image: Tensor, coord_features: Tensor) -> dict[str, Tensor]:
+        """Logits at the network's own resolution, by name."""
+
+    def decode(
+        self,
+        features: Mapping[str, Tensor],
+        points: Tensor,
+        prev_mask: Tensor | None = None,
+        cache: Any = None,
+    ) -> dict[str, Any]:
+        image = features["image"]
+        size = (image.shape[2], image.shape[3])
+        outputs = self.backbone_forward(image, self.coord_features(points, prev_mask, size))
+        for name in ("instances", "instances_aux"):
+            if name in outputs:
+                outputs[name] = F.interpolate(outputs[name], size=size, mode="bilinear", align_corners=True)
+        return outputs

@@ -1,0 +1,149 @@
+"""Checkpoints: ours, and those that the published repositories wrote.
+
+A checkpoint is a ``torch.save``d dict with ``state_dict`` and ``config``. Ours say ``{"model": registered name,
+"params": constructor arguments}``; published ones name a Python class by its path and list every argument (see
+``isegm.model.published``). Files are read with ``weights_only=True``: nothing in them is ever executed.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from isegm.model.base import ClickModel
+from isegm.model.published import model_from_published
+from isegm.model.registry import build_model
+from isegm.utils.errors import InputError
+from isegm.utils.files import atomic_write
+
+DEFAULT_CHECKPOINT = Path(__file__).resolve().parents[2] / "weights" / "mobilenetv2_default.pth"
+SHOWN = 8  # how many differing keys a message names
+
+
+def save_checkpoint(model: ClickModel, path: str | Path, **extra: Any) -> None:
+    """Write a network's weights and configuration; the file appears whole or not at all.
+
+    Args:
+        model: a network made by ``build_model`` or ``load_model``.
+        path: the file.
+        extra: further entries of plain data and tensors, such as the state of a training run.
+    """
+    if model.config is None:
+        raise ValueError("the network has no config: make it with build_model")
+    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    with atomic_write(path) as file:
+        torch.save({"state_dict": state, "config": model.config, **extra}, file)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a click model's checkpoint as plain data and tensors.
+
+    Raises:
+        InputError: no such file; not a PyTorch file; it asks for objects that are not on the allow-list; or it holds
+            weights without a click model's configuration, such as an ImageNet or MAE backbone.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no checkpoint {path}: check the path.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        if named and zipfile.is_zipfile(path):
+            raise InputError(
+                f"{path} asks for the Python object {named[1]}, which click models do not need: it was not loaded, as "
+                "it could run foreign code; use a file from a source that you trust."
+            ) from error
+        raise InputError(f"{path} is not a PyTorch checkpoint: give a .pth file of a click model.") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError, TypeError, IndexError) as error:
+        raise InputError(
+            f"{path} is not a PyTorch checkpoint, or is cut off ({type(error).__name__}): "
+            "give a .pth file of a click model."
+        ) from error
+    if not isinstance(content, Mapping) or not {"state_dict", "config"} <= set(content):
+        raise InputError(f"{path} {_what_it_is(content)}, not a click model: give a file that training has written.")
+    return dict(content)
+
+
+def _what_it_is(content: Any) -> str:
+    """A guess at what a file without a click model's configuration is."""
+    if isinstance(content, list):
+        return "holds several models in one (a multi-stage model)"
+    if not isinstance(content, Mapping):
+        return f"holds a {type(content).__name__}"
+    weights = next((content[k] for k in ("model", "state_dict") if isinstance(content.get(k), Mapping)), content)
+    keys = [str(key) for key in weights]
+    if not any(isinstance(value, Tensor) for value in weights.values()):
+        return "holds no weights"
+    if "cls_token" in keys and any(key.startswith("blocks.") for key in keys):
+        return "is a ViT or MAE backbone"
+    if any(key.startswith(("stage4.", "conv1.", "layer4.", "features.", "block1.", "patch_embed")) for key in keys):
+        return "is a bare ImageNet backbone"
+    return "holds weights without a configuration"
+
+
+def load_state(model: ClickModel, state: Mapping[str, Tensor], path: str | Path) -> None:
+    """Load a state dict strictly.
+
+    Raises:
+        InputError: keys are missing, unexpected, or of another shape; the message lists them.
+    """
+    wanted = model.state_dict()
+    missing = [key for key in wanted if key not in state]
+    unexpected = [key for key in state if key not in wanted]
+    shapes = [
+        f"{key} {tuple(state[key].shape)} instead of {tuple(value.shape)}"
+        for key, value in wanted.items()
+        if key in state and state[key].shape != value.shape
+    ]
+    groups = (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
+    difference = [
+        f"{len(keys)} {kind} ({', '.join(keys[:SHOWN])}{', ...' if len(keys) > SHOWN else ''})"
+        for kind, keys in groups
+        if keys
+    ]
+    if difference:
+        raise InputError(
+            f"{path} does not fit the network {model.config['model']}: {'; '.join(difference)}; "
+            "give a checkpoint of this architecture."
+        )
+    model.load_state_dict(state)
+
+
+def model_from_checkpoint(content: Mapping[str, Any], path: str | Path = "the checkpoint") -> ClickModel:
+    """Build the network that a read checkpoint describes and load its weights."""
+    config, state = content["config"], content["state_dict"]
+    if not isinstance(config, Mapping) or not isinstance(state, Mapping):
+        raise InputError(f"{path} has a configuration or weights that are no mapping: it is damaged.")
+    if "class" in config:
+        model = model_from_published(config, state, path)
+    elif isinstance(config.get("model"), str):
+        model = build_model(config["model"], **config.get("params", {}))
+    else:
+        raise InputError(f"{path} has a configuration that names no network: it is damaged.")
+    load_state(model, state, path)
+    return model
+
+
+def load_model(path: str | Path, device: torch.device | str = "cpu") -> ClickModel:
+    """Load a click model, ours or a published one, ready for inference.
+
+    Args:
+        path: the checkpoint.
+        device: where the network goes.
+
+    Returns:
+        the network in eval mode, without gradients.
+
+    Raises:
+        InputError: see ``read_checkpoint`` and ``load_state``.
+    """
+    model = model_from_checkpoint(read_checkpoint(path), path)
+    return model.to(device).eval().requires_grad_(False)

@@ -1,0 +1,131 @@
+"""Losses of click networks: labels are 1 (object), 0 (background) and -1 (ignored), results one value per sample."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+PIXELS = (-2, -1)
+
+
+class FocalLoss(nn.Module):
+    """Focal loss (Lin et al. 2017, eq. 5), averaged over the pixels that are not ignored.
+
+    Args:
+        alpha: weight of object pixels; background pixels get 1 - alpha.
+        gamma: exponent of the error.
+        from_sigmoid: predictions are probabilities instead of logits.
+        size_average: average over the pixels; False sums them.
+    """
+
+    eps = 1e-9
+
+    def __init__(
+        self, alpha: float = 0.25, gamma: float = 2.0, from_sigmoid: bool = False, size_average: bool = True
+    ) -> None:
+        super().__init__()
+        self.alpha = alpha
+        self.gamma = gamma
+        self.from_sigmoid = from_sigmoid
+        self.size_average = size_average
+
+    def forward(self, pred: Tensor, label: Tensor) -> Tensor:
+        """Loss of logits (B, 1, H, W) against labels (B, 1, H, W): (B,)."""
+        valid = (label != -1).to(pred)  # (B, 1, H, W)
+        prob = pred if self.from_sigmoid else pred.sigmoid()
+        alpha = torch.where(label > 0.5, self.alpha, 1 - self.alpha) * valid
+        right = torch.where(label != -1, 1 - (label - prob).abs(), 1.0)  # probability of the right answer
+        weight = self.modulate((1 - right) ** self.gamma, valid)
+        loss = -alpha * weight * (right + self.eps).clamp_max(1.0).log() * valid
+        total = loss.sum(PIXELS)
+        return (total / (valid.sum(PIXELS) + self.eps) if self.size_average else total).flatten(1).mean(1)
+
+    def modulate(self, weight: Tensor, valid: Tensor) -> Tensor:
+        """The weight of each pixel's log-likelihood."""
+        return weight
+
+
+class NormalizedFocalLoss(FocalLoss):
+    """Normalised focal loss (Sofiiuk et al. 2019, "AdaptIS", eq. 3), per sample.
+
+    The normaliser, number of pixels over the sum of weights, is treated as a constant: no gradient flows through it,
+    unless ``detach_normalizer`` is False. ``k_sum`` and ``m_max`` are running values of the normaliser and of the
+    largest weight, for logs.
+
+    Args:
+        max_mult: cap of the normalised weights; -1 for none.
+    """
+
+    eps = 1e-12
+
+    def __init__(
+        self,
+        alpha: float = 0.25,
+        gamma: float = 2.0,
+        max_mult: float = -1,
+        detach_normalizer: bool = True,
+        from_sigmoid: bool = False,
+        size_average: bool = True,
+    ) -> None:
+        super().__init__(alpha, gamma, from_sigmoid, size_average)
+        self.max_mult = max_mult
+        self.detach_normalizer = detach_normalizer
+        self.k_sum = 0.0
+        self.m_max = 0.0
+
+    def modulate(self, weight: Tensor, valid: Tensor) -> Tensor:
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detach_normalizer):
+            mult = valid.sum(PIXELS, keepdim=True) / (weight.sum(PIXELS, keepdim=True) + self.eps)  # (B, 1, 1, 1)
+        weight = weight * mult
+        if self.max_mult > 0:
+            weight = weight.clamp_max(self.max_mult)
+        whole = (valid > 0.5).flatten(1).all(1)  # samples without ignored pixels
+        self._latest = (mult.detach(), weight.detach(), whole)
+        return weight
+
+    def log_state(self) -> dict[str, float]:
+        """Running values after the latest call: {"k": normaliser, "m": largest weight}. Waits for the device."""
+        mult, weight, whole = self._latest
+        if whole.any():
+            self.k_sum = 0.9 * self.k_sum + 0.1 * mult[whole].mean().item()
+            self.m_max = 0.8 * self.m_max + 0.2 * weight[whole].flatten(1).amax(1).mean().item()
+        return {"k": self.k_sum, "m": self.m_max}
+
+
+class SoftIoU(nn.Module):
+    """One minus the intersection over the union of probabilities and labels."""
+
+    def __init__(self, from_sigmoid: bool = False) -> None:
+        super().__init__()
+        self.from_sigmoid = from_sigmoid
+
+    def forward(self, pred: Tensor, label: Tensor) -> Tensor:
+        """Loss of logits (B, 1, H, W) against labels (B, 1, H, W): (B,)."""
+        valid = (label != -1).to(pred)
+        prob = pred if self.from_sigmoid else pred.sigmoid()
+        inter = (prob * label * valid).flatten(1).sum(1)
+        union = (torch.maximum(prob, label) * valid).flatten(1).sum(1)
+        return 1 - inter / (union + 1e-8)
+
+
+class SigmoidBinaryCrossEntropyLoss(nn.Module):
+    """Binary cross-entropy of logits, averaged over all pixels; ignored ones count with loss 0, as published."""
+
+    def forward(self, pred: Tensor, label: Tensor) -> Tensor:
+        """Loss of logits (B, 1, H, W) against labels (B, 1, H, W): (B,)."""
+        valid = (label != -1).to(pred)
+        loss = pred.relu() - pred * label.clamp_min(0) + F.softplus(-pred.abs())  # exact for large logits, too
+        return (loss * valid).flatten(1).mean(1)
+
+
+class Sum(nn.Module):
+    """Several losses added up."""
+
+    def __init__(self, *terms: nn.Module) -> None:
+        super().__init__()
+        self.terms = nn.ModuleList(terms)
+
+    def forward(self, pred: Tensor, label: Tensor) -> Tensor:
+        """Loss of logits (B, 1, H, W) against labels (B, 1, H, W): (B,)."""
+        return sum(term(pred, label) for term in self.terms)
