@@ -1,0 +1,86 @@
+"""The published evaluation sets with one object per picture: GrabCut, Berkeley, DAVIS, COCO_MVal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from isegm.data.files import paired_files
+from isegm.data.sample import DSample
+from isegm.utils.errors import InputError
+from isegm.utils.files import read_image
+
+OBJECT, IGNORED = 1, 2
+
+
+class PairsDataset:
+    """One picture, one mask, one object.
+
+    Subclasses say where the files lie and how a mask's pixels are read.
+
+    Raises:
+        InputError: as ``paired_files``.
+    """
+
+    name: str
+    images: str
+    masks: str
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self.pairs = paired_files(self.root, self.images, self.masks)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def get_sample(self, index: int) -> DSample:
+        """The ``index``-th picture with its object.
+
+        Raises:
+            InputError: a file does not decode, sizes differ, or the mask is empty.
+        """
+        image_path, mask_path = self.pairs[index]
+        image = read_image(image_path)
+        labels = self.labels(read_image(mask_path))
+        if labels.shape != image.shape[:2]:
+            raise InputError(
+                f"{mask_path} is {labels.shape[1]}x{labels.shape[0]} pixels, its picture {image_path.name} "
+                f"{image.shape[1]}x{image.shape[0]}: make them equal."
+            )
+        if not (labels == OBJECT).any():
+            raise InputError(f"{mask_path} holds no object: no pixel is marked as one.")
+        ignore = [IGNORED] if (labels == IGNORED).any() else []
+        return DSample.flat(image, labels, [OBJECT], ignore, sample_id=image_path.stem)
+
+    def labels(self, mask: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 RGB picture of a mask as (H, W) int32: 0 background, 1 object, 2 ignored."""
+        return (mask.max(axis=2) > 0).astype(np.int32)
+
+
+class GrabCutDataset(PairsDataset):
+    """GrabCut (Rother et al. 2004): 50 pictures; 128 marks pixels to ignore, more than that the object."""
+
+    name, images, masks = "GrabCut", "data_GT", "boundary_GT"
+
+    def labels(self, mask: np.ndarray) -> np.ndarray:
+        grey = mask[..., 2]  # published code reads the first channel of OpenCV's order, which is blue
+        return (grey > 128).astype(np.int32) + IGNORED * (grey == 128).astype(np.int32)
+
+
+class BerkeleyDataset(GrabCutDataset):
+    """Berkeley (McGuinness and O'Connor 2010): 100 objects on 96 pictures."""
+
+    name, images, masks = "Berkeley", "images", "masks"
+
+
+class DavisDataset(PairsDataset):
+    """DAVIS (Perazzi et al. 2016), the 345 frames that click methods are scored on: any colour is the object."""
+
+    name, images, masks = "DAVIS", "img", "gt"
+
+
+class CocoMValDataset(DavisDataset):
+    """COCO_MVal: 800 COCO pictures with one object each, in the layout of DAVIS."""
+
+    name = "COCO_MVal"

@@ -1,0 +1,64 @@
+"""A folder of pictures and a folder of masks: the data set that needs no code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from isegm.data.files import paired_files
+from isegm.data.sample import DSample
+from isegm.utils.errors import InputError
+from isegm.utils.files import read_image, read_mask
+
+
+class FolderDataset:
+    """Pictures in ``images/`` and id masks of the same stem in ``masks/``.
+
+    A mask holds 0 for background, 255 for pixels to ignore, and any other value for an object; palette images count by
+    index, colour images by their first channel. A mask whose only values are 0 and 255 holds one object, 255.
+
+    Args:
+        root: the folder that holds ``images/`` and ``masks/``.
+        part: (k, n) leaves out the k-th of every n pictures (training part), (k, -n) takes only these (validation
+            part); None takes all.
+
+    Raises:
+        InputError: a folder is missing or empty, pictures lack masks, or masks lack pictures (up to ten are named).
+    """
+
+    def __init__(self, root: str | Path, part: tuple[int, int] | None = None) -> None:
+        self.root = Path(root)
+        self.name = self.root.name
+        pairs = paired_files(self.root, "images", "masks")
+        if part is not None:
+            residue, count = part
+            pairs = [pair for index, pair in enumerate(pairs) if (index % abs(count) == residue) == (count < 0)]
+        self.pairs = pairs
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def get_sample(self, index: int) -> DSample:
+        """The ``index``-th picture with its objects.
+
+        Raises:
+            InputError: a file does not decode, sizes differ, or the mask holds no object.
+        """
+        image_path, mask_path = self.pairs[index]
+        image = read_image(image_path)
+        mask = read_mask(mask_path)
+        if mask.shape != image.shape[:2]:
+            raise InputError(
+                f"{mask_path} is {mask.shape[1]}x{mask.shape[0]} pixels, its picture {image_path.name} "
+                f"{image.shape[1]}x{image.shape[0]}: make them equal."
+            )
+        values = np.unique(mask)
+        ids = [int(value) for value in values if value not in (0, 255)]
+        if ids:
+            ignore = [255] if 255 in values else []
+        else:
+            ids, ignore = ([255] if 255 in values else []), []
+        if not ids:
+            raise InputError(f"{mask_path} holds no object: every pixel is 0; draw one, or remove the picture.")
+        return DSample.flat(image, mask, ids, ignore, sample_id=image_path.stem)

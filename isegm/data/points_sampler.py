@@ -1,0 +1,278 @@
+"""Random clicks of training samples (Sofiiuk et al. 2021, section 3.3; Xu et al. 2016 for the negative strategies)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, sqrt
+
+import cv2
+import numpy as np
+
+from isegm.clicks import SAMPLED_ORDER, pad_points
+from isegm.data.sample import DSample
+
+KERNEL = np.ones((3, 3), dtype=np.uint8)
+MIN_ERODED_AREA = 10  # an erosion that leaves fewer pixels is not used
+SMALL_CHILD = 0.1  # children below this share of their parent's area stay part of it
+
+
+def generate_probs(count: int, gamma: float) -> np.ndarray:
+    """Probabilities of 0..count-1, each ``gamma`` times the one before."""
+    weights = gamma ** np.arange(count, dtype=np.float64)
+    return weights / weights.sum()
+
+
+def border_mask(mask: np.ndarray, expand_ratio: float) -> np.ndarray:
+    """The ring outside an object, as wide as ``expand_ratio`` times the root of its area: (H, W) bool."""
+    steps = ceil(expand_ratio * sqrt(mask.sum()))
+    grown = cv2.dilate(mask.astype(np.uint8), KERNEL, iterations=steps)
+    return (grown > 0) & ~mask
+
+
+def eroded_mask(mask: np.ndarray, steps: int) -> np.ndarray:
+    """The object without its rim, or the object itself where too little would be left: (H, W) bool."""
+    # outside the picture counts as object, so that a mask cut by the border is not eroded there
+    inner = cv2.erode(mask.astype(np.uint8), KERNEL, iterations=steps) > 0
+    return inner if inner.sum() > MIN_ERODED_AREA else mask
+
+
+def centre_candidates(mask: np.ndarray, inner_k: float) -> np.ndarray:
+    """Flat indices of pixels deep inside: farther from the boundary than the deepest one divided by ``inner_k``."""
+    padded = np.pad(mask.astype(np.uint8), 1)
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, 0)[1:-1, 1:-1]
+    return np.flatnonzero(depth > depth.max() / inner_k)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a training sample asks for.
+
+    Attributes:
+        mask: (H, W) int32: 1 on the object, 0 elsewhere, -1 ignored.
+        positive: regions in which positive clicks may fall, one per merged object, (H, W) bool.
+        required_negative: regions that negative clicks must tell apart (parents, cut-out children), (H, W) bool.
+        others: (H, W) bool, objects of the photo that are not the target; None when there is none.
+    """
+
+    mask: np.ndarray
+    positive: list[np.ndarray]
+    required_negative: list[np.ndarray]
+    others: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class MultiPointSampler:
+    """Chooses the target object of a training sample and draws the clicks that it starts with.
+
+    Args:
+        max_num_points: slots N for positive and for negative clicks.
+        prob_gamma: ratio of the geometric distributions of the numbers of clicks.
+        expand_ratio: width of the border ring for negative clicks, see ``border_mask``.
+        positive_erode_prob, positive_erode_iters: how often and how far clicks keep away from an object's rim.
+        negative_bg_prob, negative_other_prob, negative_border_prob: where negative clicks fall; they add up to 1.
+        merge_objects_prob, max_num_merged_objects: how often several objects become one target, and how many at most.
+        merge_all_prob: how often all objects of a photo become one target (a person of all labelled parts).
+        use_hierarchy: walk down to parts of an object and cut out its children.
+        first_click_center: the first click of each object lies deep inside and has order 0.
+        only_one_first_click: with merged objects, only the first one is sure to get a click.
+        sfc_inner_k: how deep a centred first click lies, see ``centre_candidates``.
+    """
+
+    max_num_points: int = 12
+    prob_gamma: float = 0.7
+    expand_ratio: float = 0.1
+    positive_erode_prob: float = 0.9
+    positive_erode_iters: int = 3
+    negative_bg_prob: float = 0.1
+    negative_other_prob: float = 0.4
+    negative_border_prob: float = 0.5
+    merge_objects_prob: float = 0.0
+    max_num_merged_objects: int = 2
+    merge_all_prob: float = 0.0
+    use_hierarchy: bool = False
+    first_click_center: bool = False
+    only_one_first_click: bool = False
+    sfc_inner_k: float = 1.7
+
+    def __post_init__(self) -> None:
+        total = self.negative_bg_prob + self.negative_other_prob + self.negative_border_prob
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"the probabilities of the negative strategies add up to {total:g}, not to 1")
+
+    def sample(self, sample: DSample, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Choose a target and its first clicks.
+
+        Returns:
+            mask: (H, W) float32: 1 on the target, 0 elsewhere, -1 where pixels are ignored.
+            points: float32 (2N, 3), see ``isegm.clicks``.
+        """
+        target = self.select(sample, rng)
+        return target.mask.astype(np.float32), self.sample_points(sample, target, rng)
+
+    def select(self, sample: DSample, rng: np.random.Generator) -> Target:
+        """Choose the target among a sample's objects; a sample without objects gives an empty target."""
+        height, width = sample.image.shape[:2]
+        roots = sample.root_objects
+        if not roots:
+            return Target(np.zeros((height, width), np.int32), [], [], None)
+        if len(roots) > 1 and rng.random() < self.merge_all_prob:
+            chosen = roots
+        elif len(roots) > 1 and rng.random() < self.merge_objects_prob:
+            limit = self.max_num_merged_objects if self.max_num_merged_objects > 0 else self.max_num_points
+            count = int(rng.integers(2, min(len(roots), limit) + 1))
+            chosen = list(rng.choice(roots, size=count, replace=False))
+        else:
+            chosen = [roots[int(rng.integers(len(roots)))]]
+
+        whole = np.zeros((height, width), dtype=bool)
+        positive, negative = [], []
+        for object_id in chosen:
+            mask, region, cut = self._object_regions(sample, int(object_id), rng)
+            whole |= mask
+            positive.append(self._maybe_eroded(region, rng))
+            negative.extend(self._maybe_eroded(part, rng) for part in cut)
+        target = whole.astype(np.int32)
+        ignored = sample.ignored_pixels
+        if ignored is not None:
+            target[ignored] = -1
+        others = None
+        if len(sample.objects) > len(chosen):
+            others = ~sample.background_mask & ~whole
+            if ignored is not None:
+                others &= ~ignored
+        return Target(target, positive, negative, others)
+
+    def _object_regions(
+        self, sample: DSample, object_id: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """The mask of an object or a part, where positive clicks may fall, and what must be told apart from it."""
+        if not self.use_hierarchy:
+            mask = sample.pixels(object_id)
+            return mask, mask, []
+        node = sample.objects[object_id]
+        while node.children and rng.random() >= 0.5:
+            object_id = node.children[int(rng.integers(len(node.children)))]
+            node = sample.objects[object_id]
+        mask = sample.pixels(object_id)
+        region = mask.copy()
+        for child in node.children:
+            child_mask = sample.pixels(child)
+            if child_mask.sum() < SMALL_CHILD * mask.sum():
+                region &= ~child_mask
+        negative = []
+        if node.parent is not None:
+            negative.append(sample.pixels(node.parent) & ~mask)
+        if node.children:
+            count = int(rng.integers(0, min(len(node.children), 3) + 1))
+            mask = mask.copy()
+            for child in rng.choice(node.children, size=count, replace=False):
+                child_mask = sample.pixels(int(child))
+                mask &= ~child_mask
+                region &= ~child_mask
+                negative.append(child_mask)
+        return mask, region, negative
+
+    def _maybe_eroded(self, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        if rng.random() > self.positive_erode_prob:
+            return mask
+        return eroded_mask(mask, self.positive_erode_iters)
+
+    def sample_points(self, sample: DSample, target: Target, rng: np.random.Generator) -> np.ndarray:
+        """Draw the clicks of a target: float32 (2N, 3), padded with -1."""
+        width = target.mask.shape[1]
+        positive = self._draw(
+            _Regions(target.positive), rng, least=1, centre_first=self.first_click_center, width=width
+        )
+        negative = self._draw(
+            _Regions([*target.required_negative], mixture=self._negative_regions(sample, target)),
+            rng,
+            least=0,
+            centre_first=False,
+            width=width,
+        )
+        return pad_points(positive, negative, self.max_num_points)
+
+    def _negative_regions(self, sample: DSample, target: Target) -> list[tuple[float, np.ndarray]]:
+        """Weighted regions of the negative strategies."""
+        if not target.positive:
+            return [(1.0, sample.background_mask)]
+        on_target = target.mask == 1
+        background = target.mask == 0
+        border = border_mask(on_target, self.expand_ratio) & background
+        others = background if target.others is None else target.others
+        return [
+            (self.negative_bg_prob, background),
+            (self.negative_other_prob, others),
+            (self.negative_border_prob, border),
+        ]
+
+    def _draw(
+        self, regions: _Regions, rng: np.random.Generator, least: int, centre_first: bool, width: int
+    ) -> list[tuple[float, float, float]]:
+        """Rows (y, x, order) of one polarity.
+
+        A single region gives ``least`` or more clicks, their number from the geometric distribution. Several give one
+        click each, and then more from all of them with equal weights.
+        """
+        count_probs = generate_probs(self.max_num_points + 1 - least, self.prob_gamma)
+
+        def draw_count(minimum: int) -> int:
+            return minimum + int(rng.choice(len(count_probs), p=count_probs))
+
+        def place(flat: int | None, order: float = SAMPLED_ORDER) -> list[tuple[float, float, float]]:
+            return [] if flat is None else [(float(flat // width), float(flat % width), order)]
+
+        singles = regions.singles
+        lists: list[list[tuple[float, float, float]]] = []
+        for index, region in enumerate(singles):
+            first_centred = centre_first and (index == 0 or not self.only_one_first_click)
+            if first_centred and region.any():
+                candidates = centre_candidates(region, self.sfc_inner_k)
+                lists.append(place(int(candidates[int(rng.integers(len(candidates)))]), 0.0))
+            else:
+                lists.append(place(_random_pixel(region, rng)))
+        if regions.mixture:
+            if not singles:
+                return [row for _ in range(draw_count(0)) for row in place(_from_mixture(regions.mixture, rng))]
+            if draw_count(0) > 0:
+                lists.append(place(_from_mixture(regions.mixture, rng)))
+        if not lists:
+            return []
+        if len(lists) == 1 and not regions.mixture:
+            extra = draw_count(1) - 1
+            return lists[0] + [row for _ in range(extra) for row in place(_random_pixel(singles[0], rng))]
+        rows = [row for row_list in (lists[:1] if self.only_one_first_click else lists) for row in row_list]
+        flattened = [(1.0, region) for region in singles]
+        flattened += [(weight / max(1, len(singles)), region) for weight, region in regions.mixture]
+        more = int(rng.choice(self.max_num_points + 1, p=generate_probs(self.max_num_points + 1, self.prob_gamma)))
+        rows += [row for _ in range(more) for row in place(_from_mixture(flattened, rng))]
+        if len(rows) > self.max_num_points:
+            kept = sorted(rng.choice(len(rows), size=self.max_num_points, replace=False))
+            rows = [rows[index] for index in kept]
+        return rows
+
+
+class _Regions:
+    """Regions that must each get a click, and a weighted mixture of further ones."""
+
+    def __init__(self, singles: list[np.ndarray], mixture: list[tuple[float, np.ndarray]] | None = None) -> None:
+        self.singles = singles
+        self.mixture = mixture or []
+
+
+def _random_pixel(mask: np.ndarray, rng: np.random.Generator, tries: int = 16) -> int | None:
+    """Flat index of a random pixel of a region; None when it is empty.
+
+    Tries random pixels first: listing a large region's pixels costs far more than a few misses.
+    """
+    flat = mask.ravel()
+    for index in rng.integers(flat.size, size=tries).tolist():
+        if flat[index]:
+            return index
+    inside = np.flatnonzero(flat)
+    return int(inside[int(rng.integers(len(inside)))]) if len(inside) else None
+
+
+def _from_mixture(mixture: list[tuple[float, np.ndarray]], rng: np.random.Generator) -> int | None:
+    weights = np.array([weight for weight, _ in mixture])
+    return _random_pixel(mixture[int(rng.choice(len(mixture), p=weights / weights.sum()))][1], rng)

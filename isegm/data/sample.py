@@ -1,0 +1,132 @@
+"""A photo with the masks of its objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+IGNORE = -1  # label of pixels that count neither as object nor as background
+
+
+@dataclass(frozen=True)
+class ObjectNode:
+    """One object of a sample: its pixels are those where ``layer`` of the encoded masks equals ``value``.
+
+    In a hierarchy an object's mask covers its children too: see ``DSample.get_object_mask``.
+    """
+
+    layer: int
+    value: int
+    parent: int | None = None
+    children: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class DSample:
+    """A photo, its encoded masks and the objects they hold. Never changed in place: each change makes a new sample.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        encoded_masks: (H, W, L) int32, one or more layers of ids; a plain (H, W) array becomes one layer.
+        objects: nodes by object id.
+        ignored: (layer, value) pairs whose pixels count neither as object nor as background.
+        sample_id: a name for people, such as the file's stem.
+        init_mask: (H, W) float32 mask to start clicking from, or None.
+    """
+
+    image: np.ndarray
+    encoded_masks: np.ndarray
+    objects: Mapping[int, ObjectNode] = field(default_factory=dict)
+    ignored: tuple[tuple[int, int], ...] = ()
+    sample_id: str = ""
+    init_mask: np.ndarray | None = None
+
+    @classmethod
+    def flat(
+        cls,
+        image: np.ndarray,
+        encoded_masks: np.ndarray,
+        objects_ids: Sequence[int | tuple[int, int]],
+        ignore_ids: Sequence[int | tuple[int, int]] = (),
+        sample_id: str = "",
+        init_mask: np.ndarray | None = None,
+    ) -> DSample:
+        """A sample without hierarchy; ids are values in the first layer, or (layer, value) pairs."""
+        pairs = [pair if isinstance(pair, tuple) else (0, int(pair)) for pair in objects_ids]
+        objects = {number: ObjectNode(layer, value) for number, (layer, value) in enumerate(pairs)}
+        ignored = tuple(pair if isinstance(pair, tuple) else (0, int(pair)) for pair in ignore_ids)
+        layers = encoded_masks if encoded_masks.ndim == 3 else encoded_masks[..., None]
+        return cls(image, layers.astype(np.int32, copy=False), objects, ignored, sample_id, init_mask)
+
+    @property
+    def objects_ids(self) -> list[int]:
+        """Ids of all objects."""
+        return list(self.objects)
+
+    @property
+    def root_objects(self) -> list[int]:
+        """Ids of objects that lie in no other."""
+        return [object_id for object_id, node in self.objects.items() if node.parent is None]
+
+    def pixels(self, object_id: int) -> np.ndarray:
+        """(H, W) bool: where the object's layer holds its value."""
+        node = self.objects[object_id]
+        return self.encoded_masks[..., node.layer] == node.value
+
+    @property
+    def ignored_pixels(self) -> np.ndarray | None:
+        """(H, W) bool: where any ignored region is; None without ignored regions."""
+        if not self.ignored:
+            return None
+        masks = [self.encoded_masks[..., layer] == value for layer, value in self.ignored]
+        return np.logical_or.reduce(masks)
+
+    def get_object_mask(self, object_id: int) -> np.ndarray:
+        """(H, W) int32: 1 on the object, 0 elsewhere, -1 where pixels are ignored (which wins over the object)."""
+        mask = self.pixels(object_id).astype(np.int32)
+        ignored = self.ignored_pixels
+        if ignored is not None:
+            mask[ignored] = IGNORE
+        return mask
+
+    @property
+    def gt_mask(self) -> np.ndarray:
+        """The mask of the only object: see ``get_object_mask``."""
+        if len(self.objects) != 1:
+            raise ValueError(f"{self.sample_id} has {len(self.objects)} objects: choose one with get_object_mask")
+        return self.get_object_mask(next(iter(self.objects)))
+
+    @property
+    def background_mask(self) -> np.ndarray:
+        """(H, W) bool: where no layer holds anything."""
+        return (self.encoded_masks == 0).all(axis=-1)
+
+    def augmented(self, augment: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]) -> DSample:
+        """The sample after ``augment(image, encoded_masks)``; objects without a pixel left are dropped."""
+        image, masks = augment(self.image, self.encoded_masks)
+        return replace(self, image=image, encoded_masks=masks).without_small_objects(1)
+
+    def areas(self) -> dict[int, int]:
+        """Number of pixels of each object."""
+        counts = [np.bincount(np.maximum(layer, 0).ravel()) for layer in np.moveaxis(self.encoded_masks, -1, 0)]
+        return {
+            object_id: int(counts[node.layer][node.value]) if node.value < len(counts[node.layer]) else 0
+            for object_id, node in self.objects.items()
+        }
+
+    def without_small_objects(self, min_area: int) -> DSample:
+        """The sample without objects of fewer pixels; children of a dropped object move up to its parent."""
+        small = [object_id for object_id, area in self.areas().items() if area < min_area]
+        objects = dict(self.objects)
+        for object_id in small:
+            node = objects.pop(object_id)
+            for child in node.children:
+                if child in objects:
+                    objects[child] = replace(objects[child], parent=node.parent)
+            if node.parent is not None and node.parent in objects:
+                parent = objects[node.parent]
+                children = tuple(c for c in parent.children if c != object_id) + node.children
+                objects[node.parent] = replace(parent, children=children)
+        return replace(self, objects=objects)

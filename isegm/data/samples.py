@@ -1,0 +1,147 @@
+"""Six photos that come with scikit-image, with masks drawn for this project: an evaluation set without a download."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from isegm.data.sample import DSample
+from isegm.utils.errors import InputError
+from isegm.utils.files import read_image, read_mask
+
+MASKS = Path(__file__).parent / "samples_masks"
+IGNORED = 255
+
+
+@dataclass(frozen=True)
+class SampleObject:
+    """One drawn object: pixels of ``value`` in mask layer ``layer`` (0 is ``<photo>.png``, 1 ``<photo>_2.png``)."""
+
+    name: str
+    value: int
+    layer: int = 0
+
+
+@dataclass(frozen=True)
+class SamplePhoto:
+    """One photo of the set.
+
+    Attributes:
+        name: stem of the mask files, and the sample's id.
+        file: name of the picture in scikit-image's data folder.
+        objects: what is drawn, by ascending value; values are unique over the photo's layers.
+        source: where the photo comes from, as scikit-image's documentation tells it.
+        licence: its terms, quoted from scikit-image's documentation.
+    """
+
+    name: str
+    file: str
+    objects: tuple[SampleObject, ...]
+    source: str
+    licence: str
+
+    @property
+    def layers(self) -> int:
+        """Number of mask files."""
+        return 1 + max(item.layer for item in self.objects)
+
+
+PHOTOS: tuple[SamplePhoto, ...] = (
+    SamplePhoto(
+        "astronaut",
+        "astronaut.png",
+        (
+            SampleObject("astronaut", 1),
+            SampleObject("helmet", 2),
+            SampleObject("space shuttle model", 3),
+            SampleObject("mission patch", 4, layer=1),
+        ),
+        source="NASA Great Images database, https://flic.kr/p/r9qvLn",
+        licence="No known copyright restrictions, released into the public domain.",
+    ),
+    SamplePhoto(
+        "camera",
+        "camera.png",
+        (SampleObject("cameraman", 1), SampleObject("camcorder", 2)),
+        source="Lav Varshney",
+        licence="No copyright restrictions. CC0 by the photographer (Lav Varshney).",
+    ),
+    SamplePhoto(
+        "cat",
+        "chelsea.png",
+        (SampleObject("cat", 1),),
+        source="Stefan van der Walt",
+        licence="No copyright restrictions. CC0 by the photographer (Stefan van der Walt).",
+    ),
+    SamplePhoto(
+        "coffee",
+        "coffee.png",
+        (SampleObject("cup", 1), SampleObject("spoon", 2), SampleObject("saucer", 3)),
+        source="Rachel Michetti, courtesy of Pikolo Espresso Bar",
+        licence="No copyright restrictions. CC0 by the photographer (Rachel Michetti).",
+    ),
+    SamplePhoto(
+        "coins",
+        "coins.png",
+        (
+            SampleObject("coin with a standing figure", 1),
+            SampleObject("coin with a face from the front", 2),
+            SampleObject("coin with a helmeted head", 3),
+        ),
+        source="Brooklyn Museum Collection, https://www.brooklynmuseum.org/opencollection/archives/image/51611",
+        licence="No known copyright restrictions.",
+    ),
+    SamplePhoto(
+        "rocket",
+        "rocket.jpg",
+        (SampleObject("rocket", 1),),
+        source="SpaceX Photos, https://www.flickr.com/photos/spacexphotos/16511594820/in/photostream/",
+        licence="The image was captured by SpaceX and released in the public domain.",
+    ),
+)
+
+
+def photo_path(photo: SamplePhoto) -> Path:
+    """The picture inside the installed scikit-image package; nothing is ever downloaded.
+
+    Raises:
+        InputError: scikit-image is not installed, or its package does not hold the picture.
+    """
+    spec = find_spec("skimage")
+    if spec is None or spec.origin is None:
+        raise InputError("the photos of the Samples set come with scikit-image: pip install scikit-image.")
+    path = Path(spec.origin).parent / "data" / photo.file
+    if not path.is_file():
+        raise InputError(f"scikit-image holds no {path}: install a wheel of scikit-image 0.18 or later.")
+    return path
+
+
+class SamplesDataset:
+    """The drawn photos as an evaluation set, in the order of ``PHOTOS``."""
+
+    name = "Samples"
+
+    def __len__(self) -> int:
+        return len(PHOTOS)
+
+    def get_sample(self, index: int) -> DSample:
+        """The ``index``-th photo with all of its objects, in the order of its row in ``PHOTOS``.
+
+        Raises:
+            InputError: the photo is not there, or is not the one that the masks were drawn on.
+        """
+        photo = PHOTOS[index]
+        image = read_image(photo_path(photo))
+        stems = [photo.name] + [f"{photo.name}_{number}" for number in range(2, photo.layers + 1)]
+        masks = np.stack([read_mask(MASKS / f"{stem}.png") for stem in stems], axis=-1)
+        if masks.shape[:2] != image.shape[:2]:
+            raise InputError(
+                f"{photo_path(photo)} is {image.shape[1]}x{image.shape[0]} pixels, its masks are "
+                f"{masks.shape[1]}x{masks.shape[0]}: install scikit-image 0.18 or later."
+            )
+        objects = [(item.layer, item.value) for item in photo.objects]
+        ignored = [(0, IGNORED)] if (masks[..., 0] == IGNORED).any() else []
+        return DSample.flat(image, masks, objects, ignored, sample_id=photo.name)

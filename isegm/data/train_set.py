@@ -1,0 +1,172 @@
+"""Training samples: a reader's photos, augmented, with a target mask and the clicks to start from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from isegm.data.points_sampler import MultiPointSampler
+from isegm.data.sample import DSample
+from isegm.data.transforms import Transform
+from isegm.utils.errors import InputError
+
+TRIES = 50  # augmentations of a photo that may lose every object before it is given up
+
+
+class Reader(Protocol):
+    """What every data set offers: photos with objects."""
+
+    def __len__(self) -> int: ...
+
+    def get_sample(self, index: int) -> DSample: ...
+
+
+class ComposeDataset:
+    """Several readers as one; with ``ratios`` a random picture's reader is drawn by ratio."""
+
+    def __init__(self, readers: Sequence[Reader], ratios: Sequence[float] | None = None) -> None:
+        if not readers or any(len(reader) == 0 for reader in readers):
+            raise InputError("a combined data set needs readers that hold pictures: one of them is empty.")
+        if ratios is not None and len(ratios) != len(readers):
+            raise ValueError(f"{len(ratios)} ratios for {len(readers)} readers")
+        self.readers = readers
+        self.ratios = None if ratios is None else np.asarray(ratios, dtype=np.float64) / sum(ratios)
+        self.ends = np.cumsum([len(reader) for reader in readers])
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    def get_sample(self, index: int) -> DSample:
+        """The picture at ``index`` of all, counted through."""
+        reader = int(np.searchsorted(self.ends, index, side="right"))
+        start = 0 if reader == 0 else int(self.ends[reader - 1])
+        return self.readers[reader].get_sample(index - start)
+
+    def draw(self, rng: np.random.Generator) -> int:
+        """A random index, by ratio where there are ratios."""
+        if self.ratios is None:
+            return int(rng.integers(len(self)))
+        reader = int(rng.choice(len(self.readers), p=self.ratios))
+        return int(self.ends[reader] - 1 - rng.integers(len(self.readers[reader])))
+
+
+@dataclass(frozen=True)
+class CopyPaste:
+    """Put an object of another photo into this one: as the new target, or in front of what is there.
+
+    Args:
+        p: how often.
+        as_target: how often the pasted object becomes an object of the photo; else it only hides what it covers.
+        scale: side of the pasted object's box as a share of the photo's.
+    """
+
+    p: float = 0.3
+    as_target: float = 0.6
+    scale: tuple[float, float] = (0.25, 0.8)
+
+    def __call__(self, sample: DSample, other: DSample, rng: np.random.Generator) -> DSample:
+        object_id = other.objects_ids[int(rng.integers(len(other.objects)))]
+        pixels = other.pixels(object_id).astype(np.uint8)
+        x, y, width, height = cv2.boundingRect(pixels)
+        if width < 8 or height < 8:
+            return sample
+        rows, columns = sample.image.shape[:2]
+        factor = rng.uniform(*self.scale) * min(rows / height, columns / width)
+        size = (max(8, round(width * factor)), max(8, round(height * factor)))
+        patch = cv2.resize(other.image[y : y + height, x : x + width], size, interpolation=cv2.INTER_LINEAR)
+        alpha = cv2.resize(
+            pixels[y : y + height, x : x + width].astype(np.float32), size, interpolation=cv2.INTER_LINEAR
+        )
+        if rng.random() < 0.5:
+            patch, alpha = patch[:, ::-1], alpha[:, ::-1]
+        top = int(rng.integers(rows - size[1] + 1))
+        left = int(rng.integers(columns - size[0] + 1))
+        window = (slice(top, top + size[1]), slice(left, left + size[0]))
+        image = sample.image.copy()
+        image[window] = (alpha[..., None] * patch + (1 - alpha[..., None]) * image[window] + 0.5).astype(np.uint8)
+        masks = sample.encoded_masks.copy()
+        covered = alpha > 0.5
+        masks[window][covered] = 0
+        if rng.random() >= self.as_target:
+            return replace(sample, image=image, encoded_masks=masks)
+        value = int(masks.max()) + 1 if masks.max() != 254 else 256
+        masks[window][covered, 0] = value
+        return DSample.flat(image, masks, [(0, value)], sample.ignored, sample.sample_id)
+
+
+class TrainSet(Dataset):
+    """Samples for training: images (3, H, W) float32 RGB in 0..1, points (2N, 3), instances (1, H, W) in {0, 1, -1}.
+
+    What a sample is depends on (seed, epoch, index) alone, so that it is the same for any number of workers and after a
+    resumed run.
+
+    Args:
+        reader: photos with objects; a ``ComposeDataset`` with ratios decides which photo each sample shows.
+        augment: makes every photo the same size; or (from epoch, augmentation) pairs, such as views that grow.
+        sampler: chooses the target and its first clicks.
+        epoch_len: samples per epoch, drawn at random; None goes through all photos once.
+        min_object_area: objects with fewer pixels after augmentation are dropped.
+        keep_background_prob: how often a view without any object is kept, with an empty target.
+        copy_paste: pasting of foreign objects before augmentation; None for none.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        augment: Transform | Sequence[tuple[int, Transform]],
+        sampler: MultiPointSampler,
+        *,
+        epoch_len: int | None = None,
+        min_object_area: int = 0,
+        keep_background_prob: float = 0.0,
+        copy_paste: CopyPaste | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.reader = reader
+        self.augment = augment if isinstance(augment, Sequence) else [(0, augment)]
+        self.sampler = sampler
+        self.epoch_len = epoch_len
+        self.min_object_area = max(1, min_object_area)
+        self.keep_background_prob = keep_background_prob
+        self.copy_paste = copy_paste
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self.epoch_len or len(self.reader)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng((self.seed, self.epoch, index))
+        augment = next(step for start, step in reversed(self.augment) if start <= self.epoch)
+        for _ in range(TRIES):
+            sample = self._read(self._draw(rng) if self.epoch_len else index, rng)
+            sample = sample.augmented(lambda image, masks: augment(image, masks, rng))
+            sample = sample.without_small_objects(self.min_object_area)
+            if sample.objects or rng.random() < self.keep_background_prob:
+                mask, points = self.sampler.sample(sample, rng)
+                image = torch.from_numpy(np.ascontiguousarray(sample.image.transpose(2, 0, 1)))
+                return {
+                    "images": image.float().div_(255),
+                    "points": torch.from_numpy(points),
+                    "instances": torch.from_numpy(mask)[None],
+                }
+        raise InputError(
+            f"{TRIES} views of training photos in a row showed no object of {self.min_object_area} pixels or more: "
+            "lower min_object_area or use larger crops."
+        )
+
+    def _draw(self, rng: np.random.Generator) -> int:
+        return self.reader.draw(rng) if isinstance(self.reader, ComposeDataset) else int(rng.integers(len(self.reader)))
+
+    def _read(self, index: int, rng: np.random.Generator) -> DSample:
+        sample = self.reader.get_sample(index)
+        if self.copy_paste is not None and rng.random() < self.copy_paste.p:
+            sample = self.copy_paste(sample, self.reader.get_sample(self._draw(rng)), rng)
+        return sample

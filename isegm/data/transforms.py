@@ -1,0 +1,248 @@
+"""Augmentations of training photos and their label masks, on NumPy and OpenCV.
+
+Each transform is called with ``(image, masks, rng)``: image (H, W, 3) uint8 RGB, masks (H, W, L) int32 ids, and a
+``numpy.random.Generator``; it returns new arrays. Masks are resampled with ``INTER_NEAREST_EXACT``, whose pixel centres
+agree with those of the linear interpolation of images (plain ``INTER_NEAREST`` shifts masks by up to half a pixel).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+Arrays = tuple[np.ndarray, np.ndarray]
+
+
+class Transform(Protocol):
+    """A step of an augmentation pipeline."""
+
+    def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays: ...
+
+
+@dataclass(frozen=True)
+class Compose:
+    """Steps one after the other."""
+
+    steps: Sequence[Transform]
+
+    def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
+        for step in self.steps:
+            image, masks = step(image, masks, rng)
+        return image, masks
+
+
+def _layers(masks: np.ndarray) -> np.ndarray:
+    """Masks as (H, W, L) again after OpenCV dropped a single layer's axis."""
+    return masks[..., None] if masks.ndim == 2 else masks
+
+
+def resize(image: np.ndarray, masks: np.ndarray, size: tuple[int, int]) -> Arrays:
+    """Resize both to ``size`` (H, W)."""
+    height, width = size
+    image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    return image, _nearest(masks, size)
+
+
+def _nearest(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    rows = ((np.arange(size[0]) + 0.5) * masks.shape[0] / size[0]).astype(np.intp)
+    columns = ((np.arange(size[1]) + 0.5) * masks.shape[1] / size[1]).astype(np.intp)
+    return masks[rows[:, None], columns[None, :]]
+
+
+@dataclass(frozen=True)
+class UniformRandomResize:
+    """Scale both sides by one uniform factor."""
+
+    scale: tuple[float, float] = (0.75, 1.25)
+
+    def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
+        factor = rng.uniform(*self.scale)
+        size = (max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor)))
+        return resize(image, masks, size)
+
+
+@dataclass(frozen=True)
+class HorizontalFlip:
+    """Mirror left and right."""
+
+    p: float = 0.5
+
+    def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
+        if rng.random() >= self.p:
+            return image, masks
+        return np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(masks[:, ::-1])
+
+
+@dataclass(frozen=True)
+class PadIfNeeded:
+    """Pad with black and background, evenly on both sides, up to ``size`` (H, W)."""
+
+    size: tuple[int, int]
+
+    def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
+        missing = [max(0, wanted - have) for wanted, have in zip(self.size, image.shape[:2], strict=True)]
+        if not any(missing):
+            return image, masks
+        pads = [(total // 2, total - total // 2) for total in missing] + [(0, 0)]
+        return np.pad(image, pads), np.pad(masks, pads)
+
+
+@dataclass(frozen=True)
+class RandomCrop:
+    """A window of ``size`` (H, W) anywhere in the picture, which must be at least as large."""
+
+    size: tuple[int, int]
+
+    def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
+        height, width = self.size
+        top = int(rng.integers(image.shape[0] - height + 1))
+        left = int(rng.integers(image.shape[1] - width + 1))
+        window = (slice(top, top + height), slice(left, left + width))
+        return image[window], masks[window]
+
+
+@dataclass(frozen=True)
+class RandomBrightnessContrast:
+    """Scale by 1 + contrast and add brightness times 255, each uniform in its range."""
+
+    brightness: tuple[float, float] = (-0.25, 0.25)
+    contrast: tuple[float, float] = (-0.15, 0.4)
+    p: float = 0.75
+
+    def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
+        if rng.random() >= self.p:
+            return image, masks
+        table = np.arange(256, dtype=np.float32) * (1 + rng.uniform(*self.contrast)) + 255 * rng.uniform(
+            *self.brightness
+        )
+        return cv2.LUT(np.ascontiguousarray(image), np.clip(table, 0, 255).astype(np.uint8)), masks
+
+
+@dataclass(frozen=True)
+class RGBShift:
+    """Add a uniform shift of at most ``limit`` grey levels to each channel."""
+
+    limit: int = 10
+    p: float = 0.75
+
+    def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
+        if rng.random() >= self.p:
+            return image, masks
+        levels = np.arange(256, dtype=np.float32)[:, None] + rng.uniform(-self.limit, self.limit, size=3)
+        table = np.clip(levels, 0, 255).astype(np.uint8)[None]  # (1, 256, 3): one table for each channel
+        return cv2.LUT(np.ascontiguousarray(image), table), masks
+
+
+@dataclass(frozen=True)
+class BlurNoise:
+    """What cameras do to photos: blur with probability ``p_blur``, sensor noise with probability ``p_noise``."""
+
+    p_blur: float = 0.15
+    p_noise: float = 0.2
+    max_sigma: float = 1.5
+    max_noise: float = 12.0
+
+    def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
+        if rng.random() < self.p_blur:
+            image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, self.max_sigma))
+        if rng.random() < self.p_noise:
+            noise = rng.standard_normal(image.shape, dtype=np.float32) * rng.uniform(2.0, self.max_noise)
+            image = np.clip(image + noise, 0, 255).astype(np.uint8)
+        return image, masks
+
+
+@dataclass(frozen=True)
+class RandomGrey:
+    """Drop the colours, so that shape and texture have to do."""
+
+    p: float = 0.05
+
+    def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
+        if rng.random() >= self.p:
+            return image, masks
+        grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+        return np.repeat(grey[..., None], 3, axis=2), masks
+
+
+@dataclass(frozen=True)
+class RandomView:
+    """See the photo as the predictor will: whole at first, later a box around the object, squashed to a square.
+
+    With probability ``p_whole`` the view is the whole photo; with ``p_object`` the bounding box of a random object,
+    grown by a factor from ``object_zoom`` about its centre and moved by up to ``jitter`` of its sides; else a random
+    box whose sides are ``random_side`` of the photo's. Flip and rotation happen in the same warp; what lies outside the
+    photo is black and background.
+
+    Args:
+        size: (H, W) of the result.
+        min_side: least side of an object view, in pixels of the photo.
+        rotation: largest angle in degrees either way.
+        aspect: largest further stretch of one side against the other.
+    """
+
+    size: tuple[int, int]
+    p_whole: float = 0.3
+    p_object: float = 0.5
+    object_zoom: tuple[float, float] = (1.15, 1.9)
+    min_side: float = 40.0
+    jitter: float = 0.15
+    random_side: tuple[float, float] = (0.4, 0.9)
+    rotation: float = 20.0
+    p_rotate: float = 0.5
+    aspect: float = 1.2
+    p_flip: float = 0.5
+
+    def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
+        centre, sides = self._box(masks, rng)
+        sides = sides * np.exp(rng.uniform(-1, 1, size=2) * np.log(self.aspect) / 2)
+        angle = np.deg2rad(rng.uniform(-self.rotation, self.rotation)) if rng.random() < self.p_rotate else 0.0
+        scale = (sides / np.array(self.size, dtype=np.float64))[::-1].copy()  # photo pixels per view pixel, x and y
+        if rng.random() < self.p_flip:
+            scale[0] = -scale[0]
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        linear = turn @ np.diag(scale)
+        middle = np.array([(self.size[1] - 1) / 2, (self.size[0] - 1) / 2])
+        matrix = np.column_stack((linear, centre[::-1] - linear @ middle))
+        height, width = self.size
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        view = cv2.warpAffine(image, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT)
+        return view, self._warp_ids(masks, matrix)
+
+    def _warp_ids(self, masks: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+        """Nearest-neighbour warp of int32 ids."""
+        height, width = self.size
+        columns, rows = np.arange(width), np.arange(height)[:, None]
+        x = np.rint(matrix[0, 0] * columns + matrix[0, 1] * rows + matrix[0, 2]).astype(np.intp)
+        y = np.rint(matrix[1, 0] * columns + matrix[1, 1] * rows + matrix[1, 2]).astype(np.intp)
+        inside = (x >= 0) & (x < masks.shape[1]) & (y >= 0) & (y < masks.shape[0])
+        view = masks[np.where(inside, y, 0), np.where(inside, x, 0)]
+        view[~inside] = 0
+        return view
+
+    def _box(self, masks: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Centre (y, x) and sides (h, w) of the part of the photo that is seen."""
+        photo = np.array(masks.shape[:2], dtype=np.float64)
+        kind = rng.random()
+        box = self._object_box(masks, rng) if self.p_whole <= kind < self.p_whole + self.p_object else None
+        if box is not None:
+            centre, sides = box
+            sides = np.maximum(sides * rng.uniform(*self.object_zoom), self.min_side)
+            return centre + sides * rng.uniform(-self.jitter, self.jitter, size=2), np.minimum(sides, 1.2 * photo)
+        if kind < self.p_whole:
+            return (photo - 1) / 2, photo
+        sides = photo * rng.uniform(*self.random_side, size=2)
+        return sides / 2 + (photo - sides) * rng.random(2) - 0.5, sides
+
+    @staticmethod
+    def _object_box(masks: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray] | None:
+        layer = masks[..., int(rng.integers(masks.shape[2]))]
+        ids = np.unique(layer[layer > 0])
+        ids = ids[ids != 255]
+        if not len(ids):
+            return None
+        x, y, width, height = cv2.boundingRect((layer == ids[int(rng.integers(len(ids)))]).astype(np.uint8))
+        return np.array([y + (height - 1) / 2, x + (width - 1) / 2]), np.array([height, width], dtype=np.float64)
