@@ -1,0 +1,62 @@
+"""Clicks that training simulates from the network's own mistakes (Sofiiuk et al. 2021, section 3.3)."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from isegm.clicks import write_simulated_click
+
+PRED_THRESH = 0.49
+
+
+def click_candidates(probs: np.ndarray, label: np.ndarray, threshold: float = PRED_THRESH) -> tuple[bool, np.ndarray]:
+    """Where a click may fall: pixels of the deeper kind of error, farther than half the depth from its boundary.
+
+    Distances are OpenCV's approximate ones (5 x 5 mask), as published; evaluation uses exact ones.
+
+    Args:
+        probs: (H, W) float, the network's probabilities.
+        label: (H, W) labels; ignored pixels count as background here, as published.
+
+    Returns:
+        whether the click is positive, and the flat indices of the candidates (empty when nothing is wrong).
+    """
+    truth = label > 0.5
+    missing = _depth(truth & (probs < threshold))
+    excess = _depth(~truth & (probs > threshold))
+    deepest_missing, deepest_excess = missing.max(), excess.max()
+    is_positive = bool(deepest_missing > deepest_excess)
+    depth = missing if is_positive else excess
+    return is_positive, np.flatnonzero(depth > max(deepest_missing, deepest_excess) / 2)
+
+
+def _depth(error: np.ndarray) -> np.ndarray:
+    """Distance of each wrong pixel to the boundary of its region, the image border included: (H, W) float32."""
+    depth = np.zeros(error.shape, dtype=np.float32)
+    rows = np.flatnonzero(error.any(axis=1))
+    if len(rows):
+        columns = np.flatnonzero(error.any(axis=0))
+        box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        padded = np.pad(error[box].astype(np.uint8), 1)
+        depth[box] = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
+    return depth
+
+
+def add_simulated_clicks(points: Tensor, probs: Tensor, labels: Tensor, order: int, rng: np.random.Generator) -> None:
+    """Add to each sample of a batch one click on a random candidate of its errors, in place.
+
+    Args:
+        points: (B, 2N, 3), see ``isegm.clicks``; changed in place.
+        probs: (B, 1, H, W) probabilities.
+        labels: (B, 1, H, W) in {1, 0, -1}.
+        order: 1 for the first simulated click, 2 for the second, ...
+    """
+    width = probs.shape[-1]
+    predictions, truths = probs[:, 0].float().cpu().numpy(), labels[:, 0].cpu().numpy()
+    for sample, (prediction, truth) in enumerate(zip(predictions, truths, strict=True)):
+        is_positive, candidates = click_candidates(prediction, truth)
+        if len(candidates):
+            flat = int(candidates[int(rng.integers(len(candidates)))])
+            write_simulated_click(points, sample, is_positive, flat // width, flat % width, order)

@@ -1,0 +1,320 @@
+"""The one training loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Sampler
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from isegm.data.train_set import TrainSet
+from isegm.engine.pictures import training_picture
+from isegm.engine.schedule import Schedule
+from isegm.engine.tasks import Step, TrainingTask
+from isegm.model.base import ClickModel
+from isegm.model.checkpoint import load_state, read_checkpoint, save_checkpoint
+from isegm.model.metrics import AdaptiveIoU
+from isegm.utils.errors import InputError
+from isegm.utils.files import write_image
+from isegm.utils.log import logger
+
+AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+SCALARS_OVER = 25  # steps that one point of a training curve averages
+
+
+@dataclass
+class RunOptions:
+    """Where and how a run happens; nothing here changes what is learnt, but for ``amp`` and ``seed``.
+
+    Attributes:
+        checkpoints, pictures, logs: folders.
+        device: where the network trains.
+        workers: processes that load data; 0 loads in this one.
+        amp: "bf16" or "fp16" for autocast, None for float32.
+        seed: of weights, samples and simulated clicks.
+        save_every: steps between two writes of ``last_checkpoint.pth`` within an epoch; 0 writes it at epoch ends only.
+        resume: checkpoint of a run to go on with.
+        start_epoch: epoch to start at when ``resume`` holds weights without a training state.
+        init_from: checkpoint whose weights to start from.
+    """
+
+    checkpoints: Path
+    pictures: Path
+    logs: Path
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    workers: int = 4
+    amp: str | None = None
+    seed: int = 0
+    save_every: int = 500
+    resume: Path | None = None
+    start_epoch: int = 0
+    init_from: Path | None = None
+
+
+@dataclass
+class TrainingPlan:
+    """What is learnt.
+
+    Attributes:
+        task: how a batch becomes losses.
+        batch_size: samples per step.
+        epochs: number of passes over the training set.
+        schedule: factor of the learning rate over time.
+        lr: base learning rate of Adam.
+        lr_multipliers: factor of it by parameter name, 1 where a name is absent; None takes the network's own.
+        clip_norm: largest norm of the gradient; None for no clipping.
+        checkpoint_interval: epochs between two numbered checkpoints, or (from epoch, interval) pairs.
+        image_dump_interval: steps between two pictures of a training sample; 0 for none.
+    """
+
+    task: TrainingTask
+    batch_size: int
+    epochs: int
+    schedule: Schedule
+    lr: float = 5e-4
+    lr_multipliers: Mapping[str, float] | None = None
+    clip_norm: float | None = None
+    checkpoint_interval: int | Sequence[tuple[int, int]] = 5
+    image_dump_interval: int = 1000
+
+
+class EpochOrder(Sampler[int]):
+    """The order of an epoch's samples, by seed and epoch alone, from any sample on."""
+
+    def __init__(self, length: int, seed: int, epoch: int, first: int = 0) -> None:
+        self.order = np.random.default_rng((seed, epoch)).permutation(length)[first:]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.order.tolist())
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+
+class Trainer:
+    """Trains a network by a plan; killed at any moment, it goes on from its last checkpoint as if nothing had been."""
+
+    def __init__(
+        self, model: ClickModel, train_set: TrainSet, val_set: TrainSet | None, plan: TrainingPlan, options: RunOptions
+    ) -> None:
+        if len(train_set) < plan.batch_size:
+            raise InputError(
+                f"an epoch of {len(train_set)} samples is shorter than a batch of {plan.batch_size}: "
+                "lower --batch-size."
+            )
+        self.plan, self.options = plan, options
+        self.device = options.device
+        self.train_set, self.val_set = train_set, val_set
+        self.metric = AdaptiveIoU()
+        self.epoch, self.step_in_epoch, self.global_step = options.start_epoch, 0, 0
+        if options.init_from is not None:
+            load_state(model, read_checkpoint(options.init_from)["state_dict"], options.init_from)
+            logger.info("weights from %s", options.init_from)
+        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.optimizer = torch.optim.Adam(self._parameter_groups(), lr=plan.lr, betas=(0.9, 0.999), eps=1e-8)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=options.amp == "fp16")
+        if options.resume is not None:
+            self._resume(options.resume)
+        self.steps_per_epoch = len(train_set) // plan.batch_size
+        self.writer = SummaryWriter(log_dir=str(options.logs), flush_secs=10)
+        self._curve: dict[str, list[float]] = {}
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        """One group for each learning-rate multiplier."""
+        multipliers = self.plan.lr_multipliers
+        if multipliers is None:
+            multipliers = self.model.lr_multipliers()
+        groups: dict[float, list[nn.Parameter]] = {}
+        for name, parameter in self.model.named_parameters():
+            groups.setdefault(multipliers.get(name, 1.0), []).append(parameter)
+        return [{"params": params, "mult": mult} for mult, params in sorted(groups.items())]
+
+    def run(self) -> None:
+        """Train from where the run stands to its last epoch."""
+        while self.epoch < self.plan.epochs:
+            self._train_epoch()
+            self.epoch, self.step_in_epoch = self.epoch + 1, 0
+            if self.val_set is not None:
+                self._validate()
+            self._save()
+        self.writer.close()
+
+    def _loader(self, dataset: TrainSet, first: int = 0) -> DataLoader:
+        dataset.epoch = self.epoch
+        return DataLoader(
+            dataset,
+            batch_size=self.plan.batch_size,
+            sampler=EpochOrder(len(dataset), self.options.seed, self.epoch, first),
+            drop_last=True,
+            num_workers=self.options.workers,
+            pin_memory=self.device.type == "cuda",
+        )
+
+    def _batch_to_device(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}
+
+    def _autocast(self) -> torch.autocast:
+        amp = self.options.amp
+        return torch.autocast(self.device.type, AMP_DTYPES.get(amp, torch.float32), enabled=amp is not None)
+
+    def _train_epoch(self) -> None:
+        if self.step_in_epoch == 0:
+            self.metric.reset()
+        self.model.train()
+        loader = self._loader(self.train_set, self.step_in_epoch * self.plan.batch_size)
+        progress = tqdm(
+            loader,
+            initial=self.step_in_epoch,
+            total=self.steps_per_epoch,
+            desc=f"epoch {self.epoch}",
+            mininterval=5,
+            leave=False,
+        )
+        started = time.perf_counter()
+        for batch in progress:
+            batch = self._batch_to_device(batch)
+            learning_rate = self._set_learning_rate()
+            rng = np.random.default_rng((self.options.seed, self.epoch, self.step_in_epoch, 1))
+            with self._autocast():
+                steps = self.plan.task(self.model, batch, rng)
+                for step in steps:
+                    with torch.autocast(self.device.type, enabled=False):
+                        self._optimise(step)
+            self.metric.update(step.logits.float(), batch["instances"])
+            self.global_step += 1
+            self.step_in_epoch += 1
+            self._log_step(step, batch, learning_rate)
+            progress.set_postfix(loss=f"{self._last_loss:.3f}", iou=f"{self.metric.ema_iou:.3f}", refresh=False)
+            every = self.options.save_every
+            if every and self.global_step % every == 0 and self.step_in_epoch < self.steps_per_epoch:
+                self._save_last()
+        seconds = time.perf_counter() - started
+        logger.info(
+            "epoch %d: training IoU %.4f, %.0f s, %.1f photos/s", self.epoch, self.metric.epoch_value, seconds,
+            len(loader) * self.plan.batch_size / max(seconds, 1e-9),
+        )  # fmt: skip
+        self.writer.add_scalar("TrainMetrics/AdaptiveIoU", self.metric.epoch_value, self.epoch)
+
+    def _optimise(self, step: Step) -> None:
+        total = sum(step.losses.values())
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(total).backward()
+        if self.plan.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+    def _set_learning_rate(self) -> float:
+        rate = self.plan.lr * self.plan.schedule(self.epoch + self.step_in_epoch / self.steps_per_epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["mult"]
+        return rate
+
+    def _log_step(self, step: Step, batch: dict[str, Tensor], learning_rate: float) -> None:
+        values = {f"TrainLosses/{name}": loss.item() for name, loss in step.losses.items()}
+        self._last_loss = sum(values.values())
+        if not np.isfinite(self._last_loss):
+            raise InputError(
+                f"the loss is {self._last_loss} in epoch {self.epoch}, step {self.step_in_epoch}: "
+                "lower the learning rate, or train without --amp."
+            )
+        values["TrainLosses/overall"] = self._last_loss
+        values["TrainStates/learning_rate"] = learning_rate
+        values["TrainMetrics/AdaptiveIoU_ema_iou"] = self.metric.ema_iou
+        values["TrainMetrics/AdaptiveIoU_iou_thresh"] = self.metric.iou_thresh
+        for name, value in values.items():
+            self._curve.setdefault(name, []).append(value)
+        if self.global_step % SCALARS_OVER == 0:
+            for name, points in self._curve.items():
+                self.writer.add_scalar(name, float(np.mean(points)), self.global_step)
+            self._curve.clear()
+        interval = self.plan.image_dump_interval
+        if interval and self.global_step % interval == 0:
+            picture = training_picture(batch["images"][0], batch["instances"][0], step.logits[0], step.points[0])
+            write_image(self.options.pictures / "train" / f"{self.global_step:06d}_instance_segmentation.jpg", picture)
+            self.writer.add_image("train", picture, self.global_step, dataformats="HWC")
+
+    @torch.no_grad()
+    def _validate(self) -> None:
+        """Losses and IoU on validation samples that are the same in every epoch."""
+        metric, losses, self.val_set.seed = AdaptiveIoU(), {}, self.options.seed
+        self.model.eval()
+        epoch, self.epoch = self.epoch, 0
+        loader = self._loader(self.val_set)
+        self.epoch = epoch
+        for number, batch in enumerate(loader):
+            batch = self._batch_to_device(batch)
+            rng = np.random.default_rng((self.options.seed, number, 2))
+            with self._autocast():
+                steps = list(self.plan.task(self.model, batch, rng))
+            metric.update(steps[-1].logits.float(), batch["instances"])
+            for name, loss in steps[-1].losses.items():
+                losses.setdefault(name, []).append(loss.item())
+        for name, values in losses.items():
+            self.writer.add_scalar(f"ValLosses/{name}", float(np.mean(values)), self.epoch)
+        self.writer.add_scalar("ValMetrics/AdaptiveIoU", metric.epoch_value, self.epoch)
+        logger.info("epoch %d: validation IoU %.4f", self.epoch - 1, metric.epoch_value)
+
+    def _training_state(self) -> dict[str, Any]:
+        random = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            random["cuda"] = torch.cuda.get_rng_state(self.device)
+        return {
+            "epoch": self.epoch,
+            "step_in_epoch": self.step_in_epoch,
+            "global_step": self.global_step,
+            "seed": self.options.seed,
+            "batch_size": self.plan.batch_size,
+            "epoch_len": len(self.train_set),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "metric": self.metric.state(),
+            "random": random,
+        }
+
+    def _save_last(self) -> None:
+        save_checkpoint(self.model, self.options.checkpoints / "last_checkpoint.pth", training=self._training_state())
+
+    def _save(self) -> None:
+        self._save_last()
+        done = self.epoch - 1
+        interval = self.plan.checkpoint_interval
+        if not isinstance(interval, int):
+            interval = [every for start, every in interval if start <= done][-1]
+        if done % interval == 0 or self.epoch == self.plan.epochs:
+            save_checkpoint(self.model, self.options.checkpoints / f"{done:03d}.pth")
+
+    def _resume(self, path: Path) -> None:
+        """Take up weights, and the training state where the file has one."""
+        content = read_checkpoint(path)
+        load_state(self.model, content["state_dict"], path)
+        state = content.get("training")
+        if state is None:
+            logger.info("weights from %s, which holds no training state: starting at epoch %d", path, self.epoch)
+            return
+        for name, now in (
+            ("seed", self.options.seed),
+            ("batch_size", self.plan.batch_size),
+            ("epoch_len", len(self.train_set)),
+        ):
+            if state[name] != now:
+                raise InputError(
+                    f"{path} was trained with {name} {state[name]}, not {now}: resume it with the same value."
+                )
+        self.epoch, self.step_in_epoch, self.global_step = (state[k] for k in ("epoch", "step_in_epoch", "global_step"))
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.metric.load_state(state["metric"])
+        torch.set_rng_state(state["random"]["cpu"])
+        if self.device.type == "cuda" and "cuda" in state["random"]:
+            torch.cuda.set_rng_state(state["random"]["cuda"], self.device)
+        logger.info("going on from %s: epoch %d, step %d", path, self.epoch, self.step_in_epoch)

@@ -1,0 +1,125 @@
+"""Training on images-and-masks folders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from isegm.data.folder import FolderDataset
+from isegm.data.points_sampler import MultiPointSampler
+from isegm.data.train_set import ComposeDataset, CopyPaste, TrainSet
+from isegm.data.transforms import Transform
+from isegm.engine.trainer import RunOptions, Trainer, TrainingPlan
+from isegm.model.base import ClickModel
+from isegm.utils.cli import choose_device
+from isegm.utils.errors import InputError
+from isegm.utils.log import log_to_file, logger
+
+VALIDATION = 20  # every how many-th photo of each folder is kept for validation
+
+
+def folders(cfg: Any) -> tuple[list[str], list[float] | None]:
+    """The training folders of a run and their ratios: ``--data a,b``, or TRAIN_FOLDERS in config.yml.
+
+    TRAIN_FOLDERS is a list of paths, or a mapping from path to ratio.
+    """
+    if cfg.get("data"):
+        return [name.strip() for name in cfg.data.split(",")], None
+    listed = cfg.get("TRAIN_FOLDERS")
+    if not listed:
+        raise InputError("no training data: give --data FOLDER, or TRAIN_FOLDERS in config.yml.")
+    if isinstance(listed, dict):
+        return list(listed), [float(ratio) for ratio in listed.values()]
+    return list(listed), None
+
+
+def run_options(cfg: Any) -> RunOptions:
+    """What the command line says about where and how a run happens."""
+    resume = None
+    if cfg.resume_exp:
+        found = sorted(cfg.CHECKPOINTS_PATH.glob(f"{cfg.resume_prefix}*.pth"))
+        if len(found) != 1:
+            raise InputError(
+                f"--resume-prefix {cfg.resume_prefix} fits {len(found)} files in {cfg.CHECKPOINTS_PATH}: "
+                "give the start of the name of one checkpoint."
+            )
+        resume = found[0]
+    return RunOptions(
+        checkpoints=cfg.CHECKPOINTS_PATH,
+        pictures=cfg.VIS_PATH,
+        logs=cfg.LOGS_PATH,
+        device=choose_device(cfg.gpus, cfg.cpu),
+        workers=cfg.workers,
+        amp=cfg.amp,
+        seed=cfg.seed,
+        save_every=cfg.save_every,
+        resume=resume,
+        start_epoch=cfg.start_epoch,
+        init_from=None if cfg.weights is None or resume is not None else Path(cfg.weights),
+    )
+
+
+def pretrained_path(cfg: Any, key: str) -> str | None:
+    """Path of ImageNet weights from config.yml, or None where the key is absent or empty."""
+    path = (cfg.get("IMAGENET_PRETRAINED_MODELS") or {}).get(key)
+    if not path:
+        logger.warning(
+            "IMAGENET_PRETRAINED_MODELS.%s is not set in config.yml: the backbone starts from random weights", key
+        )
+    return path or None
+
+
+def readers(cfg: Any) -> tuple[ComposeDataset, ComposeDataset]:
+    """Training and validation part of the run's folders."""
+    paths, ratios = folders(cfg)
+    return (
+        ComposeDataset([FolderDataset(path, part=(0, VALIDATION)) for path in paths], ratios),
+        ComposeDataset([FolderDataset(path, part=(0, -VALIDATION)) for path in paths]),
+    )
+
+
+def train(
+    model: ClickModel,
+    cfg: Any,
+    plan: TrainingPlan,
+    *,
+    augment: Transform | Sequence[tuple[int, Transform]],
+    sampler: MultiPointSampler,
+    epoch_len: int,
+    min_object_area: int,
+    copy_paste: CopyPaste | None = None,
+    val_augment: Transform,
+) -> None:
+    """Train ``model`` on the folders of ``cfg`` by ``plan``, with every 20th photo kept for validation."""
+    log_to_file(cfg.LOGS_PATH)
+    logger.info("configuration: %s", {key: str(value) for key, value in cfg.items()})
+    train_reader, val_reader = readers(cfg)
+    options = run_options(cfg)
+    train_set = TrainSet(
+        train_reader,
+        augment,
+        sampler,
+        epoch_len=epoch_len,
+        min_object_area=min_object_area,
+        copy_paste=copy_paste,
+        seed=cfg.seed,
+    )
+    val_set = TrainSet(val_reader, val_augment, sampler, min_object_area=min_object_area, seed=cfg.seed)
+    Trainer(model, train_set, val_set, plan, options).run()
+
+
+def calibration_batches(
+    train_set: TrainSet, model: ClickModel, count: int = 16, batch_size: int = 8
+) -> Sequence[tuple[torch.Tensor, torch.Tensor]]:
+    """Network inputs and points of the first training samples, with an empty previous mask."""
+    batches = []
+    for start in range(0, count * batch_size, batch_size):
+        samples = [train_set[index] for index in range(start, start + batch_size)]
+        image = torch.stack([sample["images"] for sample in samples])
+        if model.with_prev_mask:
+            image = torch.cat((image, torch.zeros_like(image[:, :1])), dim=1)
+        batches.append((image, torch.stack([sample["points"] for sample in samples])))
+    return batches

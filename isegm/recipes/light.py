@@ -1,0 +1,113 @@
+"""Short training of light networks on folders: BCE + soft IoU on every click, views as the predictor sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from isegm.data.points_sampler import MultiPointSampler
+from isegm.data.train_set import CopyPaste, TrainSet
+from isegm.data.transforms import (
+    BlurNoise,
+    Compose,
+    RandomBrightnessContrast,
+    RandomGrey,
+    RandomView,
+    RGBShift,
+)
+from isegm.engine.schedule import WarmupDecay
+from isegm.engine.tasks import IterativeClicks, LossTerm
+from isegm.engine.trainer import TrainingPlan
+from isegm.model.base import ClickModel
+from isegm.model.losses import SigmoidBinaryCrossEntropyLoss, SoftIoU, Sum
+from isegm.model.pretrained import has_folded_batchnorm, unfold_batchnorm
+from isegm.model.registry import build_model
+from isegm.recipes import folder
+from isegm.utils.log import logger
+
+BACKBONE_LR = 0.25  # of the base rate; the published 0.1, for backbone and head alike, belongs to 230 epochs
+CLICK_SCALE = 1.0  # of the click features at the start; the published 0.05 lets clicks count only after long training
+SAMPLER = MultiPointSampler(
+    max_num_points=24, prob_gamma=0.35, merge_objects_prob=0.15, merge_all_prob=0.35, first_click_center=True
+)
+
+
+def view(side: int) -> Compose:
+    """Augmented square views of a photo."""
+    return Compose(
+        (RandomView((side, side)), RandomBrightnessContrast(), RGBShift(), RandomGrey(), BlurNoise()),
+    )
+
+
+def model(name: str, cfg: Any, pretrained: str) -> ClickModel:
+    """A light network whose backbone starts from the ImageNet weights that config.yml names.
+
+    Weights with folded BatchNorm get its statistics back, measured on training photos.
+    """
+    network = build_model(name)
+    network.maps_transform[-1].scale.data.fill_(CLICK_SCALE)
+    path = folder.pretrained_path(cfg, pretrained)
+    if path is None or cfg.resume_exp or cfg.weights:
+        return network
+    network.load_imagenet_weights(path)
+    backbone = network.feature_extractor.backbone
+    if has_folded_batchnorm(backbone):
+        logger.info("%s has folded BatchNorm: measuring its statistics on training photos", path)
+        train_reader, _ = folder.readers(cfg)
+        samples = TrainSet(train_reader, view(256), SAMPLER, epoch_len=128, min_object_area=300, seed=cfg.seed)
+        unfold_batchnorm(network, backbone, folder.calibration_batches(samples, network))
+    return network
+
+
+def train(
+    network: ClickModel,
+    cfg: Any,
+    *,
+    crops: Sequence[tuple[int, int]],
+    batch_size: int,
+    epoch_len: int,
+    epochs: int,
+    decay_from: int,
+    lr: float,
+) -> None:
+    """Train with constant learning rate until epoch ``decay_from`` and a linear fall to the end.
+
+    Args:
+        network: made by ``model``.
+        cfg: the run's configuration.
+        crops: (from epoch, side of the views in pixels) pairs: small views first, as they cost less.
+        batch_size, epoch_len, epochs, lr: see ``TrainingPlan`` and ``TrainSet``.
+        decay_from: epoch at which the learning rate starts to fall.
+    """
+    epochs = cfg.epochs if cfg.epochs > 0 else epochs
+    criterion = Sum(SigmoidBinaryCrossEntropyLoss(), SoftIoU())
+    task = IterativeClicks(
+        {"instance_loss": LossTerm(criterion), "instance_aux_loss": LossTerm(criterion, 0.4, "instances_aux")},
+        max_num_next_clicks=3,
+        train_every_click=True,
+    )
+    plan = TrainingPlan(
+        task,
+        batch_size=cfg.batch_size if cfg.batch_size > 0 else batch_size,
+        epochs=epochs,
+        schedule=WarmupDecay(end=epochs, warmup=0.6, decay_from=min(decay_from, epochs)),
+        lr=lr,
+        lr_multipliers={
+            name: BACKBONE_LR
+            for name, _ in network.named_parameters()
+            if name.startswith("feature_extractor.backbone.")
+        },
+        clip_norm=5.0,
+        image_dump_interval=200,
+    )
+    folder.train(
+        network,
+        cfg,
+        plan,
+        augment=[(epoch, view(side)) for epoch, side in crops],
+        val_augment=view(crops[-1][1]),
+        sampler=SAMPLER,
+        epoch_len=cfg.epoch_len if cfg.epoch_len > 0 else epoch_len,
+        min_object_area=300,
+        copy_paste=CopyPaste(),
+    )

@@ -1,0 +1,18 @@
+"""RITM's HRNet-18s with previous mask on images-and-masks folders (recipe of Sofiiuk et al. 2021, for less data).
+
+python train.py models/iter_mask/hrnet18s_folder.py --data my_photos --gpus 0 --exp-name first-try
+"""
+
+from isegm.recipes import ritm
+
+MODEL_NAME = "folder_hrnet18s"
+
+
+def init_model(cfg):
+    return ritm.hrnet("18s", cfg, pretrained="HRNETV2_W18_SMALL")
+
+
+def main(cfg):
+    ritm.train_on_folders(
+        init_model(cfg), cfg, crop=(320, 480), batch_size=16, epoch_len=2000, epochs=60, milestones=(45, 55)
+    )

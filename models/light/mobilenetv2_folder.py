@@ -1,0 +1,25 @@
+"""ClickSEG's MobileNetV2 baseline on images-and-masks folders; with config.yml's folders this made the default model.
+
+python train.py models/light/mobilenetv2_folder.py --data my_photos --exp-name first-try
+"""
+
+from isegm.recipes import light
+
+MODEL_NAME = "folder_mobilenetv2"
+
+
+def init_model(cfg):
+    return light.model("clickseg_mobilenetv2", cfg, pretrained="MOBILENETV2")
+
+
+def main(cfg):
+    light.train(
+        init_model(cfg),
+        cfg,
+        crops=((0, 192), (17, 256), (26, 352)),
+        batch_size=16,
+        epoch_len=800,
+        epochs=30,
+        decay_from=14,
+        lr=3e-3,
+    )

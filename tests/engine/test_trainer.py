@@ -1,0 +1,185 @@
+"""The training loop: it learns, it repeats itself, and it goes on after being killed as if nothing had been."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from isegm.data.folder import FolderDataset
+from isegm.data.points_sampler import MultiPointSampler
+from isegm.data.train_set import TrainSet
+from isegm.data.transforms import Compose, HorizontalFlip, RandomView, RGBShift
+from isegm.engine.schedule import MultiStep, WarmupDecay
+from isegm.engine.tasks import IterativeClicks, LossTerm
+from isegm.engine.trainer import RunOptions, Trainer, TrainingPlan
+from isegm.model import build_model
+from isegm.model.checkpoint import load_model, read_checkpoint
+from isegm.model.losses import SigmoidBinaryCrossEntropyLoss, SoftIoU, Sum
+from isegm.utils.errors import InputError
+from tests.drawn import draw_folder
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SCRIPT = """
+from isegm.recipes import light
+
+def main(cfg):
+    network = light.model("clickseg_mobilenetv2", cfg, pretrained="NONE")
+    light.train(network, cfg, crops=((0, 48), (1, 64)), batch_size=4, epoch_len=24, epochs=2, decay_from=1, lr=1e-3)
+"""
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return draw_folder(tmp_path / "photos")
+
+
+def options(folder, **more):
+    return RunOptions(folder / "checkpoints", folder / "vis", folder / "logs", workers=0, **more)
+
+
+def trainer(photos, folder, epochs=2, epoch_len=16, validate=False, lr=2e-3, **more):
+    torch.manual_seed(0)
+    model = build_model("clickseg_mobilenetv2", backbone_lr_mult=1.0)
+    augment = Compose((RandomView((48, 48), rotation=5), HorizontalFlip(), RGBShift()))
+    sampler = MultiPointSampler(6, prob_gamma=0.3)
+    criterion = Sum(SigmoidBinaryCrossEntropyLoss(), SoftIoU())
+    task = IterativeClicks({"instance_loss": LossTerm(criterion)}, max_num_next_clicks=1, train_every_click=True)
+    plan = TrainingPlan(task, 4, epochs, WarmupDecay(epochs, 0.1, epochs * 0.7), lr=lr, image_dump_interval=7)
+    train_set = TrainSet(FolderDataset(photos), augment, sampler, epoch_len=epoch_len, min_object_area=20)
+    val_set = TrainSet(FolderDataset(photos), augment, sampler, min_object_area=20) if validate else None
+    return Trainer(model, train_set, val_set, plan, options(folder, **more))
+
+
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    for key in first:
+        assert torch.equal(first[key], second[key]), key
+
+
+def test_the_loss_falls_and_validation_iou_rises(photos, tmp_path, caplog):
+    caplog.set_level("INFO", logger="isegm")
+    run = trainer(photos, tmp_path / "run", epochs=4, epoch_len=48, validate=True)
+    losses = []
+    optimise = run._optimise
+
+    def watch(step):
+        losses.append(sum(step.losses.values()).item())
+        optimise(step)
+
+    run._optimise = watch
+    run.run()
+    quarter = len(losses) // 4
+    assert np.mean(losses[-quarter:]) < 0.6 * np.mean(losses[:quarter])
+    ious = [float(r.getMessage().split()[-1]) for r in caplog.records if "validation IoU" in r.getMessage()]
+    assert len(ious) == 4 and ious[-1] > ious[0] + 0.1 and ious[-1] > 0.5
+    assert list((tmp_path / "run" / "vis" / "train").glob("*.jpg"))
+    assert list((tmp_path / "run" / "logs").glob("events.*"))
+
+
+def test_two_runs_with_one_seed_are_equal_and_another_seed_differs(photos, tmp_path):
+    states = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run = trainer(photos, tmp_path / name, epochs=1, seed=seed)
+        run.run()
+        states.append(run.model.state_dict())
+    assert_same(states[0], states[1])
+    assert any(not torch.equal(states[0][key], states[2][key]) for key in states[0])
+
+
+def test_the_number_of_workers_changes_nothing(photos, tmp_path):
+    states = []
+    for workers in (0, 2):
+        run = trainer(photos, tmp_path / str(workers), epochs=1, epoch_len=8)
+        run.options.workers = workers
+        run.run()
+        states.append(run.model.state_dict())
+    assert_same(*states)
+
+
+def test_a_run_stopped_within_an_epoch_goes_on_as_if_unbroken(photos, tmp_path):
+    whole = trainer(photos, tmp_path / "whole", save_every=3)
+    whole.run()
+
+    class Stop(Exception):
+        pass
+
+    broken = trainer(photos, tmp_path / "broken", save_every=3)
+    log_step = broken._log_step
+
+    def stop_at_seventh(step, batch, learning_rate):
+        log_step(step, batch, learning_rate)
+        if broken.global_step == 7:
+            raise Stop
+
+    broken._log_step = stop_at_seventh
+    with pytest.raises(Stop):
+        broken.run()
+    last = tmp_path / "broken" / "checkpoints" / "last_checkpoint.pth"
+    state = read_checkpoint(last)["training"]
+    assert (state["epoch"], state["step_in_epoch"], state["global_step"]) == (1, 2, 6)  # within the second epoch
+
+    resumed = trainer(photos, tmp_path / "broken", save_every=3, resume=last)
+    resumed.run()
+    assert resumed.global_step == whole.global_step == 8
+    assert_same(whole.model.state_dict(), resumed.model.state_dict())
+    for mine, other in zip(
+        whole.optimizer.state_dict()["state"].values(), resumed.optimizer.state_dict()["state"].values(), strict=True
+    ):
+        assert all(torch.equal(torch.as_tensor(mine[k]), torch.as_tensor(other[k])) for k in mine)
+
+
+def test_a_resumed_run_must_keep_its_seed(photos, tmp_path):
+    run = trainer(photos, tmp_path / "run", epochs=1, epoch_len=4)
+    run.run()
+    with pytest.raises(InputError, match="seed 0, not 3"):
+        trainer(photos, tmp_path / "run", seed=3, epoch_len=4, resume=run.options.checkpoints / "last_checkpoint.pth")
+
+
+def test_a_network_whose_loss_is_not_a_number_stops_the_run(photos, tmp_path):
+    run = trainer(photos, tmp_path / "run", lr=1e30)
+    with pytest.raises(InputError, match="loss is"):
+        run.run()
+
+
+def test_multi_step_falls_at_its_milestones():
+    schedule = MultiStep((2, 4))
+    assert [round(schedule(epoch), 6) for epoch in (0, 1.9, 2.0, 3.5, 4.0)] == [1, 1, 0.1, 0.1, 0.01]
+
+
+def train(folder, photos, *more, wait=True):
+    command = [sys.executable, str(REPOSITORY / "train.py"), "models/tiny/tiny.py", "--data", str(photos), "--cpu"]
+    command += ["--workers", "0", "--save-every", "2", *more]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "2"}
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return process if not wait else (process.communicate()[0].decode(), process.returncode)
+
+
+def test_kill_minus_nine_and_resume_from_the_command_line(photos, tmp_path):
+    for name in ("whole", "killed"):
+        (tmp_path / name / "models" / "tiny").mkdir(parents=True)
+        (tmp_path / name / "models" / "tiny" / "tiny.py").write_text(SCRIPT)
+    output, code = train(tmp_path / "whole", photos)
+    assert code == 0, output
+
+    process = train(tmp_path / "killed", photos, wait=False)
+    last = tmp_path / "killed" / "experiments" / "tiny" / "tiny" / "000" / "checkpoints" / "last_checkpoint.pth"
+    deadline = time.monotonic() + 120
+    while not last.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert read_checkpoint(last)["training"]["epoch"] == 0  # killed within the first epoch
+
+    output, code = train(tmp_path / "killed", photos, "--resume-exp", "000")
+    assert code == 0, output
+    assert "going on from" in output
+    finished = tmp_path / "whole" / "experiments" / "tiny" / "tiny" / "000" / "checkpoints" / "last_checkpoint.pth"
+    assert_same(read_checkpoint(finished)["state_dict"], read_checkpoint(last)["state_dict"])
+    assert load_model(last).config == {"model": "clickseg_mobilenetv2", "params": {}}
+    assert (last.parent / "001.pth").exists()

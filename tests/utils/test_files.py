@@ -1,0 +1,124 @@
+"""Reading pictures and masks, writing files whole or not at all."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from isegm import InputError
+from isegm.utils.files import atomic_write, read_image, read_mask, sha256, write_image
+
+
+def test_a_colour_picture_keeps_its_pixels(tmp_path):
+    image = np.random.default_rng(0).integers(0, 255, (5, 7, 3)).astype(np.uint8)
+    write_image(tmp_path / "ä photo.png", image)
+    np.testing.assert_array_equal(read_image(tmp_path / "ä photo.png"), image)
+
+
+def test_a_single_pixel(tmp_path):
+    write_image(tmp_path / "one.png", np.full((1, 1, 3), 7, np.uint8))
+    assert read_image(tmp_path / "one.png").tolist() == [[[7, 7, 7]]]
+
+
+def test_a_grey_picture_gets_three_equal_channels(tmp_path):
+    cv2.imwrite(str(tmp_path / "grey.png"), np.arange(12, dtype=np.uint8).reshape(3, 4))
+    image = read_image(tmp_path / "grey.png")
+    assert image.shape == (3, 4, 3) and (image == image[..., :1]).all()
+
+
+def test_sixteen_bits_become_eight(tmp_path):
+    cv2.imwrite(str(tmp_path / "deep.png"), np.full((2, 2, 3), 40_000, np.uint16))
+    image = read_image(tmp_path / "deep.png")
+    assert image.dtype == np.uint8 and abs(int(image[0, 0, 0]) - 40_000 / 256) <= 1
+
+
+def test_transparency_is_dropped(tmp_path):
+    rgba = np.zeros((2, 3, 4), np.uint8)
+    rgba[..., 0], rgba[..., 3] = 200, 128
+    Image.fromarray(rgba).save(tmp_path / "clear.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "clear.png")[0, 0], [200, 0, 0])
+
+
+def test_a_rotation_noted_in_exif_is_carried_out(tmp_path):
+    image = np.zeros((20, 40, 3), np.uint8)
+    image[:, :20] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees clockwise for viewing
+    Image.fromarray(image).save(tmp_path / "turned.jpg", exif=exif)
+    upright = read_image(tmp_path / "turned.jpg")
+    assert upright.shape == (40, 20, 3)
+    assert upright[:18].min() > 200 and upright[22:].max() < 50
+
+
+def test_no_such_picture(tmp_path):
+    with pytest.raises(InputError, match=r"there is no image file .*absent\.jpg"):
+        read_image(tmp_path / "absent.jpg")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n cut off"])
+def test_a_picture_that_does_not_decode(tmp_path, content):
+    (tmp_path / "broken.png").write_bytes(content)
+    with pytest.raises(InputError, match=r"broken\.png does not decode"):
+        read_image(tmp_path / "broken.png")
+    with pytest.raises(InputError, match=r"broken\.png does not decode"):
+        read_mask(tmp_path / "broken.png")
+
+
+def test_palette_masks_count_by_index(tmp_path):
+    mask = Image.fromarray(np.array([[0, 1], [2, 255]], np.uint8), mode="P")
+    mask.putpalette(list(range(255, -1, -1)) * 3)
+    mask.save(tmp_path / "palette.png")
+    assert read_mask(tmp_path / "palette.png").tolist() == [[0, 1], [2, 255]]
+
+
+def test_sixteen_bit_and_colour_masks(tmp_path):
+    cv2.imwrite(str(tmp_path / "deep.png"), np.array([[0, 300]], np.uint16))
+    assert read_mask(tmp_path / "deep.png").tolist() == [[0, 300]]
+    write_image(tmp_path / "colour.png", np.array([[[3, 0, 9]]], np.uint8))
+    assert read_mask(tmp_path / "colour.png").tolist() == [[3]]
+
+
+def test_an_unknown_ending(tmp_path):
+    with pytest.raises(InputError, match="known picture format"):
+        write_image(tmp_path / "mask.xyz", np.zeros((2, 2), np.uint8))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_write(path, "w") as file:
+        file.write("half")
+        raise RuntimeError
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("where", ["folder that is a file", "full disk"])
+def test_a_place_that_cannot_be_written(tmp_path, where):
+    if where == "full disk":
+        full = tmp_path / "full"
+        full.symlink_to("/dev/full")
+        target = full / "mask.png"
+    else:
+        (tmp_path / "file").write_text("")
+        target = tmp_path / "file" / "mask.png"
+    with pytest.raises(InputError, match=r"mask\.png cannot be written"):
+        write_image(target, np.zeros((2, 2), np.uint8))
+
+
+def test_a_disk_that_fills_up_while_writing(tmp_path, monkeypatch):
+    def no_space(*_):
+        raise OSError(28, "No space left on device")
+
+    with (
+        pytest.raises(InputError, match=r"data\.bin cannot be written \(No space left on device\)"),
+        atomic_write(tmp_path / "data.bin") as file,
+    ):
+        monkeypatch.setattr(file, "write", no_space, raising=False)
+        file.write(b"data")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_checksum(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea")

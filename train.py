@@ -1,0 +1,52 @@
+"""Train a click network.
+
+python train.py models/light/mobilenetv2_folder.py --data my_photos --exp-name first-try
+python train.py models/iter_mask/hrnet18s_folder.py --data my_photos --gpus 0 --amp bf16
+python train.py models/light/mobilenetv2_folder.py --resume-exp 000     # goes on where a stopped run ended
+"""
+
+import argparse
+
+import torch
+
+from isegm.utils.cli import run
+from isegm.utils.exp import init_experiment, load_script
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Train a click network by an experiment script.")
+    parser.add_argument("model_path", help="experiment script in models/")
+    parser.add_argument("--exp-name", default="", help="ending of the experiment folder's name")
+    parser.add_argument(
+        "--data", help="images-and-masks folders, comma-separated; default: TRAIN_FOLDERS in config.yml"
+    )
+    parser.add_argument("--batch-size", type=int, default=-1, help="samples per step; default: the script's")
+    parser.add_argument("--epochs", type=int, default=-1, help="epochs of training; default: the script's")
+    parser.add_argument("--epoch-len", type=int, default=-1, help="samples per epoch; default: the script's")
+    parser.add_argument("--workers", type=int, default=4, help="processes that load data")
+    devices = parser.add_mutually_exclusive_group()
+    devices.add_argument("--ngpus", type=int, default=1, help="number of GPUs (one for now)")
+    devices.add_argument(
+        "--gpus", default="", help="CUDA ids, of which the first is used; default: CUDA where there is one"
+    )
+    devices.add_argument("--cpu", action="store_true", help="train on the CPU")
+    parser.add_argument("--amp", choices=("bf16", "fp16"), help="mixed precision; default: float32")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, samples and simulated clicks")
+    parser.add_argument("--save-every", type=int, default=500, help="steps between checkpoints within an epoch")
+    parser.add_argument("--resume-exp", help="start of the name of an experiment folder to go on with")
+    parser.add_argument("--resume-prefix", default="last", help="start of the name of the checkpoint to go on from")
+    parser.add_argument("--start-epoch", type=int, default=0, help="for a checkpoint that holds no training state")
+    parser.add_argument("--weights", help="checkpoint whose weights to start from")
+    parser.add_argument("--temp-model-path", default="", help="read the experiment script from here instead")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    script = load_script(args.temp_model_path or args.model_path)
+    torch.manual_seed(args.seed)
+    script.main(init_experiment(args, script))
+
+
+if __name__ == "__main__":
+    run(main)
