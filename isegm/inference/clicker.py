@@ -1,0 +1,121 @@
+"""The simulated user: clicks the middle of the largest error, as in the protocol of RITM (Sofiiuk et al. 2021, 4.1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from isegm.clicks import Click
+from isegm.inference.boxes import bbox_from_mask
+from isegm.utils.errors import InputError
+
+__all__ = ["Click", "Clicker"]
+
+
+class Clicker:
+    """A sequence of clicks and, where the ground truth is known, the rule that makes the next one.
+
+    Args:
+        gt_mask: (H, W) integers, 1 on the object, ``ignore_label`` where it does not matter; None when a person clicks.
+        init_clicks: clicks to begin with; their indices are computed anew.
+        ignore_label: value of pixels that are neither object nor background.
+        click_indx_offset: index of the first click.
+
+    Attributes:
+        clicks_list: the clicks so far, in order.
+    """
+
+    def __init__(
+        self,
+        gt_mask: np.ndarray | None = None,
+        init_clicks: Iterable[Click] | None = None,
+        ignore_label: int = -1,
+        click_indx_offset: int = 0,
+    ) -> None:
+        self.click_indx_offset = click_indx_offset
+        self.clicks_list: list[Click] = []
+        self._object: np.ndarray | None = None
+        self._background: np.ndarray | None = None
+        if gt_mask is not None:
+            valid = gt_mask != ignore_label
+            self._object = (gt_mask == 1) & valid
+            self._background = (gt_mask != 1) & valid
+        for click in init_clicks or ():
+            self.add_click(click)
+
+    def __len__(self) -> int:
+        return len(self.clicks_list)
+
+    def add_click(self, click: Click) -> Click:
+        """Append a click; returns it with its index in the sequence."""
+        click = replace(click, indx=self.click_indx_offset + len(self.clicks_list))
+        self.clicks_list.append(click)
+        return click
+
+    def make_next_click(self, pred_mask: np.ndarray) -> Click:
+        """Append the click that a user would make to correct ``pred_mask``, bool (H, W); returns it.
+
+        It lies on the pixel farthest from the border of its error region, in exact Euclidean distance; the border of
+        the image counts as one. Among equals it is the first in row-major order. Clicked pixels do not count.
+        It is positive if missed object reaches deeper than wrong foreground, so a tie gives a negative click.
+        [KEEP] Where nothing is wrong the click is negative at (0, 0), as seen when a run goes on after a perfect mask.
+        """
+        if self._object is None:
+            raise RuntimeError("make_next_click needs a Clicker that was given a gt_mask.")
+        pred_mask = np.asarray(pred_mask, dtype=bool)
+        if pred_mask.shape != self._object.shape:
+            raise InputError(
+                f"pred_mask is {pred_mask.shape} but the ground truth is {self._object.shape}: give a mask of its size."
+            )
+        missed_depth, missed = self._deepest_pixel(self._object & ~pred_mask)
+        wrong_depth, wrong = self._deepest_pixel(self._background & pred_mask)
+        is_positive = missed_depth > wrong_depth
+        return self.add_click(Click(is_positive, missed if is_positive else wrong))
+
+    def get_clicks(self, clicks_limit: int | None = None) -> list[Click]:
+        """The first ``clicks_limit`` clicks; all if None."""
+        return self.clicks_list[:clicks_limit]
+
+    def get_state(self) -> list[Click]:
+        """What ``set_state`` needs to come back to the present clicks."""
+        return list(self.clicks_list)
+
+    def set_state(self, state: Iterable[Click]) -> None:
+        """Replace all clicks; indices are computed anew."""
+        clicks = list(state)
+        self.reset_clicks()
+        for click in clicks:
+            self.add_click(click)
+
+    def reset_clicks(self) -> None:
+        """Forget all clicks."""
+        self.clicks_list = []
+
+    def _deepest_pixel(self, error: np.ndarray) -> tuple[int, tuple[int, int]]:
+        """Squared depth and (row, column) of the pixel of a bool error map that is farthest from the map's zeros.
+
+        The distance is computed on the bounding box of the error plus one pixel of zeros. That is exact: the zero pixel
+        nearest to an error pixel is never beyond this ring.
+        """
+        box = bbox_from_mask(error)
+        if box is None:
+            return 0, (0, 0)
+        inside = cv2.copyMakeBorder(error[box.slices].view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+        # Mask size 0 is DIST_MASK_PRECISE; the approximate transforms of sizes 3 and 5 give other clicks.
+        depth = cv2.distanceTransform(inside, cv2.DIST_L2, 0)[1:-1, 1:-1]
+        height, width = box.size
+        for click in self.clicks_list:
+            row, column = int(click.coords[0]) - box.rmin, int(click.coords[1]) - box.cmin
+            if 0 <= row < height and 0 <= column < width:
+                depth[row, column] = 0
+        # Squared distances are whole numbers, so equal ones can be told although OpenCV's square root may differ in the
+        # last bit from one pixel to the next: with Intel IPP it depends on threads, memory alignment and processor.
+        squared = round(float(depth.max()) ** 2)
+        if squared == 0:  # every pixel of the error was clicked
+            return 0, (0, 0)
+        row, column = divmod(int((depth > math.sqrt(squared - 0.5)).argmax()), width)
+        return squared, (box.rmin + row, box.cmin + column)

@@ -1,0 +1,267 @@
+"""From clicks to a mask."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from isegm.clicks import Click, clicks_from_xy, points_tensor
+from isegm.inference.protocols import InferenceSettings, settings_for
+from isegm.inference.session import Session, join_rows, take_rows
+from isegm.inference.transforms import View, ZoomState, mean_with_mirrored, mirrored_clicks, resized, with_mirrored
+from isegm.model.base import ClickModel
+from isegm.utils.errors import InputError
+
+
+class Predictor:
+    """Segments an object from clicks, with any network of ``isegm.model``.
+
+    People call ``set_image``, then ``predict`` as often as they like::
+
+        predictor = Predictor(model)
+        predictor.set_image(image)
+        mask, probs = predictor.predict(points=[(x, y)], labels=[1])
+
+    Programs that handle many objects or users call ``start`` and ``step``, which keep nothing in the predictor: all
+    that is known of an image is in the ``Session`` that they return.
+
+    Args:
+        model: the network; it is moved to ``device`` and put into evaluation mode.
+        device: where it runs; None for where it is.
+        settings: crop, size and mirroring; None for those that the network was published with.
+        threshold: probability above which a pixel is in the mask.
+    """
+
+    def __init__(
+        self,
+        model: ClickModel,
+        device: torch.device | str | None = None,
+        *,
+        settings: InferenceSettings | None = None,
+        threshold: float = 0.49,
+    ) -> None:
+        if device is None:
+            device = next(itertools.chain(model.parameters(), model.buffers())).device
+        self.device = torch.device(device)
+        self.model = model.to(self.device).eval()
+        self.settings = settings_for(model.protocol) if settings is None else settings
+        self.threshold = threshold
+        self._history: list[Session] = []
+
+    @property
+    def session(self) -> Session:
+        """The present state of the image that was set with ``set_image``.
+
+        Raises:
+            RuntimeError: no image was set.
+        """
+        if not self._history:
+            raise RuntimeError("An image must be set with set_image before predict.")
+        return self._history[-1]
+
+    def set_image(self, image: ArrayLike) -> None:
+        """Begin with an image; clicks on an earlier one are forgotten.
+
+        Args:
+            image: (H, W, 3) uint8 RGB (OpenCV reads BGR: convert it).
+
+        Raises:
+            InputError: another shape or dtype.
+        """
+        self._history = [self.start(image)]
+
+    def predict(
+        self, points: ArrayLike, labels: ArrayLike, prev_mask: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Segment the object that all clicks so far and these new ones point at.
+
+        Args:
+            points: (N, 2) pixel coordinates (x, y) of new clicks, origin at the top left, in image pixels; fractions
+                are kept. The network runs once, with all of them.
+            labels: (N,) 1 for a click on the object, 0 for one on the background.
+            prev_mask: (H, W) bool, or float probabilities in [0, 1], to start from instead of the network's last
+                answer.
+
+        Returns:
+            mask: (H, W) bool, probabilities above the threshold.
+            probs: (H, W) float32 in [0, 1].
+
+        Raises:
+            RuntimeError: no image was set.
+            InputError: there is no click, one lies outside the image, or sizes do not agree (the message says which).
+        """
+        session = self.session
+        clicks = clicks_from_xy(points, labels, session.image_size)
+        if not clicks:
+            raise InputError("predict needs at least one click: give points [(x, y)] and labels [1].")
+        if prev_mask is not None:
+            session = session.with_prev_mask(prev_mask)
+        self._history += self.run([session.with_click(*clicks)])
+        return self._answer()
+
+    def undo(self) -> tuple[np.ndarray, np.ndarray]:
+        """Go back to before the last call of ``predict``; returns mask and probabilities of then.
+
+        Raises:
+            RuntimeError: no image was set, or there is no call to undo.
+        """
+        if self.session is self._history[0]:
+            raise RuntimeError("There is nothing to undo: no clicks were made on this image.")
+        self._history.pop()
+        return self._answer()
+
+    def reset(self) -> None:
+        """Forget all clicks and keep the image.
+
+        Raises:
+            RuntimeError: no image was set.
+        """
+        if self.session.clicks:
+            self._history = self._history[:1]
+
+    def start(self, image: ArrayLike, init_mask: np.ndarray | None = None) -> Session:
+        """A session without clicks; a network that encodes once does so now.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            init_mask: (H, W) bool, or float probabilities in [0, 1], to start from.
+
+        Raises:
+            InputError: another shape or dtype.
+        """
+        pixels = torch.from_numpy(_checked_image(image).copy()).to(self.device).permute(2, 0, 1)[None]  # (1, 3, H, W)
+        tensor = pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+        session = Session(image=tensor, prev_probs=tensor.new_zeros((1, 1, *tensor.shape[2:])))
+        if self.model.encodes_once:
+            view = self.settings.view(session.zoom, (), session.image_size)
+            session = replace(session, view=view, features=self._encode([session], [view]))
+        return session if init_mask is None else session.with_prev_mask(init_mask)
+
+    def step(self, sessions: Sequence[Session], clicks: Sequence[Click]) -> list[Session]:
+        """Add one click to each session and run the network.
+
+        Args:
+            sessions: of any images; they are not changed.
+            clicks: one for each session, in pixels of its image.
+
+        Returns:
+            the sessions after the click, in order. They do not depend on which sessions are handed in together.
+        """
+        return self.run([session.with_click(click) for session, click in zip(sessions, clicks, strict=True)])
+
+    def run(self, sessions: Sequence[Session]) -> list[Session]:
+        """One answer for each session, with the clicks that it holds.
+
+        Inputs of equal size go through the network together.
+        """
+        answered = self._pass(sessions)
+        zoom_in = self.settings.zoom_in
+        again = [
+            i for i, session in enumerate(answered) if zoom_in is not None and zoom_in.wants_repetition(session.zoom)
+        ]
+        # The repeated click looks at the crop of the new answer, but at the mask from before the click.
+        repeated = self._pass([replace(answered[i], prev_probs=sessions[i].prev_probs) for i in again])
+        for i, session in zip(again, repeated, strict=True):
+            answered[i] = session
+        return answered
+
+    def _pass(self, sessions: Sequence[Session]) -> list[Session]:
+        """The sessions after one network pass."""
+        groups: dict[tuple, list[int]] = defaultdict(list)
+        views = [self.settings.view(session.zoom, session.clicks, session.image_size) for session in sessions]
+        seen = [
+            session if session.view == view else replace(session, view=view, features=None, cache=None)
+            for session, view in zip(sessions, views, strict=True)
+        ]
+        for i, session in enumerate(seen):
+            groups[views[i].size, session.features is None, session.cache is None].append(i)
+        answered = list(seen)
+        for members in groups.values():
+            for i, session in zip(members, self._group_pass([seen[i] for i in members]), strict=True):
+                answered[i] = session
+        return answered
+
+    @torch.no_grad()
+    def _group_pass(self, sessions: Sequence[Session]) -> list[Session]:
+        """The sessions after one network call; ``session.view`` is what it is to see, of equal size in all of them."""
+        count, flip, size = len(sessions), self.settings.flip, sessions[0].view.size
+        views = [session.view for session in sessions]
+        clicks = [view.clicks(session.clicks) for session, view in zip(sessions, views, strict=True)]
+        if flip:
+            clicks += [mirrored_clicks(row, size[1]) for row in clicks]
+        points = points_tensor(clicks, self.settings.clicks_limit, self.device)  # (B, 2N, 3)
+        prev_mask = (
+            self._crops([session.prev_probs for session in sessions], views) if self.model.with_prev_mask else None
+        )
+        features = self._joined([session.features for session in sessions])
+        if features is None:
+            features = self._encode(sessions, views)
+        outputs = self.model.decode(features, points, prev_mask, self._joined([session.cache for session in sessions]))
+
+        logits = resized(outputs["instances"].float(), size)  # (B, 1, h, w)
+        # [KEEP] mirrored answers are averaged as logits, and probabilities, not logits, are resized to the image
+        # (trap 4 of RITM).
+        probs = torch.sigmoid(mean_with_mirrored(logits) if flip else logits)  # (sessions, 1, h, w)
+        answered = []
+        for i, (session, view) in enumerate(zip(sessions, views, strict=True)):
+            rows = (i, count + i) if flip else (i,)
+            full = view.paste(probs[i : i + 1])  # (1, 1, H, W)
+            answered.append(
+                replace(
+                    session,
+                    prev_probs=full,
+                    zoom=ZoomState(view.roi, full),
+                    features=take_rows(features, rows) if self.model.encodes_once else None,
+                    cache=take_rows(outputs.get("cache"), rows),
+                )
+            )
+        return answered
+
+    def _encode(self, sessions: Sequence[Session], views: Sequence[View]) -> Mapping[str, Tensor]:
+        """Features of a group; with mirroring the straight images come first, then the mirrored ones."""
+        with torch.no_grad():
+            return self.model.encode(self._crops([session.image for session in sessions], views))
+
+    def _crops(self, maps: Sequence[Tensor], views: Sequence[View]) -> Tensor:
+        """Network input from (1, C, H, W) maps of each session: (B, C, h, w)."""
+        crops = [view.crop(of_image) for of_image, view in zip(maps, views, strict=True)]
+        crops = crops[0] if len(crops) == 1 else torch.cat(crops)
+        return with_mirrored(crops) if self.settings.flip else crops
+
+    def _joined(self, trees: Sequence[Any]) -> Any:
+        """Features or caches of a group as one batch, in the order of ``_encode``; None where there are none."""
+        if len(trees) == 1 or trees[0] is None:
+            return trees[0]
+        joined, count = join_rows(trees), len(trees)
+        if not self.settings.flip:
+            return joined
+        return take_rows(joined, [*range(0, 2 * count, 2), *range(1, 2 * count, 2)])
+
+    def _answer(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mask and probabilities of the present session."""
+        probs = self.session.probs.copy()
+        return probs > self.threshold, probs
+
+
+def _checked_image(image: ArrayLike) -> np.ndarray:
+    """The image as an (H, W, 3) uint8 array; InputError if it is none."""
+    pixels = np.asarray(image)
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
+        raise InputError(
+            f"the image must be (H, W, 3) RGB with at least one pixel, got shape {pixels.shape}: drop an alpha channel "
+            "(image[..., :3]), repeat a gray one (np.stack([image] * 3, axis=-1)), move channels to the last axis."
+        )
+    if pixels.dtype != np.uint8:
+        raise InputError(
+            f"the image must be uint8 with values from 0 to 255, got {pixels.dtype}: scale it and convert it with "
+            "astype(np.uint8)."
+        )
+    return pixels

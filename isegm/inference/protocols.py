@@ -1,0 +1,111 @@
+"""Published inference protocols by name: what is done to an image before and after the network.
+
+Numbers of different papers can only be compared when these settings are the ones the papers used, so the settings are
+data, and there is one place that knows them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from isegm.clicks import Click
+from isegm.inference.boxes import whole_image
+from isegm.inference.transforms import View, ZoomIn, ZoomState, with_longest_side
+from isegm.utils.errors import InputError
+
+
+@dataclass(frozen=True)
+class InferenceSettings:
+    """What happens to an image before and after the network.
+
+    Args:
+        zoom_in: the crop rule; None to show the network the whole image at every click.
+        resize: (height, width) to which the crop or the image is resized, whatever its shape; None to leave it.
+        flip: also run the mirror image and average the logits.
+        max_size: longest side of what the network sees; larger crops and images are made smaller. None for no limit.
+        clicks_limit: the network is given only this many first clicks; the crop rule sees all. None for no limit.
+    """
+
+    zoom_in: ZoomIn | None = None
+    resize: tuple[int, int] | None = None
+    flip: bool = False
+    max_size: int | None = None
+    clicks_limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.resize is not None:
+            object.__setattr__(self, "resize", tuple(self.resize))
+            if len(self.resize) != 2 or min(self.resize) < 1:
+                raise InputError(f"resize must be (height, width) in pixels, got {self.resize}.")
+            if self.max_size is not None or (self.zoom_in is not None and self.zoom_in.target_size is not None):
+                raise InputError(
+                    "resize fixes the size of the network's input: set max_size and the target_size of zoom_in to None."
+                )
+        for name in ("max_size", "clicks_limit"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be at least 1, got {value}: leave it at None for no limit.")
+
+    def view(self, zoom: ZoomState, clicks: Sequence[Click], image_size: tuple[int, int]) -> View:
+        """What the network sees of an image of ``image_size`` (H, W) with these clicks."""
+        crop = None if self.zoom_in is None else self.zoom_in.choose(zoom, clicks, image_size)
+        source = whole_image(*image_size) if crop is None else crop
+        size = source.size if crop is None else self.zoom_in.crop_size(crop)
+        if self.max_size is not None and max(size) > self.max_size:
+            size = with_longest_side(size, self.max_size)
+        return View(image_size, source, self.resize or size, zoom.roi if crop is None else crop)
+
+
+def settings_for(
+    protocol_name: str,
+    eval_mode: str = "cvpr",
+    dataset_name: str | None = None,
+    infer_size: int = 384,
+    target_crop_r: float = 1.4,
+    clicks_limit: int | None = None,
+) -> InferenceSettings:
+    """The settings that a published protocol uses.
+
+    Args:
+        protocol_name: "ritm" or "clickseg"; a network names its own as ``model.protocol``.
+        eval_mode: "cvpr", the one of the papers; or "fixedN" (or "fixedH,W"): crop from the first click on and, with
+            "ritm", resize every crop to exactly N x N (H x W).
+        dataset_name: "ritm" looks at crops of 600 pixels on the dataset named DAVIS and of 400 elsewhere.
+        infer_size: side of the square network input; only "clickseg".
+        target_crop_r: expansion of the crop; only "clickseg" in mode "cvpr".
+        clicks_limit: see ``InferenceSettings``.
+
+    Raises:
+        InputError: no such protocol or mode.
+    """
+    fixed = _fixed_size(eval_mode)
+    if protocol_name == "ritm":
+        target_size = fixed or (600 if dataset_name == "DAVIS" else 400)
+        zoom_in = ZoomIn(target_size=target_size, skip_clicks=-1 if fixed else 1)
+        return InferenceSettings(zoom_in=zoom_in, flip=True, clicks_limit=clicks_limit)
+    if protocol_name == "clickseg":
+        zoom_in = ZoomIn(
+            target_size=None,  # [KEEP] A3: crops are not resized to 400 or 600 but squashed to the square below
+            skip_clicks=-1 if fixed else 1,
+            expansion_ratio=1.4 if fixed else target_crop_r,  # [KEEP] mode "fixedN" looks at neither N nor the ratio
+            min_crop_size=10,
+            prob_thresh=0.49,
+            always_recompute=True,
+        )
+        return InferenceSettings(zoom_in=zoom_in, resize=(infer_size, infer_size), clicks_limit=clicks_limit)
+    raise InputError(f"there is no inference protocol named {protocol_name}: known are ritm and clickseg.")
+
+
+def _fixed_size(eval_mode: str) -> tuple[int, int] | None:
+    """The (height, width) in an evaluation mode; None for "cvpr"."""
+    if eval_mode == "cvpr":
+        return None
+    match = re.fullmatch(r"fixed([1-9]\d*)(?:,([1-9]\d*))?", eval_mode)
+    if match is None:
+        raise InputError(
+            f"the evaluation mode {eval_mode} is not known: write cvpr, fixed400 or fixed400,600 (height, width)."
+        )
+    height, width = match.groups()
+    return int(height), int(width or height)

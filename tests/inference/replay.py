@@ -1,0 +1,60 @@
+"""The evaluation of one object, as the specification words it, and the comparison of a run with a golden log."""
+
+import functools
+
+import numpy as np
+import skimage.data
+import torch
+
+from isegm.inference.clicker import Clicker
+from isegm.inference.metrics import get_iou
+
+
+@functools.lru_cache
+def photo(name: str) -> np.ndarray:
+    """A photograph that comes with scikit-image, (H, W, 3) uint8 RGB."""
+    return getattr(skimage.data, name)()
+
+
+def play(predictor, image, gt, clicks, threshold=0.49):
+    """Yield (click, session, IoU) after each simulated click."""
+    clicker = Clicker(gt)
+    session = predictor.start(image)
+    mask = session.probs > threshold
+    for _ in range(clicks):
+        click = clicker.make_next_click(mask)
+        (session,) = predictor.step([session], [click])
+        mask = session.probs > threshold
+        yield click, session, get_iou(gt, mask)
+
+
+def assert_follows(log, arrays, predictor, image, gt, prefix="", tolerance=1e-4):
+    """A run must repeat a golden log: clicks, crops, IoUs and probabilities."""
+    for i, (click, session, iou) in enumerate(play(predictor, image, gt, len(log))):
+        expected, where = log[i], f"{prefix} click {i}"
+        assert [*click.coords, click.is_positive, click.indx] == [
+            expected["y"],
+            expected["x"],
+            expected["positive"],
+            i,
+        ], where
+        roi = session.zoom.roi
+        assert (None if roi is None else list(roi)) == expected["roi"], where
+        # pixels that lie on the threshold to within float noise may fall on either side
+        slack = 1e-6 + expected["near_threshold"] / max(1, np.count_nonzero(gt == 1))
+        assert abs(iou - expected["iou"]) <= min(slack, 1e-3), (where, iou, expected["iou"])
+        assert abs(session.probs.mean(dtype=np.float64) - expected["mean"]) < tolerance, where
+        for name, values in samples(session.probs, arrays, f"{prefix}prob_", i):
+            np.testing.assert_allclose(values, arrays[name], atol=tolerance, rtol=0, err_msg=where)
+
+
+def samples(probs, arrays, prefix, i):
+    """(golden array name, own values) for the ways in which golden files store a probability map."""
+    if f"{prefix}sample/{i}" in arrays:
+        yield f"{prefix}sample/{i}", probs.ravel()[:: max(1, probs.size // 2048)][: len(arrays[f"{prefix}sample/{i}"])]
+    if f"{prefix}lowres/{i}" in arrays:
+        name = f"{prefix}lowres/{i}"
+        pooled = torch.nn.functional.adaptive_avg_pool2d(
+            torch.from_numpy(probs.copy()).double()[None], arrays[name].shape
+        )
+        yield name, pooled[0].numpy()

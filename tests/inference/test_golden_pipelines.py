@@ -1,0 +1,74 @@
+"""Whole runs of clicks against runs of the published code."""
+
+import numpy as np
+import pytest
+
+import isegm.model  # noqa: F401  (registers the networks)
+from isegm.inference.predictor import Predictor
+from isegm.inference.protocols import InferenceSettings, settings_for
+from isegm.inference.transforms import ZoomIn
+from isegm.model.registry import build_model
+from tests.analytic import BlobModel
+from tests.golden import apply_pipeline_weights, fill_weights, golden, golden_json
+from tests.inference.replay import assert_follows, photo
+
+ANALYTIC = {
+    "ritm_cvpr400": settings_for("ritm"),
+    "ritm_fixed384": settings_for("ritm", "fixed384"),
+    "ritm_noflip400": InferenceSettings(zoom_in=ZoomIn()),
+    "ritm_nozoom_noflip": InferenceSettings(),
+    "ritm_skip0": InferenceSettings(zoom_in=ZoomIn(skip_clicks=0), flip=True),
+    "simpleclick_fixed448": settings_for("ritm", "fixed448"),
+    "clickseg_baseline384": settings_for("clickseg"),
+}
+CASES = ("astronaut_ellipse", "coffee_holes", "chelsea_ignore", "coffee_small")
+
+
+def ellipse(image, center=(0.45, 0.5), radii=(0.30, 0.22)):
+    """Squared distance from the centre in units of the radii, (H, W)."""
+    height, width = image.shape[:2]
+    y, x = np.mgrid[:height, :width]
+    return ((y - center[0] * height) / (radii[0] * height)) ** 2 + ((x - center[1] * width) / (radii[1] * width)) ** 2
+
+
+def analytic_case(name):
+    """Photograph and ground truth of golden/README section 5."""
+    image = photo(name.split("_")[0])
+    height, width = image.shape[:2]
+    value = ellipse(image, (0.25, 0.7), (0.05, 0.04)) if name == "coffee_small" else ellipse(image)
+    gt = (value <= 1).astype(np.int32)
+    if name == "chelsea_ignore":
+        gt[(value > 1) & (value <= 1.3)] = -1
+    if name == "coffee_holes":
+        y, x = np.mgrid[:height, :width]
+        gt[(y - 0.45 * height) ** 2 + (x - 0.5 * width) ** 2 <= (0.06 * height) ** 2] = 0
+        gt[int(0.80 * height) : int(0.92 * height), int(0.12 * width) : int(0.40 * width)] = 1
+    return image, gt
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("variant", ANALYTIC)
+def test_clicks_crops_and_probabilities_follow_the_published_predictor(variant, case):
+    log = golden_json(f"pipelines_analytic/{variant}.json")["sequences"][case]
+    image, gt = analytic_case(case)
+    model = BlobModel()
+    with np.load(golden(f"pipelines_analytic/{variant}.npz")) as arrays:
+        assert_follows(log, arrays, Predictor(model, settings=ANALYTIC[variant]), image, gt, f"{case}/", tolerance=2e-5)
+    assert model.calls == log[-1]["net_calls_so_far"]
+
+
+@pytest.mark.parametrize(
+    ("file", "network", "settings"),
+    [
+        ("ritm_hrnet18s_NoBRS_astronaut", "ritm_hrnet18s", settings_for("ritm")),
+        ("ritm_hrnet18s_NoBRS_noflip_nozoom", "ritm_hrnet18s", InferenceSettings()),
+        ("baseline_mobilenetv2", "clickseg_mobilenetv2", settings_for("clickseg")),
+    ],
+)
+def test_real_networks_repeat_the_published_runs(file, network, settings):
+    spec = golden_json(f"pipelines/{file}.json")
+    model = apply_pipeline_weights(fill_weights(build_model(network)), spec)
+    image = photo(spec["photo"].split(".")[-1])
+    gt = (ellipse(image) <= 1).astype(np.int32)
+    with np.load(golden(f"pipelines/{file}.npz")) as arrays:
+        assert_follows(spec["log"], arrays, Predictor(model, settings=settings), image, gt, tolerance=1e-4)
