@@ -1,0 +1,320 @@
+"""A whole evaluation, as ``scripts/evaluate_model.py`` starts it: checkpoints x data sets, logs, reports, pictures.
+
+What is written, with ``<run>`` for ``[<prefix>_]<eval_mode>_<mode>_<n_clicks>``:
+
+- ``<logs dir>/<run>.txt``: the table of the published code, to which rows are appended; when several checkpoints of an
+  experiment are evaluated, the data set's name stands behind the prefix;
+- ``<logs dir>/<run>/``: ``records_<dataset>.jsonl``, ``summary.json``, ``summary.csv``, ``report.txt`` (the table and
+  all other scores), ``miou_<dataset>.png``, ``best_<dataset>.png`` and ``worst_<dataset>.png``; of several checkpoints
+  each has a folder in it;
+- ``<logs dir>/ious/``, ``plots/`` and ``predictions_vis/``: what ``--save-ious``, ``--iou-analysis`` and
+  ``--vis-preds`` ask for.
+
+The logs dir is ``<logs path>/others/<stem of the checkpoint>``, with ``--exp-path`` ``<logs path>/<experiment>``.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from isegm.data import get_dataset
+from isegm.evaluation import plots, reports
+from isegm.evaluation.checkpoints import Selection, select_checkpoints, select_experiment
+from isegm.evaluation.loop import NEVER_STOP, EvalSettings, EvaluationDataset, evaluate_dataset, replay
+from isegm.evaluation.records import ObjectRecord, RecordWriter
+from isegm.evaluation.scores import DatasetScores, number_of_clicks, score
+from isegm.inference.predictor import Predictor
+from isegm.inference.protocols import InferenceSettings, settings_for
+from isegm.model.base import ClickModel
+from isegm.model.checkpoint import DEFAULT_CHECKPOINT, load_model
+from isegm.utils.errors import InputError
+from isegm.utils.exp import load_config_file
+from isegm.utils.files import atomic_write, sha256
+
+CPU = torch.device("cpu")
+CASES = 6  # objects on a sheet of best or worst cases
+
+
+@dataclass(frozen=True)
+class EvalOptions:
+    """What the command line says; its help explains each option."""
+
+    mode: str | None = None
+    checkpoint: str | None = None
+    exp_path: str | None = None
+    model_dir: str = ""
+    datasets: str = "GrabCut,Berkeley,DAVIS,COCO_MVal"
+    device: torch.device = CPU
+    target_iou: float = 0.90
+    iou_analysis: bool = False
+    n_clicks: int = 20
+    min_n_clicks: int = 1
+    thresh: float = 0.49
+    clicks_limit: int | None = None
+    eval_mode: str = "cvpr"
+    infer_size: int = 384
+    target_crop_r: float = 1.4
+    save_ious: bool = False
+    print_ious: bool = False
+    vis_preds: bool = False
+    model_name: str | None = None
+    config_path: str = "./config.yml"
+    logs_path: str = ""
+    batch_size: int = 1
+    resume: bool = False
+    max_objects: int | None = None
+    overlays: bool = True
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "max_objects", "infer_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"--{name.replace('_', '-')} is {value}: give a number of at least 1.")
+        if self.clicks_limit is not None and self.clicks_limit != -1 and self.clicks_limit < 1:
+            raise InputError(
+                f"--clicks-limit is {self.clicks_limit}: give at least 1, or -1 for the number of --n-clicks."
+            )
+
+    def eval_settings(self) -> EvalSettings:
+        """When clicking stops: never early where IoUs of all clicks are asked for, and not below an IoU of 0.8."""
+        every_click = (self.iou_analysis or self.print_ious) and self.min_n_clicks <= 1
+        target = NEVER_STOP if every_click else max(0.8, self.target_iou)
+        return EvalSettings(target, self.n_clicks, self.min_n_clicks, self.thresh)
+
+    def inference_settings(self, protocol: str, dataset: str) -> InferenceSettings:
+        """Crop, size and mirroring for a data set."""
+        limit = self.n_clicks if self.clicks_limit == -1 else self.clicks_limit
+        return settings_for(protocol, self.eval_mode, dataset, self.infer_size, self.target_crop_r, limit)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One checkpoint, how it is evaluated and where that is logged.
+
+    Attributes:
+        name: of its rows: the mode, or the checkpoint's stem where several are compared.
+        facts: for the reports.
+        selection: what it was chosen with.
+        run_name: what the names of its logs end in.
+        folder: of its records, summary and pictures.
+    """
+
+    name: str
+    facts: reports.RunFacts
+    selection: Selection
+    run_name: str
+    folder: Path
+
+    def text_log(self, dataset: str) -> Path:
+        """The file that the row of a data set goes to."""
+        parts = [dataset] if self.selection.several and self.selection.prefix else []
+        return self.selection.logs_dir / f"{self.selection.with_prefix('_'.join([*parts, self.run_name]))}.txt"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A checkpoint's scores on a data set."""
+
+    candidate: Candidate
+    inference: InferenceSettings
+    scores: DatasetScores
+
+
+def run_evaluation(options: EvalOptions) -> None:
+    """Evaluate every checkpoint on every data set; prints the table and writes what the module's docstring lists.
+
+    Raises:
+        InputError: an option, a file or a data set is not usable; missing data sets are known before the first click.
+    """
+    cfg = load_config_file(options.config_path)
+    settings = options.eval_settings()
+    selection = _select(options, cfg)
+    if options.iou_analysis and selection.several:
+        raise InputError(f"--iou-analysis takes one checkpoint, got {len(selection.checkpoints)}: choose one.")
+    datasets = _load_datasets(options, cfg)
+
+    outcomes: list[Outcome] = []
+    model = candidate = None
+    for dataset in datasets:
+        for path in selection.checkpoints:
+            if model is None or selection.several:  # one checkpoint is read once
+                model, candidate = _load(options, selection, path)
+            inference = options.inference_settings(candidate.facts.protocol, dataset.name)
+            predictor = Predictor(model, options.device, settings=inference, threshold=settings.threshold)
+            records = _evaluate(options, candidate, dataset, settings, predictor)
+            scores = score(records, dataset.name, settings.target_iou, settings.max_clicks)
+            outcomes.append(Outcome(candidate, inference, scores))
+
+            header = reports.table_header(selection.model_name, candidate.facts.protocol, settings.max_clicks)
+            row = reports.table_row(candidate.name, scores, options.print_ious)
+            if not selection.several and dataset is datasets[0]:
+                tqdm.write(header)
+            tqdm.write(row)
+            log = candidate.text_log(dataset.name)
+            reports.append_row(log, row, "" if selection.several else header, repeat=not options.resume)
+            _write_reports(options, settings, header, [o for o in outcomes if o.candidate.folder == candidate.folder])
+            _dump_ious(options, candidate, dataset.name, records)
+            _draw(options, candidate, dataset, settings, predictor, records)
+    print("", *(_account(outcome, settings) for outcome in outcomes), f"Logs: {selection.logs_dir}", sep="\n")
+
+
+def _select(options: EvalOptions, cfg: Mapping[str, Any]) -> Selection:
+    """The checkpoints that the options name; the shipped one when they name none."""
+    experiments = Path(cfg.get("EXPS_PATH", "./experiments"))
+    logs_root = Path(options.logs_path) if options.logs_path else experiments / "evaluation_logs"
+    if options.exp_path:
+        return select_experiment(options.exp_path, experiments, logs_root)
+    folder = options.model_dir or cfg.get("INTERACTIVE_MODELS_PATH", "./weights")
+    return select_checkpoints(options.checkpoint or str(DEFAULT_CHECKPOINT), folder, logs_root)
+
+
+def _load_datasets(options: EvalOptions, cfg: Mapping[str, Any]) -> list[EvaluationDataset]:
+    """All data sets, so that a missing one is known before hours of clicking."""
+    wanted = dict.fromkeys(name.strip() for name in options.datasets.split(",") if name.strip())
+    if not wanted:
+        raise InputError("--datasets names no data set: give names with commas between them, such as GrabCut,Berkeley.")
+    datasets = [get_dataset(name, cfg) for name in wanted]
+    names = [dataset.name for dataset in datasets]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"two of the data sets in --datasets are named {name}: evaluate them one by one.")
+    return datasets
+
+
+def _load(options: EvalOptions, selection: Selection, path: Path) -> tuple[ClickModel, Candidate]:
+    """A network, and how it is evaluated."""
+    model = load_model(path, options.device)
+    mode = options.mode or ("Baseline" if model.protocol == "clickseg" else "NoBRS")
+    facts = reports.RunFacts(
+        model_name=selection.model_name,
+        mode=mode,
+        protocol="clickseg" if mode == "Baseline" else model.protocol,
+        eval_mode=options.eval_mode,
+        checkpoint=str(path),
+        sha256=sha256(path),
+        network=model.config["model"],
+        device=reports.device_name(options.device),
+        command=options.command,
+        started=datetime.now().isoformat(timespec="seconds"),
+        max_objects=options.max_objects,
+    )
+    run_name = f"{options.eval_mode}_{mode}_{options.n_clicks}"
+    folder = selection.logs_dir / selection.with_prefix(run_name)
+    if not selection.several:
+        return model, Candidate(mode, facts, selection, run_name, folder)
+    row_name = "last" if path.stem == "last_checkpoint" else path.stem
+    return model, Candidate(row_name, facts, selection, run_name, folder / selection.own_name(path))
+
+
+def _evaluate(
+    options: EvalOptions,
+    candidate: Candidate,
+    dataset: EvaluationDataset,
+    settings: EvalSettings,
+    predictor: Predictor,
+) -> list[ObjectRecord]:
+    """Records of a data set: those that ``--resume`` finds, and the rest evaluated now."""
+    identity = {
+        "checkpoint": candidate.facts.sha256,
+        "protocol": candidate.facts.protocol,
+        "inference": asdict(predictor.settings),
+        "dataset": dataset.name,
+        "samples": len(dataset),
+        "max_objects": options.max_objects,
+        "device": options.device.type,
+        **asdict(settings),
+    }
+    on_click = None
+    if options.vis_preds:
+        pictures = candidate.selection.logs_dir / "predictions_vis"
+        if candidate.selection.several:
+            pictures /= candidate.folder.name
+        on_click = plots.ClickPictures(pictures / dataset.name)
+    with RecordWriter(candidate.folder / f"records_{dataset.name}.jsonl", identity, options.resume) as writer:
+        records = list(writer.records)
+        done = {record.key for record in records}
+        fresh = evaluate_dataset(dataset, predictor, settings, options.batch_size, done, options.max_objects, on_click)
+        for record in _with_progress(fresh, records, dataset, settings):
+            writer.write(record)
+            records.append(record)
+    return records
+
+
+def _with_progress(
+    fresh: Iterator[ObjectRecord], there: list[ObjectRecord], dataset: EvaluationDataset, settings: EvalSettings
+) -> Iterator[ObjectRecord]:
+    """Pass records on while a bar on stderr shows the sample and the running NoC, those already there included."""
+    target = settings.target_iou if settings.target_iou <= 1 else 0.90
+    counts = [number_of_clicks(record.ious, target, settings.max_clicks) for record in there]
+    with tqdm(total=len(dataset), initial=there[-1].index if there else 0, desc=dataset.name) as bar:
+        for record in fresh:
+            yield record
+            counts.append(number_of_clicks(record.ious, target, settings.max_clicks))
+            bar.set_postfix({"objects": len(counts), f"NoC@{100 * target:g}": f"{np.mean(counts):.2f}"}, refresh=False)
+            bar.update(record.index + 1 - bar.n)
+
+
+def _account(outcome: Outcome, settings: EvalSettings) -> str:
+    """All scores of a data set, and by which protocol they came about."""
+    candidate = outcome.candidate
+    protocol = reports.protocol_line(candidate.facts, settings, outcome.inference)
+    return f"{reports.account(candidate.name, outcome.scores)}\n  {protocol}"
+
+
+def _write_reports(options: EvalOptions, settings: EvalSettings, header: str, outcomes: list[Outcome]) -> None:
+    """Summary and report of one checkpoint's data sets so far."""
+    candidate = outcomes[0].candidate
+    scores = [outcome.scores for outcome in outcomes]
+    content = reports.summary(candidate.facts, settings, [outcome.inference for outcome in outcomes], scores)
+    reports.write_json(candidate.folder / "summary.json", content)
+    reports.write_csv(candidate.folder / "summary.csv", content)
+    rows = [reports.table_row(candidate.name, one, options.print_ious) for one in scores]
+    with atomic_write(candidate.folder / "report.txt", "w") as file:
+        file.write("\n".join([header, *rows, "", *(_account(outcome, settings) for outcome in outcomes), ""]))
+
+
+def _dump_ious(options: EvalOptions, candidate: Candidate, dataset: str, records: list[ObjectRecord]) -> None:
+    """The pickles of ``--save-ious`` and ``--iou-analysis`` in the form of the published code."""
+    ious = [np.array(record.ious, dtype=np.float32) for record in records]
+    selection, stem = candidate.selection, f"{dataset}_{candidate.run_name}"
+    if options.save_ious and not selection.several:
+        with atomic_write(selection.logs_dir / "ious" / selection.prefix / f"{stem}.pkl") as file:
+            pickle.dump(ious, file)
+    if options.iou_analysis:
+        shown = f"{options.model_name or selection.model_name}_{candidate.facts.mode}"
+        with atomic_write(selection.logs_dir / "plots" / f"{selection.with_prefix(stem)}.pickle") as file:
+            pickle.dump({"dataset_name": dataset, "model_name": shown, "all_ious": ious}, file)
+
+
+def _draw(
+    options: EvalOptions,
+    candidate: Candidate,
+    dataset: EvaluationDataset,
+    settings: EvalSettings,
+    predictor: Predictor,
+    records: list[ObjectRecord],
+) -> None:
+    """The plot of mean IoU per click, and the sheets of best and worst objects unless they are not wanted."""
+    title = f"{candidate.facts.model_name} ({candidate.facts.mode}) on {dataset.name}"
+    plots.save_figure(plots.miou_figure(records, title), candidate.folder / f"miou_{dataset.name}.png")
+    if not options.overlays:
+        return
+    order = plots.ranked(records, settings.target_iou, settings.max_clicks)
+    for kind, chosen in (("best", order[:CASES]), ("worst", order[: -CASES - 1 : -1])):
+        cases = []
+        for record in chosen:
+            sample = dataset.get_sample(record.index)
+            mask = replay(record, sample, predictor) > settings.threshold
+            cases.append(plots.Case(record, sample.image, sample.get_object_mask(record.object_id), mask))
+        sheet = plots.contact_sheet(cases, f"{kind} of {title}")
+        plots.save_figure(sheet, candidate.folder / f"{kind}_{dataset.name}.png")

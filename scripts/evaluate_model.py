@@ -1,0 +1,137 @@
+"""Count the clicks that a network needs, with the simulated user of the published evaluations.
+
+    python scripts/evaluate_model.py NoBRS --checkpoint=hrnet18_cocolvis_itermask_3p --datasets=GrabCut,Berkeley
+    python scripts/evaluate_model.py Baseline --checkpoint=mobilenetv2_default --infer-size=384 --thresh=0.5
+    python scripts/evaluate_model.py --datasets=Samples --cpu
+
+Where results go is told by ``isegm/evaluation/run.py``.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from isegm.evaluation.run import EvalOptions, run_evaluation
+from isegm.utils.cli import choose_device, run
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    defaults = EvalOptions()
+    parser = argparse.ArgumentParser(
+        description="Evaluate click models: number of clicks (NoC), failures (NoF), mean IoU, time."
+    )
+    parser.add_argument(
+        "mode",
+        nargs="?",
+        choices=["NoBRS", "Baseline"],
+        help="NoBRS: the protocol the network was published with; Baseline: that of ClickSEG. "
+        "Left out, it is chosen by the network.",
+    )
+
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--checkpoint",
+        help="path; or beginning of a file name below --model_dir; or model:checkpoint; several with commas. "
+        "Left out with --exp-path too, it is the checkpoint that comes with the code.",
+    )
+    which.add_argument("--exp-path", help="experiment below EXPS_PATH, as path[:prefix of its checkpoints]")
+    parser.add_argument(
+        "--model_dir",
+        default=defaults.model_dir,
+        help="where --checkpoint is looked for (default: INTERACTIVE_MODELS_PATH of the configuration)",
+    )
+    parser.add_argument(
+        "--datasets", default=defaults.datasets, help="names, or folder:<path>, with commas (default: %(default)s)"
+    )
+
+    device = parser.add_mutually_exclusive_group()
+    device.add_argument(
+        "--gpus", help="id of the CUDA device; of several the first is used (default: 0 where there is one)"
+    )
+    device.add_argument("--cpu", action="store_true", help="run on the CPU")
+    device.add_argument("--device", help="cpu, cuda, cuda:1 or mps")
+
+    stop = parser.add_mutually_exclusive_group()
+    stop.add_argument(
+        "--target-iou",
+        type=float,
+        default=defaults.target_iou,
+        help="stop clicking an object at this IoU, at least 0.8 (default: %(default)s)",
+    )
+    stop.add_argument(
+        "--iou-analysis",
+        action="store_true",
+        help="give every object all clicks, and store IoUs for scripts/plot_ious_analysis.py",
+    )
+    parser.add_argument(
+        "--n-clicks", type=int, default=defaults.n_clicks, help="clicks per object at most (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--min-n-clicks",
+        type=int,
+        default=defaults.min_n_clicks,
+        help="clicks per object at least (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--thresh",
+        type=float,
+        default=defaults.thresh,
+        help="the mask is where the probability is greater (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--clicks-limit",
+        type=int,
+        default=defaults.clicks_limit,
+        help="show the network only so many first clicks; -1: as many as --n-clicks (default: all)",
+    )
+    parser.add_argument(
+        "--eval-mode", default=defaults.eval_mode, help="cvpr, fixed<N> or fixed<H>,<W> (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--infer-size",
+        type=int,
+        default=defaults.infer_size,
+        help="side of the network's input, ClickSEG protocol (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--target-crop-r",
+        type=float,
+        default=defaults.target_crop_r,
+        help="expansion of the crop, ClickSEG protocol (default: %(default)s)",
+    )
+
+    parser.add_argument("--save-ious", action="store_true", help="pickle the IoUs of each object")
+    parser.add_argument("--print-ious", action="store_true", help="give every object all clicks, and print mean IoUs")
+    parser.add_argument("--vis-preds", action="store_true", help="write a picture for each click")
+    parser.add_argument("--no-overlays", action="store_true", help="do not draw the best and the worst objects")
+    parser.add_argument("--model-name", help="name of the model in plots of --iou-analysis")
+    parser.add_argument("--config-path", default=defaults.config_path, help="configuration (default: %(default)s)")
+    parser.add_argument(
+        "--logs-path", default=defaults.logs_path, help="folder of all logs (default: EXPS_PATH/evaluation_logs)"
+    )
+
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        default=defaults.batch_size,
+        help="objects clicked side by side; does not change the results (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the records of an evaluation that was stopped"
+    )
+    parser.add_argument("--max-objects", type=int, help="evaluate only the first so many objects of each data set")
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    options = vars(parse_args())
+    device = choose_device(options.pop("gpus"), options.pop("cpu"), options.pop("device"))
+    overlays = not options.pop("no_overlays")
+    run_evaluation(EvalOptions(**options, device=device, overlays=overlays, command=shlex.join(sys.argv)))
+
+
+if __name__ == "__main__":
+    run(main)

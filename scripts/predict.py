@@ -1,0 +1,85 @@
+"""Segment an object in a picture from clicks.
+
+    python scripts/predict.py --image photo.jpg --point 210,140,1 --point 60,200,0 --out mask.png
+
+A point is x,y,label in pixels, label 1 on the object and 0 on the background. Writes the mask (0 and 255) and, beside
+it, the picture with mask and clicks drawn in (mask_overlay.png).
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+
+from isegm import InputError, Predictor, load_model
+from isegm.model.checkpoint import DEFAULT_CHECKPOINT
+from isegm.utils.cli import choose_device, run
+from isegm.utils.files import read_image, read_mask, write_image
+from isegm.utils.vis import draw_with_blend_and_clicks
+
+
+def point(text: str) -> tuple[float, float, int]:
+    """Read x,y,label."""
+    try:
+        x, y, label = text.split(",")
+        return float(x), float(y), int(label)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not x,y,label, such as 210,140,1") from None
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Segment an object in a picture from clicks.")
+    parser.add_argument("--image", required=True, help="picture")
+    parser.add_argument(
+        "--point",
+        type=point,
+        action="append",
+        required=True,
+        help="a click as x,y,label (1 object, 0 background), in the order of clicking; may be repeated",
+    )
+    parser.add_argument("--out", required=True, help="mask to write, .png")
+    parser.add_argument("--init-mask", help="mask to start from, of the picture's size; not 0 is object")
+    parser.add_argument("--checkpoint", default=str(DEFAULT_CHECKPOINT), help="network (default: the shipped one)")
+    parser.add_argument("--thresh", type=float, default=0.49, help="probability above which a pixel is in the mask")
+    devices = parser.add_mutually_exclusive_group()
+    devices.add_argument("--gpus", help="CUDA id; default: CUDA where there is one")
+    devices.add_argument("--cpu", action="store_true", help="run on the CPU")
+    devices.add_argument("--device", help="any device that PyTorch knows, such as mps")
+    return parser.parse_args()
+
+
+def read_init_mask(path: str, image: np.ndarray) -> np.ndarray:
+    """The mask to start from as (H, W) bool."""
+    mask = read_mask(path) > 0
+    if mask.shape != image.shape[:2]:
+        raise InputError(
+            f"{path} is {mask.shape[1]}x{mask.shape[0]} pixels, the picture {image.shape[1]}x{image.shape[0]}: "
+            "make them equal."
+        )
+    if not mask.any():
+        raise InputError(f"{path} is empty, every pixel is 0: leave --init-mask out to start from nothing.")
+    return mask
+
+
+def main() -> None:
+    args = parse_args()
+    out = Path(args.out)
+    overlay = out.with_name(f"{out.stem}_overlay.png")
+    image = read_image(args.image)
+    prev_mask = None if args.init_mask is None else read_init_mask(args.init_mask, image)
+    model = load_model(args.checkpoint, choose_device(args.gpus, args.cpu, args.device))
+    predictor = Predictor(model, threshold=args.thresh)
+    predictor.set_image(image)
+    for number, (x, y, label) in enumerate(args.point):
+        mask, _ = predictor.predict([(x, y)], [label], prev_mask if number == 0 else None)
+    clicks = [(x, y, label == 1) for x, y, label in args.point]
+    write_image(out, mask.astype(np.uint8) * 255)
+    write_image(overlay, draw_with_blend_and_clicks(image, mask, clicks=clicks))
+    print(f"{out}: {int(mask.sum())} of {mask.size} pixels are object; {overlay} shows them")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,177 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from isegm.data.sample import DSample
+from isegm.evaluation.loop import NEVER_STOP, EvalSettings, evaluate_dataset, replay
+from isegm.inference.clicker import Clicker
+from isegm.inference.metrics import get_iou
+from isegm.inference.predictor import Predictor
+from isegm.inference.protocols import settings_for
+from isegm.utils.errors import InputError
+from tests.analytic import BlobModel
+from tests.evaluation.fakes import HEIGHT, WIDTH, DrawnDataset, blob_predictor, ellipse
+from tests.golden import golden_json
+from tests.inference.test_golden_pipelines import CASES, analytic_case
+
+SETTINGS = EvalSettings(target_iou=0.7, max_clicks=6)
+
+
+def evaluate(dataset=None, settings=SETTINGS, predictor=None, **options):
+    return list(evaluate_dataset(dataset or DrawnDataset(), predictor or blob_predictor(), settings, **options))
+
+
+def without_time(records):
+    return [replace(record, seconds=0.0) for record in records]
+
+
+def one_by_one(dataset, predictor, settings):
+    """The evaluation as the specification words it: (clicks, IoUs) of each object."""
+    for index in range(len(dataset)):
+        sample = dataset.get_sample(index)
+        for object_id in sample.objects_ids:
+            gt = sample.get_object_mask(object_id)
+            clicker, session, ious = Clicker(gt), predictor.start(sample.image, sample.init_mask), []
+            mask = session.probs > settings.threshold
+            for made in range(1, settings.max_clicks + 1):
+                (session,) = predictor.step([session], [clicker.make_next_click(mask)])
+                mask = session.probs > settings.threshold
+                ious.append(get_iou(gt, mask))
+                if ious[-1] >= settings.target_iou and made >= settings.min_clicks:
+                    break
+            yield [(int(c.coords[1]), int(c.coords[0]), int(c.is_positive)) for c in clicker.clicks_list], ious
+
+
+@pytest.mark.parametrize("protocol", ["ritm", "clickseg"])
+@pytest.mark.parametrize("min_clicks", [1, 4])
+def test_the_loop_does_what_the_specification_says(protocol, min_clicks):
+    settings = replace(SETTINGS, min_clicks=min_clicks)
+    records = evaluate(settings=settings, predictor=blob_predictor(protocol))
+    expected = list(one_by_one(DrawnDataset(), blob_predictor(protocol), settings))
+    assert [list(record.clicks) for record in records] == [clicks for clicks, _ in expected]
+    assert [record.ious for record in records] == [tuple(np.float32(ious).tolist()) for _, ious in expected]
+    lengths = {len(record.clicks) for record in records}
+    assert len(lengths) > 1  # some stop before others
+    assert min(lengths) >= min_clicks
+
+
+class PublishedCases:
+    """The photos and masks of golden/README section 5."""
+
+    name = "Published"
+
+    def __len__(self):
+        return len(CASES)
+
+    def get_sample(self, index):
+        image, gt = analytic_case(CASES[index])
+        return DSample.flat(image, gt, [1], [-1], sample_id=CASES[index])
+
+
+def test_clicks_and_ious_follow_the_published_evaluation():
+    sequences = golden_json("pipelines_analytic/clickseg_baseline384.json")["sequences"]
+    predictor = Predictor(BlobModel(), settings=settings_for("clickseg"))
+    records = evaluate(PublishedCases(), EvalSettings(NEVER_STOP, 12), predictor, batch_size=3)
+    assert [record.name for record in records] == list(CASES)
+    for record in records:
+        log = sequences[record.name]
+        assert list(record.clicks) == [(click["x"], click["y"], click["positive"]) for click in log]
+        np.testing.assert_allclose(record.ious, [click["iou"] for click in log], atol=1e-4)
+
+
+@pytest.mark.parametrize("protocol", ["ritm", "clickseg"])
+@pytest.mark.parametrize("batch_size", [2, 3, 100])
+def test_batches_change_neither_clicks_nor_ious_nor_order(protocol, batch_size):
+    expected = evaluate(predictor=blob_predictor(protocol))
+    records = evaluate(predictor=blob_predictor(protocol), batch_size=batch_size)
+    assert without_time(records) == without_time(expected)
+    assert [(record.index, record.object_id) for record in records] == [
+        (0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2), (3, 0)
+    ]  # fmt: skip
+
+
+def test_batches_take_fewer_network_passes():
+    one, three = blob_predictor(), blob_predictor()
+    evaluate(predictor=one)
+    evaluate(predictor=three, batch_size=3)
+    assert three.model.calls < one.model.calls
+
+
+def test_each_sample_is_read_once():
+    dataset = DrawnDataset()
+    evaluate(dataset, batch_size=2)
+    assert dataset.reads == len(dataset)
+
+
+def test_clicks_go_on_after_a_target_that_no_iou_reaches():
+    records = evaluate(settings=replace(SETTINGS, target_iou=NEVER_STOP))
+    assert {len(record.clicks) for record in records} == {SETTINGS.max_clicks}
+
+
+def test_what_is_done_is_passed_over():
+    everything = evaluate()
+    done = {record.key for record in everything[:2]}
+    rest = evaluate(done=done, batch_size=2)
+    assert without_time(rest) == without_time(everything[2:])
+    assert evaluate(done={record.key for record in everything}) == []
+
+
+def test_max_objects_counts_those_that_are_done():
+    everything = evaluate()
+    assert without_time(evaluate(max_objects=3)) == without_time(everything[:3])
+    done = {record.key for record in everything[:2]}
+    assert without_time(evaluate(max_objects=3, done=done)) == without_time(everything[2:3])
+
+
+def test_records_stream_while_others_are_still_being_clicked():
+    stream = evaluate_dataset(DrawnDataset(3), blob_predictor(), SETTINGS, batch_size=2)
+    assert next(stream).key == (0, 0)
+
+
+def test_an_object_without_pixels_is_named():
+    with pytest.raises(InputError, match="object 1 of photo0 in Drawn has no pixels"):
+        evaluate(DrawnDataset(1, empty=0))
+
+
+def test_an_initial_mask_decides_the_first_click():
+    init = ellipse(24, 32, 6, 6).astype(np.float32)
+    with_mask = evaluate(DrawnDataset(1, init_mask=init))[0]
+    assert with_mask.clicks[0] != evaluate(DrawnDataset(1))[0].clicks[0]
+    gt = DrawnDataset(1).get_sample(0).get_object_mask(0)
+    first = Clicker(gt).make_next_click(init > 0.49)
+    assert with_mask.clicks[0] == (first.coords[1], first.coords[0], first.is_positive)
+
+
+def test_replaying_a_record_gives_its_last_mask():
+    dataset = DrawnDataset()
+    for record in evaluate(dataset, batch_size=3):
+        sample = dataset.get_sample(record.index)
+        probs = replay(record, sample, blob_predictor())
+        assert probs.shape == (HEIGHT, WIDTH)
+        iou = get_iou(sample.get_object_mask(record.object_id), probs > SETTINGS.threshold)
+        assert np.float32(iou) == np.float32(record.ious[-1])
+
+
+def test_callbacks_see_every_click():
+    events = []
+    records = evaluate(on_click=events.append, batch_size=2)
+    assert len(events) == sum(len(record.clicks) for record in records)
+    for record in records:
+        own = [event for event in events if (event.index, event.object_id) == record.key]
+        assert [len(event.clicks) for event in own] == list(range(1, len(record.clicks) + 1))
+        assert [np.float32(event.iou) for event in own] == [np.float32(iou) for iou in record.ious]
+        assert np.array_equal(own[-1].mask, own[-1].probs > SETTINGS.threshold)
+
+
+def test_times_are_shares_of_the_wall_time():
+    records = evaluate(batch_size=3)
+    assert all(record.seconds > 0 for record in records)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"max_clicks": 0}, {"min_clicks": 0}, {"target_iou": 90}, {"threshold": 0}, {"threshold": 49}]
+)
+def test_impossible_settings_are_refused(wrong):
+    with pytest.raises(InputError):
+        EvalSettings(**wrong)

@@ -1,0 +1,80 @@
+import cv2
+import numpy as np
+import pytest
+
+from isegm.clicks import Click
+from isegm.evaluation import plots
+from isegm.evaluation.loop import ClickEvent
+from isegm.utils.files import read_image
+from tests.evaluation.fakes import HEIGHT, WIDTH, DrawnDataset, ellipse, record
+
+
+def case(index):
+    sample = DrawnDataset().get_sample(index)
+    mask = ellipse(24, 32, 10, 10)
+    return plots.Case(record([0.2, 0.6], index), sample.image, sample.get_object_mask(0), mask)
+
+
+def curve(figure):
+    return figure.axes[0].lines[0].get_ydata()
+
+
+def test_mean_iou_per_click_in_percent():
+    figure = plots.miou_figure([record([0.2, 0.4]), record([0.4, 0.8], 1)], "title")
+    np.testing.assert_allclose(curve(figure), [30, 60], atol=1e-5)
+    assert "keep" not in figure.axes[0].get_legend().get_texts()[0].get_text()
+
+
+def test_the_plot_says_so_when_objects_stopped_early():
+    figure = plots.miou_figure([record([0.9]), record([0.1, 0.8], 1)], "title")
+    np.testing.assert_allclose(curve(figure), [50, 85], atol=1e-5)
+    assert "keep their last IoU" in figure.axes[0].get_legend().get_texts()[0].get_text()
+
+
+def test_ranking_by_clicks_then_final_iou():
+    lists = [[0.1, 0.92], [0.95], [0.1] * 5, [0.1] * 4 + [0.9], [0.1, 0.96], [0.2] * 5]
+    records = [record(ious, index) for index, ious in enumerate(lists)]
+    assert [one.index for one in plots.ranked(records, 0.9, 5)] == [1, 4, 0, 3, 5, 2]
+    assert [one.index for one in plots.ranked(records, 1.01, 5)] == [1, 4, 0, 3, 5, 2]
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_contact_sheets_show_every_case(tmp_path, count):
+    figure = plots.contact_sheet([case(index) for index in range(count)], "best")
+    titles = [axes.get_title() for axes in figure.axes]
+    assert [title for title in titles if title] == [f"photo{i}, object 0: 2 clicks, IoU 0.600" for i in range(count)]
+    plots.save_figure(figure, tmp_path / "sheet.png")
+    assert read_image(tmp_path / "sheet.png").std() > 10
+
+
+def test_a_photo_of_any_size_fits_on_a_sheet(tmp_path):
+    gt = np.zeros((3, 2000), dtype=np.int32)
+    gt[1, 5] = 1
+    wide = plots.Case(record([0.5]), np.zeros((3, 2000, 3), np.uint8), gt, gt == 1)
+    plots.save_figure(plots.contact_sheet([wide], "worst"), tmp_path / "sheet.png")
+    assert (tmp_path / "sheet.png").stat().st_size > 0
+
+
+def event(sample_index, probs):
+    sample = DrawnDataset().get_sample(sample_index)
+    clicks = (Click(True, (20, 30), 0), Click(False, (5, 5), 1))
+    gt = sample.get_object_mask(0)
+    return ClickEvent(sample_index, 0, sample, gt, probs, probs > 0.49, clicks, 0.5)
+
+
+def test_click_pictures_have_the_photo_left_and_heat_in_its_right_colours_right(tmp_path):
+    probs = np.full((HEIGHT, WIDTH), 0.3, dtype=np.float32)  # COLORMAP_HOT at 0.3 is red
+    plots.ClickPictures(tmp_path / "vis")(event(0, probs))
+    assert [path.name for path in (tmp_path / "vis").iterdir()] == ["0_1.jpg"]
+    picture = cv2.imread(str(tmp_path / "vis" / "0_1.jpg"))[..., ::-1].astype(int)
+    assert picture.shape == (HEIGHT, 2 * WIDTH, 3)
+    red, green, blue = picture[:, WIDTH + 8 :].mean(axis=(0, 1))
+    assert red > 150
+    assert max(green, blue) < 60
+    assert picture[20, 30, 1] > picture[20, 30, 0] + 50  # the positive click is green
+    assert picture[5, 5, 0] > picture[5, 5, 1] + 50  # the negative one red
+
+
+def test_objects_of_one_photo_do_not_overwrite_each_other(tmp_path):
+    plots.ClickPictures(tmp_path)(event(1, np.zeros((HEIGHT, WIDTH), dtype=np.float32)))
+    assert [path.name for path in tmp_path.iterdir()] == ["1_0_1.jpg"]

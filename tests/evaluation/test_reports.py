@@ -1,0 +1,179 @@
+import csv
+import json
+from dataclasses import replace
+
+import pytest
+
+from isegm.evaluation import reports
+from isegm.evaluation.loop import NEVER_STOP, EvalSettings
+from isegm.evaluation.scores import DatasetScores, score
+from isegm.inference.protocols import settings_for
+from tests.evaluation.fakes import record
+
+FACTS = reports.RunFacts(
+    model_name="others/x",
+    mode="NoBRS",
+    protocol="ritm",
+    eval_mode="cvpr",
+    checkpoint="x.pth",
+    sha256="ab" * 32,
+    network="net",
+    device="cpu",
+    command="evaluate_model.py NoBRS",
+    started="2025-01-01T00:00:00",
+)
+
+# Appendix A.7 of the RITM specification
+HEADER = """\
+Eval results for model: others/x
+-----------------------------------------------------------------------------------------------
+|  BRS Type   |  Dataset  | NoC@80% | NoC@85% | NoC@90% |>=20@85% |>=20@90% | SPC,s |  Time   |
+-----------------------------------------------------------------------------------------------"""
+ROW = "|    NoBRS    |  GrabCut  |  1.50   |  2.25   |  3.00   |    1    |    2    | 0.123 | 1:02:05 |"
+
+
+@pytest.fixture
+def scores():
+    return DatasetScores(
+        dataset="GrabCut",
+        target_iou=0.90,
+        max_clicks=20,
+        objects=4,
+        clicks=9,
+        seconds=3725.9,
+        thresholds=(0.80, 0.85, 0.90),
+        noc=(1.5, 2.25, 3.0),
+        noc_std=(0.5, 0.25, 1.0),
+        nof=(0, 0, 1),
+        nof_published=(0, 1, 2),
+        miou=(0.5,),
+        spc=0.1234,
+        spi=0.5,
+    )
+
+
+def test_table_of_the_specification(scores):
+    assert reports.table_header("others/x", "ritm", 20) == HEADER
+    assert reports.table_row("NoBRS", scores) == ROW
+
+
+def test_table_of_clickseg_names_its_first_column_pipeline():
+    header = reports.table_header("others/x", "clickseg", 20)
+    assert header == HEADER.replace("|  BRS Type   |", "|  Pipeline   |")
+
+
+def test_without_a_name_the_header_begins_with_the_rule():
+    assert reports.table_header("", "ritm", 100).splitlines()[0] == "-" * 95
+    assert "|>=100@85%|" in reports.table_header("", "ritm", 100)
+
+
+def test_scores_that_a_low_target_leaves_open_are_question_marks(scores):
+    low = replace(scores, target_iou=0.80, thresholds=(0.80,), noc=(1.5,), nof_published=(0,))
+    assert reports.table_row("NoBRS", low) == (
+        "|    NoBRS    |  GrabCut  |  1.50   |    ?    |    ?    |    ?    |    ?    | 0.123 | 1:02:05 |"
+    )
+
+
+@pytest.mark.parametrize(("target", "named"), [(0.95, "95.0%"), (0.87, "87.0%")])
+def test_an_unusual_target_stands_behind_the_row(scores, target, named):
+    other = replace(
+        scores,
+        target_iou=target,
+        thresholds=(*scores.thresholds, target),
+        noc=(1, 2, 3, 4.125),
+        nof_published=(0, 1, 2, 3),
+    )
+    assert reports.table_row("NoBRS", other).endswith(f"| NoC@{named} = 4.12; >=20@{named} = 3")
+
+
+def test_mean_ious_stand_behind_the_row_when_asked_for():
+    records = [record([0.5] * 11, 0), record([0.25] * 12, 1)]
+    row = reports.table_row("NoBRS", score(records, "GrabCut", NEVER_STOP, 20), print_ious=True)
+    assert row.split("|")[-1] == "; " + " ".join(f"mIoU@{k}=37.50%;" for k in (1, 2, 3, 5, 10))
+
+
+def test_the_account_tells_honest_failures_from_published_ones():
+    lists = [[0.5, 0.8, 0.85, 0.9], [0.1] * 20, [0.1] * 19 + [0.91], [0.95]]
+    records = [record(ious, index, seconds=2.0) for index, ious in enumerate(lists)]
+    text = reports.account("NoBRS", score(records, "GrabCut", 0.9, 20))
+    lines = {line[2:35].strip(): line[35:] for line in text.splitlines()[1:]}
+    assert text.startswith("NoBRS on GrabCut: 4 objects, 45 clicks, 0.178 s per click, 2.000 s per object")
+    assert lines["NoF, not reached in 20 clicks"] == "@80% 1   @85% 1   @90% 1"
+    assert lines["NoF as published, NoC = 20"] == "@80% 2   @85% 2   @90% 2"
+    assert lines["NoC (std)"].startswith("@80% 10.75 (")
+    assert lines["mIoU"].startswith("@1 41.25%   (later clicks: ")
+
+
+def test_the_account_of_all_clicks_has_noc95_and_later_ious_but_no_impossible_target():
+    text = reports.account("NoBRS", score([record([0.1] * 19 + [0.96])], "GrabCut", NEVER_STOP, 20))
+    assert "@95% 20.00" in text
+    assert "101" not in text
+    assert "@10 10.00%   @20 96.00%" in text
+    assert "later clicks" not in text
+
+
+@pytest.mark.parametrize(
+    ("protocol", "options", "said"),
+    [
+        (
+            "ritm",
+            {},
+            "zoom-in from click 2 (box x 1.4, longest side 400, at least 200 pixels, kept while it fits), mirror",
+        ),
+        ("ritm", {"dataset_name": "DAVIS"}, "longest side 600"),
+        ("ritm", {"eval_mode": "fixed448,320"}, "zoom-in from click 1 (box x 1.4 to 448x320"),
+        ("clickseg", {"infer_size": 256}, "follows every answer), network input 256x256, no mirroring"),
+        ("ritm", {"clicks_limit": 5}, "the network sees the first 5"),
+    ],
+)
+def test_the_protocol_line_says_what_decides_about_comparisons(protocol, options, said):
+    line = reports.protocol_line(FACTS, EvalSettings(), settings_for(protocol, **options))
+    assert said in line
+    for fact in (
+        "ritm cvpr",
+        "mode NoBRS",
+        "probability > 0.49",
+        "1 to 20 clicks, stop at IoU 0.9",
+        "negative",
+        "device cpu",
+    ):
+        assert fact in line
+
+
+def test_the_protocol_line_says_when_objects_were_left_out():
+    line = reports.protocol_line(replace(FACTS, max_objects=10), EvalSettings(), settings_for("ritm"))
+    assert line.endswith("only the first 10 objects")
+
+
+def test_summary_goes_to_json_and_csv(tmp_path, scores):
+    used = settings_for("clickseg")
+    all_clicks = replace(scores, dataset="Berkeley", thresholds=(0.8, 0.85, 0.9, 0.95, 1.01), noc=(1, 2, 3, 4, 20))
+    all_clicks = replace(all_clicks, noc_std=(0.0,) * 5, nof=(0,) * 5, nof_published=(0,) * 5)
+    content = reports.summary(FACTS, EvalSettings(), [used, used], [scores, all_clicks])
+    reports.write_json(tmp_path / "summary.json", content)
+    reports.write_csv(tmp_path / "summary.csv", content)
+
+    read = json.loads((tmp_path / "summary.json").read_text())
+    assert read["sha256"] == FACTS.sha256
+    assert set(read["versions"]) == {"isegm", "python", "torch", "numpy", "opencv"}
+    assert read["settings"]["threshold"] == 0.49
+    assert [one["dataset"] for one in read["datasets"]] == ["GrabCut", "Berkeley"]
+    assert read["datasets"][0]["noc"] == {"80": 1.5, "85": 2.25, "90": 3.0}
+    assert read["datasets"][0]["inference"]["resize"] == [384, 384]
+
+    with (tmp_path / "summary.csv").open() as file:
+        first, second = csv.DictReader(file)
+    assert (first["noc@90"], first["noc@95"], second["noc@95"]) == ("3.0", "", "4")
+    assert (first["nof@90"], first["nof_published@90"]) == ("1", "2")
+    assert first["sha256"] == FACTS.sha256
+    assert not any("101" in name for name in first)
+
+
+def test_rows_are_appended_below_one_header(tmp_path):
+    path = tmp_path / "new" / "log.txt"
+    reports.append_row(path, ROW, HEADER)
+    reports.append_row(path, ROW, HEADER)
+    assert path.read_text() == f"{HEADER}\n{ROW}\n{ROW}\n"
+    reports.append_row(path, ROW, HEADER, repeat=False)
+    reports.append_row(path, "another", HEADER, repeat=False)
+    assert path.read_text() == f"{HEADER}\n{ROW}\n{ROW}\nanother\n"

@@ -1,0 +1,314 @@
+import csv
+import json
+import os
+import pickle
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from isegm.evaluation.records import read_records
+from isegm.evaluation.run import EvalOptions, run_evaluation
+from isegm.model import build_model
+from isegm.model.checkpoint import save_checkpoint
+from isegm.utils.errors import InputError
+from tests.evaluation.fakes import write_folder
+from tests.golden import fill_weights
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES, OBJECTS = 6, 12
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """The same float sums here and in the processes that tests start."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with a configuration, a data set and two checkpoints, one of them inside an experiment."""
+    home = tmp_path_factory.mktemp("home")
+    write_folder(home / "drawn", SAMPLES)
+    (home / "config.yml").write_text(
+        f"INTERACTIVE_MODELS_PATH: {home}/weights\nEXPS_PATH: {home}/experiments\nGRABCUT_PATH: {home}/absent\n"
+    )
+    model = fill_weights(build_model("clickseg_mobilenetv2"))
+    with torch.no_grad():  # so that masks are neither empty nor full
+        model.feature_extractor.head.weight.mul_(30)
+        model.feature_extractor.head.bias.zero_()
+    save_checkpoint(model, home / "weights" / "tiny.pth")
+    for name in ("010", "last_checkpoint"):
+        save_checkpoint(model, home / "experiments" / "light" / "000_try" / "checkpoints" / f"{name}.pth")
+    return home
+
+
+@pytest.fixture
+def evaluate(home, tmp_path):
+    def run(**options):
+        given = {
+            "checkpoint": "tiny",
+            "datasets": f"folder:{home}/drawn",
+            "config_path": str(home / "config.yml"),
+            "logs_path": str(tmp_path / "logs"),
+            "infer_size": 64,
+            "n_clicks": 3,
+            "overlays": False,
+        }
+        if "exp_path" in options:
+            del given["checkpoint"]
+        run_evaluation(EvalOptions(**{**given, **options}))
+        return tmp_path / "logs"
+
+    return run
+
+
+def command(home, logs, *arguments):
+    return [
+        sys.executable,
+        str(ROOT / "scripts" / "evaluate_model.py"),
+        "Baseline",
+        "--cpu",
+        "--checkpoint=tiny",
+        f"--datasets=folder:{home}/drawn",
+        f"--config-path={home}/config.yml",
+        f"--logs-path={logs}",
+        "--infer-size=64",
+        *arguments,
+    ]
+
+
+def timeless(path):
+    """Records without their times."""
+    return [(one.key, one.name, one.clicks, one.ious) for one in read_records(path).records]
+
+
+def test_a_run_writes_table_records_summary_and_pictures(evaluate, capsys):
+    logs = evaluate(overlays=True, batch_size=2) / "others" / "tiny"
+    printed = capsys.readouterr().out
+    table = (logs / "cvpr_Baseline_3.txt").read_text()
+    assert printed.startswith(table)
+    assert table.splitlines()[0] == "Eval results for model: tiny"
+    assert table.splitlines()[2].startswith("|  Pipeline   |  Dataset  |")
+    assert table.splitlines()[4].startswith("|  Baseline   |   drawn   |")
+    assert len(table.splitlines()) == 5
+    folder = logs / "cvpr_Baseline_3"
+    assert {path.name for path in folder.iterdir()} == {
+        "records_drawn.jsonl",
+        "summary.json",
+        "summary.csv",
+        "report.txt",
+        "miou_drawn.png",
+        "best_drawn.png",
+        "worst_drawn.png",
+    }
+    assert (folder / "report.txt").read_text().startswith(table)
+    assert "Protocol: clickseg cvpr" in printed
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (summary["mode"], summary["network"]) == ("Baseline", "clickseg_mobilenetv2")
+    assert summary["datasets"][0]["objects"] == OBJECTS
+    with (folder / "summary.csv").open() as file:
+        assert next(csv.DictReader(file))["objects"] == str(OBJECTS)
+    records = read_records(folder / "records_drawn.jsonl").records
+    assert len({iou for record in records for iou in record.ious}) > OBJECTS  # the masks are no accident
+
+
+def test_rows_are_appended_and_records_replaced(evaluate):
+    evaluate()
+    logs = evaluate(max_objects=2) / "others" / "tiny"
+    assert len((logs / "cvpr_Baseline_3.txt").read_text().splitlines()) == 6
+    assert len(read_records(logs / "cvpr_Baseline_3" / "records_drawn.jsonl").records) == 2
+
+
+def test_resuming_a_finished_run_changes_nothing(evaluate):
+    logs = evaluate()
+    text, records = "others/tiny/cvpr_Baseline_3.txt", "others/tiny/cvpr_Baseline_3/records_drawn.jsonl"
+    before = (logs / text).read_bytes(), (logs / records).read_bytes()
+    evaluate(resume=True)
+    assert ((logs / text).read_bytes(), (logs / records).read_bytes()) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"thresh": 0.5}, "threshold was 0.49 and is now 0.5"),
+        ({"infer_size": 96}, r"inference.resize was \[64, 64\] and is now \[96, 96\]"),
+        ({"target_iou": 0.95}, "target_iou was 0.9 and is now 0.95"),
+        ({"max_objects": 1}, "max_objects was 2 and is now 1"),
+    ],
+)
+def test_resuming_with_other_settings_is_refused(evaluate, change, said):
+    evaluate(max_objects=2)
+    with pytest.raises(InputError, match=said):
+        evaluate(**{"max_objects": 2, **change}, resume=True)
+
+
+def test_all_ious_are_printed_and_stored(evaluate):
+    logs = evaluate(iou_analysis=True, print_ious=True, save_ious=True, model_name="mine") / "others" / "tiny"
+    row = (logs / "cvpr_Baseline_3.txt").read_text().splitlines()[-1]
+    assert "; mIoU@1=" in row
+    assert row.split(" ")[-1].startswith("mIoU@3=")
+    with (logs / "ious" / "drawn_cvpr_Baseline_3.pkl").open("rb") as file:
+        ious = pickle.load(file)
+    with (logs / "plots" / "drawn_cvpr_Baseline_3.pickle").open("rb") as file:
+        plotted = pickle.load(file)
+    assert [(one.shape, one.dtype) for one in ious] == [((3,), np.float32)] * OBJECTS
+    assert (plotted["dataset_name"], plotted["model_name"]) == ("drawn", "mine_Baseline")
+    np.testing.assert_array_equal(plotted["all_ious"], ious)
+
+
+def test_pictures_of_each_click(evaluate):
+    logs = evaluate(vis_preds=True, max_objects=2) / "others" / "tiny" / "predictions_vis" / "drawn"
+    names = {path.name for path in logs.iterdir()}
+    assert "0_0.jpg" in names  # a photo with one object
+    assert "1_0_0.jpg" in names  # and one with two
+
+
+def test_all_checkpoints_of_an_experiment(evaluate, capsys):
+    logs = evaluate(exp_path="light/000", max_objects=2) / "light" / "000_try"
+    lines = (logs / "all_checkpoints_drawn_cvpr_Baseline_3.txt").read_text().splitlines()
+    assert [line.split("|")[1].strip() for line in lines] == ["last", "010"]
+    assert "Eval results" not in capsys.readouterr().out
+    folder = logs / "all_checkpoints_cvpr_Baseline_3"
+    assert timeless(folder / "010/records_drawn.jsonl") == timeless(folder / "last_checkpoint/records_drawn.jsonl")
+    report = (folder / "010" / "report.txt").read_text()
+    assert ("010 on drawn" in report, "last on drawn" in report) == (True, False)
+
+
+def test_one_checkpoint_of_an_experiment(evaluate, capsys):
+    logs = evaluate(exp_path="light/000:last", max_objects=1, save_ious=True) / "light" / "000_try"
+    assert capsys.readouterr().out.startswith("Eval results for model: light/000_try:last_checkpoint\n")
+    assert (logs / "last_checkpoint_cvpr_Baseline_3.txt").is_file()
+    assert (logs / "ious" / "last_checkpoint" / "drawn_cvpr_Baseline_3.pkl").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"datasets": "GrabCut"}, "absent"),
+        ({"datasets": "Grabcut"}, "did you mean GrabCut"),
+        ({"datasets": ","}, "--datasets"),
+        ({"checkpoint": "other"}, "there is no checkpoint other"),
+        ({"checkpoint": ","}, "--checkpoint names no file"),
+        ({"exp_path": "light/000", "iou_analysis": True}, "--iou-analysis takes one checkpoint"),
+        ({"eval_mode": "fixed"}, "evaluation mode"),
+        ({"batch_size": 0}, "--batch-size"),
+        ({"max_objects": 0}, "--max-objects"),
+        ({"clicks_limit": 0}, "--clicks-limit"),
+        ({"n_clicks": 0}, "clicks"),
+        ({"target_iou": 90}, "target IoU"),
+        ({"config_path": "nowhere.yml"}, "nowhere.yml"),
+    ],
+)
+def test_bad_options_are_one_sentence(evaluate, options, said):
+    with pytest.raises(InputError, match=said) as error:
+        evaluate(**options)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_data_set_is_known_before_the_first_click(evaluate, home, tmp_path):
+    with pytest.raises(InputError, match="absent"):
+        evaluate(datasets=f"folder:{home}/drawn,GrabCut")
+    assert not (tmp_path / "logs").exists()
+
+
+def test_two_data_sets_of_one_name_are_refused(evaluate, home, tmp_path):
+    write_folder(tmp_path / "drawn", 1)
+    with pytest.raises(InputError, match="named drawn"):
+        evaluate(datasets=f"folder:{home}/drawn,folder:{tmp_path}/drawn")
+
+
+@pytest.mark.parametrize(
+    ("options", "target"),
+    [
+        ({}, 0.9),
+        ({"target_iou": 0.5}, 0.8),
+        ({"print_ious": True}, 1.01),
+        ({"iou_analysis": True}, 1.01),
+        ({"iou_analysis": True, "min_n_clicks": 2}, 0.9),
+    ],
+)
+def test_target_of_options(options, target):
+    assert EvalOptions(**options).eval_settings().target_iou == target
+
+
+def test_clicks_limit_of_minus_one_is_the_number_of_clicks():
+    assert EvalOptions(clicks_limit=-1, n_clicks=7).inference_settings("ritm", "x").clicks_limit == 7
+    assert EvalOptions().inference_settings("ritm", "DAVIS").zoom_in.target_size == 600
+    assert EvalOptions(target_crop_r=1.7).inference_settings("clickseg", "x").zoom_in.expansion_ratio == 1.7
+
+
+def test_a_killed_run_goes_on_and_gives_the_same_table(evaluate, home, tmp_path):
+    inside = Path("others/tiny/cvpr_Baseline_6")
+    records = tmp_path / "logs" / inside / "records_drawn.jsonl"
+    arguments = command(home, tmp_path / "logs", "--n-clicks=6", "--print-ious", "--no-overlays")
+    process = subprocess.Popen(arguments, env=ONE_THREAD, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not (records.is_file() and records.read_bytes().count(b"\n") > 3) and time.monotonic() < deadline:
+            time.sleep(0.005)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    there = timeless(records)
+    assert 3 <= len(there) < OBJECTS
+    with records.open("ab") as file:
+        file.write(b'{"dataset": "dra')  # what a kill inside a write leaves
+
+    stopped = evaluate(n_clicks=6, print_ious=True, resume=True)
+    evaluate(n_clicks=6, print_ious=True, logs_path=str(tmp_path / "whole"))
+    whole = tmp_path / "whole"
+    assert timeless(records)[: len(there)] == there
+    assert timeless(records) == timeless(whole / inside / "records_drawn.jsonl")
+
+    tables = [(logs / "others/tiny/cvpr_Baseline_6.txt").read_text().splitlines() for logs in (stopped, whole)]
+    assert tables[0][:-1] == tables[1][:-1]
+    rows = [table[-1].split("|") for table in tables]
+    assert rows[0][:8] == rows[1][:8]  # all but the times
+    assert rows[0][10] == rows[1][10]
+
+
+def test_bad_input_is_one_sentence_and_exit_code_2(home, tmp_path):
+    arguments = command(home, tmp_path, "--datasets=GrabCut")
+    done = subprocess.run(arguments, env=ONE_THREAD, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("NoBRS --gpu=0 --checkpoint=h18 --eval-mode=cvpr", {"mode": "NoBRS", "gpus": "0", "checkpoint": "h18"}),
+        ("--gpus=2,3 --exp-path=a/000:last --vis", {"mode": None, "gpus": "2,3", "vis_preds": True}),
+        (
+            "Baseline --model_dir=./w/ --infer-size=256 --target-crop-r=1.5 --thresh=0.50",
+            {"infer_size": 256, "thresh": 0.5},
+        ),
+        (
+            "NoBRS --cpu --iou-analysis --n-clicks=100 --clicks-limit=-1",
+            {"cpu": True, "n_clicks": 100, "clicks_limit": -1},
+        ),
+        ("", {"datasets": "GrabCut,Berkeley,DAVIS,SBD,PascalVOC", "target_iou": 0.9, "n_clicks": 20, "thresh": 0.49}),
+    ],
+)
+def test_published_command_lines_are_understood(line, expected):
+    arguments = vars(runpy.run_path(str(ROOT / "scripts" / "evaluate_model.py"))["parse_args"](line.split()))
+    assert {key: arguments[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize("line", ["--checkpoint=a --exp-path=b", "--cpu --gpus=0", "--iou-analysis --target-iou=0.9"])
+def test_options_that_exclude_each_other(line):
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(ROOT / "scripts" / "evaluate_model.py"))["parse_args"](line.split())
