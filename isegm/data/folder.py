@@ -29,7 +29,7 @@ class FolderDataset:
 
     def __init__(self, root: str | Path, part: tuple[int, int] | None = None) -> None:
         self.root = Path(root)
-        self.name = self.root.name
+        self.name = self.root.resolve().name
         pairs = paired_files(self.root, "images", "masks")
         if part is not None:
             residue, count = part

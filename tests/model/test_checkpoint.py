@@ -1,0 +1,162 @@
+"""Checkpoints: ours, published ones, and files that are none."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from isegm import InputError, build_model, list_models, load_model
+from isegm.model.checkpoint import save_checkpoint
+from tests.golden import golden, golden_json, model_inputs, rule_state_dict
+
+PUBLISHED = ["ritm/hrnet18s_itermask", "ritm/hrnet18_itermask", "clickseg/mobilenetv2"]
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_a_round_trip_keeps_every_output(name, tmp_path):
+    torch.manual_seed(0)
+    model = build_model(name).eval()
+    save_checkpoint(model, tmp_path / "model.pth")
+    loaded = load_model(tmp_path / "model.pth")
+    assert loaded.config == model.config and not loaded.training
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+    image = torch.rand(1, 4, 64, 96)
+    points = torch.tensor([[[20.0, 30.0, 0.0], [5.0, 6.0, 1.0]]])
+    with torch.no_grad():
+        expected, found = model(image, points), loaded(image, points)
+    for key in expected:
+        assert torch.equal(expected[key], found[key])
+
+
+def test_constructor_arguments_travel_with_the_weights(tmp_path):
+    save_checkpoint(build_model("ritm_hrnet18s", with_prev_mask=False), tmp_path / "model.pth")
+    assert load_model(tmp_path / "model.pth").with_prev_mask is False
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_container_loads_and_gives_the_golden_outputs(name, tmp_path):
+    spec = golden_json(f"{name}.json")
+    path = tmp_path / "published.pth"
+    torch.save({"state_dict": rule_state_dict(spec["state_dict"]), "config": spec["config"]}, path)
+    model = load_model(path)
+    with torch.no_grad():
+        outputs = model(*model_inputs(spec))
+    vectors = np.load(golden(f"{name}.npz"))
+    for output in ("instances", "instances_aux"):
+        flat = outputs[output].flatten().numpy()
+        expected = vectors[f"sample/{output}"]
+        tolerance = max(5 * spec["noise_vs_no_onednn"][output], 1e-4 * float(expected.std()))
+        np.testing.assert_allclose(flat[:: max(1, flat.size // 4096)], expected, rtol=0, atol=tolerance)
+    save_checkpoint(model, tmp_path / "ours.pth")
+    again = load_model(tmp_path / "ours.pth")
+    assert torch.equal(again(*model_inputs(spec))["instances"], outputs["instances"])
+
+
+def write(path, content):
+    torch.save(content, path)
+    return path
+
+
+def refused(path, *words):
+    with pytest.raises(InputError) as error:
+        load_model(path)
+    message = str(error.value)
+    assert str(path) in message and "\n" not in message
+    for word in words:
+        assert word in message, message
+    return message
+
+
+def test_no_such_file(tmp_path):
+    refused(tmp_path / "absent.pth", "there is no checkpoint")
+
+
+@pytest.mark.parametrize("content", [b"", b"these are no weights\n", b"PK\x03\x04 cut off", b"\x80\x02}q\x00."])
+def test_a_file_that_is_no_checkpoint(tmp_path, content):
+    path = tmp_path / "notes.pth"
+    path.write_bytes(content)
+    refused(path, "not a")
+
+
+def test_a_cut_off_checkpoint(tmp_path):
+    save_checkpoint(build_model("clickseg_mobilenetv2"), tmp_path / "whole.pth")
+    path = tmp_path / "cut.pth"
+    path.write_bytes((tmp_path / "whole.pth").read_bytes()[:100_000])
+    refused(path, "not a PyTorch checkpoint")
+
+
+class Malicious:
+    def __reduce__(self):
+        return (print, ("this must never be printed",))
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_malicious_pickle_is_refused_and_never_run(tmp_path, capsys, legacy):
+    path = tmp_path / "evil.pth"
+    content = {"state_dict": {}, "config": Malicious()}
+    if legacy:
+        path.write_bytes(pickle.dumps(content))
+    else:
+        torch.save(content, path)
+    message = refused(path)
+    assert "print" in message or "not a PyTorch checkpoint" in message
+    assert "never be printed" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        ({"conv1.weight": torch.zeros(3), "layer4.0.conv1.weight": torch.zeros(2)}, "bare ImageNet backbone"),
+        ({"model": {"cls_token": torch.zeros(1), "blocks.0.norm1.weight": torch.zeros(1)}}, "MAE backbone"),
+        ({"state_dict": {"stage4.0.weight": torch.zeros(1)}}, "bare ImageNet backbone"),
+        ([1, 2], "several models"),
+        (torch.zeros(3), "holds a Tensor"),
+        ({"epoch": 3}, "holds no weights"),
+    ],
+)
+def test_what_is_no_click_model_is_named(tmp_path, content, word):
+    refused(write(tmp_path / "other.pth", content), word, "not a click model")
+
+
+def test_another_architecture_lists_the_difference(tmp_path):
+    state = build_model("ritm_hrnet18s").state_dict()
+    path = write(tmp_path / "mixed.pth", {"state_dict": state, "config": {"model": "clickseg_mobilenetv2"}})
+    refused(path, "missing (", "unexpected (", "feature_extractor.backbone.conv1.conv.weight")
+
+
+def test_another_shape_is_told_with_both_shapes(tmp_path):
+    model = build_model("clickseg_mobilenetv2")
+    state = model.state_dict()
+    state["feature_extractor.head.weight"] = torch.zeros(2, 16, 1, 1)
+    path = write(tmp_path / "shape.pth", {"state_dict": state, "config": {"model": "clickseg_mobilenetv2"}})
+    refused(path, "feature_extractor.head.weight (2, 16, 1, 1) instead of (1, 16, 1, 1)")
+
+
+@pytest.mark.parametrize(
+    ("config", "word"),
+    [
+        ({"class": "os.system", "params": {}}, "os.system, which is not supported"),
+        ({"model": "clickseg_mobilenet"}, "did you mean clickseg_mobilenetv2?"),
+        ({"model": "clickseg_mobilenetv2", "params": {"depth": 3}}, "no argument named depth"),
+        ({"epoch": 3}, "names no network"),
+        ("RITM", "no mapping"),
+    ],
+)
+def test_a_configuration_that_means_nothing_here(tmp_path, config, word):
+    path = write(tmp_path / "config.pth", {"state_dict": {}, "config": config})
+    with pytest.raises(InputError, match=r".") as error:
+        load_model(path)
+    assert word in str(error.value)
+
+
+def test_a_network_is_named_by_its_nearest():
+    with pytest.raises(InputError, match="did you mean ritm_hrnet32"):
+        build_model("ritm_hrnet33")
+
+
+def test_an_argument_of_a_published_file_that_needs_other_code_is_refused(tmp_path):
+    spec = golden_json("ritm/hrnet18s_itermask.json")
+    spec["config"]["params"]["use_rgb_conv"]["value"] = True
+    path = write(tmp_path / "rgb.pth", {"state_dict": {}, "config": spec["config"]})
+    refused(path, "use_rgb_conv")
