@@ -10,6 +10,7 @@ from isegm.data.files import paired_files
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image, read_mask
+from isegm.utils.log import logger
 
 
 class FolderDataset:
@@ -23,13 +24,16 @@ class FolderDataset:
         part: (k, n) leaves out the k-th of every n pictures (training part), (k, -n) takes only these (validation
             part); None takes all.
 
+        allow_empty: a mask without any object gives a sample without objects and a warning, instead of an error.
+
     Raises:
         InputError: a folder is missing or empty, pictures lack masks, or masks lack pictures (up to ten are named).
     """
 
-    def __init__(self, root: str | Path, part: tuple[int, int] | None = None) -> None:
+    def __init__(self, root: str | Path, part: tuple[int, int] | None = None, allow_empty: bool = False) -> None:
         self.root = Path(root)
         self.name = self.root.resolve().name
+        self.allow_empty = allow_empty
         pairs = paired_files(self.root, "images", "masks")
         if part is not None:
             residue, count = part
@@ -59,6 +63,8 @@ class FolderDataset:
             ignore = [255] if 255 in values else []
         else:
             ids, ignore = ([255] if 255 in values else []), []
-        if not ids:
+        if not ids and not self.allow_empty:
             raise InputError(f"{mask_path} holds no object: every pixel is 0; draw one, or remove the picture.")
+        if not ids:
+            logger.warning("%s holds no object: every pixel is 0", mask_path)
         return DSample.flat(image, mask, ids, ignore, sample_id=image_path.stem)

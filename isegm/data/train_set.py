@@ -17,7 +17,7 @@ from isegm.data.sample import DSample
 from isegm.data.transforms import Transform
 from isegm.utils.errors import InputError
 
-TRIES = 50  # augmentations of a photo that may lose every object before it is given up
+TRIES = 50  # views in a row that may show no object before the sample is given up
 
 
 class Reader(Protocol):
@@ -72,6 +72,8 @@ class CopyPaste:
     scale: tuple[float, float] = (0.25, 0.8)
 
     def __call__(self, sample: DSample, other: DSample, rng: np.random.Generator) -> DSample:
+        if not other.objects:
+            return sample
         object_id = other.objects_ids[int(rng.integers(len(other.objects)))]
         pixels = other.pixels(object_id).astype(np.uint8)
         x, y, width, height = cv2.boundingRect(pixels)
@@ -111,7 +113,8 @@ class TrainSet(Dataset):
         reader: photos with objects; a ``ComposeDataset`` with ratios decides which photo each sample shows.
         augment: makes every photo the same size; or (from epoch, augmentation) pairs, such as views that grow.
         sampler: chooses the target and its first clicks.
-        epoch_len: samples per epoch, drawn at random; None goes through all photos once.
+        epoch_len: samples per epoch, drawn at random; None goes through all photos once. A view without an object is
+            replaced by one of a random photo.
         min_object_area: objects with fewer pixels after augmentation are dropped.
         keep_background_prob: how often a view without any object is kept, with an empty target.
         copy_paste: pasting of foreign objects before augmentation; None for none.
@@ -145,8 +148,9 @@ class TrainSet(Dataset):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         rng = np.random.default_rng((self.seed, self.epoch, index))
         augment = next(step for start, step in reversed(self.augment) if start <= self.epoch)
-        for _ in range(TRIES):
-            sample = self._read(self._draw(rng) if self.epoch_len else index, rng)
+        for attempt in range(TRIES):
+            as_asked = attempt == 0 and not self.epoch_len
+            sample = self._read(index if as_asked else self._draw(rng), rng)
             sample = sample.augmented(lambda image, masks: augment(image, masks, rng))
             sample = sample.without_small_objects(self.min_object_area)
             if sample.objects or rng.random() < self.keep_background_prob:

@@ -27,6 +27,7 @@ from isegm.utils.files import write_image
 from isegm.utils.log import logger
 
 AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+WORKER_PREFIX = f"{InputError.__module__}.{InputError.__qualname__}: "
 SCALARS_OVER = 25  # steps that one point of a training curve averages
 
 
@@ -158,8 +159,13 @@ class Trainer:
             pin_memory=self.device.type == "cuda",
         )
 
-    def _batch_to_device(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}
+    def _batches(self, loader: DataLoader) -> Iterator[dict[str, Tensor]]:
+        """Batches on the device; bad input that a worker met is told in its own sentence, without a trace."""
+        try:
+            for batch in loader:
+                yield {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}
+        except InputError as error:
+            raise InputError(str(error).strip().splitlines()[-1].removeprefix(WORKER_PREFIX)) from error
 
     def _autocast(self) -> torch.autocast:
         amp = self.options.amp
@@ -171,7 +177,7 @@ class Trainer:
         self.model.train()
         loader = self._loader(self.train_set, self.step_in_epoch * self.plan.batch_size)
         progress = tqdm(
-            loader,
+            self._batches(loader),
             initial=self.step_in_epoch,
             total=self.steps_per_epoch,
             desc=f"epoch {self.epoch}",
@@ -180,7 +186,6 @@ class Trainer:
         )
         started = time.perf_counter()
         for batch in progress:
-            batch = self._batch_to_device(batch)
             learning_rate = self._set_learning_rate()
             rng = np.random.default_rng((self.options.seed, self.epoch, self.step_in_epoch, 1))
             with self._autocast():
@@ -251,8 +256,7 @@ class Trainer:
         epoch, self.epoch = self.epoch, 0
         loader = self._loader(self.val_set)
         self.epoch = epoch
-        for number, batch in enumerate(loader):
-            batch = self._batch_to_device(batch)
+        for number, batch in enumerate(self._batches(loader)):
             rng = np.random.default_rng((self.options.seed, number, 2))
             with self._autocast():
                 steps = list(self.plan.task(self.model, batch, rng))

@@ -76,8 +76,8 @@ def readers(cfg: Any) -> tuple[ComposeDataset, ComposeDataset]:
     """Training and validation part of the run's folders."""
     paths, ratios = folders(cfg)
     return (
-        ComposeDataset([FolderDataset(path, part=(0, VALIDATION)) for path in paths], ratios),
-        ComposeDataset([FolderDataset(path, part=(0, -VALIDATION)) for path in paths]),
+        ComposeDataset([FolderDataset(path, part=(0, VALIDATION), allow_empty=True) for path in paths], ratios),
+        ComposeDataset([FolderDataset(path, part=(0, -VALIDATION), allow_empty=True) for path in paths]),
     )
 
 

@@ -40,10 +40,10 @@ def test_parts_share_nothing_and_cover_all(tmp_path):
 
 
 def test_a_missing_folder(tmp_path):
-    with pytest.raises(InputError, match="there is no data folder .*absent"):
+    with pytest.raises(InputError, match=r"there is no data folder .*absent"):
         FolderDataset(tmp_path / "absent")
     (tmp_path / "images").mkdir()
-    with pytest.raises(InputError, match="holds no pictures|there is no folder"):
+    with pytest.raises(InputError, match=r"holds no pictures|there is no folder"):
         FolderDataset(tmp_path)
 
 

@@ -20,6 +20,7 @@ from isegm.data.transforms import (
     UniformRandomResize,
     resize,
 )
+from isegm.utils.files import write_image
 from tests.drawn import draw_folder
 
 STEPS = [
@@ -115,6 +116,15 @@ def test_photos_whose_objects_are_all_too_small_are_told(tmp_path):
     samples = train_set(FolderDataset(draw_folder(tmp_path, 2)), min_object_area=10_000)
     with pytest.raises(InputError, match="lower min_object_area"):
         samples[0]
+
+
+def test_photos_with_empty_masks_are_passed_over_with_a_warning(tmp_path, caplog):
+    draw_folder(tmp_path, 4)
+    for name in ("00", "02"):
+        write_image(tmp_path / "masks" / f"{name}.png", np.zeros((72, 96), np.uint8))
+    samples = train_set(FolderDataset(tmp_path, allow_empty=True), epoch_len=None, copy_paste=CopyPaste(p=1.0))
+    assert all((samples[index]["instances"] == 1).any() for index in range(4))
+    assert "00.png holds no object" in caplog.text
 
 
 def test_background_views_can_be_kept(tmp_path):

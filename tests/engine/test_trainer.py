@@ -141,6 +141,16 @@ def test_a_resumed_run_must_keep_its_seed(photos, tmp_path):
         trainer(photos, tmp_path / "run", seed=3, epoch_len=4, resume=run.options.checkpoints / "last_checkpoint.pth")
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_photo_is_told_in_one_sentence_whoever_reads_it(photos, tmp_path, workers):
+    for path in (photos / "images").iterdir():
+        path.write_text("no picture")
+    run = trainer(photos, tmp_path / "run")
+    run.options.workers = workers
+    with pytest.raises(InputError, match=r"^\S+\.png does not decode as a picture: [^\n]+$"):
+        run.run()
+
+
 def test_a_network_whose_loss_is_not_a_number_stops_the_run(photos, tmp_path):
     run = trainer(photos, tmp_path / "run", lr=1e30)
     with pytest.raises(InputError, match="loss is"):

@@ -1,0 +1,205 @@
+"""scripts/predict.py: a mask from the shell, and one sentence for whatever is wrong with its input."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from isegm import build_model
+from isegm.model.checkpoint import save_checkpoint
+from isegm.utils import cli
+from isegm.utils.files import read_mask, write_image
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "predict.py"
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("predict_script", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "tiny.pth"
+    save_checkpoint(build_model("clickseg_mobilenetv2"), path)
+    return path
+
+
+@pytest.fixture
+def call(script, checkpoint, monkeypatch, capsys, tmp_path):
+    """Runs the script in this process; gives its exit code, stdout and stderr."""
+
+    def run(*arguments, image=None, out=tmp_path / "out" / "mask.png", points=("30,20,1",)):
+        argv = ["predict.py", "--checkpoint", str(checkpoint), "--cpu", "--out", str(out), *map(str, arguments)]
+        argv += ["--image", str(image or tmp_path / "photo.png")]
+        argv += [f"--point={point}" for point in points]
+        monkeypatch.setattr(sys, "argv", argv)
+        with pytest.raises(SystemExit) as ended:
+            cli.run(script.main)
+        said = capsys.readouterr()
+        return ended.value.code, said.out, said.err
+
+    write_image(tmp_path / "photo.png", np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8))
+    return run
+
+
+def assert_refused(result, tmp_path, *words):
+    code, _, err = result
+    sentences = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert code == 2 and len(sentences) == 1, err
+    for word in words:
+        assert word in sentences[0], err
+    assert "Traceback" not in err
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_mask_and_overlay_are_written(call, tmp_path):
+    code, out, _ = call(points=("30,20,1", "0,0,0", "63,47,0"))
+    assert code == 0 and "pixels are object" in out
+    mask = read_mask(tmp_path / "out" / "mask.png")
+    assert mask.shape == (48, 64) and set(np.unique(mask)) <= {0, 255}
+    assert cv2.imread(str(tmp_path / "out" / "mask_overlay.png")).shape == (48, 64, 3)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["mask.png", "mask_overlay.png"]
+
+
+def test_an_initial_mask_changes_the_answer(call, tmp_path):
+    initial = np.zeros((48, 64), np.uint8)
+    initial[10:30, 10:50] = 1
+    write_image(tmp_path / "initial.png", initial)
+    pixels = []
+    for arguments in ((), ("--init-mask", tmp_path / "initial.png")):
+        code, _, _ = call("--thresh", 0.5, *arguments)
+        assert code == 0
+        pixels.append(read_mask(tmp_path / "out" / "mask.png"))
+    assert (pixels[0] != pixels[1]).any()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: write_image(path, np.full((1, 1, 3), 9, np.uint8)),
+        lambda path: cv2.imwrite(str(path), np.zeros((30, 40), np.uint8)),
+        lambda path: cv2.imwrite(str(path), np.zeros((30, 40, 3), np.uint16)),
+        lambda path: Image.new("RGBA", (40, 30), (1, 2, 3, 4)).save(path),
+    ],
+    ids=["1x1", "grey", "16-bit", "RGBA"],
+)
+def test_unusual_pictures_work(call, tmp_path, make):
+    make(tmp_path / "odd.png")
+    code, _, err = call(image=tmp_path / "odd.png", points=("0,0,1",))
+    assert code == 0, err
+
+
+def test_a_picture_turned_by_exif_is_clicked_upright(call, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 20)).save(tmp_path / "turned.jpg", exif=exif)
+    code, _, err = call(image=tmp_path / "turned.jpg", points=("10,39,1",))
+    assert code == 0, err
+    assert read_mask(tmp_path / "out" / "mask.png").shape == (40, 20)
+
+
+def test_no_such_picture(call, tmp_path):
+    assert_refused(call(image=tmp_path / "absent.jpg"), tmp_path, "absent.jpg")
+
+
+def test_a_picture_that_does_not_decode(call, tmp_path):
+    (tmp_path / "broken.jpg").write_text("no picture")
+    assert_refused(call(image=tmp_path / "broken.jpg"), tmp_path, "broken.jpg", "does not decode")
+
+
+@pytest.mark.parametrize("point", ["64,20,1", "-1,20,1", "30,48,0", "nan,3,1"])
+def test_a_click_outside_the_picture(call, tmp_path, point):
+    assert_refused(call(points=("5,5,1", point)), tmp_path, "outside the image")
+
+
+@pytest.mark.parametrize("point", ["30,20", "a,b,1", "30,20,1,2"])
+def test_a_point_that_is_none(call, tmp_path, point):
+    code, _, err = call(points=(point,))
+    assert code == 2 and "is not x,y,label" in err
+
+
+def test_a_label_that_is_neither_0_nor_1(call, tmp_path):
+    assert_refused(call(points=("30,20,2",)), tmp_path, "labels must be 1")
+
+
+def test_an_initial_mask_of_another_size(call, tmp_path):
+    write_image(tmp_path / "small.png", np.ones((4, 4), np.uint8))
+    assert_refused(call("--init-mask", tmp_path / "small.png"), tmp_path, "small.png is 4x4 pixels, the picture 64x48")
+
+
+def test_an_empty_initial_mask(call, tmp_path):
+    write_image(tmp_path / "empty.png", np.zeros((48, 64), np.uint8))
+    assert_refused(call("--init-mask", tmp_path / "empty.png"), tmp_path, "empty.png is empty")
+
+
+def test_a_checkpoint_that_is_a_text_file(call, tmp_path):
+    (tmp_path / "notes.pth").write_text("no weights")
+    assert_refused(call("--checkpoint", tmp_path / "notes.pth"), tmp_path, "notes.pth is not a PyTorch checkpoint")
+
+
+def test_a_checkpoint_that_is_a_backbone(call, tmp_path):
+    torch.save({"conv1.weight": torch.zeros(1), "layer4.x": torch.zeros(1)}, tmp_path / "resnet.pth")
+    assert_refused(call("--checkpoint", tmp_path / "resnet.pth"), tmp_path, "bare ImageNet backbone")
+
+
+def test_an_unknown_device(script, tmp_path, monkeypatch, capsys):
+    argv = [
+        "predict.py",
+        "--image",
+        str(tmp_path / "photo.png"),
+        "--point",
+        "1,1,1",
+        "--out",
+        "x.png",
+        "--device",
+        "no9",
+    ]
+    write_image(tmp_path / "photo.png", np.zeros((4, 4, 3), np.uint8))
+    monkeypatch.setattr(sys, "argv", argv)
+    with pytest.raises(SystemExit) as ended:
+        cli.run(script.main)
+    assert_refused((ended.value.code, *capsys.readouterr()), tmp_path, "device no9 cannot be used")
+
+
+def test_a_full_disk(call, tmp_path, monkeypatch):
+    def no_space(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("isegm.utils.files.tempfile.NamedTemporaryFile", no_space)
+    assert_refused(call(), tmp_path, "mask.png cannot be written (No space left on device)")
+
+
+def test_a_folder_that_cannot_be_made(call, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert_refused(call(out=tmp_path / "file" / "mask.png"), tmp_path, "mask.png cannot be written")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the super-user may write into read-only folders")
+def test_a_read_only_folder(call, tmp_path):
+    (tmp_path / "shut").mkdir(mode=0o555)
+    assert_refused(call(out=tmp_path / "shut" / "mask.png"), tmp_path, "mask.png cannot be written")
+
+
+def test_an_unknown_ending(call, tmp_path):
+    assert_refused(call(out=tmp_path / "out" / "mask.abc"), tmp_path, "known picture format")
+
+
+def test_it_runs_from_any_folder_with_the_shipped_model(tmp_path):
+    photo = tmp_path / "photo.png"
+    write_image(photo, np.full((40, 40, 3), 128, np.uint8))
+    command = [sys.executable, str(SCRIPT), "--image", str(photo), "--point", "20,20,1", "--out", "mask.png", "--cpu"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "mask.png").exists() and (tmp_path / "mask_overlay.png").exists()
