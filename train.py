@@ -25,7 +25,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--epoch-len", type=int, default=-1, help="samples per epoch; default: the script's")
     parser.add_argument("--workers", type=int, default=4, help="processes that load data")
     devices = parser.add_mutually_exclusive_group()
-    devices.add_argument("--ngpus", type=int, default=1, help="number of GPUs (one for now)")
+    devices.add_argument("--ngpus", type=int, default=1, help="number of GPUs; more than 1 is refused so far")
     devices.add_argument(
         "--gpus", default="", help="CUDA ids, of which the first is used; default: CUDA where there is one"
     )

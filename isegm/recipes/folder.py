@@ -37,7 +37,13 @@ def folders(cfg: Any) -> tuple[list[str], list[float] | None]:
 
 
 def run_options(cfg: Any) -> RunOptions:
-    """What the command line says about where and how a run happens."""
+    """What the command line says about where and how a run happens.
+
+    Raises:
+        InputError: several GPUs are asked for, or no single checkpoint fits ``--resume-prefix``.
+    """
+    if cfg.ngpus != 1 or "," in cfg.gpus:
+        raise InputError("training runs on one device so far: leave --ngpus at 1 and give --gpus one id.")
     resume = None
     if cfg.resume_exp:
         found = sorted(cfg.CHECKPOINTS_PATH.glob(f"{cfg.resume_prefix}*.pth"))

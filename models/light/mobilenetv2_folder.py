@@ -16,10 +16,10 @@ def main(cfg):
     light.train(
         init_model(cfg),
         cfg,
-        crops=((0, 192), (17, 256), (26, 352)),
+        crops=((0, 192), (13, 256), (20, 320)),
         batch_size=16,
         epoch_len=800,
-        epochs=30,
-        decay_from=14,
+        epochs=24,
+        decay_from=12,
         lr=3e-3,
     )
