@@ -13,6 +13,13 @@ from isegm.utils.cli import run
 from isegm.utils.exp import init_experiment, load_script
 
 
+def count(text: str) -> int:
+    """Read a whole number from 0 on."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)
+
+
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train a click network by an experiment script.")
     parser.add_argument("model_path", help="experiment script in models/")
@@ -23,7 +30,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=-1, help="samples per step; default: the script's")
     parser.add_argument("--epochs", type=int, default=-1, help="epochs of training; default: the script's")
     parser.add_argument("--epoch-len", type=int, default=-1, help="samples per epoch; default: the script's")
-    parser.add_argument("--workers", type=int, default=4, help="processes that load data")
+    parser.add_argument("--workers", type=count, default=4, help="processes that load data")
     devices = parser.add_mutually_exclusive_group()
     devices.add_argument("--ngpus", type=int, default=1, help="number of GPUs; more than 1 is refused so far")
     devices.add_argument(
@@ -31,11 +38,11 @@ def parse_args() -> argparse.Namespace:
     )
     devices.add_argument("--cpu", action="store_true", help="train on the CPU")
     parser.add_argument("--amp", choices=("bf16", "fp16"), help="mixed precision; default: float32")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, samples and simulated clicks")
-    parser.add_argument("--save-every", type=int, default=500, help="steps between checkpoints within an epoch")
+    parser.add_argument("--seed", type=count, default=0, help="of weights, samples and simulated clicks")
+    parser.add_argument("--save-every", type=count, default=500, help="steps between checkpoints within an epoch")
     parser.add_argument("--resume-exp", help="start of the name of an experiment folder to go on with")
     parser.add_argument("--resume-prefix", default="last", help="start of the name of the checkpoint to go on from")
-    parser.add_argument("--start-epoch", type=int, default=0, help="for a checkpoint that holds no training state")
+    parser.add_argument("--start-epoch", type=count, help="for a checkpoint that holds no training state")
     parser.add_argument("--weights", help="checkpoint whose weights to start from")
     parser.add_argument("--temp-model-path", default="", help="read the experiment script from here instead")
     return parser.parse_args()

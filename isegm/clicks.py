@@ -3,8 +3,8 @@
 A network reads clicks as ``points``, a float32 tensor (B, 2N, 3). Of each sample, rows ``0..N-1`` are positive clicks
 and rows ``N..2N-1`` negative ones; a row is ``(y, x, order)`` with y, x in pixels of the network's input (fractions are
 kept) and ``order`` the index of the click in its sequence; an unused row is ``(-1, -1, -1)``. A row counts as unused
-when *both*
-coordinates are negative: a click above or left of a crop still leaves the part of its disk that reaches into the crop.
+when *both* coordinates are negative: a click above or left of a crop still leaves the part of its disk that reaches
+into the crop.
 
 Outside the library clicks are (x, y) pixels with labels 1 (on the object) and 0 (on the background).
 """

@@ -96,7 +96,7 @@ def next_click(height: int, width: int) -> None:
 
 @torch.inference_mode()
 def allocator() -> None:
-    """The same forward pass before and after freed memory is kept; the setting cannot be taken back, so it comes last."""
+    """A forward pass before and after freed memory is kept; the setting cannot be taken back, so it comes last."""
     network = build_model("clickseg_mobilenetv2").eval()
     image, points = torch.rand(1, 4, 384, 384), torch.full((1, 2, 3), -1.0)
     plain = median_ms(lambda: network(image, points))

@@ -23,7 +23,6 @@ class FolderDataset:
         root: the folder that holds ``images/`` and ``masks/``.
         part: (k, n) leaves out the k-th of every n pictures (training part), (k, -n) takes only these (validation
             part); None takes all.
-
         allow_empty: a mask without any object gives a sample without objects and a warning, instead of an error.
 
     Raises:
@@ -34,6 +33,7 @@ class FolderDataset:
         self.root = Path(root)
         self.name = self.root.resolve().name
         self.allow_empty = allow_empty
+        self._told: set[Path] = set()
         pairs = paired_files(self.root, "images", "masks")
         if part is not None:
             residue, count = part
@@ -59,12 +59,13 @@ class FolderDataset:
             )
         values = np.unique(mask)
         ids = [int(value) for value in values if value not in (0, 255)]
-        if ids:
-            ignore = [255] if 255 in values else []
-        else:
-            ids, ignore = ([255] if 255 in values else []), []
+        ignore = [255] if 255 in values else []
+        if not ids and ignore:  # a mask of 0 and 255: the one object, under an id that nothing takes for ignored
+            mask, ids, ignore = (mask == 255).astype(np.int32), [1], []
         if not ids and not self.allow_empty:
             raise InputError(f"{mask_path} holds no object: every pixel is 0; draw one, or remove the picture.")
         if not ids:
-            logger.warning("%s holds no object: every pixel is 0", mask_path)
+            if mask_path not in self._told:
+                logger.warning("%s holds no object: every pixel is 0", mask_path)
+            self._told.add(mask_path)
         return DSample.flat(image, mask, ids, ignore, sample_id=image_path.stem)

@@ -98,6 +98,10 @@ class MultiPointSampler:
         total = self.negative_bg_prob + self.negative_other_prob + self.negative_border_prob
         if abs(total - 1) > 1e-6:
             raise ValueError(f"the probabilities of the negative strategies add up to {total:g}, not to 1")
+        if self.sfc_inner_k <= 1:
+            raise ValueError(
+                f"sfc_inner_k is {self.sfc_inner_k:g}: it divides the largest depth and must be more than 1"
+            )
 
     def sample(self, sample: DSample, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Choose a target and its first clicks.
@@ -180,17 +184,14 @@ class MultiPointSampler:
     def sample_points(self, sample: DSample, target: Target, rng: np.random.Generator) -> np.ndarray:
         """Draw the clicks of a target: float32 (2N, 3), padded with -1."""
         width = target.mask.shape[1]
-        positive = self._draw(
-            _Regions(target.positive), rng, least=1, centre_first=self.first_click_center, width=width
-        )
-        negative = self._draw(
-            _Regions([*target.required_negative], mixture=self._negative_regions(sample, target)),
-            rng,
-            least=0,
-            centre_first=False,
-            width=width,
-        )
-        return pad_points(positive, negative, self.max_num_points)
+        positive = self._draw([_Region([(1.0, mask)]) for mask in target.positive], rng, self.first_click_center)
+        negative = [_Region([(1.0, mask)]) for mask in target.required_negative]
+        negative.append(_Region(self._negative_regions(sample, target), least=0))
+        rows = [
+            [(flat // width, flat % width, order) for flat, order in clicks]
+            for clicks in (positive, self._draw(negative, rng, centre_first=False))
+        ]
+        return pad_points(*rows, self.max_num_points)
 
     def _negative_regions(self, sample: DSample, target: Target) -> list[tuple[float, np.ndarray]]:
         """Weighted regions of the negative strategies."""
@@ -206,58 +207,58 @@ class MultiPointSampler:
             (self.negative_border_prob, border),
         ]
 
-    def _draw(
-        self, regions: _Regions, rng: np.random.Generator, least: int, centre_first: bool, width: int
-    ) -> list[tuple[float, float, float]]:
-        """Rows (y, x, order) of one polarity.
+    def _draw(self, regions: list[_Region], rng: np.random.Generator, centre_first: bool) -> list[tuple[int, float]]:
+        """Clicks of one polarity as (flat index, order).
 
-        A single region gives ``least`` or more clicks, their number from the geometric distribution. Several give one
-        click each, and then more from all of them with equal weights.
+        Each region gives ``least`` or more clicks. If only one gives any, these are the clicks. Otherwise the first
+        click of each is kept, and more are drawn from all regions with equal weights.
         """
-        count_probs = generate_probs(self.max_num_points + 1 - least, self.prob_gamma)
+        lists = []
+        for number, region in enumerate(regions):
+            count = region.least + self._count(self.max_num_points + 1 - region.least, rng)
+            clicks = [(region.draw(rng), SAMPLED_ORDER) for _ in range(count)]
+            if centre_first and clicks and (number == 0 or not self.only_one_first_click):
+                clicks[0] = (region.draw_centre(self.sfc_inner_k, rng), 0.0)
+            clicks = [(flat, order) for flat, order in clicks if flat is not None]
+            if clicks:
+                lists.append(clicks)
+        if len(lists) <= 1:
+            return lists[0] if lists else []
+        first = [clicks[0] for clicks in (lists[:1] if self.only_one_first_click else lists)][: self.max_num_points]
+        everywhere = _Region([part for region in regions for part in region.parts])
+        more = [(everywhere.draw(rng), SAMPLED_ORDER) for _ in range(self._count(self.max_num_points + 1, rng))]
+        more = [(flat, order) for flat, order in more if flat is not None]
+        room = self.max_num_points - len(first)
+        if len(more) > room:
+            more = [more[index] for index in sorted(rng.choice(len(more), size=room, replace=False))]
+        return first + more
 
-        def draw_count(minimum: int) -> int:
-            return minimum + int(rng.choice(len(count_probs), p=count_probs))
-
-        def place(flat: int | None, order: float = SAMPLED_ORDER) -> list[tuple[float, float, float]]:
-            return [] if flat is None else [(float(flat // width), float(flat % width), order)]
-
-        singles = regions.singles
-        lists: list[list[tuple[float, float, float]]] = []
-        for index, region in enumerate(singles):
-            first_centred = centre_first and (index == 0 or not self.only_one_first_click)
-            if first_centred and region.any():
-                candidates = centre_candidates(region, self.sfc_inner_k)
-                lists.append(place(int(candidates[int(rng.integers(len(candidates)))]), 0.0))
-            else:
-                lists.append(place(_random_pixel(region, rng)))
-        if regions.mixture:
-            if not singles:
-                return [row for _ in range(draw_count(0)) for row in place(_from_mixture(regions.mixture, rng))]
-            if draw_count(0) > 0:
-                lists.append(place(_from_mixture(regions.mixture, rng)))
-        if not lists:
-            return []
-        if len(lists) == 1 and not regions.mixture:
-            extra = draw_count(1) - 1
-            return lists[0] + [row for _ in range(extra) for row in place(_random_pixel(singles[0], rng))]
-        rows = [row for row_list in (lists[:1] if self.only_one_first_click else lists) for row in row_list]
-        flattened = [(1.0, region) for region in singles]
-        flattened += [(weight / max(1, len(singles)), region) for weight, region in regions.mixture]
-        more = int(rng.choice(self.max_num_points + 1, p=generate_probs(self.max_num_points + 1, self.prob_gamma)))
-        rows += [row for _ in range(more) for row in place(_from_mixture(flattened, rng))]
-        if len(rows) > self.max_num_points:
-            kept = sorted(rng.choice(len(rows), size=self.max_num_points, replace=False))
-            rows = [rows[index] for index in kept]
-        return rows
+    def _count(self, outcomes: int, rng: np.random.Generator) -> int:
+        """A number from the geometric distribution over 0..outcomes-1."""
+        return int(rng.choice(outcomes, p=generate_probs(outcomes, self.prob_gamma)))
 
 
-class _Regions:
-    """Regions that must each get a click, and a weighted mixture of further ones."""
+@dataclass(frozen=True)
+class _Region:
+    """Where clicks may fall: weighted masks (H, W) bool whose weights add up to 1, and the least number of clicks."""
 
-    def __init__(self, singles: list[np.ndarray], mixture: list[tuple[float, np.ndarray]] | None = None) -> None:
-        self.singles = singles
-        self.mixture = mixture or []
+    parts: list[tuple[float, np.ndarray]]
+    least: int = 1
+
+    def draw(self, rng: np.random.Generator) -> int | None:
+        """Flat index of a random pixel of a part chosen by weight; None where that part is empty."""
+        if len(self.parts) == 1:
+            return _random_pixel(self.parts[0][1], rng)
+        weights = np.array([weight for weight, _ in self.parts])
+        return _random_pixel(self.parts[int(rng.choice(len(weights), p=weights / weights.sum()))][1], rng)
+
+    def draw_centre(self, inner_k: float, rng: np.random.Generator) -> int | None:
+        """Flat index of a random pixel deep inside the first part; None where it is empty."""
+        mask = self.parts[0][1]
+        if not mask.any():
+            return None
+        candidates = centre_candidates(mask, inner_k)
+        return int(candidates[int(rng.integers(len(candidates)))])
 
 
 def _random_pixel(mask: np.ndarray, rng: np.random.Generator, tries: int = 16) -> int | None:
@@ -271,8 +272,3 @@ def _random_pixel(mask: np.ndarray, rng: np.random.Generator, tries: int = 16) -
             return index
     inside = np.flatnonzero(flat)
     return int(inside[int(rng.integers(len(inside)))]) if len(inside) else None
-
-
-def _from_mixture(mixture: list[tuple[float, np.ndarray]], rng: np.random.Generator) -> int | None:
-    weights = np.array([weight for weight, _ in mixture])
-    return _random_pixel(mixture[int(rng.choice(len(mixture), p=weights / weights.sum()))][1], rng)

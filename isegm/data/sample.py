@@ -104,9 +104,19 @@ class DSample:
         return (self.encoded_masks == 0).all(axis=-1)
 
     def augmented(self, augment: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]) -> DSample:
-        """The sample after ``augment(image, encoded_masks)``; objects without a pixel left are dropped."""
+        """The sample after ``augment(image, encoded_masks)``.
+
+        Objects without a pixel left are dropped, and ids that are neither an object nor ignored become background.
+        """
         image, masks = augment(self.image, self.encoded_masks)
-        return replace(self, image=image, encoded_masks=masks).without_small_objects(1)
+        known = [(node.layer, node.value) for node in self.objects.values()] + list(self.ignored)
+        layers = []
+        for number, layer in enumerate(np.moveaxis(masks, -1, 0)):
+            table = np.zeros(int(layer.max()) + 1, dtype=np.int32)
+            values = [value for layer_number, value in known if layer_number == number and value < len(table)]
+            table[values] = values
+            layers.append(table[layer])
+        return replace(self, image=image, encoded_masks=np.stack(layers, axis=-1)).without_small_objects(1)
 
     def areas(self) -> dict[int, int]:
         """Number of pixels of each object."""

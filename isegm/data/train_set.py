@@ -23,6 +23,8 @@ TRIES = 50  # views in a row that may show no object before the sample is given 
 class Reader(Protocol):
     """What every data set offers: photos with objects."""
 
+    name: str
+
     def __len__(self) -> int: ...
 
     def get_sample(self, index: int) -> DSample: ...
@@ -32,8 +34,9 @@ class ComposeDataset:
     """Several readers as one; with ``ratios`` a random picture's reader is drawn by ratio."""
 
     def __init__(self, readers: Sequence[Reader], ratios: Sequence[float] | None = None) -> None:
-        if not readers or any(len(reader) == 0 for reader in readers):
-            raise InputError("a combined data set needs readers that hold pictures: one of them is empty.")
+        if any(len(reader) == 0 for reader in readers):
+            names = [reader.name for reader in readers if len(reader) == 0]
+            raise InputError(f"{', '.join(names)} has too few photos for a training and a validation part: add photos.")
         if ratios is not None and len(ratios) != len(readers):
             raise ValueError(f"{len(ratios)} ratios for {len(readers)} readers")
         self.readers = readers
@@ -63,7 +66,7 @@ class CopyPaste:
 
     Args:
         p: how often.
-        as_target: how often the pasted object becomes an object of the photo; else it only hides what it covers.
+        as_target: how often the pasted object becomes the photo's only object; else it hides what it covers.
         scale: side of the pasted object's box as a share of the photo's.
     """
 
@@ -98,9 +101,10 @@ class CopyPaste:
         masks[window][covered] = 0
         if rng.random() >= self.as_target:
             return replace(sample, image=image, encoded_masks=masks)
-        value = int(masks.max()) + 1 if masks.max() != 254 else 256
-        masks[window][covered, 0] = value
-        return DSample.flat(image, masks, [(0, value)], sample.ignored, sample.sample_id)
+        ignored = sample.ignored_pixels
+        masks[... if ignored is None else ~ignored] = 0
+        masks[window][covered, 0] = 1
+        return DSample.flat(image, masks, [(0, 1)], sample.ignored, sample.sample_id)
 
 
 class TrainSet(Dataset):
@@ -163,7 +167,7 @@ class TrainSet(Dataset):
                 }
         raise InputError(
             f"{TRIES} views of training photos in a row showed no object of {self.min_object_area} pixels or more: "
-            "lower min_object_area or use larger crops."
+            "lower min_object_area in the experiment script, or leave photos of small objects out."
         )
 
     def _draw(self, rng: np.random.Generator) -> int:

@@ -1,8 +1,8 @@
 """Augmentations of training photos and their label masks, on NumPy and OpenCV.
 
 Each transform is called with ``(image, masks, rng)``: image (H, W, 3) uint8 RGB, masks (H, W, L) int32 ids, and a
-``numpy.random.Generator``; it returns new arrays. Masks are resampled with ``INTER_NEAREST_EXACT``, whose pixel centres
-agree with those of the linear interpolation of images (plain ``INTER_NEAREST`` shifts masks by up to half a pixel).
+``numpy.random.Generator``; it returns new arrays. Masks take the nearest id at pixel centres that agree with those of
+the linear interpolation of images (OpenCV's ``INTER_NEAREST`` shifts masks against them by up to half a pixel).
 """
 
 from __future__ import annotations
@@ -33,11 +33,6 @@ class Compose:
         for step in self.steps:
             image, masks = step(image, masks, rng)
         return image, masks
-
-
-def _layers(masks: np.ndarray) -> np.ndarray:
-    """Masks as (H, W, L) again after OpenCV dropped a single layer's axis."""
-    return masks[..., None] if masks.ndim == 2 else masks
 
 
 def resize(image: np.ndarray, masks: np.ndarray, size: tuple[int, int]) -> Arrays:

@@ -54,9 +54,12 @@ def add_simulated_clicks(points: Tensor, probs: Tensor, labels: Tensor, order: i
         order: 1 for the first simulated click, 2 for the second, ...
     """
     width = probs.shape[-1]
+    rows = points.cpu()  # the same memory on the CPU; else one copy down and one up for the whole batch
     predictions, truths = probs[:, 0].float().cpu().numpy(), labels[:, 0].cpu().numpy()
     for sample, (prediction, truth) in enumerate(zip(predictions, truths, strict=True)):
         is_positive, candidates = click_candidates(prediction, truth)
         if len(candidates):
             flat = int(candidates[int(rng.integers(len(candidates)))])
-            write_simulated_click(points, sample, is_positive, flat // width, flat % width, order)
+            write_simulated_click(rows, sample, is_positive, flat // width, flat % width, order)
+    if rows is not points:
+        points.copy_(rows)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from isegm.engine.clicks import add_simulated_clicks
+from isegm.model.losses import NormalizedFocalLoss
 
 Losses = dict[str, Tensor]
 Batch = Mapping[str, Tensor]
@@ -45,6 +46,9 @@ class TrainingTask(Protocol):
 
     def __call__(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Iterator[Step]: ...
 
+    def log_states(self) -> dict[str, float]:
+        """Running values of the losses, for logs."""
+
 
 @dataclass(frozen=True)
 class IterativeClicks:
@@ -76,13 +80,22 @@ class IterativeClicks:
                     dropped = torch.from_numpy(rng.random(len(labels)) < self.prev_mask_drop_prob).to(labels.device)
                     prev_mask = prev_mask * ~dropped[:, None, None, None]
                 outputs = model(_network_input(model, images, prev_mask), points)
-                yield Step(self._weighted(outputs, labels), outputs["instances"].detach(), points)
-                logits = outputs["instances"].detach()
+                logits = outputs["instances"]
+                yield Step(self._weighted(outputs, labels), logits.detach(), points)
             else:
                 logits = _without_gradients(model, _network_input(model, images, prev_mask), points)
             if not last:
-                prev_mask = logits.float().sigmoid()
+                prev_mask = logits.detach().float().sigmoid()
                 add_simulated_clicks(points, prev_mask, labels, number + 1, rng)
+
+    def log_states(self) -> dict[str, float]:
+        """Running values of those losses that have some, such as ``instance_loss_k``."""
+        return {
+            f"{name}_{letter}": value
+            for name, term in self.losses.items()
+            if isinstance(term.criterion, NormalizedFocalLoss)
+            for letter, value in term.criterion.log_state().items()
+        }
 
     def _weighted(self, outputs: Mapping[str, Tensor], labels: Tensor) -> Losses:
         return {

@@ -33,7 +33,7 @@ SCALARS_OVER = 25  # steps that one point of a training curve averages
 
 @dataclass
 class RunOptions:
-    """Where and how a run happens; nothing here changes what is learnt, but for ``amp`` and ``seed``.
+    """Where and how a run happens, and what it starts from.
 
     Attributes:
         checkpoints, pictures, logs: folders.
@@ -43,7 +43,7 @@ class RunOptions:
         seed: of weights, samples and simulated clicks.
         save_every: steps between two writes of ``last_checkpoint.pth`` within an epoch; 0 writes it at epoch ends only.
         resume: checkpoint of a run to go on with.
-        start_epoch: epoch to start at when ``resume`` holds weights without a training state.
+        start_epoch: epoch to start at; needed where ``resume`` holds weights without a training state.
         init_from: checkpoint whose weights to start from.
     """
 
@@ -56,7 +56,7 @@ class RunOptions:
     seed: int = 0
     save_every: int = 500
     resume: Path | None = None
-    start_epoch: int = 0
+    start_epoch: int | None = None
     init_from: Path | None = None
 
 
@@ -106,6 +106,8 @@ class Trainer:
     def __init__(
         self, model: ClickModel, train_set: TrainSet, val_set: TrainSet | None, plan: TrainingPlan, options: RunOptions
     ) -> None:
+        if plan.batch_size < 2:
+            raise InputError(f"a batch of {plan.batch_size} is too small for BatchNorm: give --batch-size 2 or more.")
         if len(train_set) < plan.batch_size:
             raise InputError(
                 f"an epoch of {len(train_set)} samples is shorter than a batch of {plan.batch_size}: "
@@ -115,7 +117,9 @@ class Trainer:
         self.device = options.device
         self.train_set, self.val_set = train_set, val_set
         self.metric = AdaptiveIoU()
-        self.epoch, self.step_in_epoch, self.global_step = options.start_epoch, 0, 0
+        self.steps_per_epoch = len(train_set) // plan.batch_size
+        self.epoch, self.step_in_epoch = options.start_epoch or 0, 0
+        self.global_step = self.epoch * self.steps_per_epoch
         if options.init_from is not None:
             load_state(model, read_checkpoint(options.init_from)["state_dict"], options.init_from)
             logger.info("weights from %s", options.init_from)
@@ -124,8 +128,10 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=options.amp == "fp16")
         if options.resume is not None:
             self._resume(options.resume)
-        self.steps_per_epoch = len(train_set) // plan.batch_size
-        self.writer = SummaryWriter(log_dir=str(options.logs), flush_secs=10)
+        purge = self.global_step + 1 if self.global_step else None  # points of a killed run behind its last checkpoint
+        self.writer = SummaryWriter(log_dir=str(options.logs), flush_secs=10, purge_step=purge)
+        if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True
         self._curve: dict[str, list[float]] = {}
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
@@ -142,21 +148,23 @@ class Trainer:
         """Train from where the run stands to its last epoch."""
         while self.epoch < self.plan.epochs:
             self._train_epoch()
-            self.epoch, self.step_in_epoch = self.epoch + 1, 0
             if self.val_set is not None:
                 self._validate()
+            self.epoch, self.step_in_epoch = self.epoch + 1, 0
             self._save()
         self.writer.close()
 
-    def _loader(self, dataset: TrainSet, first: int = 0) -> DataLoader:
-        dataset.epoch = self.epoch
+    def _loader(self, dataset: TrainSet, epoch: int, first: int = 0, whole_batches: bool = True) -> DataLoader:
+        """Batches of an epoch from its ``first`` sample on."""
+        dataset.epoch = epoch
         return DataLoader(
             dataset,
             batch_size=self.plan.batch_size,
-            sampler=EpochOrder(len(dataset), self.options.seed, self.epoch, first),
-            drop_last=True,
+            sampler=EpochOrder(len(dataset), self.options.seed, epoch, first),
+            drop_last=whole_batches,
             num_workers=self.options.workers,
             pin_memory=self.device.type == "cuda",
+            generator=torch.Generator(),  # so that loading draws nothing from the generator that dropout uses
         )
 
     def _batches(self, loader: DataLoader) -> Iterator[dict[str, Tensor]]:
@@ -168,14 +176,16 @@ class Trainer:
             raise InputError(str(error).strip().splitlines()[-1].removeprefix(WORKER_PREFIX)) from error
 
     def _autocast(self) -> torch.autocast:
+        """Mixed precision without a cache of cast weights, as a task may step the optimiser between two passes."""
         amp = self.options.amp
-        return torch.autocast(self.device.type, AMP_DTYPES.get(amp, torch.float32), enabled=amp is not None)
+        dtype = AMP_DTYPES.get(amp, torch.float32)
+        return torch.autocast(self.device.type, dtype, enabled=amp is not None, cache_enabled=False)
 
     def _train_epoch(self) -> None:
         if self.step_in_epoch == 0:
             self.metric.reset()
         self.model.train()
-        loader = self._loader(self.train_set, self.step_in_epoch * self.plan.batch_size)
+        loader = self._loader(self.train_set, self.epoch, self.step_in_epoch * self.plan.batch_size)
         progress = tqdm(
             self._batches(loader),
             initial=self.step_in_epoch,
@@ -225,13 +235,12 @@ class Trainer:
         return rate
 
     def _log_step(self, step: Step, batch: dict[str, Tensor], learning_rate: float) -> None:
-        values = {f"TrainLosses/{name}": loss.item() for name, loss in step.losses.items()}
+        losses = torch.stack(list(step.losses.values())).tolist()  # one transfer from the device
+        values = {f"TrainLosses/{name}": loss for name, loss in zip(step.losses, losses, strict=True)}
         self._last_loss = sum(values.values())
         if not np.isfinite(self._last_loss):
-            raise InputError(
-                f"the loss is {self._last_loss} in epoch {self.epoch}, step {self.step_in_epoch}: "
-                "lower the learning rate, or train without --amp."
-            )
+            hint = "train without --amp" if self.options.amp else "lower the learning rate in the experiment script"
+            raise InputError(f"the loss is {self._last_loss} in epoch {self.epoch}, step {self.step_in_epoch}: {hint}.")
         values["TrainLosses/overall"] = self._last_loss
         values["TrainStates/learning_rate"] = learning_rate
         values["TrainMetrics/AdaptiveIoU_ema_iou"] = self.metric.ema_iou
@@ -239,6 +248,8 @@ class Trainer:
         for name, value in values.items():
             self._curve.setdefault(name, []).append(value)
         if self.global_step % SCALARS_OVER == 0:
+            for name, value in self.plan.task.log_states().items():
+                self.writer.add_scalar(f"TrainLosses/{name}", value, self.global_step)
             for name, points in self._curve.items():
                 self.writer.add_scalar(name, float(np.mean(points)), self.global_step)
             self._curve.clear()
@@ -251,22 +262,21 @@ class Trainer:
     @torch.no_grad()
     def _validate(self) -> None:
         """Losses and IoU on validation samples that are the same in every epoch."""
-        metric, losses, self.val_set.seed = AdaptiveIoU(), {}, self.options.seed
+        metric, losses, weights = AdaptiveIoU(), {}, []
         self.model.eval()
-        epoch, self.epoch = self.epoch, 0
-        loader = self._loader(self.val_set)
-        self.epoch = epoch
+        loader = self._loader(self.val_set, epoch=0, whole_batches=False)
         for number, batch in enumerate(self._batches(loader)):
             rng = np.random.default_rng((self.options.seed, number, 2))
             with self._autocast():
                 steps = list(self.plan.task(self.model, batch, rng))
             metric.update(steps[-1].logits.float(), batch["instances"])
+            weights.append(len(batch["instances"]))
             for name, loss in steps[-1].losses.items():
                 losses.setdefault(name, []).append(loss.item())
         for name, values in losses.items():
-            self.writer.add_scalar(f"ValLosses/{name}", float(np.mean(values)), self.epoch)
+            self.writer.add_scalar(f"ValLosses/{name}", float(np.average(values, weights=weights)), self.epoch)
         self.writer.add_scalar("ValMetrics/AdaptiveIoU", metric.epoch_value, self.epoch)
-        logger.info("epoch %d: validation IoU %.4f", self.epoch - 1, metric.epoch_value)
+        logger.info("epoch %d: validation IoU %.4f", self.epoch, metric.epoch_value)
 
     def _training_state(self) -> dict[str, Any]:
         random = {"cpu": torch.get_rng_state()}
@@ -279,6 +289,7 @@ class Trainer:
             "seed": self.options.seed,
             "batch_size": self.plan.batch_size,
             "epoch_len": len(self.train_set),
+            "amp": self.options.amp,
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "metric": self.metric.state(),
@@ -303,12 +314,17 @@ class Trainer:
         load_state(self.model, content["state_dict"], path)
         state = content.get("training")
         if state is None:
-            logger.info("weights from %s, which holds no training state: starting at epoch %d", path, self.epoch)
+            if self.options.start_epoch is None:
+                raise InputError(
+                    f"{path} holds weights without a training state: say with --start-epoch where to go on."
+                )
+            logger.info("weights from %s, starting at epoch %d", path, self.epoch)
             return
         for name, now in (
             ("seed", self.options.seed),
             ("batch_size", self.plan.batch_size),
             ("epoch_len", len(self.train_set)),
+            ("amp", self.options.amp),
         ):
             if state[name] != now:
                 raise InputError(

@@ -42,7 +42,6 @@ class ClickModel(nn.Module, ABC):
 
     protocol = "ritm"
     encodes_once = False
-    has_refiner = False
     config: dict[str, Any] | None = None
 
     def __init__(

@@ -28,7 +28,7 @@ SHOWN = 8  # how many differing keys a message names
 
 
 def save_checkpoint(model: ClickModel, path: str | Path, **extra: Any) -> None:
-    """Write a network's weights and configuration; the file appears whole or not at all.
+    """Write a network's weights and configuration; the file appears whole or not at all (else ``InputError``).
 
     Args:
         model: a network made by ``build_model`` or ``load_model``.
@@ -39,7 +39,10 @@ def save_checkpoint(model: ClickModel, path: str | Path, **extra: Any) -> None:
         raise ValueError("the network has no config: make it with build_model")
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     with atomic_write(path) as file:
-        torch.save({"state_dict": state, "config": model.config, **extra}, file)
+        try:
+            torch.save({"state_dict": state, "config": model.config, **extra}, file)
+        except RuntimeError as error:  # PyTorch's writer reports a full disk so
+            raise InputError(f"{path} cannot be written: make room on its disk, or choose another folder.") from error
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

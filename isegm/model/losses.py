@@ -71,8 +71,8 @@ class NormalizedFocalLoss(FocalLoss):
         super().__init__(alpha, gamma, from_sigmoid, size_average)
         self.max_mult = max_mult
         self.detach_normalizer = detach_normalizer
-        self.k_sum = 0.0
-        self.m_max = 0.0
+        self.k_sum = torch.zeros(())
+        self.m_max = torch.zeros(())
 
     def modulate(self, weight: Tensor, valid: Tensor) -> Tensor:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detach_normalizer):
@@ -80,17 +80,22 @@ class NormalizedFocalLoss(FocalLoss):
         weight = weight * mult
         if self.max_mult > 0:
             weight = weight.clamp_max(self.max_mult)
-        whole = (valid > 0.5).flatten(1).all(1)  # samples without ignored pixels
-        self._latest = (mult.detach(), weight.detach(), whole)
+        self._follow(mult.detach(), weight.detach(), valid)
         return weight
 
+    def _follow(self, mult: Tensor, weight: Tensor, valid: Tensor) -> None:
+        """Move the running values towards those of the samples without ignored pixels; stays on the device."""
+        whole = (valid > 0.5).flatten(1).all(1).float()  # (B,)
+        count = whole.sum().clamp_min(1)
+        seen = whole.any()
+        for name, rate, values in (("k_sum", 0.1, mult.flatten(1).mean(1)), ("m_max", 0.2, weight.flatten(1).amax(1))):
+            running = getattr(self, name).to(mult)
+            moved = (1 - rate) * running + rate * (values * whole).sum() / count
+            setattr(self, name, torch.where(seen, moved, running))
+
     def log_state(self) -> dict[str, float]:
-        """Running values after the latest call: {"k": normaliser, "m": largest weight}. Waits for the device."""
-        mult, weight, whole = self._latest
-        if whole.any():
-            self.k_sum = 0.9 * self.k_sum + 0.1 * mult[whole].mean().item()
-            self.m_max = 0.8 * self.m_max + 0.2 * weight[whole].flatten(1).amax(1).mean().item()
-        return {"k": self.k_sum, "m": self.m_max}
+        """The running values, by the letter under which logs show them."""
+        return {"k": float(self.k_sum), "m": float(self.m_max)}
 
 
 class SoftIoU(nn.Module):

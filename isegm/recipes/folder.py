@@ -16,6 +16,7 @@ from isegm.engine.trainer import RunOptions, Trainer, TrainingPlan
 from isegm.model.base import ClickModel
 from isegm.utils.cli import choose_device
 from isegm.utils.errors import InputError
+from isegm.utils.exp import create_experiment
 from isegm.utils.log import log_to_file, logger
 
 VALIDATION = 20  # every how many-th photo of each folder is kept for validation
@@ -31,9 +32,11 @@ def folders(cfg: Any) -> tuple[list[str], list[float] | None]:
     listed = cfg.get("TRAIN_FOLDERS")
     if not listed:
         raise InputError("no training data: give --data FOLDER, or TRAIN_FOLDERS in config.yml.")
-    if isinstance(listed, dict):
+    if isinstance(listed, dict) and all(isinstance(ratio, int | float) and ratio > 0 for ratio in listed.values()):
         return list(listed), [float(ratio) for ratio in listed.values()]
-    return list(listed), None
+    if isinstance(listed, list):
+        return [str(path) for path in listed], None
+    raise InputError("TRAIN_FOLDERS in config.yml must be a list of paths, or a mapping from paths to positive ratios.")
 
 
 def run_options(cfg: Any) -> RunOptions:
@@ -68,14 +71,24 @@ def run_options(cfg: Any) -> RunOptions:
     )
 
 
-def pretrained_path(cfg: Any, key: str) -> str | None:
-    """Path of ImageNet weights from config.yml, or None where the key is absent or empty."""
-    path = (cfg.get("IMAGENET_PRETRAINED_MODELS") or {}).get(key)
-    if not path:
-        logger.warning(
-            "IMAGENET_PRETRAINED_MODELS.%s is not set in config.yml: the backbone starts from random weights", key
-        )
-    return path or None
+def start_from_imagenet(network: ClickModel, cfg: Any, key: str) -> bool:
+    """Load the backbone's ImageNet weights, where config.yml names some under IMAGENET_PRETRAINED_MODELS.
+
+    A run that goes on, or starts from ``--weights``, needs none.
+
+    Returns:
+        whether weights were loaded.
+    """
+    if cfg.resume_exp or cfg.weights:
+        return False
+    listed = cfg.get("IMAGENET_PRETRAINED_MODELS") or {}
+    if not isinstance(listed, dict):
+        raise InputError("IMAGENET_PRETRAINED_MODELS in config.yml must map names of backbones to paths.")
+    if not listed.get(key):
+        logger.warning("IMAGENET_PRETRAINED_MODELS.%s is not set: the backbone starts from random weights", key)
+        return False
+    network.load_imagenet_weights(listed[key])
+    return True
 
 
 def readers(cfg: Any) -> tuple[ComposeDataset, ComposeDataset]:
@@ -100,10 +113,11 @@ def train(
     val_augment: Transform,
 ) -> None:
     """Train ``model`` on the folders of ``cfg`` by ``plan``, with every 20th photo kept for validation."""
-    log_to_file(cfg.LOGS_PATH)
-    logger.info("configuration: %s", {key: str(value) for key, value in cfg.items()})
     train_reader, val_reader = readers(cfg)
     options = run_options(cfg)
+    create_experiment(cfg)
+    log_to_file(cfg.LOGS_PATH)
+    logger.info("configuration: %s", {key: str(value) for key, value in cfg.items()})
     train_set = TrainSet(
         train_reader,
         augment,

@@ -46,13 +46,9 @@ def model(name: str, cfg: Any, pretrained: str) -> ClickModel:
     """
     network = build_model(name)
     network.maps_transform[-1].scale.data.fill_(CLICK_SCALE)
-    path = folder.pretrained_path(cfg, pretrained)
-    if path is None or cfg.resume_exp or cfg.weights:
-        return network
-    network.load_imagenet_weights(path)
     backbone = network.feature_extractor.backbone
-    if has_folded_batchnorm(backbone):
-        logger.info("%s has folded BatchNorm: measuring its statistics on training photos", path)
+    if folder.start_from_imagenet(network, cfg, pretrained) and has_folded_batchnorm(backbone):
+        logger.info("the backbone's BatchNorm is folded: measuring its statistics on training photos")
         train_reader, _ = folder.readers(cfg)
         samples = TrainSet(train_reader, view(256), SAMPLER, epoch_len=128, min_object_area=300, seed=cfg.seed)
         unfold_batchnorm(network, backbone, folder.calibration_batches(samples, network))

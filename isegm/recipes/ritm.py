@@ -29,9 +29,7 @@ SAMPLER = MultiPointSampler(max_num_points=24, prob_gamma=0.8, merge_objects_pro
 def hrnet(size: str, cfg: Any, pretrained: str) -> ClickModel:
     """HRNet with OCR and previous mask; its backbone starts from the ImageNet weights that config.yml names."""
     network = build_model(f"ritm_hrnet{size}")
-    path = folder.pretrained_path(cfg, pretrained)
-    if path is not None and not cfg.resume_exp and not cfg.weights:
-        network.load_imagenet_weights(path)
+    folder.start_from_imagenet(network, cfg, pretrained)
     return network
 
 

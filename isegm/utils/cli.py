@@ -25,6 +25,9 @@ def run(main: Callable[[], None]) -> NoReturn:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
+    except torch.OutOfMemoryError:
+        print("error: the device's memory is full: lower --batch-size, or use a smaller network.", file=sys.stderr)
+        sys.exit(BAD_INPUT)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(

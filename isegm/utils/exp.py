@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import re
 import shutil
-import sys
 from argparse import Namespace
 from datetime import datetime
 from pathlib import Path
@@ -38,7 +37,10 @@ def load_config_file(path: str | Path, model_name: str | None = None, return_edi
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold KEY: value lines.")
-    content.update((content.pop("SUBCONFIGS", None) or {}).get(model_name, {}))
+    subconfigs = content.pop("SUBCONFIGS", None) or {}
+    if not isinstance(subconfigs, dict) or not isinstance(subconfigs.get(model_name, {}), dict):
+        raise InputError(f"{path} has SUBCONFIGS that do not map script names to KEY: value lines.")
+    content.update(subconfigs.get(model_name, {}))
     return EasyDict(content) if return_edict else content
 
 
@@ -68,13 +70,12 @@ def load_script(path: str | Path) -> ModuleType:
         InputError: no such file, or it has no ``main(cfg)``.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.is_file() or path.suffix != ".py":
         near = sorted(str(p) for p in path.parent.glob("*.py")) if path.parent.is_dir() else []
         hint = f"in its folder are {', '.join(near)}." if near else "give the path of a file in models/."
-        raise InputError(f"there is no experiment script {path}: {hint}")
+        raise InputError(f"{path} is not an experiment script, a file ending in .py: {hint}")
     spec = importlib.util.spec_from_file_location("model_script", path)
     module = importlib.util.module_from_spec(spec)
-    sys.modules["model_script"] = module  # so that what it defines can be pickled for worker processes
     spec.loader.exec_module(module)
     if not callable(getattr(module, "main", None)):
         raise InputError(f"{path} is not an experiment script: it must define main(cfg).")
@@ -90,11 +91,11 @@ def _numbered(parent: Path) -> list[tuple[int, Path]]:
 
 
 def init_experiment(args: Namespace, script: ModuleType) -> EasyDict:
-    """Make (or find again) the folder of an experiment and return its configuration.
+    """The configuration of an experiment, with its folders named but not yet made (see ``create_experiment``).
 
     The folder is EXPS_PATH / <folders of the script below "models"> / <MODEL_NAME or the script's name> /
-    NNN[_exp-name], with ``checkpoints/``, ``vis/`` and ``logs/`` in it and a copy of the script. With
-    ``args.resume_exp`` it is the one folder there whose name starts so.
+    NNN[_exp-name]. With ``args.resume_exp`` it is the one folder there whose name starts so. Options of the command
+    line join the configuration; a key of the same name in a configuration file wins, as published.
 
     Raises:
         InputError: the script lies outside a folder named models, or no single folder fits ``resume_exp``.
@@ -104,9 +105,9 @@ def init_experiment(args: Namespace, script: ModuleType) -> EasyDict:
         raise InputError(f"{args.model_path} lies outside a folder named models: move it below models/.")
     below = path.parent.parts[len(path.parent.parts) - path.parent.parts[::-1].index("models") :]
     cfg = resolve_config(path)
+    configured = {name.lower(): value for name, value in cfg.items()}
     for key, value in vars(args).items():
-        if key.lower() not in {name.lower() for name in cfg}:
-            cfg[key] = value
+        cfg[key] = configured.get(key.lower(), value)
     parent = Path(cfg.get("EXPS_PATH", "./experiments")).joinpath(*below, getattr(script, "MODEL_NAME", path.stem))
     numbered = _numbered(parent)
     if args.resume_exp:
@@ -121,12 +122,26 @@ def init_experiment(args: Namespace, script: ModuleType) -> EasyDict:
         number = numbered[-1][0] + 1 if numbered else 0
         folder = parent / (f"{number:03d}_{args.exp_name}" if args.exp_name else f"{number:03d}")
     cfg.EXP_PATH = folder
-    for key, name in (("CHECKPOINTS_PATH", "checkpoints"), ("VIS_PATH", "vis"), ("LOGS_PATH", "logs")):
-        cfg[key] = folder / name
-        try:
-            cfg[key].mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{cfg[key]} cannot be made ({error.strerror}): set EXPS_PATH in config.yml.") from error
-    stamp = datetime.now().strftime("%Y-%m-%d-%H-%M-%S")
-    shutil.copy(path, folder / f"{path.stem}_{stamp}.py")
+    cfg.CHECKPOINTS_PATH, cfg.VIS_PATH, cfg.LOGS_PATH = (folder / name for name in ("checkpoints", "vis", "logs"))
     return cfg
+
+
+def create_experiment(cfg: EasyDict) -> None:
+    """Make the folders of an experiment and copy its script there, once nothing about its input is in doubt.
+
+    A script that was handed over as ``--temp-model-path`` is copied and then deleted.
+
+    Raises:
+        InputError: a folder cannot be made, or another run has made it meanwhile.
+    """
+    try:
+        cfg.EXP_PATH.mkdir(parents=True, exist_ok=bool(cfg.resume_exp))
+        for folder in (cfg.CHECKPOINTS_PATH, cfg.VIS_PATH, cfg.LOGS_PATH):
+            folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{cfg.EXP_PATH} cannot be made ({error.strerror}): set EXPS_PATH in config.yml.") from error
+    stamp = datetime.now().strftime("%Y-%m-%d-%H-%M-%S")
+    source = Path(cfg.temp_model_path or cfg.model_path)
+    shutil.copy(source, cfg.EXP_PATH / f"{Path(cfg.model_path).stem}_{stamp}.py")
+    if cfg.temp_model_path:
+        source.unlink()

@@ -6,6 +6,7 @@ import pytest
 from isegm import InputError
 from isegm.data import get_dataset
 from isegm.data.folder import FolderDataset
+from isegm.data.transforms import RandomView
 from isegm.utils.files import write_image
 from tests.drawn import draw_folder
 
@@ -29,7 +30,9 @@ def test_a_0_255_mask_is_one_object(tmp_path):
     mask = np.zeros((4, 6))
     mask[1:3] = 255
     write_pair(tmp_path, "a", mask)
-    assert (FolderDataset(tmp_path).get_sample(0).gt_mask == (mask > 0)).all()
+    sample = FolderDataset(tmp_path).get_sample(0)
+    assert (sample.gt_mask == (mask > 0)).all()
+    assert RandomView._object_box(sample.encoded_masks, np.random.default_rng(0)) is not None  # views find the object
 
 
 def test_parts_share_nothing_and_cover_all(tmp_path):

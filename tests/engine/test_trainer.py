@@ -1,10 +1,12 @@
 """The training loop: it learns, it repeats itself, and it goes on after being killed as if nothing had been."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +48,7 @@ def options(folder, **more):
 def trainer(photos, folder, epochs=2, epoch_len=16, validate=False, lr=2e-3, **more):
     torch.manual_seed(0)
     model = build_model("clickseg_mobilenetv2", backbone_lr_mult=1.0)
+    model.feature_extractor.lraspp.b0.append(torch.nn.Dropout2d(0.1))  # draws from torch's generator at every step
     augment = Compose((RandomView((48, 48), rotation=5), HorizontalFlip(), RGBShift()))
     sampler = MultiPointSampler(6, prob_gamma=0.3)
     criterion = Sum(SigmoidBinaryCrossEntropyLoss(), SoftIoU())
@@ -132,6 +135,73 @@ def test_a_run_stopped_within_an_epoch_goes_on_as_if_unbroken(photos, tmp_path):
         whole.optimizer.state_dict()["state"].values(), resumed.optimizer.state_dict()["state"].values(), strict=True
     ):
         assert all(torch.equal(torch.as_tensor(mine[k]), torch.as_tensor(other[k])) for k in mine)
+
+
+def test_validation_changes_nothing_and_takes_every_photo(photos, tmp_path, caplog):
+    caplog.set_level("INFO", logger="isegm")
+    states = []
+    for validate in (False, True):
+        run = trainer(photos, tmp_path / str(validate), epochs=1, epoch_len=8, validate=validate)
+        if validate:
+            run.val_set.reader.pairs = run.val_set.reader.pairs[:3]  # fewer than a batch
+        run.run()
+        states.append(run.model.state_dict())
+    assert_same(*states)
+    (message,) = [r.getMessage() for r in caplog.records if "validation IoU" in r.getMessage()]
+    assert float(message.split()[-1]) > 0
+
+
+def test_mixed_precision_steps_see_the_weights_of_the_step_before(photos, tmp_path):
+    run = trainer(photos, tmp_path / "run", epochs=1, epoch_len=4, lr=1.0, amp="bf16")
+    head = run.model.feature_extractor.head
+    fresh = []
+
+    def compare(_, inputs, output):
+        x = inputs[0].to(torch.bfloat16)
+        expected = torch.nn.functional.conv2d(x, head.weight.to(x.dtype), head.bias.to(x.dtype))
+        fresh.append(torch.equal(output, expected))
+
+    head.register_forward_hook(compare)
+    run.run()
+    assert fresh == [True, True]  # two clicks, with an optimiser step between them
+
+
+def test_numbered_checkpoints_need_a_start_epoch(photos, tmp_path):
+    run = trainer(photos, tmp_path / "run", epochs=1, epoch_len=4)
+    run.run()
+    numbered = run.options.checkpoints / "000.pth"
+    with pytest.raises(InputError, match="say with --start-epoch"):
+        trainer(photos, tmp_path / "run", epoch_len=4, resume=numbered)
+    again = trainer(photos, tmp_path / "run", epoch_len=4, resume=numbered, start_epoch=1)
+    assert (again.epoch, again.global_step) == (1, 1)
+    assert_same(run.model.state_dict(), again.model.state_dict())
+
+
+def test_training_samples_can_be_sent_to_processes(photos, tmp_path):
+    samples = pickle.loads(pickle.dumps(trainer(photos, tmp_path / "run").train_set))
+    assert samples[0]["images"].shape == (3, 48, 48)
+
+
+def test_a_batch_of_one_is_refused(photos, tmp_path):
+    with pytest.raises(InputError, match="--batch-size 2 or more"):
+        run = trainer(photos, tmp_path / "run")
+        Trainer(run.model, run.train_set, None, replace(run.plan, batch_size=1), run.options)
+
+
+def test_a_disk_that_is_full_ends_a_run_in_one_sentence(tmp_path):
+    script = (
+        "import resource, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from isegm.model import build_model; from isegm.model.checkpoint import save_checkpoint\n"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "model = build_model('clickseg_mobilenetv2')\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"
+        "from isegm.utils.cli import run\n"
+        "run(lambda: save_checkpoint(model, sys.argv[2]))\n"
+    )
+    command = [sys.executable, "-c", script, str(REPOSITORY), str(tmp_path / "model.pth")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.startswith("error: ") and "Traceback" not in done.stderr
+    assert "model.pth cannot be written" in done.stderr and list(tmp_path.iterdir()) == []
 
 
 def test_a_resumed_run_must_keep_its_seed(photos, tmp_path):

@@ -1,6 +1,7 @@
 """Losses against vectors measured on the published code."""
 
 import numpy as np
+import pytest
 import torch
 
 from isegm.model.losses import FocalLoss, NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss, SoftIoU
@@ -39,6 +40,20 @@ CRITERIA = {
     "SoftIoU": SoftIoU(),
     "BCE": SigmoidBinaryCrossEntropyLoss(),
 }
+
+
+def test_running_values_follow_the_published_ones():
+    rows, columns, samples = np.mgrid[:8, :10, :3]
+    pred = 3 * np.sin(0.7 * columns + 0.3 * rows) + 0.2 * samples
+    label = (columns + rows + samples) % 3 == 0
+    pred, label = (torch.tensor(np.moveaxis(a, -1, 0)[:, None], dtype=torch.float32) for a in (pred, label))
+    loss = NormalizedFocalLoss(alpha=0.5, gamma=2)
+    np.testing.assert_allclose(loss(pred, label), [1.079616, 1.145479, 1.212872], atol=1e-6)
+    assert loss.log_state() == pytest.approx({"k": 0.248981, "m": 0.459241}, abs=1e-5)
+    before = loss.log_state()
+    label[:, :, 0] = -1
+    loss(pred, label)
+    assert loss.log_state() == before  # samples with ignored pixels do not count
 
 
 def test_values_and_gradients_equal_the_published_ones():

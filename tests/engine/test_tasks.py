@@ -1,0 +1,103 @@
+"""How a batch becomes optimiser steps."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from isegm.clicks import used
+from isegm.engine.tasks import IterativeClicks, LossTerm
+from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss
+
+
+class Recorder(nn.Module):
+    """Answers with a learnt constant and notes how it was called."""
+
+    with_prev_mask = True
+
+    def __init__(self):
+        super().__init__()
+        self.bias = nn.Parameter(torch.tensor(0.3))
+        self.calls = []
+
+    def forward(self, image, points):
+        self.calls.append((self.training, torch.is_grad_enabled(), image[:, 3:].clone(), points.clone()))
+        logits = self.bias.expand(len(image), 1, *image.shape[2:])
+        return {"instances": logits, "instances_aux": 2 * logits}
+
+
+@pytest.fixture
+def batch():
+    labels = torch.zeros(4, 1, 16, 20)
+    labels[:, :, 4:12, 5:15] = 1
+    points = torch.full((4, 8, 3), -1.0)
+    points[:, 0] = torch.tensor([8.0, 10.0, 100.0])
+    return {"images": torch.rand(4, 3, 16, 20), "instances": labels, "points": points}
+
+
+TERMS = {
+    "instance_loss": LossTerm(NormalizedFocalLoss(0.5, 2)),
+    "instance_aux_loss": LossTerm(SigmoidBinaryCrossEntropyLoss(), 0.4, "instances_aux"),
+}
+
+
+def run(task, batch, seed):
+    model = Recorder().train()
+    steps = list(task(model, batch, np.random.default_rng(seed)))
+    return model, steps
+
+
+def test_the_published_scheme_simulates_0_to_3_clicks_without_gradients_and_steps_once(batch):
+    rounds = set()
+    for seed in range(40):
+        model, steps = run(IterativeClicks(TERMS, 3), batch, seed)
+        assert len(steps) == 1 and model.training
+        rounds.add(len(model.calls))
+        for training, gradients, prev_mask, _ in model.calls[:-1]:
+            assert not training and not gradients
+            assert prev_mask.shape == (4, 1, 16, 20)
+        training, gradients, prev_mask, points = model.calls[-1]
+        assert training and gradients
+        expected = torch.sigmoid(model.bias).item() if len(model.calls) > 1 else 0
+        assert torch.allclose(prev_mask, torch.full_like(prev_mask, expected))
+        assert used(points).sum() == 4 * len(model.calls)  # one more click for each simulated round
+        assert torch.equal(steps[0].points, points)
+    assert rounds == {1, 2, 3, 4}
+
+
+def test_losses_are_weighted_and_have_gradients(batch):
+    model, (step,) = run(IterativeClicks(TERMS, 0), batch, 0)
+    labels = batch["instances"]
+    expected = 0.4 * SigmoidBinaryCrossEntropyLoss()(2 * model.bias.expand_as(labels), labels).mean()
+    assert step.losses["instance_aux_loss"].item() == pytest.approx(expected.item())
+    sum(step.losses.values()).backward()
+    assert model.bias.grad.abs() > 0
+
+
+def test_previous_masks_can_be_dropped(batch):
+    for probability, kept in ((0.0, 4), (1.0, 0)):
+        task = IterativeClicks(TERMS, 3, prev_mask_drop_prob=probability)
+        model = next(m for m, _ in (run(task, batch, seed) for seed in range(20)) if len(m.calls) > 1)
+        assert (model.calls[-1][2].flatten(1).amax(1) > 0).sum() == kept
+
+
+def test_every_click_can_be_a_step(batch):
+    numbers = set()
+    for seed in range(40):
+        model, steps = run(IterativeClicks(TERMS, 3, train_every_click=True), batch, seed)
+        assert len(steps) == len(model.calls) and all(call[0] and call[1] for call in model.calls)
+        numbers.add(len(steps))
+    assert numbers == {2, 3, 4}
+
+
+def test_the_batch_is_left_as_it_was(batch):
+    before = batch["points"].clone()
+    run(IterativeClicks(TERMS, 3, train_every_click=True), batch, 1)
+    assert torch.equal(batch["points"], before)
+
+
+def test_running_values_are_named_for_the_log(batch):
+    task = IterativeClicks(TERMS, 0)
+    run(task, batch, 0)
+    states = task.log_states()
+    assert set(states) == {"instance_loss_k", "instance_loss_m"} and states["instance_loss_k"] > 0
