@@ -6,10 +6,11 @@
 >>> mask, probs = predictor.predict(points=[(210, 140)], labels=[1])
 """
 
+from isegm.clicks import Click
 from isegm.inference.predictor import Predictor
 from isegm.model import build_model, list_models
 from isegm.model.checkpoint import load_model
 from isegm.utils.errors import InputError
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "Predictor", "build_model", "list_models", "load_model"]
+__all__ = ["Click", "InputError", "Predictor", "build_model", "list_models", "load_model"]

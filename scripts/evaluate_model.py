@@ -1,6 +1,6 @@
 """Count the clicks that a network needs, with the simulated user of the published evaluations.
 
-    python scripts/evaluate_model.py NoBRS --checkpoint=hrnet18_cocolvis_itermask_3p --datasets=GrabCut,Berkeley
+    python scripts/evaluate_model.py NoBRS --checkpoint=coco_lvis_h18_itermask --datasets=GrabCut,Berkeley
     python scripts/evaluate_model.py Baseline --checkpoint=mobilenetv2_default --infer-size=384 --thresh=0.5
     python scripts/evaluate_model.py --datasets=Samples --cpu
 
@@ -64,7 +64,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     stop.add_argument(
         "--iou-analysis",
         action="store_true",
-        help="give every object all clicks, and store IoUs for scripts/plot_ious_analysis.py",
+        help="give every object all clicks, and pickle IoUs as published plots read them",
     )
     parser.add_argument(
         "--n-clicks", type=int, default=defaults.n_clicks, help="clicks per object at most (default: %(default)s)"

@@ -15,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from isegm import InputError, Predictor, load_model
+from isegm.data.files import MASK_ENDINGS
+from isegm.evaluation.checkpoints import find_checkpoint
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
 from isegm.utils.cli import choose_device, run
 from isegm.utils.files import read_image, read_mask, write_image
@@ -42,7 +44,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--out", required=True, help="mask to write, .png")
     parser.add_argument("--init-mask", help="mask to start from, of the picture's size; not 0 is object")
-    parser.add_argument("--checkpoint", default=str(DEFAULT_CHECKPOINT), help="network (default: the shipped one)")
+    parser.add_argument(
+        "--checkpoint",
+        default=str(DEFAULT_CHECKPOINT),
+        help="network: a path, or the beginning of a name in weights/ (default: the shipped one)",
+    )
     parser.add_argument("--thresh", type=float, default=0.49, help="probability above which a pixel is in the mask")
     devices = parser.add_mutually_exclusive_group()
     devices.add_argument("--gpus", help="CUDA id; default: CUDA where there is one")
@@ -68,9 +74,15 @@ def main() -> None:
     args = parse_args()
     out = Path(args.out)
     overlay = out.with_name(f"{out.stem}_overlay.png")
+    if out.suffix.lower() not in MASK_ENDINGS:
+        raise InputError(f"--out {out} would not keep a mask as it is: end it in {', '.join(MASK_ENDINGS)}.")
+    inputs = [Path(path).resolve() for path in (args.image, args.init_mask) if path is not None]
+    if out.resolve() in inputs or overlay.resolve() in inputs:
+        raise InputError(f"--out {out} would overwrite a picture that is read: choose another name.")
     image = read_image(args.image)
     prev_mask = None if args.init_mask is None else read_init_mask(args.init_mask, image)
-    model = load_model(args.checkpoint, choose_device(args.gpus, args.cpu, args.device))
+    checkpoint = find_checkpoint(DEFAULT_CHECKPOINT.parent, args.checkpoint)
+    model = load_model(checkpoint, choose_device(args.gpus, args.cpu, args.device))
     predictor = Predictor(model, threshold=args.thresh)
     predictor.set_image(image)
     for number, (x, y, label) in enumerate(args.point):

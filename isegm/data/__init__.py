@@ -37,8 +37,13 @@ def get_dataset(name: str, cfg: Mapping[str, Any]) -> Any:
         InputError: an unknown name (the nearest is suggested), a path that is not set, or files that are not there.
     """
     folders = cfg.get("FOLDER_DATASETS") or {}
+    if not isinstance(folders, Mapping) or not all(isinstance(path, str) for path in folders.values()):
+        raise InputError("FOLDER_DATASETS in config.yml must map names to paths.")
     if name.startswith(FOLDER_PREFIX):
-        return FolderDataset(name[len(FOLDER_PREFIX) :])
+        path = name[len(FOLDER_PREFIX) :]
+        if not path:
+            raise InputError("folder: names no folder: write folder:<path>.")
+        return FolderDataset(path)
     if name in folders:
         dataset = FolderDataset(folders[name])
         dataset.name = name
@@ -54,4 +59,6 @@ def get_dataset(name: str, cfg: Mapping[str, Any]) -> Any:
         return reader()
     if not cfg.get(key):
         raise InputError(f"the path of {name} is not set: add {key} to config.yml.")
+    if not isinstance(cfg[key], str):
+        raise InputError(f"{key} in config.yml must be a path.")
     return reader(cfg[key])

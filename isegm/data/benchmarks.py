@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isegm.data.files import paired_files
+from isegm.data.files import fingerprint, paired_files
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
@@ -33,6 +33,11 @@ class PairsDataset:
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    @property
+    def fingerprint(self) -> str:
+        """See ``isegm.data.files.fingerprint``."""
+        return fingerprint(self.root, self.pairs)
 
     def get_sample(self, index: int) -> DSample:
         """The ``index``-th picture with its object.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,14 @@ def name_some(names: Sequence[str]) -> str:
     """The first names, and how many more there are."""
     more = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def fingerprint(root: Path, pairs: Sequence[tuple[Path, Path]]) -> str:
+    """Checksum of where a data set lies and of its files' names: tells one data set from another of the same name."""
+    digest = hashlib.sha256(str(root.resolve()).encode())
+    for image, mask in pairs:
+        digest.update(f"\n{image.name}\n{mask.name}".encode())
+    return digest.hexdigest()[:16]
 
 
 def paired_files(root: str | Path, images: str, masks: str) -> list[tuple[Path, Path]]:

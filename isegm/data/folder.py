@@ -6,18 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
-from isegm.data.files import paired_files
+from isegm.data.files import fingerprint, paired_files
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image, read_mask
 from isegm.utils.log import logger
+
+SOFT = 16  # so many values that do not count up from 1, beside 255, are the soft edge of a mask and no ids
 
 
 class FolderDataset:
     """Pictures in ``images/`` and id masks of the same stem in ``masks/``.
 
     A mask holds 0 for background, 255 for pixels to ignore, and any other value for an object; palette images count by
-    index, colour images by their first channel. A mask whose only values are 0 and 255 holds one object, 255.
+    index. A mask whose only values are 0 and 255 holds one object, 255.
 
     Args:
         root: the folder that holds ``images/`` and ``masks/``.
@@ -43,6 +45,11 @@ class FolderDataset:
     def __len__(self) -> int:
         return len(self.pairs)
 
+    @property
+    def fingerprint(self) -> str:
+        """See ``isegm.data.files.fingerprint``."""
+        return fingerprint(self.root, self.pairs)
+
     def get_sample(self, index: int) -> DSample:
         """The ``index``-th picture with its objects.
 
@@ -59,6 +66,10 @@ class FolderDataset:
             )
         values = np.unique(mask)
         ids = [int(value) for value in values if value not in (0, 255)]
+        if 255 in values and len(ids) > SOFT and ids != list(range(1, len(ids) + 1)):
+            raise InputError(
+                f"{mask_path} looks like a soft mask, with {len(ids)} values between 0 and 255: threshold it."
+            )
         ignore = [255] if 255 in values else []
         if not ids and ignore:  # a mask of 0 and 255: the one object, under an id that nothing takes for ignored
             mask, ids, ignore = (mask == 255).astype(np.int32), [1], []

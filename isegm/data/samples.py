@@ -127,6 +127,11 @@ class SamplesDataset:
     def __len__(self) -> int:
         return len(PHOTOS)
 
+    @property
+    def fingerprint(self) -> str:
+        """Names of the photos and of their objects."""
+        return ", ".join(f"{photo.name} ({len(photo.objects)})" for photo in PHOTOS)
+
     def get_sample(self, index: int) -> DSample:
         """The ``index``-th photo with all of its objects, in the order of its row in ``PHOTOS``.
 

@@ -95,8 +95,9 @@ def select_checkpoints(names: str, folder: str | Path, logs_root: str | Path) ->
         raise InputError("--checkpoint names no file: give a path or the beginning of a name.")
     single = Path(names)
     checkpoints = [single] if single.is_file() else [find_checkpoint(folder, name) for name in wanted]
-    logs_dir = Path(logs_root) / "others" / checkpoints[0].stem
-    return Selection(tuple(dict.fromkeys(checkpoints)), logs_dir, "", logs_dir.name)
+    unique = tuple(dict.fromkeys(checkpoints))
+    stems = "+".join(path.stem for path in unique[:NAMED]) + (f"+{len(unique) - NAMED}" if len(unique) > NAMED else "")
+    return Selection(unique, Path(logs_root) / "others" / stems, "", stems)
 
 
 def select_experiment(spec: str, experiments: str | Path, logs_root: str | Path) -> Selection:

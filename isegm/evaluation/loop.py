@@ -27,6 +27,7 @@ class EvaluationDataset(Protocol):
     """What the loop needs of a data set."""
 
     name: str
+    fingerprint: str  # tells it from another data set of the same name, so that a resumed run does not mix them
 
     def __len__(self) -> int: ...
 
@@ -128,7 +129,7 @@ def evaluate_dataset(
     max_objects: int | None = None,
     on_click: Callable[[ClickEvent], None] | None = None,
 ) -> Iterator[ObjectRecord]:
-    """Click every object of every sample; each sample is read once.
+    """Click every object of every sample; each sample is read once for all its objects.
 
     Args:
         dataset: samples with their objects.
@@ -143,11 +144,12 @@ def evaluate_dataset(
         one record per object in the order of the data set, whatever ``batch_size`` is.
 
     Raises:
-        InputError: an object has no pixels.
+        InputError: an object has no pixels, or what the data set raises for a file that cannot be read.
     """
     waiting = islice(_courses(dataset, predictor, settings, frozenset(done)), max_objects)
     in_flight: list[_Course] = []
-    in_order: deque[_Course] = deque()
+    in_order: deque[tuple[int, int]] = deque()  # keys of objects whose records are still to come
+    records: dict[tuple[int, int], ObjectRecord] = {}
     exhausted = False
     while True:
         started = time.perf_counter()
@@ -161,7 +163,7 @@ def evaluate_dataset(
                 started = time.perf_counter()  # reading what is done already is nobody's time
             else:
                 in_flight.append(course)
-                in_order.append(course)
+                in_order.append((course.index, course.object_id))
         if not in_flight:
             return
         clicks = [course.clicker.make_next_click(course.mask) for course in in_flight]
@@ -173,9 +175,10 @@ def evaluate_dataset(
         if on_click is not None:
             for event in events:
                 on_click(event)
+        records.update({(c.index, c.object_id): c.record(dataset.name) for c in in_flight if c.finished})
         in_flight = [course for course in in_flight if not course.finished]
-        while in_order and in_order[0].finished:
-            yield in_order.popleft().record(dataset.name)
+        while in_order and in_order[0] in records:
+            yield records.pop(in_order.popleft())
 
 
 def _courses(

@@ -141,7 +141,7 @@ class RecordWriter:
     Args:
         path: the file; folders are made.
         identity: what is run; plain data.
-        resume: go on behind the records that the file holds; otherwise they are replaced.
+        resume: go on behind the records that the file holds; otherwise they are put aside as ``<path>.bak``.
 
     Attributes:
         records: the records that were there already, in the order of the file.
@@ -157,6 +157,8 @@ class RecordWriter:
         self.records = found.records if found else []
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if found is None:
+            if self.path.is_file():  # the last word on a run of hours is not overwritten by mistake
+                self.path.replace(self.path.with_suffix(".jsonl.bak"))
             self._file = open(self.path, "wb")  # noqa: SIM115, closed by __exit__
             self._append(json.dumps({"run": identity}))
             return
@@ -164,7 +166,7 @@ class RecordWriter:
         if changes:
             raise InputError(
                 f"{self.path} holds records of another run ({'; '.join(changes)}): "
-                "leave --resume out to replace them, or choose another --logs-path."
+                "leave --resume out to put them aside, or choose another --logs-path."
             )
         self._file = open(self.path, "r+b")  # noqa: SIM115, closed by __exit__
         self._file.truncate(found.size)

@@ -76,6 +76,12 @@ class EvalOptions:
     command: str = ""
 
     def __post_init__(self) -> None:
+        for name, least, most in (("target_iou", 0.0, 1.0), ("target_crop_r", 1.0, 100.0)):
+            value = getattr(self, name)
+            if not least <= value <= most:  # also refuses NaN
+                raise InputError(f"--{name.replace('_', '-')} is {value:g}: give a number from {least:g} to {most:g}.")
+        if self.min_n_clicks > self.n_clicks:
+            raise InputError(f"--min-n-clicks {self.min_n_clicks} is more than --n-clicks {self.n_clicks}: lower it.")
         for name in ("batch_size", "max_objects", "infer_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -157,11 +163,11 @@ def run_evaluation(options: EvalOptions) -> None:
 
             header = reports.table_header(selection.model_name, candidate.facts.protocol, settings.max_clicks)
             row = reports.table_row(candidate.name, scores, options.print_ious)
-            if not selection.several and dataset is datasets[0]:
+            if not outcomes[1:]:
                 tqdm.write(header)
             tqdm.write(row)
             log = candidate.text_log(dataset.name)
-            reports.append_row(log, row, "" if selection.several else header, repeat=not options.resume)
+            reports.append_row(log, row, header, repeat=not options.resume)
             _write_reports(options, settings, header, [o for o in outcomes if o.candidate.folder == candidate.folder])
             _dump_ious(options, candidate, dataset.name, records)
             _draw(options, candidate, dataset, settings, predictor, records)
@@ -172,10 +178,12 @@ def _select(options: EvalOptions, cfg: Mapping[str, Any]) -> Selection:
     """The checkpoints that the options name; the shipped one when they name none."""
     experiments = Path(cfg.get("EXPS_PATH", "./experiments"))
     logs_root = Path(options.logs_path) if options.logs_path else experiments / "evaluation_logs"
-    if options.exp_path:
+    if options.exp_path is not None:
         return select_experiment(options.exp_path, experiments, logs_root)
     folder = options.model_dir or cfg.get("INTERACTIVE_MODELS_PATH", "./weights")
-    return select_checkpoints(options.checkpoint or str(DEFAULT_CHECKPOINT), folder, logs_root)
+    return select_checkpoints(
+        str(DEFAULT_CHECKPOINT) if options.checkpoint is None else options.checkpoint, folder, logs_root
+    )
 
 
 def _load_datasets(options: EvalOptions, cfg: Mapping[str, Any]) -> list[EvaluationDataset]:
@@ -196,7 +204,7 @@ def _load(options: EvalOptions, selection: Selection, path: Path) -> tuple[Click
     model = load_model(path, options.device)
     mode = options.mode or ("Baseline" if model.protocol == "clickseg" else "NoBRS")
     facts = reports.RunFacts(
-        model_name=selection.model_name,
+        model_name=f"{selection.model_name}, {path.stem}" if selection.several else selection.model_name,
         mode=mode,
         protocol="clickseg" if mode == "Baseline" else model.protocol,
         eval_mode=options.eval_mode,
@@ -230,6 +238,7 @@ def _evaluate(
         "inference": asdict(predictor.settings),
         "dataset": dataset.name,
         "samples": len(dataset),
+        "fingerprint": dataset.fingerprint,
         "max_objects": options.max_objects,
         "device": options.device.type,
         **asdict(settings),

@@ -16,6 +16,9 @@ from isegm.utils.errors import InputError
 __all__ = ["Click", "Clicker"]
 
 
+EXACT_DEPTH = 1500  # pixels; squares of smaller depths are exact in float32 with room to spare
+
+
 class Clicker:
     """A sequence of clicks and, where the ground truth is known, the rule that makes the next one.
 
@@ -114,8 +117,11 @@ class Clicker:
                 depth[row, column] = 0
         # Squared distances are whole numbers, so equal ones can be told although OpenCV's square root may differ in the
         # last bit from one pixel to the next: with Intel IPP it depends on threads, memory alignment and processor.
-        squared = round(float(depth.max()) ** 2)
+        deepest = float(depth.max())
+        squared = round(deepest**2)
         if squared == 0:  # every pixel of the error was clicked
             return 0, (0, 0)
-        row, column = divmod(int((depth > math.sqrt(squared - 0.5)).argmax()), width)
+        # Beyond EXACT_DEPTH float32 no longer tells neighbouring squares apart: there the largest value has to do.
+        among = depth > math.sqrt(squared - 0.5) if deepest < EXACT_DEPTH else depth == deepest
+        row, column = divmod(int(among.argmax()), width)
         return squared, (box.rmin + row, box.cmin + column)

@@ -38,6 +38,9 @@ class Predictor:
         device: where it runs; None for where it is.
         settings: crop, size and mirroring; None for those that the network was published with.
         threshold: probability above which a pixel is in the mask.
+
+    Raises:
+        InputError: the threshold does not lie between 0 and 1.
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class Predictor:
         settings: InferenceSettings | None = None,
         threshold: float = 0.49,
     ) -> None:
+        if not 0 < threshold < 1:
+            raise InputError(f"the mask threshold is {threshold:g}: give a probability between 0 and 1.")
         if device is None:
             device = next(itertools.chain(model.parameters(), model.buffers())).device
         self.device = torch.device(device)
@@ -150,7 +155,7 @@ class Predictor:
 
         Args:
             sessions: of any images; they are not changed.
-            clicks: one for each session, in pixels of its image.
+            clicks: one ``isegm.Click(is_positive, (row, column))`` for each session, in pixels of its image.
 
         Returns:
             the sessions after the click, in order. They do not depend on which sessions are handed in together.

@@ -25,8 +25,8 @@ def run(main: Callable[[], None]) -> NoReturn:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
-    except torch.OutOfMemoryError:
-        print("error: the device's memory is full: lower --batch-size, or use a smaller network.", file=sys.stderr)
+    except (torch.OutOfMemoryError, MemoryError):
+        print("error: memory is full: lower --batch-size or the size of the pictures.", file=sys.stderr)
         sys.exit(BAD_INPUT)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
@@ -65,6 +65,6 @@ def choose_device(gpus: str | None = None, cpu: bool = False, device: str | None
     try:
         chosen = torch.device(device)
         torch.empty(1, device=chosen)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise InputError(f"the device {device} cannot be used on this machine: choose another, or --cpu.") from error
     return chosen

@@ -33,7 +33,7 @@ def load_config_file(path: str | Path, model_name: str | None = None, return_edi
         raise InputError(f"there is no configuration file {path}: give its path with --config-path.")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold KEY: value lines.")
@@ -41,6 +41,7 @@ def load_config_file(path: str | Path, model_name: str | None = None, return_edi
     if not isinstance(subconfigs, dict) or not isinstance(subconfigs.get(model_name, {}), dict):
         raise InputError(f"{path} has SUBCONFIGS that do not map script names to KEY: value lines.")
     content.update(subconfigs.get(model_name, {}))
+    content = {key: value for key, value in content.items() if value is not None}  # a blank value is one not set
     return EasyDict(content) if return_edict else content
 
 

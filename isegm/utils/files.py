@@ -82,10 +82,10 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def read_mask(path: str | Path) -> np.ndarray:
-    """Read a label image as (H, W) int32 ids: palette indices, grey values, or the first channel of a colour picture.
+    """Read a label image as (H, W) int32 ids: palette indices or grey values.
 
     Raises:
-        InputError: no such file, or it does not decode.
+        InputError: no such file, it does not decode, or it is a colour picture whose channels differ.
     """
     path = Path(path)
     if not path.is_file():
@@ -95,7 +95,11 @@ def read_mask(path: str | Path) -> np.ndarray:
             mask = np.asarray(picture)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path} does not decode as a mask: give a PNG or BMP of object ids.") from error
-    return (mask if mask.ndim == 2 else mask[..., 0]).astype(np.int32)
+    if mask.ndim == 3:
+        if (mask[..., :3] != mask[..., :1]).any() and mask.shape[2] >= 3:
+            raise InputError(f"{path} is a colour picture: save object ids as a grey or palette PNG.")
+        mask = mask[..., 0]
+    return mask.astype(np.int32)
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:

@@ -35,11 +35,28 @@ def test_a_0_255_mask_is_one_object(tmp_path):
     assert RandomView._object_box(sample.encoded_masks, np.random.default_rng(0)) is not None  # views find the object
 
 
+def test_a_soft_mask_is_refused(tmp_path):
+    write_pair(tmp_path, "a", np.linspace(0, 255, 60).reshape(6, 10))
+    with pytest.raises(InputError, match=r"a\.png looks like a soft mask"):
+        FolderDataset(tmp_path).get_sample(0)
+    write_pair(tmp_path / "ids", "a", np.append(np.arange(59), 255).reshape(6, 10))
+    assert len(FolderDataset(tmp_path / "ids").get_sample(0).objects_ids) == 58
+
+
 def test_parts_share_nothing_and_cover_all(tmp_path):
     draw_folder(tmp_path, 7)
     training, validation = FolderDataset(tmp_path, part=(0, 3)), FolderDataset(tmp_path, part=(0, -3))
     assert len(training) == 4 and len(validation) == 3
     assert not set(training.pairs) & set(validation.pairs)
+
+
+def test_folders_of_one_name_are_told_apart(tmp_path):
+    first, second = (FolderDataset(draw_folder(tmp_path / name / "photos", 3)) for name in "ab")
+    assert first.name == second.name and first.fingerprint != second.fingerprint
+    before = first.fingerprint
+    (first.root / "images" / "00.png").rename(first.root / "images" / "new.png")
+    (first.root / "masks" / "00.png").rename(first.root / "masks" / "new.png")
+    assert FolderDataset(first.root).fingerprint != before
 
 
 def test_a_missing_folder(tmp_path):

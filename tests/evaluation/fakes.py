@@ -37,6 +37,7 @@ class DrawnDataset:
     """Samples with one, two and three objects in turn; counts how often they are read."""
 
     name = "Drawn"
+    fingerprint = "drawn"
 
     def __init__(self, samples=4, empty=None, init_mask=None):
         self.samples, self.empty, self.init_mask, self.reads = samples, empty, init_mask, 0

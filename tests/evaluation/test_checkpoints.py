@@ -93,10 +93,10 @@ def test_one_checkpoint_logs_below_others(weights, tmp_path):
     assert selection.with_prefix("x") == "x"
 
 
-def test_several_checkpoints_log_below_the_first(weights, tmp_path):
+def test_several_checkpoints_log_below_the_names_of_all(weights, tmp_path):
     selection = select_checkpoints("h18.pth, h32", weights, tmp_path)
     assert selection.checkpoints == (weights / "h18.pth", weights / "h32_itermask.pth")
-    assert selection.logs_dir == tmp_path / "others/h18"
+    assert selection.logs_dir == tmp_path / "others/h18+h32_itermask"
     assert selection.several
 
 

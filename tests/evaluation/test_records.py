@@ -126,3 +126,12 @@ def test_resuming_another_run_is_refused_with_what_differs(tmp_path):
 def test_reading_what_is_not_there_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match=r"no records file .*absent\.jsonl"):
         read_records(tmp_path / "absent.jsonl")
+
+
+def test_records_of_an_earlier_run_are_put_aside(tmp_path):
+    path = tmp_path / "records.jsonl"
+    for number in range(2):
+        with RecordWriter(path, {"number": number}) as writer:
+            writer.write(record([0.5]))
+    assert read_records(path).identity == {"number": 1}
+    assert read_records(tmp_path / "records.jsonl.bak").identity == {"number": 0}

@@ -144,3 +144,9 @@ def test_iou_counts_neither_ignored_pixels_nor_empty_pairs():
     gt = np.array([[1, 1, 0, -1]])
     assert get_iou(gt, np.array([[True, False, True, True]])) == 1 / 3
     assert get_iou(np.array([[0, 255]]), np.array([[False, True]]), ignore_label=255) == 1.0
+
+
+def test_depths_beyond_float32_squares_still_click_the_deepest_pixel():
+    size = 4701
+    click = Clicker(np.ones((size, size), np.int32)).make_next_click(np.zeros((size, size), bool))
+    assert click.is_positive and click.coords == (size // 2, size // 2)

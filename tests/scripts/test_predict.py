@@ -192,8 +192,28 @@ def test_a_read_only_folder(call, tmp_path):
     assert_refused(call(out=tmp_path / "shut" / "mask.png"), tmp_path, "mask.png cannot be written")
 
 
-def test_an_unknown_ending(call, tmp_path):
-    assert_refused(call(out=tmp_path / "out" / "mask.abc"), tmp_path, "known picture format")
+@pytest.mark.parametrize("name", ["mask.abc", "mask.jpg", "mask"])
+def test_an_ending_that_does_not_keep_masks(call, tmp_path, name):
+    assert_refused(call(out=tmp_path / "out" / name), tmp_path, "end it in .png")
+
+
+@pytest.mark.parametrize(("photo", "out"), [("photo.png", "photo.png"), ("mask_overlay.png", "mask.png")])
+def test_the_photo_is_never_overwritten(call, tmp_path, photo, out):
+    if photo != "photo.png":
+        (tmp_path / "photo.png").rename(tmp_path / photo)
+    before = (tmp_path / photo).read_bytes()
+    assert_refused(call(image=tmp_path / photo, out=tmp_path / out), tmp_path, "would overwrite a picture")
+    assert (tmp_path / photo).read_bytes() == before
+
+
+@pytest.mark.parametrize("threshold", ["2", "nan", "-1", "0"])
+def test_a_threshold_that_is_no_probability(call, tmp_path, threshold):
+    assert_refused(call(f"--thresh={threshold}"), tmp_path, "between 0 and 1")
+
+
+def test_a_checkpoint_by_the_beginning_of_its_name(call):
+    code, _, err = call("--checkpoint", "mobilenetv2_default")
+    assert code == 0, err
 
 
 def test_it_runs_from_any_folder_with_the_shipped_model(tmp_path):

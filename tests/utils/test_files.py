@@ -71,11 +71,17 @@ def test_palette_masks_count_by_index(tmp_path):
     assert read_mask(tmp_path / "palette.png").tolist() == [[0, 1], [2, 255]]
 
 
-def test_sixteen_bit_and_colour_masks(tmp_path):
+def test_sixteen_bit_masks_and_grey_ones_stored_as_colour(tmp_path):
     cv2.imwrite(str(tmp_path / "deep.png"), np.array([[0, 300]], np.uint16))
     assert read_mask(tmp_path / "deep.png").tolist() == [[0, 300]]
-    write_image(tmp_path / "colour.png", np.array([[[3, 0, 9]]], np.uint8))
-    assert read_mask(tmp_path / "colour.png").tolist() == [[3]]
+    write_image(tmp_path / "grey.png", np.array([[[3, 3, 3]]], np.uint8))
+    assert read_mask(tmp_path / "grey.png").tolist() == [[3]]
+
+
+def test_colours_are_no_ids(tmp_path):
+    write_image(tmp_path / "colour.png", np.array([[[128, 0, 0], [0, 128, 0]]], np.uint8))
+    with pytest.raises(InputError, match=r"colour\.png is a colour picture"):
+        read_mask(tmp_path / "colour.png")
 
 
 def test_an_unknown_ending(tmp_path):
