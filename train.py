@@ -1,8 +1,10 @@
 """Train a click network.
 
-python train.py models/light/mobilenetv2_folder.py --data my_photos --exp-name first-try
-python train.py models/iter_mask/hrnet18s_folder.py --data my_photos --gpus 0 --amp bf16
-python train.py models/light/mobilenetv2_folder.py --resume-exp 000     # goes on where a stopped run ended
+    python train.py models/light/mobilenetv2_folder.py --data my_photos --exp-name first-try
+    python train.py models/iter_mask/hrnet18s_folder.py --data my_photos --gpus 0 --amp bf16
+    python train.py models/light/mobilenetv2_folder.py --data my_photos --resume-exp 000
+
+The last one goes on where a stopped run ended, exactly.
 """
 
 import argparse
@@ -33,9 +35,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--workers", type=count, default=4, help="processes that load data")
     devices = parser.add_mutually_exclusive_group()
     devices.add_argument("--ngpus", type=int, default=1, help="number of GPUs; more than 1 is refused so far")
-    devices.add_argument(
-        "--gpus", default="", help="CUDA ids, of which the first is used; default: CUDA where there is one"
-    )
+    devices.add_argument("--gpus", default="", help="CUDA id; default: CUDA where there is one")
     devices.add_argument("--cpu", action="store_true", help="train on the CPU")
     parser.add_argument("--amp", choices=("bf16", "fp16"), help="mixed precision; default: float32")
     parser.add_argument("--seed", type=count, default=0, help="of weights, samples and simulated clicks")

@@ -63,7 +63,7 @@ def train(
     batch_size: int,
     epoch_len: int,
     epochs: int,
-    decay_from: int,
+    decay_from: float,
     lr: float,
 ) -> None:
     """Train with constant learning rate until epoch ``decay_from`` and a linear fall to the end.
@@ -75,7 +75,8 @@ def train(
         batch_size, epoch_len, epochs, lr: see ``TrainingPlan`` and ``TrainSet``.
         decay_from: epoch at which the learning rate starts to fall.
     """
-    epochs = cfg.epochs if cfg.epochs > 0 else epochs
+    stretch = cfg.epochs / epochs if cfg.epochs > 0 else 1.0  # a run of another length keeps its shape
+    epochs, decay_from = round(epochs * stretch), decay_from * stretch
     criterion = Sum(SigmoidBinaryCrossEntropyLoss(), SoftIoU())
     task = IterativeClicks(
         {"instance_loss": LossTerm(criterion), "instance_aux_loss": LossTerm(criterion, 0.4, "instances_aux")},
@@ -86,7 +87,7 @@ def train(
         task,
         batch_size=cfg.batch_size if cfg.batch_size > 0 else batch_size,
         epochs=epochs,
-        schedule=WarmupDecay(end=epochs, warmup=0.6, decay_from=min(decay_from, epochs)),
+        schedule=WarmupDecay(end=epochs, warmup=0.6, decay_from=decay_from),
         lr=lr,
         lr_multipliers={
             name: BACKBONE_LR
@@ -100,7 +101,7 @@ def train(
         network,
         cfg,
         plan,
-        augment=[(epoch, view(side)) for epoch, side in crops],
+        augment=[(round(epoch * stretch), view(side)) for epoch, side in crops],
         val_augment=view(crops[-1][1]),
         sampler=SAMPLER,
         epoch_len=cfg.epoch_len if cfg.epoch_len > 0 else epoch_len,

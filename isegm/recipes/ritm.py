@@ -58,7 +58,16 @@ def train_on_folders(
     milestones: Sequence[int],
     lr: float = 5e-4,
 ) -> None:
-    """Normalised focal loss, auxiliary cross-entropy, and up to three simulated clicks before each step."""
+    """Normalised focal loss, auxiliary cross-entropy, and up to three simulated clicks before each step.
+
+    Args:
+        network: made by ``hrnet``.
+        cfg: the run's configuration.
+        crop: (H, W) in pixels.
+        batch_size, epoch_len, epochs, lr: see ``TrainingPlan`` and ``TrainSet``.
+        milestones: epochs at which the learning rate falls to a tenth.
+    """
+    stretch = cfg.epochs / epochs if cfg.epochs > 0 else 1.0  # a run of another length keeps its shape
     task = IterativeClicks(
         {
             "instance_loss": LossTerm(NormalizedFocalLoss(alpha=0.5, gamma=2)),
@@ -69,8 +78,8 @@ def train_on_folders(
     plan = TrainingPlan(
         task,
         batch_size=cfg.batch_size if cfg.batch_size > 0 else batch_size,
-        epochs=cfg.epochs if cfg.epochs > 0 else epochs,
-        schedule=MultiStep(milestones),
+        epochs=round(epochs * stretch),
+        schedule=MultiStep([round(milestone * stretch) for milestone in milestones]),
         lr=lr,
         image_dump_interval=500,
     )

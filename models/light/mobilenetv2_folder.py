@@ -1,6 +1,8 @@
-"""ClickSEG's MobileNetV2 baseline on images-and-masks folders; with config.yml's folders this made the default model.
+"""ClickSEG's MobileNetV2 baseline on images-and-masks folders, by a recipe short enough for a CPU.
 
-python train.py models/light/mobilenetv2_folder.py --data my_photos --exp-name first-try
+    python train.py models/light/mobilenetv2_folder.py --data my_photos --exp-name first-try
+
+The default model was made with it: see weights/README.md.
 """
 
 from isegm.recipes import light

@@ -1,0 +1,99 @@
+"""Experiment scripts and the recipes that they share."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+
+from isegm import InputError, build_model, load_model
+from isegm.model.checkpoint import save_checkpoint
+from isegm.recipes import folder
+from isegm.utils.exp import init_experiment, load_script
+from tests.drawn import draw_folder
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = sorted(path.relative_to(ROOT) for path in (ROOT / "models").glob("*/*.py"))
+
+
+@pytest.fixture
+def configure(tmp_path, monkeypatch):
+    """The configuration of a script as train.py makes it, with experiments below the test's folder."""
+    spec = importlib.util.spec_from_file_location("train_script", ROOT / "train.py")
+    train = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(train)
+    monkeypatch.chdir(tmp_path)
+
+    def run(script, *arguments):
+        monkeypatch.setattr("sys.argv", ["train.py", str(ROOT / script), "--cpu", "--workers", "0", *arguments])
+        args = train.parse_args()
+        module = load_script(args.model_path)
+        return module, init_experiment(args, module)  # EXPS_PATH is relative to the test's folder
+
+    return run
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=str)
+def test_every_script_trains_a_step_and_its_checkpoint_loads(script, configure, tmp_path):
+    photos = draw_folder(tmp_path / "photos", 6)
+    module, cfg = configure(script, "--data", str(photos), "--epochs", "1", "--epoch-len", "2", "--batch-size", "2")
+    module.main(cfg)
+    model = load_model(cfg.CHECKPOINTS_PATH / "last_checkpoint.pth")
+    assert model.config == module.init_model(cfg).config
+    assert list(cfg.EXP_PATH.glob(f"{script.stem}_*.py")) and list(cfg.LOGS_PATH.glob("train_*.log"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=str)
+def test_nothing_is_made_when_the_input_is_wrong(script, configure, tmp_path):
+    for arguments, words in (
+        ((), "no training data"),
+        (("--data", str(tmp_path / "absent")), "there is no data folder"),
+        (("--data", str(draw_folder(tmp_path / "one", 1))), "one has too few photos"),
+    ):
+        module, cfg = configure(script, *arguments)
+        with pytest.raises(InputError, match=words):
+            module.main(cfg)
+    module, cfg = configure(script, "--data", str(draw_folder(tmp_path / "photos", 4)))
+    cfg.ngpus = 2
+    with pytest.raises(InputError, match="one device so far"):
+        module.main(cfg)
+    assert not (tmp_path / "experiments").exists()
+
+
+def test_weights_to_start_from_are_loaded(configure, tmp_path):
+    torch.manual_seed(3)
+    trained = build_model("clickseg_mobilenetv2")
+    save_checkpoint(trained, tmp_path / "trained.pth")
+    photos = draw_folder(tmp_path / "photos", 4)
+    arguments = ("--data", str(photos), "--epochs", "1", "--epoch-len", "2", "--batch-size", "2")
+    module, cfg = configure(SCRIPTS[-1], *arguments, "--weights", str(tmp_path / "trained.pth"))
+    module.main(cfg)
+    found = load_model(cfg.CHECKPOINTS_PATH / "last_checkpoint.pth").state_dict()
+    key = "feature_extractor.backbone.block5.3.conv.2.weight"
+    torch.testing.assert_close(found[key], trained.state_dict()[key], atol=0.01, rtol=0)  # one step of warm-up away
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        (["a", "b"], (["a", "b"], None)),
+        ({"a": 0.3, "b": 1}, (["a", "b"], [0.3, 1.0])),
+        ("a", "must be a list"),
+        ({"a": "much"}, "must be a list"),
+        ({}, "no training data"),
+    ],
+)
+def test_training_folders_of_the_configuration(listed, expected):
+    cfg = {"TRAIN_FOLDERS": listed}
+    if isinstance(expected, tuple):
+        assert folder.folders(cfg) == expected
+    else:
+        with pytest.raises(InputError, match=expected):
+            folder.folders(cfg)
+
+
+@pytest.mark.parametrize("option", [("--seed", "-1"), ("--workers", "-1"), ("--start-epoch", "x")])
+def test_numbers_that_are_none_end_in_a_sentence(option, configure, capsys):
+    with pytest.raises(SystemExit) as ended:
+        configure(SCRIPTS[0], *option)
+    assert ended.value.code == 2 and "is not a whole number" in capsys.readouterr().err
