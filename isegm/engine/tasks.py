@@ -112,8 +112,9 @@ def _network_input(model: nn.Module, images: Tensor, prev_mask: Tensor) -> Tenso
 @torch.no_grad()
 def _without_gradients(model: nn.Module, image: Tensor, points: Tensor) -> Tensor:
     """Logits of the network in eval mode: (B, 1, H, W)."""
-    training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     logits = model(image, points)["instances"]
-    model.train(training)
+    for module, training in modes:  # not model.train(): layers may be frozen one by one
+        module.training = training
     return logits

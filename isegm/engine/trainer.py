@@ -72,6 +72,7 @@ class TrainingPlan:
         lr: base learning rate of Adam.
         lr_multipliers: factor of it by parameter name, 1 where a name is absent; None takes the network's own.
         clip_norm: largest norm of the gradient; None for no clipping.
+        freeze_batchnorm: BatchNorm keeps its statistics, so that the network trains as it will predict.
         checkpoint_interval: epochs between two numbered checkpoints, or (from epoch, interval) pairs.
         image_dump_interval: steps between two pictures of a training sample; 0 for none.
     """
@@ -83,6 +84,7 @@ class TrainingPlan:
     lr: float = 5e-4
     lr_multipliers: Mapping[str, float] | None = None
     clip_norm: float | None = None
+    freeze_batchnorm: bool = False
     checkpoint_interval: int | Sequence[tuple[int, int]] = 5
     image_dump_interval: int = 1000
 
@@ -185,6 +187,10 @@ class Trainer:
         if self.step_in_epoch == 0:
             self.metric.reset()
         self.model.train()
+        if self.plan.freeze_batchnorm:
+            for module in self.model.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
         loader = self._loader(self.train_set, self.epoch, self.step_in_epoch * self.plan.batch_size)
         progress = tqdm(
             self._batches(loader),

@@ -65,6 +65,8 @@ def train(
     epochs: int,
     decay_from: float,
     lr: float,
+    max_clicks: int = 4,
+    freeze_batchnorm: bool = False,
 ) -> None:
     """Train with constant learning rate until epoch ``decay_from`` and a linear fall to the end.
 
@@ -74,20 +76,22 @@ def train(
         crops: (from epoch, side of the views in pixels) pairs: small views first, as they cost less.
         batch_size, epoch_len, epochs, lr: see ``TrainingPlan`` and ``TrainSet``.
         decay_from: epoch at which the learning rate starts to fall.
+        max_clicks: a batch is clicked from 2 to so many times.
+        freeze_batchnorm: see ``TrainingPlan``.
     """
     stretch = cfg.epochs / epochs if cfg.epochs > 0 else 1.0  # a run of another length keeps its shape
     epochs, decay_from = round(epochs * stretch), decay_from * stretch
     criterion = Sum(SigmoidBinaryCrossEntropyLoss(), SoftIoU())
     task = IterativeClicks(
         {"instance_loss": LossTerm(criterion), "instance_aux_loss": LossTerm(criterion, 0.4, "instances_aux")},
-        max_num_next_clicks=3,
+        max_num_next_clicks=max_clicks - 1,
         train_every_click=True,
     )
     plan = TrainingPlan(
         task,
         batch_size=cfg.batch_size if cfg.batch_size > 0 else batch_size,
         epochs=epochs,
-        schedule=WarmupDecay(end=epochs, warmup=0.6, decay_from=decay_from),
+        schedule=WarmupDecay(end=epochs, warmup=min(0.6, 0.1 * epochs), decay_from=decay_from),
         lr=lr,
         lr_multipliers={
             name: BACKBONE_LR
@@ -95,6 +99,7 @@ def train(
             if name.startswith("feature_extractor.backbone.")
         },
         clip_norm=5.0,
+        freeze_batchnorm=freeze_batchnorm,
         image_dump_interval=200,
     )
     folder.train(
