@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isegm.data.files import fingerprint, paired_files
+from isegm.data.files import PairedFiles, paired_files
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
@@ -14,7 +14,7 @@ from isegm.utils.files import read_image
 OBJECT, IGNORED = 1, 2
 
 
-class PairsDataset:
+class PairsDataset(PairedFiles):
     """One picture, one mask, one object.
 
     Subclasses say where the files lie and how a mask's pixels are read.
@@ -23,21 +23,12 @@ class PairsDataset:
         InputError: as ``paired_files``.
     """
 
-    name: str
     images: str
     masks: str
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
         self.pairs = paired_files(self.root, self.images, self.masks)
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    @property
-    def fingerprint(self) -> str:
-        """See ``isegm.data.files.fingerprint``."""
-        return fingerprint(self.root, self.pairs)
 
     def get_sample(self, index: int) -> DSample:
         """The ``index``-th picture with its object.

@@ -30,14 +30,6 @@ def name_some(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def fingerprint(root: Path, pairs: Sequence[tuple[Path, Path]]) -> str:
-    """Checksum of where a data set lies and of its files' names: tells one data set from another of the same name."""
-    digest = hashlib.sha256(str(root.resolve()).encode())
-    for image, mask in pairs:
-        digest.update(f"\n{image.name}\n{mask.name}".encode())
-    return digest.hexdigest()[:16]
-
-
 def paired_files(root: str | Path, images: str, masks: str) -> list[tuple[Path, Path]]:
     """Pictures in ``root/images`` and the masks of the same name in ``root/masks``, sorted by name.
 
@@ -64,3 +56,28 @@ def paired_files(root: str | Path, images: str, masks: str) -> list[tuple[Path, 
             "add their pictures, or remove them."
         )
     return [(path, found[path.stem]) for path in pictures]
+
+
+class PairedFiles:
+    """A data set of pictures with one mask file each.
+
+    Attributes:
+        name: for people and log files.
+        root: the folder in which its files lie.
+        pairs: (picture, mask) paths, one pair a sample.
+    """
+
+    name: str
+    root: Path
+    pairs: list[tuple[Path, Path]]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @property
+    def fingerprint(self) -> str:
+        """Checksum of where the set lies and of its files' names: tells it from another set of the same name."""
+        digest = hashlib.sha256(str(self.root.resolve()).encode())
+        for image, mask in self.pairs:
+            digest.update(f"\n{image.name}\n{mask.name}".encode())
+        return digest.hexdigest()[:16]

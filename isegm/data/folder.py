@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isegm.data.files import fingerprint, paired_files
+from isegm.data.files import PairedFiles, paired_files
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image, read_mask
@@ -15,7 +15,7 @@ from isegm.utils.log import logger
 SOFT = 16  # so many values that do not count up from 1, beside 255, are the soft edge of a mask and no ids
 
 
-class FolderDataset:
+class FolderDataset(PairedFiles):
     """Pictures in ``images/`` and id masks of the same stem in ``masks/``.
 
     A mask holds 0 for background, 255 for pixels to ignore, and any other value for an object; palette images count by
@@ -41,14 +41,6 @@ class FolderDataset:
             residue, count = part
             pairs = [pair for index, pair in enumerate(pairs) if (index % abs(count) == residue) == (count < 0)]
         self.pairs = pairs
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    @property
-    def fingerprint(self) -> str:
-        """See ``isegm.data.files.fingerprint``."""
-        return fingerprint(self.root, self.pairs)
 
     def get_sample(self, index: int) -> DSample:
         """The ``index``-th picture with its objects.
