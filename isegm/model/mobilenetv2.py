@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -105,6 +107,7 @@ class MobileNetV2(nn.Module):
         return low, high
 
 
+_PAIR = ("conv", "bn")
 _LAYER_PLACES = [
     (number, layer)
     for number, (settings, _) in enumerate(BLOCKS, start=1)
@@ -113,19 +116,17 @@ _LAYER_PLACES = [
 
 
 def torchvision_key(key: str) -> str | None:
-    """The name here of a parameter of torchvision's ``mobilenet_v2``; None for its classifier.
+    """The name here of a parameter of torchvision's ``mobilenet_v2``; None for its classifier and for any other name.
 
     torchvision counts all layers in one list: features.0 is ``conv1``, 1 to 17 are the blocks' layers, 18 is the last
     convolution of the classification network. Inside a layer, each ConvBNReLU6 is a pair (0, 1) instead of (conv, bn).
     """
-    parts = key.split(".")
-    if parts[0] != "features" or parts[1] == "18":
+    first = re.fullmatch(r"features\.0\.([01])\.(\w+)", key)
+    if first is not None:
+        return f"conv1.{_PAIR[int(first[1])]}.{first[2]}"
+    inner = re.fullmatch(r"features\.(\d+)\.conv\.(\d)\.(?:([01])\.)?(\w+)", key)
+    if inner is None or not 1 <= int(inner[1]) <= len(_LAYER_PLACES):
         return None
-    index = int(parts[1])
-    if index == 0:
-        return f"conv1.{('conv', 'bn')[int(parts[2])]}.{parts[3]}"
-    inner = parts[3:]
-    if len(inner) == 3:  # conv.<i>.<0 or 1>.<name>
-        inner[1] = ("conv", "bn")[int(inner[1])]
-    block, layer = _LAYER_PLACES[index - 1]
-    return f"block{block}.{layer}.conv.{'.'.join(inner)}"
+    block, layer = _LAYER_PLACES[int(inner[1]) - 1]
+    of_pair = "" if inner[3] is None else f"{_PAIR[int(inner[3])]}."
+    return f"block{block}.{layer}.conv.{inner[2]}.{of_pair}{inner[4]}"

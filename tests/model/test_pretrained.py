@@ -56,9 +56,12 @@ def test_every_parameter_of_torchvision_finds_its_place(folded):
     assert torch.equal(backbone["block5.3.conv.3.bias"], state["features.17.conv.3.bias"])
 
 
-def test_weights_of_another_network_are_refused(tmp_path):
-    path = tmp_path / "resnet.pth"
-    torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, path)
+@pytest.mark.parametrize(
+    "key", ["conv1.weight", "features.0.weight", "features.conv0.weight", "features.4.block.2.fc1.weight"]
+)
+def test_weights_of_another_network_are_refused(key, tmp_path):
+    path = tmp_path / "other.pth"
+    torch.save({key: torch.zeros(64, 3, 7, 7)}, path)
     with pytest.raises(InputError, match="does not fit MobileNetV2"):
         build_model("clickseg_mobilenetv2").load_imagenet_weights(path)
 
