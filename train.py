@@ -4,7 +4,7 @@
     python train.py models/iter_mask/hrnet18s_folder.py --data my_photos --gpus 0 --amp bf16
     python train.py models/light/mobilenetv2_folder.py --data my_photos --resume-exp 000
 
-The last one goes on where a stopped run ended, exactly.
+The last one goes on where a stopped run ended, exactly; it takes the same options as the first start.
 """
 
 import argparse

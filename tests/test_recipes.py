@@ -3,12 +3,13 @@
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from isegm import InputError, build_model, load_model
-from isegm.model.checkpoint import save_checkpoint
-from isegm.recipes import folder
+from isegm.model.checkpoint import DEFAULT_CHECKPOINT, save_checkpoint
+from isegm.recipes import folder, ritm
 from isegm.utils.exp import init_experiment, load_script
 from tests.drawn import draw_folder
 
@@ -33,10 +34,16 @@ def configure(tmp_path, monkeypatch):
     return run
 
 
+def start_of(script):
+    """Options without which a script does not start."""
+    return ("--weights", str(DEFAULT_CHECKPOINT)) if script.stem.endswith("finetune") else ()
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=str)
 def test_every_script_trains_a_step_and_its_checkpoint_loads(script, configure, tmp_path):
     photos = draw_folder(tmp_path / "photos", 6)
-    module, cfg = configure(script, "--data", str(photos), "--epochs", "1", "--epoch-len", "2", "--batch-size", "2")
+    short = ("--data", str(photos), "--epochs", "1", "--epoch-len", "2", "--batch-size", "2")
+    module, cfg = configure(script, *short, *start_of(script))
     module.main(cfg)
     model = load_model(cfg.CHECKPOINTS_PATH / "last_checkpoint.pth")
     assert model.config == module.init_model(cfg).config
@@ -45,15 +52,19 @@ def test_every_script_trains_a_step_and_its_checkpoint_loads(script, configure, 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=str)
 def test_nothing_is_made_when_the_input_is_wrong(script, configure, tmp_path):
+    photos = ("--data", str(draw_folder(tmp_path / "photos", 4)))
     for arguments, words in (
         ((), "no training data"),
         (("--data", str(tmp_path / "absent")), "there is no data folder"),
         (("--data", str(draw_folder(tmp_path / "one", 1))), "one has too few photos"),
+        ((*photos, "--batch-size", "1"), "batch of 1 is too small"),
+        ((*photos, "--batch-size", "4", "--epoch-len", "2"), "shorter than a batch"),
+        ((*photos, "--weights", str(tmp_path / "absent.pth")), "there is no checkpoint"),
     ):
-        module, cfg = configure(script, *arguments)
+        module, cfg = configure(script, *start_of(script), *arguments)
         with pytest.raises(InputError, match=words):
             module.main(cfg)
-    module, cfg = configure(script, "--data", str(draw_folder(tmp_path / "photos", 4)))
+    module, cfg = configure(script, *photos, *start_of(script))
     cfg.ngpus = 2
     with pytest.raises(InputError, match="one device so far"):
         module.main(cfg)
@@ -66,11 +77,38 @@ def test_weights_to_start_from_are_loaded(configure, tmp_path):
     save_checkpoint(trained, tmp_path / "trained.pth")
     photos = draw_folder(tmp_path / "photos", 4)
     arguments = ("--data", str(photos), "--epochs", "1", "--epoch-len", "2", "--batch-size", "2")
-    module, cfg = configure(SCRIPTS[-1], *arguments, "--weights", str(tmp_path / "trained.pth"))
+    module, cfg = configure(
+        "models/light/mobilenetv2_folder.py", *arguments, "--weights", str(tmp_path / "trained.pth")
+    )
     module.main(cfg)
     found = load_model(cfg.CHECKPOINTS_PATH / "last_checkpoint.pth").state_dict()
     key = "feature_extractor.backbone.block5.3.conv.2.weight"
     torch.testing.assert_close(found[key], trained.state_dict()[key], atol=0.01, rtol=0)  # one step of warm-up away
+
+
+def test_frozen_batchnorm_needs_a_trained_network(configure, tmp_path):
+    photos = draw_folder(tmp_path / "photos", 4)
+    module, cfg = configure("models/light/mobilenetv2_finetune.py", "--data", str(photos))
+    with pytest.raises(InputError, match="goes on from a trained network: give its checkpoint with --weights"):
+        module.main(cfg)
+
+
+def test_weights_and_a_run_to_go_on_with_exclude_each_other(configure, tmp_path):
+    photos = draw_folder(tmp_path / "photos", 4)
+    short = ("--data", str(photos), "--epochs", "1", "--epoch-len", "2", "--batch-size", "2")
+    module, cfg = configure("models/light/mobilenetv2_folder.py", *short)
+    module.main(cfg)
+    module, cfg = configure("models/light/mobilenetv2_folder.py", *short, "--resume-exp", "000", "--weights", "x.pth")
+    with pytest.raises(InputError, match="leave --weights out"):
+        module.main(cfg)
+
+
+def test_the_published_crop_finds_objects_on_camera_photos():
+    image, masks = np.zeros((3000, 4000, 3), np.uint8), np.zeros((3000, 4000, 1), np.int32)
+    masks[200:800, 3000:3600] = 1
+    augment, rng = ritm.augmentation((320, 480)), np.random.default_rng(0)
+    views = [augment(image, masks, rng)[1] for _ in range(20)]
+    assert sum(view.any() for view in views) >= 5  # at native size one view in ten would show it
 
 
 @pytest.mark.parametrize(

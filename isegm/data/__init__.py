@@ -23,6 +23,7 @@ EVALUATION_SETS: dict[str, tuple[str | None, Callable[..., Any]]] = {
     "Samples": (None, SamplesDataset),
 }
 FOLDER_PREFIX = "folder:"
+VALIDATION_ENDING = ":val"
 
 
 def get_dataset(name: str, cfg: Mapping[str, Any]) -> Any:
@@ -30,7 +31,7 @@ def get_dataset(name: str, cfg: Mapping[str, Any]) -> Any:
 
     Args:
         name: a key of ``EVALUATION_SETS``; a name under FOLDER_DATASETS in config.yml; or ``folder:<path>`` for an
-            images-and-masks folder.
+            images-and-masks folder, ``folder:<path>:val`` for the part of it that training does not see.
         cfg: configuration with the paths.
 
     Raises:
@@ -43,7 +44,11 @@ def get_dataset(name: str, cfg: Mapping[str, Any]) -> Any:
         path = name[len(FOLDER_PREFIX) :]
         if not path:
             raise InputError("folder: names no folder: write folder:<path>.")
-        return FolderDataset(path)
+        if not path.endswith(VALIDATION_ENDING):
+            return FolderDataset(path)
+        dataset = FolderDataset(path.removesuffix(VALIDATION_ENDING), part="val")
+        dataset.name += "_val"
+        return dataset
     if name in folders:
         dataset = FolderDataset(folders[name])
         dataset.name = name

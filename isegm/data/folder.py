@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 
-from isegm.data.files import PairedFiles, paired_files
+from isegm.data.files import PairedFiles, name_some, paired_files
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image, read_mask
 from isegm.utils.log import logger
 
-SOFT = 16  # so many values that do not count up from 1, beside 255, are the soft edge of a mask and no ids
+VALIDATION = 20  # about one of so many photos is kept for validation
+HEAD = 16 * 1024  # bytes of a file that, with its length, tell whether it is the same photo
 
 
 class FolderDataset(PairedFiles):
@@ -23,24 +25,26 @@ class FolderDataset(PairedFiles):
 
     Args:
         root: the folder that holds ``images/`` and ``masks/``.
-        part: (k, n) leaves out the k-th of every n pictures (training part), (k, -n) takes only these (validation
-            part); None takes all.
+        part: "train" leaves out about every 20th picture, "val" takes only these, None takes all. The file's bytes
+            decide, so that copies of one photo are in the same part, and that a photo stays where it is when others
+            are added.
         allow_empty: a mask without any object gives a sample without objects and a warning, instead of an error.
 
     Raises:
         InputError: a folder is missing or empty, pictures lack masks, or masks lack pictures (up to ten are named).
     """
 
-    def __init__(self, root: str | Path, part: tuple[int, int] | None = None, allow_empty: bool = False) -> None:
+    def __init__(self, root: str | Path, part: str | None = None, allow_empty: bool = False) -> None:
+        if part not in (None, "train", "val"):
+            raise ValueError(f"part is {part!r}: it must be 'train', 'val' or None")
         self.root = Path(root)
         self.name = self.root.resolve().name
         self.allow_empty = allow_empty
         self._told: set[Path] = set()
-        pairs = paired_files(self.root, "images", "masks")
+        self.pairs = paired_files(self.root, "images", "masks")
         if part is not None:
-            residue, count = part
-            pairs = [pair for index, pair in enumerate(pairs) if (index % abs(count) == residue) == (count < 0)]
-        self.pairs = pairs
+            held_out = _held_out([image for image, _ in self.pairs])
+            self.pairs = [pair for pair in self.pairs if (pair[0] in held_out) == (part == "val")]
 
     def get_sample(self, index: int) -> DSample:
         """The ``index``-th picture with its objects.
@@ -58,9 +62,11 @@ class FolderDataset(PairedFiles):
             )
         values = np.unique(mask)
         ids = [int(value) for value in values if value not in (0, 255)]
-        if 255 in values and len(ids) > SOFT and ids != list(range(1, len(ids) + 1)):
+        if ids and ids != list(range(1, len(ids) + 1)) and np.count_nonzero(mask == 255) > np.isin(mask, ids).sum():
             raise InputError(
-                f"{mask_path} looks like a soft mask, with {len(ids)} values between 0 and 255: threshold it."
+                f"{mask_path} has more pixels of 255 than of {name_some([str(value) for value in ids])} together, as "
+                "if 255 were the object and the rest its soft edge: make it 0 and 255 alone; or, if these are ids and "
+                "255 is to be ignored, number the objects 1, 2, ..."
             )
         ignore = [255] if 255 in values else []
         if not ids and ignore:  # a mask of 0 and 255: the one object, under an id that nothing takes for ignored
@@ -72,3 +78,15 @@ class FolderDataset(PairedFiles):
                 logger.warning("%s holds no object: every pixel is 0", mask_path)
             self._told.add(mask_path)
         return DSample.flat(image, mask, ids, ignore, sample_id=image_path.stem)
+
+
+def _held_out(images: list[Path]) -> set[Path]:
+    """The validation part: photos whose checksum is divisible by ``VALIDATION``, or those of the least checksum."""
+    checksums = {}
+    for path in images:
+        with path.open("rb") as file:
+            digest = hashlib.sha256(file.read(HEAD) + str(path.stat().st_size).encode())
+        checksums[path] = int(digest.hexdigest()[:12], 16)
+    chosen = {path for path, checksum in checksums.items() if checksum % VALIDATION == 0}
+    least = min(checksums.values())
+    return chosen or {path for path, checksum in checksums.items() if checksum == least}

@@ -121,6 +121,7 @@ class TrainSet(Dataset):
             replaced by one of a random photo.
         min_object_area: objects with fewer pixels after augmentation are dropped.
         keep_background_prob: how often a view without any object is kept, with an empty target.
+        allow_background: keep one with an empty target rather than give up after many views without an object.
         copy_paste: pasting of foreign objects before augmentation; None for none.
     """
 
@@ -133,6 +134,7 @@ class TrainSet(Dataset):
         epoch_len: int | None = None,
         min_object_area: int = 0,
         keep_background_prob: float = 0.0,
+        allow_background: bool = False,
         copy_paste: CopyPaste | None = None,
         seed: int = 0,
     ) -> None:
@@ -142,6 +144,7 @@ class TrainSet(Dataset):
         self.epoch_len = epoch_len
         self.min_object_area = max(1, min_object_area)
         self.keep_background_prob = keep_background_prob
+        self.allow_background = allow_background
         self.copy_paste = copy_paste
         self.seed = seed
         self.epoch = 0
@@ -157,7 +160,8 @@ class TrainSet(Dataset):
             sample = self._read(index if as_asked else self._draw(rng), rng)
             sample = sample.augmented(lambda image, masks: augment(image, masks, rng))
             sample = sample.without_small_objects(self.min_object_area)
-            if sample.objects or rng.random() < self.keep_background_prob:
+            last_try = self.allow_background and attempt == TRIES - 1
+            if sample.objects or last_try or rng.random() < self.keep_background_prob:
                 mask, points = self.sampler.sample(sample, rng)
                 image = torch.from_numpy(np.ascontiguousarray(sample.image.transpose(2, 0, 1)))
                 return {

@@ -61,6 +61,20 @@ class UniformRandomResize:
 
 
 @dataclass(frozen=True)
+class LimitLongestSide:
+    """Shrink pictures whose longer side exceeds ``longest`` pixels to it."""
+
+    longest: int
+
+    def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
+        height, width = image.shape[:2]
+        factor = self.longest / max(height, width)
+        if factor >= 1:
+            return image, masks
+        return resize(image, masks, (max(1, round(height * factor)), max(1, round(width * factor))))
+
+
+@dataclass(frozen=True)
 class HorizontalFlip:
     """Mirror left and right."""
 

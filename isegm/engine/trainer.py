@@ -103,7 +103,10 @@ class EpochOrder(Sampler[int]):
 
 
 class Trainer:
-    """Trains a network by a plan; killed at any moment, it goes on from its last checkpoint as if nothing had been."""
+    """Trains a network by a plan; killed at any moment, it goes on from its last checkpoint as if nothing had been.
+
+    On the CPU that holds to the last bit; on GPUs up to the order in which their kernels add.
+    """
 
     def __init__(
         self, model: ClickModel, train_set: TrainSet, val_set: TrainSet | None, plan: TrainingPlan, options: RunOptions
@@ -130,8 +133,6 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=options.amp == "fp16")
         if options.resume is not None:
             self._resume(options.resume)
-        purge = self.global_step + 1 if self.global_step else None  # points of a killed run behind its last checkpoint
-        self.writer = SummaryWriter(log_dir=str(options.logs), flush_secs=10, purge_step=purge)
         if self.device.type == "cuda":
             torch.backends.cudnn.benchmark = True
         self._curve: dict[str, list[float]] = {}
@@ -148,9 +149,12 @@ class Trainer:
 
     def run(self) -> None:
         """Train from where the run stands to its last epoch."""
+        purge = self.global_step + 1 if self.global_step else None  # points of a killed run behind its last checkpoint
+        self.writer = SummaryWriter(log_dir=str(self.options.logs), flush_secs=10, purge_step=purge)
         while self.epoch < self.plan.epochs:
             self._train_epoch()
             if self.val_set is not None:
+                self._save_last()  # a validation that fails or is killed costs no training
                 self._validate()
             self.epoch, self.step_in_epoch = self.epoch + 1, 0
             self._save()
@@ -295,6 +299,8 @@ class Trainer:
             "seed": self.options.seed,
             "batch_size": self.plan.batch_size,
             "epoch_len": len(self.train_set),
+            "epochs": self.plan.epochs,
+            "photos": len(self.train_set.reader),
             "amp": self.options.amp,
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -330,12 +336,17 @@ class Trainer:
             ("seed", self.options.seed),
             ("batch_size", self.plan.batch_size),
             ("epoch_len", len(self.train_set)),
+            ("epochs", self.plan.epochs),
+            ("photos", len(self.train_set.reader)),
             ("amp", self.options.amp),
         ):
             if state[name] != now:
                 raise InputError(
-                    f"{path} was trained with {name} {state[name]}, not {now}: resume it with the same value."
+                    f"{path} was trained with {name} {state[name]}, not {now}: "
+                    "resume it with the same data and options."
                 )
+        if self.options.start_epoch is not None:
+            raise InputError(f"{path} knows at which step its run stands: leave --start-epoch out.")
         self.epoch, self.step_in_epoch, self.global_step = (state[k] for k in ("epoch", "step_in_epoch", "global_step"))
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])

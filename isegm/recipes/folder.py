@@ -19,8 +19,6 @@ from isegm.utils.errors import InputError
 from isegm.utils.exp import create_experiment
 from isegm.utils.log import log_to_file, logger
 
-VALIDATION = 20  # every how many-th photo of each folder is kept for validation
-
 
 def folders(cfg: Any) -> tuple[list[str], list[float] | None]:
     """The training folders of a run and their ratios: ``--data a,b``, or TRAIN_FOLDERS in config.yml.
@@ -43,8 +41,11 @@ def run_options(cfg: Any) -> RunOptions:
     """What the command line says about where and how a run happens.
 
     Raises:
-        InputError: several GPUs are asked for, or no single checkpoint fits ``--resume-prefix``.
+        InputError: several GPUs are asked for, weights to start from together with a run to go on with, or no single
+            checkpoint fits ``--resume-prefix``.
     """
+    if cfg.resume_exp and cfg.weights is not None:
+        raise InputError("--resume-exp goes on with a run's own weights: leave --weights out, or start a new run.")
     if cfg.ngpus != 1 or "," in cfg.gpus:
         raise InputError("training runs on one device so far: leave --ngpus at 1 and give --gpus one id.")
     resume = None
@@ -67,7 +68,7 @@ def run_options(cfg: Any) -> RunOptions:
         save_every=cfg.save_every,
         resume=resume,
         start_epoch=cfg.start_epoch,
-        init_from=None if cfg.weights is None or resume is not None else Path(cfg.weights),
+        init_from=None if cfg.weights is None else Path(cfg.weights),
     )
 
 
@@ -95,8 +96,8 @@ def readers(cfg: Any) -> tuple[ComposeDataset, ComposeDataset]:
     """Training and validation part of the run's folders."""
     paths, ratios = folders(cfg)
     return (
-        ComposeDataset([FolderDataset(path, part=(0, VALIDATION), allow_empty=True) for path in paths], ratios),
-        ComposeDataset([FolderDataset(path, part=(0, -VALIDATION), allow_empty=True) for path in paths]),
+        ComposeDataset([FolderDataset(path, part="train", allow_empty=True) for path in paths], ratios),
+        ComposeDataset([FolderDataset(path, part="val", allow_empty=True) for path in paths]),
     )
 
 
@@ -112,12 +113,8 @@ def train(
     copy_paste: CopyPaste | None = None,
     val_augment: Transform,
 ) -> None:
-    """Train ``model`` on the folders of ``cfg`` by ``plan``, with every 20th photo kept for validation."""
+    """Train ``model`` on the folders of ``cfg`` by ``plan``, with about every 20th photo kept for validation."""
     train_reader, val_reader = readers(cfg)
-    options = run_options(cfg)
-    create_experiment(cfg)
-    log_to_file(cfg.LOGS_PATH)
-    logger.info("configuration: %s", {key: str(value) for key, value in cfg.items()})
     train_set = TrainSet(
         train_reader,
         augment,
@@ -127,8 +124,14 @@ def train(
         copy_paste=copy_paste,
         seed=cfg.seed,
     )
-    val_set = TrainSet(val_reader, val_augment, sampler, min_object_area=min_object_area, seed=cfg.seed)
-    Trainer(model, train_set, val_set, plan, options).run()
+    val_set = TrainSet(
+        val_reader, val_augment, sampler, min_object_area=min_object_area, allow_background=True, seed=cfg.seed
+    )
+    trainer = Trainer(model, train_set, val_set, plan, run_options(cfg))
+    create_experiment(cfg)  # the input is known to be good by now
+    log_to_file(cfg.LOGS_PATH)
+    logger.info("configuration: %s", {key: str(value) for key, value in cfg.items()})
+    trainer.run()
 
 
 def calibration_batches(

@@ -23,6 +23,7 @@ from isegm.model.losses import SigmoidBinaryCrossEntropyLoss, SoftIoU, Sum
 from isegm.model.pretrained import has_folded_batchnorm, unfold_batchnorm
 from isegm.model.registry import build_model
 from isegm.recipes import folder
+from isegm.utils.errors import InputError
 from isegm.utils.log import logger
 
 BACKBONE_LR = 0.25  # of the base rate; the published 0.1, for backbone and head alike, belongs to 230 epochs
@@ -77,8 +78,16 @@ def train(
         batch_size, epoch_len, epochs, lr: see ``TrainingPlan`` and ``TrainSet``.
         decay_from: epoch at which the learning rate starts to fall.
         max_clicks: a batch is clicked from 2 to so many times.
-        freeze_batchnorm: see ``TrainingPlan``.
+        freeze_batchnorm: see ``TrainingPlan``; the run must then start from a trained network.
+
+    Raises:
+        InputError: BatchNorm is to be frozen before it has seen any data.
     """
+    if freeze_batchnorm and not (cfg.weights or cfg.resume_exp):
+        raise InputError(
+            f"{cfg.model_path} goes on from a trained network: give its checkpoint with --weights, such as "
+            "weights/mobilenetv2_default.pth."
+        )
     stretch = cfg.epochs / epochs if cfg.epochs > 0 else 1.0  # a run of another length keeps its shape
     epochs, decay_from = round(epochs * stretch), decay_from * stretch
     criterion = Sum(SigmoidBinaryCrossEntropyLoss(), SoftIoU())

@@ -9,6 +9,7 @@ from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.transforms import (
     Compose,
     HorizontalFlip,
+    LimitLongestSide,
     PadIfNeeded,
     RandomBrightnessContrast,
     RandomCrop,
@@ -23,6 +24,7 @@ from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLos
 from isegm.model.registry import build_model
 from isegm.recipes import folder
 
+COCO_SIDE = 640  # longer side of COCO's photos, at whose size the published crops and scales look
 SAMPLER = MultiPointSampler(max_num_points=24, prob_gamma=0.8, merge_objects_prob=0.15, max_num_merged_objects=2)
 
 
@@ -34,9 +36,10 @@ def hrnet(size: str, cfg: Any, pretrained: str) -> ClickModel:
 
 
 def augmentation(crop: tuple[int, int]) -> Compose:
-    """Resize, flip, crop to (H, W) and change colours, as RITM does on COCO+LVIS."""
+    """Resize, flip, crop to (H, W) and change colours, as RITM does on COCO+LVIS; large photos are shrunk before."""
     return Compose(
         (
+            LimitLongestSide(COCO_SIDE),
             UniformRandomResize((0.75, 1.40)),
             HorizontalFlip(),
             PadIfNeeded(crop),
@@ -88,7 +91,7 @@ def train_on_folders(
         cfg,
         plan,
         augment=augmentation(crop),
-        val_augment=Compose((PadIfNeeded(crop), RandomCrop(crop))),
+        val_augment=Compose((LimitLongestSide(COCO_SIDE), PadIfNeeded(crop), RandomCrop(crop))),
         sampler=SAMPLER,
         epoch_len=cfg.epoch_len if cfg.epoch_len > 0 else epoch_len,
         min_object_area=80,

@@ -1,5 +1,7 @@
 """The images-and-masks folder, and the published sets."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -19,11 +21,11 @@ def write_pair(root, name, mask, image_size=None, images="images", masks="masks"
 
 def test_ids_are_objects_and_255_is_ignored(tmp_path):
     mask = np.zeros((4, 6))
-    mask[0, :3], mask[1, :2], mask[3] = 1, 7, 255
+    mask[0, :3], mask[1, :2], mask[3, :4] = 1, 7, 255
     write_pair(tmp_path, "a", mask)
     sample = FolderDataset(tmp_path).get_sample(0)
     assert [sample.pixels(i).sum() for i in sample.objects_ids] == [3, 2]
-    assert (sample.get_object_mask(0)[3] == -1).all() and sample.sample_id == "a"
+    assert (sample.get_object_mask(0)[3, :4] == -1).all() and sample.sample_id == "a"
 
 
 def test_a_0_255_mask_is_one_object(tmp_path):
@@ -35,19 +37,55 @@ def test_a_0_255_mask_is_one_object(tmp_path):
     assert RandomView._object_box(sample.encoded_masks, np.random.default_rng(0)) is not None  # views find the object
 
 
-def test_a_soft_mask_is_refused(tmp_path):
-    write_pair(tmp_path, "a", np.linspace(0, 255, 60).reshape(6, 10))
-    with pytest.raises(InputError, match=r"a\.png looks like a soft mask"):
+@pytest.mark.parametrize("edge", [[128], [64, 128, 191]], ids=["unknown rim", "anti-aliased"])
+def test_a_mask_with_a_soft_edge_is_refused(edge, tmp_path):
+    mask = np.zeros((40, 40))
+    for step, value in enumerate([*edge, 255], start=1):
+        mask[step:-step, step:-step] = value
+    write_pair(tmp_path, "a", mask)
+    with pytest.raises(InputError, match=r"a\.png has more pixels of 255 than of .* as if 255 were the object"):
         FolderDataset(tmp_path).get_sample(0)
-    write_pair(tmp_path / "ids", "a", np.append(np.arange(59), 255).reshape(6, 10))
-    assert len(FolderDataset(tmp_path / "ids").get_sample(0).objects_ids) == 58
+
+
+def test_ids_with_pixels_to_ignore_are_no_soft_edge(tmp_path):
+    write_pair(tmp_path / "many", "a", np.append(np.arange(59), 255).reshape(6, 10))
+    assert len(FolderDataset(tmp_path / "many").get_sample(0).objects_ids) == 58
+    mask = np.full((6, 10), 255)
+    mask[0, :2], mask[0, 2:4] = 1, 2
+    write_pair(tmp_path / "few", "a", mask)
+    assert len(FolderDataset(tmp_path / "few").get_sample(0).objects_ids) == 2
+
+
+def parts(root):
+    return ({image.name for image, _ in FolderDataset(root, part=part).pairs} for part in ("train", "val"))
 
 
 def test_parts_share_nothing_and_cover_all(tmp_path):
-    draw_folder(tmp_path, 7)
-    training, validation = FolderDataset(tmp_path, part=(0, 3)), FolderDataset(tmp_path, part=(0, -3))
-    assert len(training) == 4 and len(validation) == 3
-    assert not set(training.pairs) & set(validation.pairs)
+    draw_folder(tmp_path, 70)
+    training, validation = parts(tmp_path)
+    assert not training & validation and len(training | validation) == 70
+    assert 1 <= len(validation) <= 10
+    assert len(get_dataset(f"folder:{tmp_path}:val", {})) == len(validation)
+
+
+def test_a_photo_stays_in_its_part_when_others_are_added(tmp_path):
+    draw_folder(tmp_path, 70)
+    training, _ = parts(tmp_path)
+    draw_folder(tmp_path / "more", 9, seed=1)
+    for kind in ("images", "masks"):
+        for path in (tmp_path / "more" / kind).iterdir():
+            path.rename(tmp_path / kind / f"0_{path.name}")
+    assert training <= next(parts(tmp_path))
+
+
+def test_copies_of_a_photo_are_in_one_part(tmp_path):
+    draw_folder(tmp_path, 6)
+    for kind in ("images", "masks"):
+        for path in sorted((tmp_path / kind).iterdir()):
+            shutil.copy(path, path.with_name(f"copy_{path.name}"))
+    training, validation = parts(tmp_path)
+    assert {f"copy_{name}" for name in validation if "copy" not in name} == {n for n in validation if "copy" in n}
+    assert len(training) == 12 - len(validation) and len(validation) % 2 == 0
 
 
 def test_folders_of_one_name_are_told_apart(tmp_path):

@@ -11,6 +11,7 @@ from isegm.data.transforms import (
     BlurNoise,
     Compose,
     HorizontalFlip,
+    LimitLongestSide,
     PadIfNeeded,
     RandomBrightnessContrast,
     RandomCrop,
@@ -125,6 +126,22 @@ def test_photos_with_empty_masks_are_passed_over_with_a_warning(tmp_path, caplog
     samples = train_set(FolderDataset(tmp_path, allow_empty=True), epoch_len=None, copy_paste=CopyPaste(p=1.0))
     assert all((samples[index]["instances"] == 1).any() for index in range(4))
     assert "00.png holds no object" in caplog.text
+
+
+def test_a_photo_without_a_usable_object_may_become_an_empty_target(tmp_path):
+    photos = FolderDataset(draw_folder(tmp_path, 2))
+    samples = train_set(photos, min_object_area=10_000, allow_background=True)
+    assert not samples[0]["instances"].any()
+    samples = train_set(photos, min_object_area=10, allow_background=True)
+    assert all(samples[index]["instances"].any() for index in range(4))
+
+
+def test_large_pictures_are_shrunk_and_others_left_alone():
+    rng = np.random.default_rng(0)
+    image, masks = np.zeros((90, 60, 3), np.uint8), np.ones((90, 60, 1), np.int32)
+    smaller, ids = LimitLongestSide(45)(image, masks, rng)
+    assert smaller.shape == (45, 30, 3) and ids.shape == (45, 30, 1) and (ids == 1).all()
+    assert LimitLongestSide(90)(image, masks, rng)[0] is image
 
 
 def test_background_views_can_be_kept(tmp_path):

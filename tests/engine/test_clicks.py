@@ -8,8 +8,6 @@ from isegm.clicks import split_points, used
 from isegm.engine.clicks import add_simulated_clicks, click_candidates
 from tests.golden import golden, golden_json
 
-CHOICES = {"first": 0, "middle": None, "last": -1}
-
 
 class Chooser:
     """Stands for a random generator that always picks the first, middle or last candidate."""

@@ -204,11 +204,43 @@ def test_a_disk_that_is_full_ends_a_run_in_one_sentence(tmp_path):
     assert "model.pth cannot be written" in done.stderr and list(tmp_path.iterdir()) == []
 
 
-def test_a_resumed_run_must_keep_its_seed(photos, tmp_path):
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"seed": 3}, "seed 0, not 3"),
+        ({"epochs": 2}, "epochs 1, not 2"),
+        ({"epoch_len": 8}, "epoch_len 4, not 8"),
+        ({"start_epoch": 1}, "leave --start-epoch out"),
+    ],
+)
+def test_a_resumed_run_must_keep_its_options(changed, words, photos, tmp_path):
     run = trainer(photos, tmp_path / "run", epochs=1, epoch_len=4)
     run.run()
-    with pytest.raises(InputError, match="seed 0, not 3"):
-        trainer(photos, tmp_path / "run", seed=3, epoch_len=4, resume=run.options.checkpoints / "last_checkpoint.pth")
+    last = run.options.checkpoints / "last_checkpoint.pth"
+    with pytest.raises(InputError, match=words):
+        trainer(photos, tmp_path / "run", **{"epochs": 1, "epoch_len": 4, "resume": last, **changed})
+
+
+def test_a_resumed_run_must_keep_its_photos(photos, tmp_path):
+    run = trainer(photos, tmp_path / "run", epochs=1, epoch_len=4)
+    run.run()
+    fewer = draw_folder(tmp_path / "fewer", 11)
+    with pytest.raises(InputError, match="photos 12, not 11"):
+        trainer(fewer, tmp_path / "run", epochs=1, epoch_len=4, resume=run.options.checkpoints / "last_checkpoint.pth")
+
+
+def test_a_validation_that_fails_costs_no_training(photos, tmp_path):
+    whole = trainer(photos, tmp_path / "whole", epoch_len=8, validate=True)
+    whole.run()
+    failing = trainer(photos, tmp_path / "failing", epoch_len=8, validate=True)
+    failing.val_set.augment = [(0, lambda image, masks, rng: (image, masks * 0))]
+    with pytest.raises(InputError, match="showed no object"):
+        failing.run()
+    last = failing.options.checkpoints / "last_checkpoint.pth"
+    resumed = trainer(photos, tmp_path / "failing", epoch_len=8, validate=True, resume=last)
+    assert (resumed.epoch, resumed.step_in_epoch) == (0, 2)
+    resumed.run()
+    assert_same(whole.model.state_dict(), resumed.model.state_dict())
 
 
 @pytest.mark.parametrize("workers", [0, 1])
