@@ -1,8 +1,9 @@
 """Checkpoints of the published repositories: which of today's networks their class paths and parameters mean.
 
 Their ``config`` is ``{"class": "<module path>.<Class>", "params": {name: {"type": ..., "value": ..., "specified":
-bool}}}``. The class path is looked up in a table and never imported. RITM's and ClickSEG's classes share names; the
-parameters and the keys of the state dict tell them apart.
+bool}}}``; ``params`` lists every argument, and ``specified`` tells those that were given from defaults. The class path
+is looked up in a table and never imported. RITM's and ClickSEG's classes share names; the parameters and the keys of
+the state dict tell them apart.
 """
 
 from __future__ import annotations
@@ -14,30 +15,34 @@ from typing import Any
 from torch import Tensor
 
 from isegm.model.base import ClickModel
-from isegm.model.registry import build_model
+from isegm.model.baseline import BACKBONES
+from isegm.model.registry import argument_names, build_stored_model
 from isegm.utils.errors import InputError
 
 # Stored arguments that say how click maps were computed or trained, and change nothing that is computed here.
 WITHOUT_EFFECT = {"cpu_dist_maps", "feature_stride"}
 # Arguments whose other values no published file of these networks has: a file that has one needs code that is not here.
-ONLY_VALUE = {
-    "use_rgb_conv": False,
-    "clicks_groups": None,
-    "conv_extend": False,
-    "norm_layer": "torch.nn.modules.batchnorm.BatchNorm2d",
-}
+ONLY_NORM = {"norm_layer": "torch.nn.modules.batchnorm.BatchNorm2d"}
+ONLY_RITM = {**ONLY_NORM, "use_rgb_conv": False, "clicks_groups": None, "conv_extend": False}
+# ClickSEG's baselines store these arguments of RITM and do not read them.
+UNREAD_BY_BASELINES = {"use_rgb_conv", "clicks_groups", "conv_extend", "use_disks", "norm_radius"}
 
 
-def _hrnet(params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _hrnet(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, Any]]:
     name = "ritm_hrnet32" if params.get("width") == 32 else "ritm_hrnet18"
-    return name + ("s" if params.get("small") and params.get("width") != 32 else ""), params
+    return name + ("s" if params.get("small") and params.get("width") != 32 else ""), _with(ONLY_RITM, params, path)
 
 
-def _baseline(params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    backbone = params.pop("backbone", "MobileNetV2")
-    backbone = {"MobleNetV2": "MobileNetV2"}.get(backbone, backbone)  # the published spelling
-    params = {k: v for k, v in params.items() if k not in ("use_disks", "norm_radius")}  # stored, but not read there
-    return f"clickseg_{backbone.lower()}", params
+def _baseline(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, Any]]:
+    params = {name: value for name, value in params.items() if name not in UNREAD_BY_BASELINES}
+    backbone = str(params.pop("backbone", "MobileNetV2"))
+    backbone = "MobileNetV2" if backbone == "MobleNetV2" else backbone  # the published spelling
+    if backbone not in BACKBONES:
+        raise InputError(
+            f"{path} holds ClickSEG's baseline with the backbone {backbone}, which is not supported: "
+            f"known are {', '.join(BACKBONES)}."
+        )
+    return f"clickseg_{backbone.lower()}", _with(ONLY_NORM, params, path)
 
 
 FAMILIES = {
@@ -49,23 +54,37 @@ FAMILIES = {
 def model_from_published(config: Mapping[str, Any], state: Mapping[str, Tensor], path: str | Path) -> ClickModel:
     """Build the network that a published configuration means.
 
+    As in the published loaders, an argument that the network does not know is passed over if it was stored as a
+    default, such as those that forks have added, and refused if it was given.
+
     Raises:
-        InputError: a class, or an argument of it, that is not supported.
+        InputError: a class, or an argument of it, that is not supported; or ``params`` of another form.
     """
-    family = FAMILIES.get(config["class"])
+    family = FAMILIES.get(str(config["class"]))
     if family is None or any(key.startswith("refiner.") for key in state):
         refined = " with a refiner" if family is not None else ""
         raise InputError(
             f"{path} holds the network {config['class']}{refined}, which is not supported: "
             f"known are {', '.join(FAMILIES)}."
         )
-    params = {name: entry["value"] for name, entry in config.get("params", {}).items() if name not in WITHOUT_EFFECT}
-    for name, value in ONLY_VALUE.items():
-        if name in params and params.pop(name) != value:
+    entries = config.get("params", {})
+    if not isinstance(entries, Mapping) or not all(
+        isinstance(entry, Mapping) and "value" in entry for entry in entries.values()
+    ):
+        raise InputError(f"{path} has a configuration without a value for each argument: it is damaged.")
+    values = {name: _plain(entry["value"]) for name, entry in entries.items() if name not in WITHOUT_EFFECT}
+    name, overrides = family(values, path)
+    known = argument_names(name)
+    kept = {key: value for key, value in overrides.items() if key in known or entries[key].get("specified", True)}
+    return build_stored_model(name, kept, path)
+
+
+def _with(only: Mapping[str, Any], params: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
+    """The parameters without those of ``only``, which must have the values given there."""
+    for name, value in only.items():
+        if name in params and params[name] != value:
             raise InputError(f"{path} was built with {name} other than {value!r}, which is not supported.")
-    params = {name: _plain(value) for name, value in params.items()}
-    name, overrides = family(params)
-    return build_model(name, **overrides)
+    return {name: value for name, value in params.items() if name not in only}
 
 
 def _plain(value: Any) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from isegm.model.base import ClickModel
@@ -29,6 +30,11 @@ def list_models() -> list[str]:
     return sorted(_BUILDERS)
 
 
+def argument_names(name: str) -> list[str]:
+    """Names of the constructor arguments of a registered network."""
+    return _BUILDERS[name][0].argument_names()
+
+
 def build_model(name: str, **overrides: Any) -> ClickModel:
     """Construct a network by its registered name, with random weights.
 
@@ -50,3 +56,21 @@ def build_model(name: str, **overrides: Any) -> ClickModel:
     model = cls(**{**preset, **overrides})
     model.config = {"model": name, "params": dict(overrides)}
     return model
+
+
+def build_stored_model(name: str, params: Mapping[str, Any], path: str | Path) -> ClickModel:
+    """``build_model`` with what a file holds.
+
+    Raises:
+        InputError: for whatever is wrong with the name or the arguments, with the path of the file in front.
+    """
+    try:
+        return build_model(name, **params)
+    except InputError as error:
+        raise InputError(f"{path} asks for a network that cannot be built: {error}") from error
+    except Exception as error:  # a damaged value fails wherever the constructor first uses it
+        reason = str(error).splitlines()[:1]
+        raise InputError(
+            f"{path} asks for a network that cannot be built ({': '.join([type(error).__name__, *reason])}): "
+            "its configuration is damaged."
+        ) from error

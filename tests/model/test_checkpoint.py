@@ -155,8 +155,55 @@ def test_a_network_is_named_by_its_nearest():
         build_model("ritm_hrnet33")
 
 
-def test_an_argument_of_a_published_file_that_needs_other_code_is_refused(tmp_path):
-    spec = golden_json("ritm/hrnet18s_itermask.json")
-    spec["config"]["params"]["use_rgb_conv"]["value"] = True
-    path = write(tmp_path / "rgb.pth", {"state_dict": {}, "config": spec["config"]})
-    refused(path, "use_rgb_conv")
+def stored(model, class_path, **params):
+    """A published container around a network's weights; each of ``params`` is (value, specified)."""
+    entries = {name: {"type": "builtin", "value": value, "specified": given} for name, (value, given) in params.items()}
+    return {"state_dict": model.state_dict(), "config": {"class": class_path, "params": entries}}
+
+
+RITM, CLICKSEG = "isegm.model.is_hrnet_model.HRNetModel", "isegm.model.is_strong_baseline.BaselineModel"
+HRNET18S = {"width": (18, True), "ocr_width": (48, True), "small": (True, True), "with_aux_output": (True, True)}
+
+
+@pytest.mark.parametrize(
+    ("network", "class_path", "known"),
+    [("ritm_hrnet18s", RITM, HRNET18S), ("clickseg_mobilenetv2", CLICKSEG, {"backbone": ("MobleNetV2", True)})],
+)
+def test_an_unknown_argument_is_passed_over_as_a_default_and_refused_when_given(tmp_path, network, class_path, known):
+    model = build_model(network)
+    path = write(tmp_path / "fork.pth", stored(model, class_path, **known, only_first_click=(False, False)))
+    assert load_model(path).config["model"] == network
+    path = write(tmp_path / "given.pth", stored(model, class_path, **known, only_first_click=(True, True)))
+    refused(path, "no argument named only_first_click")
+
+
+def test_a_default_that_the_network_knows_is_taken_from_the_file(tmp_path):
+    model = build_model("ritm_hrnet18s", with_prev_mask=False)
+    path = write(tmp_path / "old.pth", stored(model, RITM, **HRNET18S, with_prev_mask=(False, False)))
+    assert load_model(path).with_prev_mask is False
+
+
+UNREAD = {"use_rgb_conv": (True, True), "clicks_groups": ([[2], [5]], True), "conv_extend": (True, False)}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_clicksegs_baselines_ignore_arguments_that_ritm_reads(tmp_path, name):
+    path = write(
+        tmp_path / "baseline.pth", stored(build_model("clickseg_mobilenetv2"), CLICKSEG, **{name: UNREAD[name]})
+    )
+    assert load_model(path).config["params"] == {}
+    path = write(tmp_path / "ritm.pth", stored(build_model("ritm_hrnet18s"), RITM, **HRNET18S, **{name: UNREAD[name]}))
+    refused(path, f"{name} other than")
+
+
+@pytest.mark.parametrize("class_path", [RITM, CLICKSEG])
+def test_another_norm_layer_is_refused(tmp_path, class_path):
+    model = build_model("clickseg_mobilenetv2")
+    path = write(tmp_path / "norm.pth", stored(model, class_path, norm_layer=("torch.nn.GroupNorm", True)))
+    refused(path, "norm_layer other than")
+
+
+def test_another_backbone_of_clickseg_is_named(tmp_path):
+    model = build_model("clickseg_mobilenetv2")
+    path = write(tmp_path / "pplc.pth", stored(model, CLICKSEG, backbone=("PPLCNet", True)))
+    refused(path, "the backbone PPLCNet, which is not supported: known are MobileNetV2")
