@@ -19,7 +19,7 @@ from torch import Tensor
 
 from isegm.model.base import ClickModel
 from isegm.model.published import model_from_published
-from isegm.model.registry import build_model
+from isegm.model.registry import build_stored_model
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write
 
@@ -49,8 +49,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a click model's checkpoint as plain data and tensors.
 
     Raises:
-        InputError: no such file; not a PyTorch file; it asks for objects that are not on the allow-list; or it holds
-            weights without a click model's configuration, such as an ImageNet or MAE backbone.
+        InputError: no such file, or no permission to read it; not a PyTorch file; it asks for objects that are not on
+            the allow-list; or it holds weights without a click model's configuration, such as an ImageNet or MAE
+            backbone; or its configuration or weights are not of the form that this module's first lines tell.
     """
     path = Path(path)
     if not path.is_file():
@@ -65,13 +66,22 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
                 "it could run foreign code; use a file from a source that you trust."
             ) from error
         raise InputError(f"{path} is not a PyTorch checkpoint: give a .pth file of a click model.") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError, TypeError, IndexError) as error:
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read ({error.strerror or error}): check its permissions and its disk."
+        ) from error
+    except Exception as error:  # torch.load raises many types for damaged files
         raise InputError(
             f"{path} is not a PyTorch checkpoint, or is cut off ({type(error).__name__}): "
             "give a .pth file of a click model."
         ) from error
     if not isinstance(content, Mapping) or not {"state_dict", "config"} <= set(content):
         raise InputError(f"{path} {_what_it_is(content)}, not a click model: give a file that training has written.")
+    config, state = content["config"], content["state_dict"]
+    if not isinstance(config, Mapping) or not isinstance(state, Mapping):
+        raise InputError(f"{path} has a configuration or weights that are no mapping: it is damaged.")
+    if not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()):
+        raise InputError(f"{path} has weights that are not all tensors by name: it is damaged.")
     return dict(content)
 
 
@@ -121,14 +131,23 @@ def load_state(model: ClickModel, state: Mapping[str, Tensor], path: str | Path)
 
 
 def model_from_checkpoint(content: Mapping[str, Any], path: str | Path = "the checkpoint") -> ClickModel:
-    """Build the network that a read checkpoint describes and load its weights."""
+    """Build the network that a checkpoint describes and load its weights.
+
+    Args:
+        content: what ``read_checkpoint`` gave.
+        path: the file, for messages.
+
+    Raises:
+        InputError: the configuration means no network, or the weights do not fit it (see ``load_state``).
+    """
     config, state = content["config"], content["state_dict"]
-    if not isinstance(config, Mapping) or not isinstance(state, Mapping):
-        raise InputError(f"{path} has a configuration or weights that are no mapping: it is damaged.")
     if "class" in config:
         model = model_from_published(config, state, path)
     elif isinstance(config.get("model"), str):
-        model = build_model(config["model"], **config.get("params", {}))
+        params = config.get("params", {})
+        if not isinstance(params, Mapping):
+            raise InputError(f"{path} has a configuration whose params are no mapping: it is damaged.")
+        model = build_stored_model(config["model"], params, path)
     else:
         raise InputError(f"{path} has a configuration that names no network: it is damaged.")
     load_state(model, state, path)
@@ -146,7 +165,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> ClickMod
         the network in eval mode, without gradients.
 
     Raises:
-        InputError: see ``read_checkpoint`` and ``load_state``.
+        InputError: see ``read_checkpoint`` and ``model_from_checkpoint``.
     """
     model = model_from_checkpoint(read_checkpoint(path), path)
     return model.to(device).eval().requires_grad_(False)

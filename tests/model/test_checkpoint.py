@@ -139,15 +139,52 @@ def test_another_shape_is_told_with_both_shapes(tmp_path):
         ({"class": "os.system", "params": {}}, "os.system, which is not supported"),
         ({"model": "clickseg_mobilenet"}, "did you mean clickseg_mobilenetv2?"),
         ({"model": "clickseg_mobilenetv2", "params": {"depth": 3}}, "no argument named depth"),
+        ({"model": "clickseg_mobilenetv2", "params": None}, "params are no mapping"),
+        ({"model": "clickseg_mobilenetv2", "params": ["backbone"]}, "params are no mapping"),
+        ({"model": "clickseg_mobilenetv2", "params": {3: 4}}, "cannot be built"),
+        ({"model": "clickseg_mobilenetv2", "params": {"backbone": "ResNet"}}, "backbone is 'ResNet': known are"),
+        ({"model": "ritm_hrnet18", "params": {"width": "18"}}, "cannot be built (TypeError"),
+        ({"class": ["HRNetModel"]}, "is not supported"),
+        ({"class": "isegm.model.is_hrnet_model.HRNetModel", "params": None}, "without a value for each argument"),
+        ({"class": "isegm.model.is_hrnet_model.HRNetModel", "params": {"width": 18}}, "without a value for each"),
         ({"epoch": 3}, "names no network"),
         ("RITM", "no mapping"),
     ],
 )
 def test_a_configuration_that_means_nothing_here(tmp_path, config, word):
-    path = write(tmp_path / "config.pth", {"state_dict": {}, "config": config})
-    with pytest.raises(InputError, match=r".") as error:
-        load_model(path)
-    assert word in str(error.value)
+    refused(write(tmp_path / "config.pth", {"state_dict": {}, "config": config}), word)
+
+
+@pytest.mark.parametrize("state", [{"head.weight": 3}, {"head.weight": None}, {7: torch.zeros(1)}])
+def test_weights_that_are_no_tensors_by_name(tmp_path, state):
+    path = write(tmp_path / "state.pth", {"state_dict": state, "config": {"model": "clickseg_mobilenetv2"}})
+    refused(path, "not all tensors by name")
+
+
+def test_a_file_that_may_not_be_read_is_not_called_cut_off(tmp_path, monkeypatch):
+    path = write(tmp_path / "shut.pth", {"state_dict": {}, "config": {}})
+
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(torch, "load", denied)  # the super-user may read files of every mode
+    refused(path, "cannot be read (Permission denied)")
+
+
+def test_no_damage_to_a_file_is_a_traceback(tmp_path):
+    """Files of both of PyTorch's formats, with some bytes replaced or the end cut off."""
+    rng = np.random.default_rng(0)
+    content = {"state_dict": {"head.weight": torch.ones(9)}, "config": {"model": "another"}}
+    path = tmp_path / "damaged.pth"
+    for zipped in (True, False):
+        torch.save(content, path, _use_new_zipfile_serialization=zipped)
+        whole = np.frombuffer(path.read_bytes(), np.uint8)
+        for _ in range(150):
+            damaged = whole[: rng.integers(len(whole)) if rng.random() < 0.3 else None].copy()
+            places = rng.integers(len(damaged), size=3) if len(damaged) else []
+            damaged[places] = rng.integers(256, size=len(places))
+            path.write_bytes(damaged.tobytes())
+            refused(path)
 
 
 def test_a_network_is_named_by_its_nearest():
