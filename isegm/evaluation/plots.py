@@ -52,7 +52,8 @@ def miou_figure(records: Sequence[ObjectRecord], title: str) -> Figure:
     if not complete:
         label += ", those that reached the target keep their last IoU"
     axes.plot(np.arange(1, len(values) + 1), 100 * values, marker="o", label=label)
-    axes.set(title=title, xlabel="clicks", ylabel="mIoU, %")
+    axes.set(xlabel="clicks", ylabel="mIoU, %")
+    axes.set_title(title, parse_math=False)  # two $ in the name of a file or folder are no formula
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(True)
     axes.legend(loc="lower right")
@@ -78,7 +79,7 @@ def contact_sheet(cases: Sequence[Case], title: str) -> Figure:
     columns = min(SHEET_COLUMNS, len(cases))
     rows = -(-len(cases) // columns)
     figure = Figure(figsize=(5 * columns, 4.2 * rows + 0.5), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     for case, axes in zip(cases, figure.subplots(rows, columns, squeeze=False).flat, strict=False):
         _draw_case(axes, case)
     for axes in figure.axes:
@@ -108,6 +109,7 @@ def _draw_case(axes: Axes, case: Case) -> None:
         f"{record.name or record.index}, object {record.object_id}: "
         f"{len(record.clicks)} clicks, IoU {record.ious[-1]:.3f}",
         fontsize=9,
+        parse_math=False,
     )
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -45,6 +47,23 @@ def test_contact_sheets_show_every_case(tmp_path, count):
     assert [title for title in titles if title] == [f"photo{i}, object 0: 2 clicks, IoU 0.600" for i in range(count)]
     plots.save_figure(figure, tmp_path / "sheet.png")
     assert read_image(tmp_path / "sheet.png").std() > 10
+
+
+DOLLARS = "cost_$1_$2"  # Matplotlib cannot parse what stands between the two
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda plain: plots.contact_sheet([replace(plain, record=replace(plain.record, name=DOLLARS))], "best"),
+        lambda plain: plots.contact_sheet([plain], DOLLARS),
+        lambda plain: plots.miou_figure([plain.record], DOLLARS),
+    ],
+    ids=["photo", "title of a sheet", "title of a plot"],
+)
+def test_dollars_in_names_are_no_formula(tmp_path, draw):
+    plots.save_figure(draw(case(0)), tmp_path / "dollars.png")
+    assert read_image(tmp_path / "dollars.png").std() > 10
 
 
 def test_a_photo_of_any_size_fits_on_a_sheet(tmp_path):
