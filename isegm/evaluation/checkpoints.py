@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import glob
+import hashlib
+import os
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from isegm.utils.errors import InputError
 
 NAMED = 5  # how many candidates an error message lists
+LONGEST = 100  # bytes of a folder's name; file systems take 255
 
 
 @dataclass(frozen=True)
@@ -37,9 +43,16 @@ class Selection:
         return f"{self.prefix}_{name}" if self.prefix else name
 
     def own_name(self, checkpoint: Path) -> str:
-        """A name that no other of the checkpoints has: its stem, with its place where stems are equal."""
-        equal = [path for path in self.checkpoints if path.stem == checkpoint.stem]
-        return checkpoint.stem if len(equal) == 1 else f"{self.checkpoints.index(checkpoint)}_{checkpoint.stem}"
+        """A name that no other of the checkpoints has: its stem, behind folders that tell it from equal stems."""
+        return _own_name(checkpoint, self.checkpoints)
+
+    def row_name(self, checkpoint: Path) -> str:
+        """The same as published tables write it, with "last" for "last_checkpoint"."""
+        return re.sub(r"(^|/)last_checkpoint$", r"\1last", self.own_name(checkpoint))
+
+    def folder_name(self, checkpoint: Path) -> str:
+        """The same as the name of a folder."""
+        return _folder_name(self.own_name(checkpoint), str(checkpoint))
 
 
 def find_checkpoint(weights_folder: str | Path, name: str) -> Path:
@@ -93,11 +106,46 @@ def select_checkpoints(names: str, folder: str | Path, logs_root: str | Path) ->
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if not wanted:
         raise InputError("--checkpoint names no file: give a path or the beginning of a name.")
-    single = Path(names)
-    checkpoints = [single] if single.is_file() else [find_checkpoint(folder, name) for name in wanted]
-    unique = tuple(dict.fromkeys(checkpoints))
-    stems = "+".join(path.stem for path in unique[:NAMED]) + (f"+{len(unique) - NAMED}" if len(unique) > NAMED else "")
-    return Selection(unique, Path(logs_root) / "others" / stems, "", stems)
+    found = [Path(names)] if _is_file(Path(names)) else [find_checkpoint(folder, name) for name in wanted]
+    unique: dict[str, Path] = {}
+    for path in found:
+        unique.setdefault(os.path.abspath(path), path)
+    checkpoints = tuple(unique.values())
+    name = "+".join(_own_name(path, checkpoints) for path in checkpoints)
+    inside = _folder_name(name, "\n".join(unique))
+    return Selection(checkpoints, Path(logs_root) / "others" / inside, "", name if len(name) <= LONGEST else inside)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; several names with commas together may be longer than any file's."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return False
+
+
+def _own_name(path: Path, paths: Sequence[Path]) -> str:
+    """Stem of one of several paths, behind the names of the folders in which it differs from those of equal stem."""
+    own, *rivals = ([*reversed(Path(os.path.abspath(p)).parts)] for p in (path, *paths) if p.stem == path.stem)
+    rivals = [rival for rival in rivals if rival != own]
+    name = path.stem
+    for level, part in enumerate(own):
+        equal = [rival for rival in rivals if rival[level : level + 1] == [part]]
+        if len(equal) < len(rivals):
+            name = f"{part}/{name}" if level else part
+        rivals = equal
+    return name
+
+
+def _folder_name(name: str, told_by: str) -> str:
+    """A name as that of one folder; a long one is cut, and a checksum of ``told_by`` tells it from others."""
+    name = re.sub(r"[\\/:]+", "_", name)
+    if len(name.encode()) <= LONGEST:
+        return name
+    checksum = hashlib.sha256(told_by.encode()).hexdigest()[:8]
+    return f"{name.encode()[: LONGEST - 9].decode(errors='ignore')}-{checksum}"
 
 
 def select_experiment(spec: str, experiments: str | Path, logs_root: str | Path) -> Selection:

@@ -10,7 +10,8 @@ What is written, with ``<run>`` for ``[<prefix>_]<eval_mode>_<mode>_<n_clicks>``
 - ``<logs dir>/ious/``, ``plots/`` and ``predictions_vis/``: what ``--save-ious``, ``--iou-analysis`` and
   ``--vis-preds`` ask for.
 
-The logs dir is ``<logs path>/others/<stem of the checkpoint>``, with ``--exp-path`` ``<logs path>/<experiment>``.
+The logs dir is ``<logs path>/others/<stem of the checkpoint>``, of several their names with + between them; with
+``--exp-path`` it is ``<logs path>/<experiment>``.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class Candidate:
     """One checkpoint, how it is evaluated and where that is logged.
 
     Attributes:
-        name: of its rows: the mode, or the checkpoint's stem where several are compared.
+        name: of its rows: the mode, or the checkpoint's name where several are compared.
         facts: for the reports.
         selection: what it was chosen with.
         run_name: what the names of its logs end in.
@@ -204,7 +205,7 @@ def _load(options: EvalOptions, selection: Selection, path: Path) -> tuple[Click
     model = load_model(path, options.device)
     mode = options.mode or ("Baseline" if model.protocol == "clickseg" else "NoBRS")
     facts = reports.RunFacts(
-        model_name=f"{selection.model_name}, {path.stem}" if selection.several else selection.model_name,
+        model_name=f"{selection.model_name}, {selection.own_name(path)}" if selection.several else selection.model_name,
         mode=mode,
         protocol="clickseg" if mode == "Baseline" else model.protocol,
         eval_mode=options.eval_mode,
@@ -220,8 +221,7 @@ def _load(options: EvalOptions, selection: Selection, path: Path) -> tuple[Click
     folder = selection.logs_dir / selection.with_prefix(run_name)
     if not selection.several:
         return model, Candidate(mode, facts, selection, run_name, folder)
-    row_name = "last" if path.stem == "last_checkpoint" else path.stem
-    return model, Candidate(row_name, facts, selection, run_name, folder / selection.own_name(path))
+    return model, Candidate(selection.row_name(path), facts, selection, run_name, folder / selection.folder_name(path))
 
 
 def _evaluate(

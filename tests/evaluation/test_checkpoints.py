@@ -100,9 +100,54 @@ def test_several_checkpoints_log_below_the_names_of_all(weights, tmp_path):
     assert selection.several
 
 
-def test_checkpoints_of_equal_stems_get_names_of_their_own(weights, tmp_path):
+def test_checkpoints_of_equal_stems_are_named_by_the_folders_that_tell_them_apart(weights, tmp_path):
     selection = select_checkpoints("model_a:last,model_b:last,h32", weights, tmp_path)
-    assert [selection.own_name(path) for path in selection.checkpoints] == ["0_last", "1_last", "h32_itermask"]
+    assert [selection.own_name(path) for path in selection.checkpoints] == [
+        "model_a/last", "model_b/last", "h32_itermask"
+    ]  # fmt: skip
+    assert [selection.folder_name(path) for path in selection.checkpoints] == [
+        "model_a_last", "model_b_last", "h32_itermask"
+    ]  # fmt: skip
+    assert selection.model_name == "model_a/last+model_b/last+h32_itermask"
+    assert selection.logs_dir == tmp_path / "others/model_a_last+model_b_last+h32_itermask"
+
+
+def test_names_of_equal_stems_have_only_the_folders_that_differ(tmp_path):
+    names = [f"{run}/checkpoints/last_checkpoint.pth" for run in ("x/000", "y/000", "x/001")]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    selection = select_checkpoints(",".join(str(tmp_path / name) for name in names), tmp_path, tmp_path)
+    assert [selection.row_name(path) for path in selection.checkpoints] == ["x/000/last", "y/000/last", "001/last"]
+    two = select_checkpoints(f"{tmp_path / names[0]},{tmp_path / names[2]}", tmp_path, tmp_path)
+    assert two.model_name == "000/last_checkpoint+001/last_checkpoint"
+
+
+def test_one_file_written_in_two_ways_is_evaluated_once(weights, tmp_path, monkeypatch):
+    monkeypatch.chdir(weights)
+    selection = select_checkpoints(f"./h18.pth,h32,{weights}/deep/../h18.pth", weights, tmp_path)
+    assert [selection.own_name(path) for path in selection.checkpoints] == ["h18", "h32_itermask"]
+
+
+def test_any_number_of_checkpoints_may_be_compared(weights, tmp_path):
+    names = [f"epoch_{number:03d}" for number in range(60)]
+    for name in names:
+        (weights / f"{name}.pth").touch()
+    selection, fewer = (select_checkpoints(",".join(some), weights, tmp_path) for some in (names, names[:-1]))
+    assert [path.stem for path in selection.checkpoints] == names
+    selection.logs_dir.mkdir(parents=True)
+    assert selection.logs_dir.name.startswith("epoch_000+epoch_001+")
+    assert selection.logs_dir != fewer.logs_dir
+
+
+def test_long_names_fit_into_folders(tmp_path):
+    names = [f"{letter * 200}/{'ä' * 120}.pth" for letter in "xy"]
+    for name in names:
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    selection = select_checkpoints(",".join(str(tmp_path / name) for name in names), tmp_path, tmp_path)
+    for path in selection.checkpoints:
+        (selection.logs_dir / selection.folder_name(path)).mkdir(parents=True)
 
 
 def test_a_file_name_with_a_comma_is_one_file(weights, tmp_path):

@@ -3,6 +3,7 @@ import json
 import os
 import pickle
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -190,6 +191,20 @@ def test_one_checkpoint_of_an_experiment(evaluate, capsys):
     assert capsys.readouterr().out.startswith("Eval results for model: light/000_try:last_checkpoint\n")
     assert (logs / "last_checkpoint_cvpr_Baseline_3.txt").is_file()
     assert (logs / "ious" / "last_checkpoint" / "drawn_cvpr_Baseline_3.pkl").is_file()
+
+
+def test_checkpoints_of_equal_stems_have_rows_and_folders_of_their_own(evaluate, home, capsys):
+    both = ",".join(f"{home}/{folder}/last_checkpoint.pth" for folder in ("one", "two"))
+    for folder in ("one", "two"):
+        (home / folder).mkdir(exist_ok=True)
+        shutil.copy(home / "weights" / "tiny.pth", home / folder / "last_checkpoint.pth")
+    logs = evaluate(checkpoint=both, max_objects=2, vis_preds=True) / "others/one_last_checkpoint+two_last_checkpoint"
+    lines = (logs / "cvpr_Baseline_3.txt").read_text().splitlines()
+    assert lines[0] == "Eval results for model: one/last_checkpoint+two/last_checkpoint"
+    assert [line.split("|")[1].strip() for line in lines if "drawn" in line] == ["one/last", "two/last"]
+    for name in ("one_last_checkpoint", "two_last_checkpoint"):
+        assert len(read_records(logs / "cvpr_Baseline_3" / name / "records_drawn.jsonl").records) == 2
+        assert (logs / "predictions_vis" / name / "drawn" / "0_0.jpg").is_file()
 
 
 @pytest.mark.parametrize(
