@@ -152,12 +152,13 @@ def select_experiment(spec: str, experiments: str | Path, logs_root: str | Path)
     """Checkpoints of ``--exp-path``: ``path[:prefix]``, where ``path`` begins that of one folder below ``experiments``.
 
     The newest, that is the last by name, comes first. Without a prefix it is all checkpoints of the experiment.
+    The colon of a drive, as in ``C:/experiments/000:last``, belongs to the path.
 
     Raises:
         InputError: no folder, or more than one, matches; or it has no such checkpoint.
     """
     root = Path(experiments)
-    path, _, wanted = spec.partition(":")
+    path, wanted = re.fullmatch(r"((?:[A-Za-z]:(?=[\\/]))?[^:]*):?(.*)", spec, re.DOTALL).groups()
     start = root / path
     folders = [p for p in _glob(start.parent, f"{glob.escape(start.name)}*") if p.is_dir()]
     experiment = _only(folders, "folder", start.name, start.parent)

@@ -184,6 +184,14 @@ def test_experiments_newest_first(experiments, tmp_path, spec, checkpoints, pref
     assert selection.with_prefix("x") == f"{prefix}_x"
 
 
+@pytest.mark.parametrize("spec", ["C:/h18/000:last", "C:/h18/000"])
+def test_the_colon_of_a_drive_belongs_to_the_path(tmp_path, spec):
+    checkpoint = tmp_path / "C:" / "h18" / "000_first" / "checkpoints" / "last_checkpoint.pth"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    assert select_experiment(spec, tmp_path, tmp_path / "logs").checkpoints == (checkpoint,)
+
+
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
