@@ -141,7 +141,8 @@ class RecordWriter:
     Args:
         path: the file; folders are made.
         identity: what is run; plain data.
-        resume: go on behind the records that the file holds; otherwise they are put aside as ``<path>.bak``.
+        resume: go on behind the records that the file holds; otherwise they are put aside as ``<path>.bak``, unless
+            more records lie there already.
 
     Attributes:
         records: the records that were there already, in the order of the file.
@@ -157,8 +158,7 @@ class RecordWriter:
         self.records = found.records if found else []
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if found is None:
-            if self.path.is_file():  # the last word on a run of hours is not overwritten by mistake
-                self.path.replace(self.path.with_suffix(".jsonl.bak"))
+            self._put_aside()
             self._file = open(self.path, "wb")  # noqa: SIM115, closed by __exit__
             self._append(json.dumps({"run": identity}))
             return
@@ -171,6 +171,12 @@ class RecordWriter:
         self._file = open(self.path, "r+b")  # noqa: SIM115, closed by __exit__
         self._file.truncate(found.size)
         self._file.seek(found.size)
+
+    def _put_aside(self) -> None:
+        """Keep what a run of hours has left: here, or behind a shorter run that came after it."""
+        aside = self.path.with_suffix(".jsonl.bak")
+        if self.path.is_file() and (not aside.is_file() or _lines(aside) <= _lines(self.path)):
+            self.path.replace(aside)
 
     def write(self, record: ObjectRecord) -> None:
         """Append one record."""
@@ -187,6 +193,10 @@ class RecordWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+def _lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n")
 
 
 def _differences(before: Identity, now: Identity, prefix: str = "") -> Iterator[str]:

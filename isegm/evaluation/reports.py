@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from pathlib import Path
@@ -21,11 +21,17 @@ from isegm.evaluation.loop import EvalSettings
 from isegm.evaluation.scores import THRESHOLDS, DatasetScores
 from isegm.inference.protocols import InferenceSettings
 from isegm.utils.files import atomic_write
+from isegm.utils.log import logger
 
 TABLE_THRESHOLDS = (0.80, 0.85, 0.90)  # columns of the published table
 TABLE_OVER_MAX = (0.85, 0.90)
 TABLE_MIOU_CLICKS = (1, 2, 3, 5, 10, 20)
 ACCOUNT_MIOU_CLICKS = (1, 3, 5, 10, 20)
+SCORES = ("dataset", "objects", "clicks", "seconds", "spc", "spi")  # of a summary, beside those per threshold
+# Entries of a summary that agree in these are of one and the same evaluation.
+SAME_RUN = (
+    "dataset", "max_objects", "sha256", "network", "mode", "protocol", "eval_mode", "settings", "inference", "device"
+)  # fmt: skip
 NAME_WIDTH, DATASET_WIDTH, COLUMN_WIDTH, SPC_WIDTH, TIME_WIDTH = 13, 11, 9, 7, 9
 TIE_RULE = "deepest pixel of the deeper error, a tie gives a negative click and the first pixel row by row"
 
@@ -79,13 +85,14 @@ def table_header(model_name: str, protocol: str, max_clicks: int) -> str:
     return "\n".join([*title, rule, row, rule])
 
 
-def table_row(name: str, scores: DatasetScores, print_ious: bool = False) -> str:
+def table_row(name: str, scores: DatasetScores, print_ious: bool = False, max_objects: int | None = None) -> str:
     """One row, with what the published code puts behind it.
 
     Args:
         name: of the row: the mode, or the checkpoint where several are compared.
         scores: of the data set.
         print_ious: append the mean IoU after some clicks instead of the scores at an unusual target.
+        max_objects: append that only the first so many objects were evaluated; None where all were.
     """
 
     def cell(values: Sequence[float], threshold: float, form: str) -> str:
@@ -110,7 +117,7 @@ def table_row(name: str, scores: DatasetScores, print_ious: bool = False) -> str
             f" NoC@{scores.target_iou:.1%} = {scores.noc[place]:.2f}; "
             f">={scores.max_clicks}@{scores.target_iou:.1%} = {scores.nof_published[place]}"
         )
-    return row
+    return row if max_objects is None else f"{row} only the first {max_objects} objects"
 
 
 def _piped(columns: Sequence[str]) -> str:
@@ -198,27 +205,56 @@ def device_name(device: torch.device) -> str:
     return str(device)
 
 
-def summary(
-    facts: RunFacts, settings: EvalSettings, inference: Sequence[InferenceSettings], scores: Sequence[DatasetScores]
+def summary_entry(
+    facts: RunFacts, settings: EvalSettings, inference: InferenceSettings, scores: DatasetScores
 ) -> dict[str, Any]:
-    """Everything about a run as plain data; ``inference`` belongs to ``scores`` one by one."""
-    datasets = []
-    for one, used in zip(scores, inference, strict=True):
-        places = [place for place, threshold in enumerate(one.thresholds) if threshold <= 1]
-        labels = [f"{100 * one.thresholds[place]:g}" for place in places]
-        by_threshold = {
-            key: dict(zip(labels, (getattr(one, key)[place] for place in places), strict=True))
-            for key in ("noc", "noc_std", "nof", "nof_published")
-        }
-        plain = {key: getattr(one, key) for key in ("dataset", "objects", "clicks", "seconds", "spc", "spi")}
-        datasets.append({**plain, **by_threshold, "miou": list(one.miou), "inference": asdict(used)})
+    """Everything about the evaluation of a data set as plain data."""
+    places = [place for place, threshold in enumerate(scores.thresholds) if threshold <= 1]
+    labels = [f"{100 * scores.thresholds[place]:g}" for place in places]
+    by_threshold = {
+        key: dict(zip(labels, (getattr(scores, key)[place] for place in places), strict=True))
+        for key in ("noc", "noc_std", "nof", "nof_published")
+    }
     return {
         **asdict(facts),
         "settings": {**asdict(settings), "simulated_user": TIE_RULE},
+        "inference": asdict(inference),
         "versions": versions(),
-        "seconds": sum(one.seconds for one in scores),
-        "datasets": datasets,
+        **{key: getattr(scores, key) for key in SCORES},
+        **by_threshold,
+        "miou": list(scores.miou),
     }
+
+
+def add_to_summary(folder: Path, entry: Mapping[str, Any]) -> None:
+    """Add a ``summary_entry`` to ``summary.json`` and ``summary.csv`` of a folder.
+
+    It takes the place of an earlier one of the same data set, checkpoint, protocol and limits; all others stay. A
+    summary of another form is put aside as ``summary.json.bak``, with a warning.
+    """
+    path = folder / "summary.json"
+    entry = json.loads(json.dumps(entry))  # as it comes back from a file: lists for tuples
+    entries = [old for old in _summary_entries(path, set(entry)) if any(old[key] != entry[key] for key in SAME_RUN)]
+    entries.append(entry)
+    write_json(path, {"evaluations": entries})
+    write_csv(folder / "summary.csv", entries)
+
+
+def _summary_entries(path: Path, keys: set[str]) -> list[dict[str, Any]]:
+    """What a summary holds; nothing where there is none, or none whose entries have these keys."""
+    if not path.is_file():
+        return []
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["evaluations"]
+        fits = all(set(entry) == keys for entry in entries)
+    except (ValueError, KeyError, TypeError):  # not JSON, or JSON of another form
+        fits = False
+    if fits:
+        return entries
+    aside = path.with_suffix(".json.bak")
+    logger.warning("%s is damaged or of another version: it is put aside as %s", path, aside.name)
+    path.replace(aside)
+    return []
 
 
 def append_row(path: Path, row: str, header: str = "", repeat: bool = True) -> None:
@@ -245,20 +281,19 @@ def write_json(path: str | Path, content: Any) -> None:
         file.write("\n")
 
 
-def write_csv(path: str | Path, content: dict[str, Any]) -> None:
-    """Write a ``summary`` as CSV, one row per data set."""
+def write_csv(path: str | Path, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Write entries of a summary as CSV, one row each."""
     limits = ["target_iou", "max_clicks", "min_clicks", "threshold"]
-    plain = ["dataset", "objects", "clicks", "seconds", "spc", "spi"]
     labels = {f"{100 * threshold:g}": None for threshold in THRESHOLDS}
-    labels.update(dict.fromkeys(label for one in content["datasets"] for label in one["noc"]))
+    labels.update(dict.fromkeys(label for one in entries for label in one["noc"]))
     rows = []
-    for one in content["datasets"]:
-        row = {fact.name: content[fact.name] for fact in fields(RunFacts)}
-        row |= {key: content["settings"][key] for key in limits} | {key: one[key] for key in plain}
+    for one in entries:
+        row = {fact.name: one[fact.name] for fact in fields(RunFacts)}
+        row |= {key: one["settings"][key] for key in limits} | {key: one[key] for key in SCORES}
         for key in ("noc", "noc_std", "nof", "nof_published"):
             row |= {f"{key}@{label}": one[key].get(label, "") for label in labels}
         row |= {f"miou@{k}": one["miou"][k - 1] if k <= len(one["miou"]) else "" for k in TABLE_MIOU_CLICKS}
-        rows.append(row | {key: content["versions"][key] for key in content["versions"]})
+        rows.append(row | one["versions"])
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()

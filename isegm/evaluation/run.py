@@ -4,9 +4,9 @@ What is written, with ``<run>`` for ``[<prefix>_]<eval_mode>_<mode>_<n_clicks>``
 
 - ``<logs dir>/<run>.txt``: the table of the published code, to which rows are appended; when several checkpoints of an
   experiment are evaluated, the data set's name stands behind the prefix;
-- ``<logs dir>/<run>/``: ``records_<dataset>.jsonl``, ``summary.json``, ``summary.csv``, ``report.txt`` (the table and
-  all other scores), ``miou_<dataset>.png``, ``best_<dataset>.png`` and ``worst_<dataset>.png``; of several checkpoints
-  each has a folder in it;
+- ``<logs dir>/<run>/``: ``records_<dataset>.jsonl``, ``report_<dataset>.txt`` (the table and all other scores),
+  ``miou_<dataset>.png``, ``best_<dataset>.png`` and ``worst_<dataset>.png``; and ``summary.json`` and ``summary.csv``
+  of these and of earlier runs into this folder; of several checkpoints each has a folder in it;
 - ``<logs dir>/ious/``, ``plots/`` and ``predictions_vis/``: what ``--save-ious``, ``--iou-analysis`` and
   ``--vis-preds`` ask for.
 
@@ -163,13 +163,16 @@ def run_evaluation(options: EvalOptions) -> None:
             outcomes.append(Outcome(candidate, inference, scores))
 
             header = reports.table_header(selection.model_name, candidate.facts.protocol, settings.max_clicks)
-            row = reports.table_row(candidate.name, scores, options.print_ious)
+            row = reports.table_row(candidate.name, scores, options.print_ious, options.max_objects)
             if not outcomes[1:]:
                 tqdm.write(header)
             tqdm.write(row)
             log = candidate.text_log(dataset.name)
             reports.append_row(log, row, header, repeat=not options.resume)
-            _write_reports(options, settings, header, [o for o in outcomes if o.candidate.folder == candidate.folder])
+            with atomic_write(candidate.folder / f"report_{dataset.name}.txt", "w") as file:
+                file.write(f"{header}\n{row}\n\n{_account(outcomes[-1], settings)}\n")
+            entry = reports.summary_entry(candidate.facts, settings, inference, scores)
+            reports.add_to_summary(candidate.folder, entry)
             _dump_ious(options, candidate, dataset.name, records)
             _draw(options, candidate, dataset, settings, predictor, records)
     print("", *(_account(outcome, settings) for outcome in outcomes), f"Logs: {selection.logs_dir}", sep="\n")
@@ -278,18 +281,6 @@ def _account(outcome: Outcome, settings: EvalSettings) -> str:
     candidate = outcome.candidate
     protocol = reports.protocol_line(candidate.facts, settings, outcome.inference)
     return f"{reports.account(candidate.name, outcome.scores)}\n  {protocol}"
-
-
-def _write_reports(options: EvalOptions, settings: EvalSettings, header: str, outcomes: list[Outcome]) -> None:
-    """Summary and report of one checkpoint's data sets so far."""
-    candidate = outcomes[0].candidate
-    scores = [outcome.scores for outcome in outcomes]
-    content = reports.summary(candidate.facts, settings, [outcome.inference for outcome in outcomes], scores)
-    reports.write_json(candidate.folder / "summary.json", content)
-    reports.write_csv(candidate.folder / "summary.csv", content)
-    rows = [reports.table_row(candidate.name, one, options.print_ious) for one in scores]
-    with atomic_write(candidate.folder / "report.txt", "w") as file:
-        file.write("\n".join([header, *rows, "", *(_account(outcome, settings) for outcome in outcomes), ""]))
 
 
 def _dump_ious(options: EvalOptions, candidate: Candidate, dataset: str, records: list[ObjectRecord]) -> None:

@@ -135,3 +135,15 @@ def test_records_of_an_earlier_run_are_put_aside(tmp_path):
             writer.write(record([0.5]))
     assert read_records(path).identity == {"number": 1}
     assert read_records(tmp_path / "records.jsonl.bak").identity == {"number": 0}
+
+
+def test_what_was_put_aside_gives_way_only_to_as_many_records(tmp_path):
+    path, aside = tmp_path / "records.jsonl", tmp_path / "records.jsonl.bak"
+    kept = []
+    for count in (3, 1, 2, 3, 1):
+        write(path, [record([0.5], index=i) for i in range(count)], {"count": count})
+        kept.append(read_records(aside).identity["count"] if aside.is_file() else None)
+    assert kept == [None, 3, 3, 3, 3]
+    write(path, [record([0.5], index=i) for i in range(4)], {"count": 4})
+    write(path, [], {})
+    assert read_records(aside).identity == {"count": 4}

@@ -145,28 +145,68 @@ def test_the_protocol_line_says_when_objects_were_left_out():
     assert line.endswith("only the first 10 objects")
 
 
+def test_a_row_says_when_objects_were_left_out(scores):
+    assert reports.table_row("NoBRS", scores, max_objects=10) == f"{ROW} only the first 10 objects"
+
+
+def entry(scores, settings=None, **facts):
+    return reports.summary_entry(replace(FACTS, **facts), settings or EvalSettings(), settings_for("clickseg"), scores)
+
+
+def evaluations(folder):
+    """What summary.json holds, and the rows of summary.csv."""
+    with (folder / "summary.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return json.loads((folder / "summary.json").read_text())["evaluations"], rows
+
+
 def test_summary_goes_to_json_and_csv(tmp_path, scores):
-    used = settings_for("clickseg")
     all_clicks = replace(scores, dataset="Berkeley", thresholds=(0.8, 0.85, 0.9, 0.95, 1.01), noc=(1, 2, 3, 4, 20))
     all_clicks = replace(all_clicks, noc_std=(0.0,) * 5, nof=(0,) * 5, nof_published=(0,) * 5)
-    content = reports.summary(FACTS, EvalSettings(), [used, used], [scores, all_clicks])
-    reports.write_json(tmp_path / "summary.json", content)
-    reports.write_csv(tmp_path / "summary.csv", content)
+    for one in (scores, all_clicks):
+        reports.add_to_summary(tmp_path, entry(one))
+    read, (first, second) = evaluations(tmp_path)
+    assert [one["dataset"] for one in read] == ["GrabCut", "Berkeley"]
+    assert read[0]["sha256"] == FACTS.sha256
+    assert set(read[0]["versions"]) == {"isegm", "python", "torch", "numpy", "opencv"}
+    assert read[0]["settings"]["threshold"] == 0.49
+    assert read[0]["noc"] == {"80": 1.5, "85": 2.25, "90": 3.0}
+    assert read[0]["inference"]["resize"] == [384, 384]
 
-    read = json.loads((tmp_path / "summary.json").read_text())
-    assert read["sha256"] == FACTS.sha256
-    assert set(read["versions"]) == {"isegm", "python", "torch", "numpy", "opencv"}
-    assert read["settings"]["threshold"] == 0.49
-    assert [one["dataset"] for one in read["datasets"]] == ["GrabCut", "Berkeley"]
-    assert read["datasets"][0]["noc"] == {"80": 1.5, "85": 2.25, "90": 3.0}
-    assert read["datasets"][0]["inference"]["resize"] == [384, 384]
-
-    with (tmp_path / "summary.csv").open() as file:
-        first, second = csv.DictReader(file)
     assert (first["noc@90"], first["noc@95"], second["noc@95"]) == ("3.0", "", "4")
     assert (first["nof@90"], first["nof_published@90"]) == ("1", "2")
     assert first["sha256"] == FACTS.sha256
     assert not any("101" in name for name in first)
+
+
+def test_a_summary_keeps_every_evaluation_and_the_last_of_equal_ones(tmp_path, scores):
+    reports.add_to_summary(tmp_path, entry(scores, started="1"))
+    others = [
+        entry(replace(scores, dataset="Berkeley")),
+        entry(scores, max_objects=2),
+        entry(scores, sha256="cd" * 32),
+        entry(scores, device="cuda"),
+        entry(scores, settings=EvalSettings(threshold=0.5)),
+    ]
+    for one in others:
+        reports.add_to_summary(tmp_path, one)
+    read, rows = evaluations(tmp_path)
+    assert len(read) == len(rows) == 6
+    reports.add_to_summary(tmp_path, entry(scores, started="2", command="again"))
+    read, rows = evaluations(tmp_path)
+    assert sorted(one["started"] for one in read) == sorted([FACTS.started] * 5 + ["2"])
+    assert [row["command"] for row in rows].count("again") == 1
+
+
+@pytest.mark.parametrize(
+    "there", ["", "no JSON", "[]", '{"evaluations": 3}', '{"evaluations": [{"dataset": "GrabCut"}]}']
+)
+def test_a_summary_of_another_form_is_put_aside_and_told(tmp_path, scores, caplog, there):
+    (tmp_path / "summary.json").write_text(there)
+    reports.add_to_summary(tmp_path, entry(scores))
+    assert len(evaluations(tmp_path)[0]) == 1
+    assert (tmp_path / "summary.json.bak").read_text() == there
+    assert "put aside as summary.json.bak" in caplog.text
 
 
 def test_rows_are_appended_below_one_header(tmp_path):

@@ -108,16 +108,16 @@ def test_a_run_writes_table_records_summary_and_pictures(evaluate, capsys):
         "records_drawn.jsonl",
         "summary.json",
         "summary.csv",
-        "report.txt",
+        "report_drawn.txt",
         "miou_drawn.png",
         "best_drawn.png",
         "worst_drawn.png",
     }
-    assert (folder / "report.txt").read_text().startswith(table)
+    assert (folder / "report_drawn.txt").read_text().startswith(table)
     assert "Protocol: clickseg cvpr" in printed
-    summary = json.loads((folder / "summary.json").read_text())
+    (summary,) = json.loads((folder / "summary.json").read_text())["evaluations"]
     assert (summary["mode"], summary["network"]) == ("Baseline", "clickseg_mobilenetv2")
-    assert summary["datasets"][0]["objects"] == OBJECTS
+    assert summary["objects"] == OBJECTS
     with (folder / "summary.csv").open() as file:
         assert next(csv.DictReader(file))["objects"] == str(OBJECTS)
     records = read_records(folder / "records_drawn.jsonl").records
@@ -127,8 +127,20 @@ def test_a_run_writes_table_records_summary_and_pictures(evaluate, capsys):
 def test_rows_are_appended_and_records_replaced(evaluate):
     evaluate()
     logs = evaluate(max_objects=2) / "others" / "tiny"
-    assert len((logs / "cvpr_Baseline_3.txt").read_text().splitlines()) == 6
+    rows = (logs / "cvpr_Baseline_3.txt").read_text().splitlines()[4:]
+    assert [row.endswith("only the first 2 objects") for row in rows] == [False, True]
     assert len(read_records(logs / "cvpr_Baseline_3" / "records_drawn.jsonl").records) == 2
+
+
+def test_a_second_run_keeps_what_the_first_found_on_other_data_sets(evaluate, home, tmp_path):
+    write_folder(tmp_path / "more", 1)
+    evaluate(max_objects=3)
+    folder = evaluate(datasets=f"folder:{tmp_path}/more") / "others/tiny/cvpr_Baseline_3"
+    summary = json.loads((folder / "summary.json").read_text())["evaluations"]
+    assert [(one["dataset"], one["objects"]) for one in summary] == [("drawn", 3), ("more", 1)]
+    with (folder / "summary.csv").open() as file:
+        assert [row["max_objects"] for row in csv.DictReader(file)] == ["3", ""]
+    assert "Baseline on drawn" in (folder / "report_drawn.txt").read_text()
 
 
 def test_resuming_a_finished_run_changes_nothing(evaluate):
@@ -182,7 +194,7 @@ def test_all_checkpoints_of_an_experiment(evaluate, capsys):
     assert capsys.readouterr().out.count("Eval results") == 1
     folder = logs / "all_checkpoints_cvpr_Baseline_3"
     assert timeless(folder / "010/records_drawn.jsonl") == timeless(folder / "last_checkpoint/records_drawn.jsonl")
-    report = (folder / "010" / "report.txt").read_text()
+    report = (folder / "010" / "report_drawn.txt").read_text()
     assert ("010 on drawn" in report, "last on drawn" in report) == (True, False)
 
 
