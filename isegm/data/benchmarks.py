@@ -49,6 +49,10 @@ class PairsDataset(PairedFiles):
         ignore = [IGNORED] if (labels == IGNORED).any() else []
         return DSample.flat(image, labels, [OBJECT], ignore, sample_id=image_path.stem)
 
+    def holds_object(self, mask: Path) -> bool:
+        """Whether any pixel of a mask file is marked as the object."""
+        return bool((self.labels(read_image(mask)) == OBJECT).any())
+
     def labels(self, mask: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 RGB picture of a mask as (H, W) int32: 0 background, 1 object, 2 ignored."""
         return (mask.max(axis=2) > 0).astype(np.int32)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from isegm.utils.errors import InputError
+from isegm.utils.files import read_mask, sha256
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MASK_ENDINGS = (".png", ".bmp", ".tif", ".tiff")
@@ -76,8 +77,29 @@ class PairedFiles:
 
     @property
     def fingerprint(self) -> str:
-        """Checksum of where the set lies and of its files' names: tells it from another set of the same name."""
+        """Checksum of where the set lies, its files' names, the sizes of its pictures' files and all of its masks.
+
+        It tells the set from another one of the same name, and from itself before it was edited.
+        """
         digest = hashlib.sha256(str(self.root.resolve()).encode())
         for image, mask in self.pairs:
-            digest.update(f"\n{image.name}\n{mask.name}".encode())
+            digest.update(f"\n{image.name}\n{image.stat().st_size}\n{mask.name}\n{sha256(mask)}".encode())
         return digest.hexdigest()[:16]
+
+    def check(self, samples: int | None = None) -> None:
+        """Look into the masks of the first ``samples`` pictures, None for all, before hours of work with them.
+
+        Raises:
+            InputError: a mask does not decode, or some hold no object (up to ten are named).
+        """
+        pairs = self.pairs[:samples]
+        empty = [mask.name for _, mask in pairs if not self.holds_object(mask)]
+        if empty:
+            raise InputError(
+                f"{len(empty)} of {len(pairs)} masks in {pairs[0][1].parent} hold no object: {name_some(empty)}; "
+                "draw one in each, or remove them and their pictures."
+            )
+
+    def holds_object(self, mask: Path) -> bool:
+        """Whether any pixel of a mask file is marked as an object's: here, whether any is not 0."""
+        return bool(read_mask(mask).any())

@@ -132,6 +132,15 @@ class SamplesDataset:
         """Names of the photos and of their objects."""
         return ", ".join(f"{photo.name} ({len(photo.objects)})" for photo in PHOTOS)
 
+    def check(self, samples: int | None = None) -> None:
+        """Look for the first ``samples`` photos, None for all, before hours of work with them.
+
+        Raises:
+            InputError: a photo is not there.
+        """
+        for photo in PHOTOS[:samples]:
+            photo_path(photo)
+
     def get_sample(self, index: int) -> DSample:
         """The ``index``-th photo with all of its objects, in the order of its row in ``PHOTOS``.
 

@@ -27,9 +27,11 @@ class EvaluationDataset(Protocol):
     """What the loop needs of a data set."""
 
     name: str
-    fingerprint: str  # tells it from another data set of the same name, so that a resumed run does not mix them
+    fingerprint: str  # tells it from other data, of the same name or before an edit: a resumed run must not mix them
 
     def __len__(self) -> int: ...
+
+    def check(self, samples: int | None = None) -> None: ...  # looks early for what get_sample would find wrong
 
     def get_sample(self, index: int) -> DSample: ...
 

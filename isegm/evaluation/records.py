@@ -140,7 +140,7 @@ class RecordWriter:
 
     Args:
         path: the file; folders are made.
-        identity: what is run; plain data.
+        identity: what is run; plain data. A "fingerprint" in it stands for the data set's files.
         resume: go on behind the records that the file holds; otherwise they are put aside as ``<path>.bak``, unless
             more records lie there already.
 
@@ -204,5 +204,7 @@ def _differences(before: Identity, now: Identity, prefix: str = "") -> Iterator[
         old, new = before.get(key), now.get(key)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             yield from _differences(old, new, f"{prefix}{key}.")
+        elif old != new and key == "fingerprint":
+            yield "pictures or masks of the data set have changed since"
         elif old != new:
             yield f"{prefix}{key} was {json.dumps(old)} and is now {json.dumps(new)}"

@@ -141,7 +141,8 @@ def run_evaluation(options: EvalOptions) -> None:
     """Evaluate every checkpoint on every data set; prints the table and writes what the module's docstring lists.
 
     Raises:
-        InputError: an option, a file or a data set is not usable; missing data sets are known before the first click.
+        InputError: an option, a file or a data set is not usable; missing data sets and empty masks are known before
+            the first click.
     """
     cfg = load_config_file(options.config_path)
     settings = options.eval_settings()
@@ -191,7 +192,7 @@ def _select(options: EvalOptions, cfg: Mapping[str, Any]) -> Selection:
 
 
 def _load_datasets(options: EvalOptions, cfg: Mapping[str, Any]) -> list[EvaluationDataset]:
-    """All data sets, so that a missing one is known before hours of clicking."""
+    """All data sets, so that a missing file and an empty mask are known before hours of clicking."""
     wanted = dict.fromkeys(name.strip() for name in options.datasets.split(",") if name.strip())
     if not wanted:
         raise InputError("--datasets names no data set: give names with commas between them, such as GrabCut,Berkeley.")
@@ -200,6 +201,8 @@ def _load_datasets(options: EvalOptions, cfg: Mapping[str, Any]) -> list[Evaluat
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"two of the data sets in --datasets are named {name}: evaluate them one by one.")
+    for dataset in datasets:
+        dataset.check(options.max_objects)
     return datasets
 
 

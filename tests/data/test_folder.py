@@ -1,5 +1,6 @@
 """The images-and-masks folder, and the published sets."""
 
+import os
 import shutil
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 
 from isegm import InputError
 from isegm.data import get_dataset
+from isegm.data.benchmarks import DavisDataset, GrabCutDataset
 from isegm.data.folder import FolderDataset
 from isegm.data.transforms import RandomView
-from isegm.utils.files import write_image
+from isegm.utils.files import read_image, write_image
 from tests.drawn import draw_folder
 
 
@@ -95,6 +97,46 @@ def test_folders_of_one_name_are_told_apart(tmp_path):
     (first.root / "images" / "00.png").rename(first.root / "images" / "new.png")
     (first.root / "masks" / "00.png").rename(first.root / "masks" / "new.png")
     assert FolderDataset(first.root).fingerprint != before
+
+
+@pytest.mark.parametrize("changed", ["images/00.png", "masks/00.png"])
+def test_an_edited_file_changes_the_fingerprint_and_a_new_date_does_not(tmp_path, changed):
+    dataset = FolderDataset(draw_folder(tmp_path, 2))
+    before, path = dataset.fingerprint, tmp_path / changed
+    os.utime(path, (0, 0))
+    assert dataset.fingerprint == before
+    pixels = read_image(path)
+    pixels[:5, :7] = 3
+    write_image(path, pixels if changed.startswith("images") else pixels[..., 0])
+    assert dataset.fingerprint != before
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "reader", "empty"),
+    [
+        ("images", "masks", FolderDataset, 0),
+        ("img", "gt", DavisDataset, 0),
+        ("data_GT", "boundary_GT", GrabCutDataset, 128),
+    ],
+)
+def test_empty_masks_are_known_before_their_turn(tmp_path, images, masks, reader, empty):
+    for name, value in (("a", 200), ("b", empty), ("c", 200), ("d", empty)):
+        mask = np.zeros((4, 6))
+        mask[1:3] = value
+        write_pair(tmp_path, name, mask, images=images, masks=masks)
+    dataset = reader(tmp_path)
+    dataset.check(1)
+    with pytest.raises(InputError, match=rf"2 of 4 masks in .*{masks} hold no object: b.png, d.png; draw one"):
+        dataset.check()
+    with pytest.raises(InputError, match=r"1 of 3 masks"):
+        dataset.check(3)
+
+
+def test_a_mask_that_does_not_decode_is_known_before_its_turn(tmp_path):
+    write_pair(tmp_path, "a", np.ones((4, 6)))
+    (tmp_path / "masks" / "a.png").write_text("no picture")
+    with pytest.raises(InputError, match=r"a\.png does not decode"):
+        FolderDataset(tmp_path).check()
 
 
 def test_a_missing_folder(tmp_path):

@@ -19,6 +19,7 @@ from isegm.evaluation.run import EvalOptions, run_evaluation
 from isegm.model import build_model
 from isegm.model.checkpoint import save_checkpoint
 from isegm.utils.errors import InputError
+from isegm.utils.files import read_image, read_mask, write_image
 from tests.evaluation.fakes import write_folder
 from tests.golden import fill_weights
 
@@ -247,6 +248,27 @@ def test_a_missing_data_set_is_known_before_the_first_click(evaluate, home, tmp_
     with pytest.raises(InputError, match="absent"):
         evaluate(datasets=f"folder:{home}/drawn,GrabCut")
     assert not (tmp_path / "logs").exists()
+
+
+def test_an_empty_mask_is_known_before_the_first_click(evaluate, home, tmp_path):
+    write_folder(tmp_path / "more", 3)
+    mask = tmp_path / "more" / "masks" / "photo2.png"
+    write_image(mask, np.zeros_like(read_image(mask)[..., 0]))
+    with pytest.raises(InputError, match=r"1 of 3 masks in .*more.masks hold no object: photo2\.png"):
+        evaluate(datasets=f"folder:{home}/drawn,folder:{tmp_path}/more")
+    assert not (tmp_path / "logs").exists()
+    evaluate(datasets=f"folder:{tmp_path}/more", max_objects=2)
+
+
+def test_resuming_after_a_mask_was_edited_is_refused(evaluate, tmp_path):
+    write_folder(tmp_path / "more", 2)
+    evaluate(datasets=f"folder:{tmp_path}/more", max_objects=1)
+    mask = tmp_path / "more" / "masks" / "photo0.png"
+    pixels = read_mask(mask)
+    pixels[:9] = 0
+    write_image(mask, pixels.astype(np.uint8))
+    with pytest.raises(InputError, match="pictures or masks of the data set have changed since"):
+        evaluate(datasets=f"folder:{tmp_path}/more", max_objects=1, resume=True)
 
 
 def test_two_data_sets_of_one_name_are_refused(evaluate, home, tmp_path):
