@@ -14,31 +14,33 @@ from isegm.utils.memory import keep_freed_memory
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+CPU_MEMORY = "DefaultCPUAllocator"  # stands in the plain RuntimeError that PyTorch raises where main memory is full
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Run a command line and end the process: exit code 0, or 2 after one sentence about bad input."""
+    """Run a command line and end the process: exit code 0, or 2 after one sentence about bad input or full memory."""
     keep_freed_memory()
     log_to_console()
     try:
         main()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
-    except (torch.OutOfMemoryError, MemoryError):
-        print("error: memory is full: lower --batch-size or the size of the pictures.", file=sys.stderr)
-        sys.exit(BAD_INPUT)
+        _fail(str(error))
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and CPU_MEMORY not in str(error):
+            raise
+        _fail("memory is full: lower --batch-size or the size of the pictures.")
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(
-            f"error: {where}{error.strerror or error}; check the path, its permissions and the free space.",
-            file=sys.stderr,
-        )
-        sys.exit(BAD_INPUT)
+        _fail(f"{where}{error.strerror or error}; check the path, its permissions and the free space.")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
     sys.exit(0)
+
+
+def _fail(sentence: str) -> NoReturn:
+    print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(BAD_INPUT)
 
 
 def choose_device(gpus: str | None = None, cpu: bool = False, device: str | None = None) -> torch.device:
