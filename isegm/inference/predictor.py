@@ -101,14 +101,15 @@ class Predictor:
 
         Raises:
             RuntimeError: no image was set.
-            InputError: there is no click, one lies outside the image, or sizes do not agree (the message says which).
+            InputError: there is no click, one lies outside the image, sizes do not agree, or the network reads no
+                previous mask (the message says which).
         """
         session = self.session
         clicks = clicks_from_xy(points, labels, session.image_size)
         if not clicks:
             raise InputError("predict needs at least one click: give points [(x, y)] and labels [1].")
         if prev_mask is not None:
-            session = session.with_prev_mask(prev_mask)
+            session = self._from_mask(session, prev_mask)
         self._history += self.run([session.with_click(*clicks)])
         return self._answer()
 
@@ -140,7 +141,7 @@ class Predictor:
             init_mask: (H, W) bool, or float probabilities in [0, 1], to start from.
 
         Raises:
-            InputError: another shape or dtype.
+            InputError: another shape or dtype, or an ``init_mask`` for a network that reads no previous mask.
         """
         pixels = torch.from_numpy(_checked_image(image).copy()).to(self.device).permute(2, 0, 1)[None]  # (1, 3, H, W)
         tensor = pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
@@ -148,7 +149,7 @@ class Predictor:
         if self.model.encodes_once:
             view = self.settings.view(session.zoom, (), session.image_size)
             session = replace(session, view=view, features=self._encode([session], [view]))
-        return session if init_mask is None else session.with_prev_mask(init_mask)
+        return session if init_mask is None else self._from_mask(session, init_mask)
 
     def step(self, sessions: Sequence[Session], clicks: Sequence[Click]) -> list[Session]:
         """Add one click to each session and run the network.
@@ -249,6 +250,15 @@ class Predictor:
         if not self.settings.flip:
             return joined
         return take_rows(joined, [*range(0, 2 * count, 2), *range(1, 2 * count, 2)])
+
+    def _from_mask(self, session: Session, mask: np.ndarray) -> Session:
+        """``Session.with_prev_mask`` where the network looks at it."""
+        if not self.model.with_prev_mask:
+            raise InputError(
+                f"{type(self.model).__name__} was built without a previous mask and cannot start from one: "
+                "leave the mask out, or take a network that reads one."
+            )
+        return session.with_prev_mask(mask)
 
     def _answer(self) -> tuple[np.ndarray, np.ndarray]:
         """Mask and probabilities of the present session."""

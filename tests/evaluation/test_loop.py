@@ -134,6 +134,13 @@ def test_an_object_without_pixels_is_named():
         evaluate(DrawnDataset(1, empty=0))
 
 
+def test_initial_masks_are_refused_before_the_first_click_where_the_network_reads_none():
+    predictor = Predictor(BlobModel(with_prev_mask=False), settings=settings_for("ritm"))
+    with pytest.raises(InputError, match="BlobModel was built without a previous mask"):
+        evaluate(DrawnDataset(init_mask=ellipse(24, 32, 6, 6).astype(np.float32)), predictor=predictor)
+    assert predictor.model.calls == 0
+
+
 def test_an_initial_mask_decides_the_first_click():
     init = ellipse(24, 32, 6, 6).astype(np.float32)
     with_mask = evaluate(DrawnDataset(1, init_mask=init))[0]

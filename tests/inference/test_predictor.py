@@ -53,7 +53,8 @@ def test_a_batch_of_sessions_gives_the_answers_of_each_alone(make_model, setting
     images = [noise_image(60, 80), noise_image(60, 80, 1), noise_image(50, 90, 2), noise_image(33, 47, 3)]
     clicks = [[(30, 20), (10, 70), (20, 30)], [(30, 40), (31, 41), (5, 5)], [(25, 80), (40, 3), (9, 9)], [(7, 9)] * 3]
     signs = [(True, True, False), (True, False, True), (False, True, True), (True, False, False)]
-    sessions = [predictor.start(image, disk(image, 20, 20) if i == 1 else None) for i, image in enumerate(images)]
+    init_masks = [None, disk(images[1], 20, 20) if predictor.model.with_prev_mask else None, None, None]
+    sessions = [predictor.start(image, mask) for image, mask in zip(images, init_masks, strict=True)]
     alone = list(sessions)
     for k in range(3):
         made = [Click(signs[i][k], clicks[i][k]) for i in range(4)]
@@ -281,6 +282,17 @@ def test_prev_mask_in_the_middle_moves_the_crop_to_it():
     predictor.predict([(20, 20)], [1])
     predictor.predict([(21, 20)], [0], prev_mask=disk(image, 20, 20, 6))
     assert predictor.session.zoom.roi == (11, 29, 11, 29)
+
+
+def test_a_network_without_a_previous_mask_refuses_to_start_from_one():
+    predictor, image = Predictor(TinyModel(with_prev_mask=False)), noise_image()
+    with pytest.raises(InputError, match="TinyModel was built without a previous mask"):
+        predictor.start(image, disk(image, 20, 20))
+    predictor.set_image(image)
+    before = predictor.predict([(40, 30)], [1])[1]
+    with pytest.raises(InputError, match="without a previous mask"):
+        predictor.predict([(20, 20)], [1], prev_mask=disk(image, 20, 20))
+    np.testing.assert_array_equal(predictor.session.probs, before)
 
 
 def test_calls_before_an_image_is_set_say_so():

@@ -144,6 +144,13 @@ def test_an_empty_initial_mask(call, tmp_path):
     assert_refused(call("--init-mask", tmp_path / "empty.png"), tmp_path, "empty.png is empty")
 
 
+def test_an_initial_mask_for_a_network_that_reads_none(call, tmp_path):
+    save_checkpoint(build_model("clickseg_mobilenetv2", with_prev_mask=False), tmp_path / "bare.pth")
+    write_image(tmp_path / "initial.png", np.ones((48, 64), np.uint8))
+    arguments = ("--checkpoint", tmp_path / "bare.pth", "--init-mask", tmp_path / "initial.png")
+    assert_refused(call(*arguments), tmp_path, "without a previous mask")
+
+
 def test_a_checkpoint_that_is_a_text_file(call, tmp_path):
     (tmp_path / "notes.pth").write_text("no weights")
     assert_refused(call("--checkpoint", tmp_path / "notes.pth"), tmp_path, "notes.pth is not a PyTorch checkpoint")
