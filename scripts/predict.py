@@ -19,7 +19,7 @@ from isegm.data.files import MASK_ENDINGS
 from isegm.evaluation.checkpoints import find_checkpoint
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
 from isegm.utils.cli import choose_device, run
-from isegm.utils.files import read_image, read_mask, write_image
+from isegm.utils.files import read_image, read_mask, write_images
 from isegm.utils.vis import draw_with_blend_and_clicks
 
 
@@ -88,8 +88,8 @@ def main() -> None:
     for number, (x, y, label) in enumerate(args.point):
         mask, _ = predictor.predict([(x, y)], [label], prev_mask if number == 0 else None)
     clicks = [(x, y, label == 1) for x, y, label in args.point]
-    write_image(out, mask.astype(np.uint8) * 255)
-    write_image(overlay, draw_with_blend_and_clicks(image, mask, clicks=clicks))
+    drawn = draw_with_blend_and_clicks(image, mask, clicks=clicks)
+    write_images({out: mask.astype(np.uint8) * 255, overlay: drawn})
     print(f"{out}: {int(mask.sum())} of {mask.size} pixels are object; {overlay} shows them")
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +28,8 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     path = Path(path)
     temporary: Path | None = None
     try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
             mode, dir=path.parent, prefix=f".{path.name}.", delete=False, encoding=None if "b" in mode else "utf-8"
@@ -108,7 +111,25 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     Raises:
         InputError: an unknown ending, or the file cannot be written.
     """
-    path = Path(path)
+    write_images({path: image})
+
+
+def write_images(images: Mapping[str | Path, np.ndarray]) -> None:
+    """Write several pictures as ``write_image`` does, all of them or none.
+
+    Raises:
+        InputError: as ``write_image``; no file has then been replaced, unless it is the last step, a renaming, that the
+            system refuses.
+    """
+    contents = {path: _encoded(Path(path), image) for path, image in images.items()}
+    with ExitStack() as stack:
+        for path, content in contents.items():
+            file = stack.enter_context(atomic_write(path))
+            file.write(content)
+            file.flush()  # a full disk must show before the first of the files takes its place
+
+
+def _encoded(path: Path, image: np.ndarray) -> bytes:
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
     try:
         done, content = cv2.imencode(path.suffix or ".", pixels)
@@ -116,8 +137,7 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
         done = False
     if not done:
         raise InputError(f"{path} does not end in a known picture format: end it in .png or .jpg.")
-    with atomic_write(path) as file:
-        file.write(content.tobytes())
+    return content.tobytes()
 
 
 def sha256(path: str | Path) -> str:

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -186,6 +187,31 @@ def test_a_full_disk(call, tmp_path, monkeypatch):
 
     monkeypatch.setattr("isegm.utils.files.tempfile.NamedTemporaryFile", no_space)
     assert_refused(call(), tmp_path, "mask.png cannot be written (No space left on device)")
+
+
+def test_a_disk_that_is_full_after_the_mask(call, tmp_path, monkeypatch):
+    make, made = tempfile.NamedTemporaryFile, []
+
+    def no_space(*_):
+        raise OSError(28, "No space left on device")
+
+    def second_is_full(*arguments, **options):
+        file = make(*arguments, **options)
+        made.append(file)
+        if len(made) == 2:
+            file.write = no_space
+        return file
+
+    monkeypatch.setattr("isegm.utils.files.tempfile.NamedTemporaryFile", second_is_full)
+    assert_refused(call(), tmp_path, "mask_overlay.png cannot be written (No space left on device)")
+
+
+@pytest.mark.parametrize("taken", ["mask.png", "mask_overlay.png"])
+def test_a_folder_in_the_place_of_a_picture(call, tmp_path, taken):
+    (tmp_path / "out" / taken).mkdir(parents=True)
+    code, _, err = call()
+    assert code == 2 and f"{taken} cannot be written (Is a directory)" in err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [taken]
 
 
 def test_a_folder_that_cannot_be_made(call, tmp_path):
