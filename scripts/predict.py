@@ -7,6 +7,7 @@ it, the picture with mask and clicks drawn in (mask_overlay.png).
 """
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -32,6 +33,17 @@ def point(text: str) -> tuple[float, float, int]:
         raise argparse.ArgumentTypeError(f"{text!r} is not x,y,label, such as 210,140,1") from None
 
 
+def with_joined_points(arguments: list[str]) -> list[str]:
+    """``--point -1,20,1`` as ``--point=-1,20,1``, which argparse does not take for an option."""
+    joined: list[str] = []
+    for text in arguments:
+        if joined and joined[-1] == "--point" and re.match(r"-[\d.]", text):
+            joined[-1] += f"={text}"
+        else:
+            joined.append(text)
+    return joined
+
+
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Segment an object in a picture from clicks.")
     parser.add_argument("--image", required=True, help="picture")
@@ -54,7 +66,7 @@ def parse_args() -> argparse.Namespace:
     devices.add_argument("--gpus", help="CUDA id; default: CUDA where there is one")
     devices.add_argument("--cpu", action="store_true", help="run on the CPU")
     devices.add_argument("--device", help="any device that PyTorch knows, such as mps")
-    return parser.parse_args()
+    return parser.parse_args(with_joined_points(sys.argv[1:]))
 
 
 def read_init_mask(path: str, image: np.ndarray) -> np.ndarray:

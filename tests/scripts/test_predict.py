@@ -125,6 +125,11 @@ def test_a_click_outside_the_picture(call, tmp_path, point):
     assert_refused(call(points=("5,5,1", point)), tmp_path, "outside the image")
 
 
+@pytest.mark.parametrize("point", ["-1,20,1", "-.5,20,1"])
+def test_a_negative_coordinate_behind_a_space(call, tmp_path, point):
+    assert_refused(call("--point", point), tmp_path, "outside the image")
+
+
 @pytest.mark.parametrize("point", ["30,20", "a,b,1", "30,20,1,2"])
 def test_a_point_that_is_none(call, tmp_path, point):
     code, _, err = call(points=(point,))
