@@ -81,12 +81,12 @@ class EvalOptions:
             value = getattr(self, name)
             if not least <= value <= most:  # also refuses NaN
                 raise InputError(f"--{name.replace('_', '-')} is {value:g}: give a number from {least:g} to {most:g}.")
-        if self.min_n_clicks > self.n_clicks:
-            raise InputError(f"--min-n-clicks {self.min_n_clicks} is more than --n-clicks {self.n_clicks}: lower it.")
-        for name in ("batch_size", "max_objects", "infer_size"):
+        for name in ("n_clicks", "min_n_clicks", "batch_size", "max_objects", "infer_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"--{name.replace('_', '-')} is {value}: give a number of at least 1.")
+        if self.min_n_clicks > self.n_clicks:
+            raise InputError(f"--min-n-clicks {self.min_n_clicks} is more than --n-clicks {self.n_clicks}: lower it.")
         if self.clicks_limit is not None and self.clicks_limit != -1 and self.clicks_limit < 1:
             raise InputError(
                 f"--clicks-limit is {self.clicks_limit}: give at least 1, or -1 for the number of --n-clicks."
@@ -147,8 +147,10 @@ def run_evaluation(options: EvalOptions) -> None:
     cfg = load_config_file(options.config_path)
     settings = options.eval_settings()
     selection = _select(options, cfg)
-    if options.iou_analysis and selection.several:
-        raise InputError(f"--iou-analysis takes one checkpoint, got {len(selection.checkpoints)}: choose one.")
+    for name in ("iou_analysis", "save_ious"):  # their files are named by data set and mode alone, as published
+        if getattr(options, name) and selection.several:
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option} takes one checkpoint, got {len(selection.checkpoints)}: choose one.")
     datasets = _load_datasets(options, cfg)
 
     outcomes: list[Outcome] = []
@@ -290,7 +292,7 @@ def _dump_ious(options: EvalOptions, candidate: Candidate, dataset: str, records
     """The pickles of ``--save-ious`` and ``--iou-analysis`` in the form of the published code."""
     ious = [np.array(record.ious, dtype=np.float32) for record in records]
     selection, stem = candidate.selection, f"{dataset}_{candidate.run_name}"
-    if options.save_ious and not selection.several:
+    if options.save_ious:
         with atomic_write(selection.logs_dir / "ious" / selection.prefix / f"{stem}.pkl") as file:
             pickle.dump(ious, file)
     if options.iou_analysis:
