@@ -46,30 +46,31 @@ class Click:
         return replace(self, coords=(row, column))
 
 
-def clicks_from_xy(
-    points: ArrayLike, labels: ArrayLike, image_size: tuple[int, int], first_index: int = 0
-) -> list[Click]:
-    """Turn (x, y) pixels and 1/0 labels into clicks.
+def clicks_from_xy(points: ArrayLike, labels: ArrayLike, image_size: tuple[int, int]) -> list[Click]:
+    """Turn (x, y) pixels and 1/0 labels into clicks, with indices from 0.
 
     Args:
         points: (N, 2) pixel coordinates (x, y); a pixel's centre has whole coordinates.
         labels: (N,) 1 for a click on the object, 0 for one on the background.
         image_size: (H, W) in pixels.
-        first_index: index of the first of these clicks in its sequence.
 
     Raises:
-        InputError: shapes do not agree, a label is neither 0 nor 1, or a click lies outside the image.
+        InputError: there are other things than numbers, shapes do not agree, a label is neither 0 nor 1, or a click
+            lies outside the image.
     """
-    xy = np.asarray(points, dtype=np.float64)
-    label = np.asarray(labels)
+    try:
+        xy, label = np.asarray(points, dtype=np.float64), np.asarray(labels, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError("points must be (N, 2) and labels (N,) numbers: give one label per (x, y) pair.") from error
     if xy.size == 0 and label.size == 0:
         return []
     if xy.ndim != 2 or xy.shape[1] != 2 or label.shape != (len(xy),):
         raise InputError(
             f"points must be (N, 2) and labels (N,), got {xy.shape} and {label.shape}: give one label per (x, y) pair."
         )
-    if not np.isin(label, (0, 1)).all():
-        raise InputError(f"labels must be 1 (on the object) or 0 (on the background), got {label.tolist()}.")
+    wrong = label[~np.isin(label, (0, 1))]
+    if wrong.size:
+        raise InputError(f"labels must be 1 (on the object) or 0 (on the background), got {wrong[0]:g}.")
     height, width = image_size
     clicks = []
     for index, ((x, y), is_positive) in enumerate(zip(xy.tolist(), label.tolist(), strict=True)):
@@ -78,7 +79,7 @@ def clicks_from_xy(
                 f"the click at x={x:g}, y={y:g} lies outside the image, {width} pixels wide and {height} high: "
                 "x goes from 0 to width-1, y from 0 to height-1."
             )
-        clicks.append(Click(bool(is_positive), (y, x), first_index + index))
+        clicks.append(Click(bool(is_positive), (y, x), index))
     return clicks
 
 

@@ -23,9 +23,9 @@ UNUSED = [-1.0, -1.0, -1.0]
 # --- points in pixels
 
 
-def test_clicks_from_xy_swaps_to_row_and_column_and_counts_on():
-    clicks = clicks_from_xy([(3, 4.5), (0, 0)], [1, 0], image_size=(10, 20), first_index=2)
-    assert clicks == [Click(True, (4.5, 3.0), 2), Click(False, (0.0, 0.0), 3)]
+def test_clicks_from_xy_swaps_to_row_and_column_and_counts():
+    clicks = clicks_from_xy([(3, 4.5), (0, 0)], [1, 0], image_size=(10, 20))
+    assert clicks == [Click(True, (4.5, 3.0), 0), Click(False, (0.0, 0.0), 1)]
 
 
 def test_clicks_from_xy_takes_the_last_pixel_and_no_clicks_at_all():
@@ -40,7 +40,14 @@ def test_clicks_from_xy_takes_the_last_pixel_and_no_clicks_at_all():
         ([(3, 4)], [], "one label per"),
         ([3, 4], [1, 1], "must be"),
         ([(3, 4, 5)], [1], "must be"),
+        ([(3, 4), (5,)], [1, 1], "numbers"),
+        ([("left", 4)], [1], "numbers"),
+        ([(None, 4), "top"], [1], "numbers"),
+        (object(), [1], "numbers"),
+        ([(3, 4)], ["on"], "numbers"),
+        ([(3, 4)], [[1], []], "numbers"),
         ([(3, 4)], [-1], "labels must be 1"),
+        ([(3, 4)], [None], "labels must be 1"),
         ([(3, 4)], [0.5], "labels must be 1"),
         ([(20, 4)], [1], "outside the image"),
         ([(3, 10)], [1], "outside the image"),
