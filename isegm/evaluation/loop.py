@@ -146,8 +146,11 @@ def evaluate_dataset(
         one record per object in the order of the data set, whatever ``batch_size`` is.
 
     Raises:
-        InputError: an object has no pixels, or what the data set raises for a file that cannot be read.
+        InputError: ``batch_size`` is below 1, an object has no pixels, or what the data set raises for a file that
+            cannot be read.
     """
+    if batch_size < 1:
+        raise InputError(f"batch_size is {batch_size}: give a number of at least 1.")
     waiting = islice(_courses(dataset, predictor, settings, frozenset(done)), max_objects)
     in_flight: list[_Course] = []
     in_order: deque[tuple[int, int]] = deque()  # keys of objects whose records are still to come

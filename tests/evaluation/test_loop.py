@@ -171,9 +171,32 @@ def test_callbacks_see_every_click():
         assert np.array_equal(own[-1].mask, own[-1].probs > SETTINGS.threshold)
 
 
-def test_times_are_shares_of_the_wall_time():
-    records = evaluate(batch_size=3)
-    assert all(record.seconds > 0 for record in records)
+def test_times_are_shares_of_the_wall_time(monkeypatch):
+    """By a clock that goes on only while a sample is read (2 s), the network answers (6 s) or a callback draws."""
+    now = [0.0]
+
+    def taking(seconds, work):
+        def slow(*arguments):
+            now[0] += seconds
+            return work(*arguments)
+
+        return slow
+
+    dataset, predictor = DrawnDataset(), blob_predictor()
+    monkeypatch.setattr("isegm.evaluation.loop.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr(dataset, "get_sample", taking(2, dataset.get_sample))
+    monkeypatch.setattr(predictor, "step", taking(6, predictor.step))
+    drawn = []
+    records = evaluate(dataset, predictor=predictor, batch_size=3, on_click=taking(100, drawn.append))
+    wall = now[0] - 100 * len(drawn)
+    assert sum(record.seconds for record in records) == pytest.approx(wall, abs=1e-4)
+    assert all(record.seconds >= 2 * len(record.clicks) - 1e-4 for record in records)  # a third of a step for a click
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_a_batch_without_objects_is_refused(batch_size):
+    with pytest.raises(InputError, match=f"batch_size is {batch_size}"):
+        evaluate(batch_size=batch_size)
 
 
 @pytest.mark.parametrize(
