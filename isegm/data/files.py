@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,13 +36,22 @@ def paired_files(root: str | Path, images: str, masks: str) -> list[tuple[Path, 
     """Pictures in ``root/images`` and the masks of the same name in ``root/masks``, sorted by name.
 
     Raises:
-        InputError: a folder is missing or empty, pictures lack masks, or masks lack pictures (up to ten are named).
+        InputError: a folder is missing or empty, pictures lack masks, masks lack pictures, or files of a folder share
+            a name but for their endings (up to ten are named).
     """
     root = Path(root)
     if not root.is_dir():
         raise InputError(f"there is no data folder {root}: it should hold {images}/ and {masks}/.")
     pictures = list_files(root / images, IMAGE_ENDINGS)
-    found = {path.stem: path for path in list_files(root / masks, MASK_ENDINGS)}
+    mask_files = list_files(root / masks, MASK_ENDINGS)
+    for files in (pictures, mask_files):
+        twice = sorted(stem for stem, count in Counter(path.stem for path in files).items() if count > 1)
+        if twice:
+            raise InputError(
+                f"{files[0].parent} holds several files of one name but for their endings: {name_some(twice)}; "
+                "keep one of each."
+            )
+    found = {path.stem: path for path in mask_files}
     if not pictures:
         raise InputError(f"{root / images} holds no pictures: put files ending in .jpg or .png there.")
     bare = [path.name for path in pictures if path.stem not in found]

@@ -165,6 +165,14 @@ def test_masks_without_pictures_are_named(tmp_path):
         FolderDataset(tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["images", "masks"])
+def test_two_files_of_one_name(kind, tmp_path):
+    draw_folder(tmp_path, 3)
+    write_image(tmp_path / kind / "01.bmp", np.zeros((72, 96), np.uint8))
+    with pytest.raises(InputError, match=rf"{kind} holds several files of one name .*: 01;"):
+        FolderDataset(tmp_path)
+
+
 def test_a_mask_of_another_size(tmp_path):
     write_pair(tmp_path, "a", np.ones((4, 6)), image_size=(8, 6))
     with pytest.raises(InputError, match=r"a\.png is 6x4 pixels, its picture a\.jpg 6x8"):
