@@ -33,22 +33,21 @@ SAMPLER = MultiPointSampler(
 )
 
 
-def view(side: int) -> Compose:
-    """Augmented square views of a photo."""
-    return Compose(
-        (RandomView((side, side)), RandomBrightnessContrast(), RGBShift(), RandomGrey(), BlurNoise()),
-    )
+def view(side: int, whole: float = 0.3) -> Compose:
+    """Augmented square views of a photo, a share ``whole`` of them of all of it, as the predictor sees it at first."""
+    seen = RandomView((side, side), p_whole=whole, p_object=(1 - whole) * 5 / 7)
+    return Compose((seen, RandomBrightnessContrast(), RGBShift(), RandomGrey(), BlurNoise()))
 
 
-def model(name: str, cfg: Any, pretrained: str) -> ClickModel:
-    """A light network whose backbone starts from the ImageNet weights that config.yml names.
+def mobilenetv2(cfg: Any) -> ClickModel:
+    """The MobileNetV2 baseline, whose backbone starts from the ImageNet weights that config.yml names.
 
     Weights with folded BatchNorm get its statistics back, measured on training photos.
     """
-    network = build_model(name)
+    network = build_model("clickseg_mobilenetv2")
     network.maps_transform[-1].scale.data.fill_(CLICK_SCALE)
     backbone = network.feature_extractor.backbone
-    if folder.start_from_imagenet(network, cfg, pretrained) and has_folded_batchnorm(backbone):
+    if folder.start_from_imagenet(network, cfg, "MOBILENETV2") and has_folded_batchnorm(backbone):
         logger.info("the backbone's BatchNorm is folded: measuring its statistics on training photos")
         train_reader, _ = folder.readers(cfg)
         samples = TrainSet(train_reader, view(256), SAMPLER, epoch_len=128, min_object_area=300, seed=cfg.seed)
@@ -68,17 +67,21 @@ def train(
     lr: float,
     max_clicks: int = 4,
     freeze_batchnorm: bool = False,
+    sampler: MultiPointSampler = SAMPLER,
+    whole_views: float = 0.3,
 ) -> None:
     """Train with constant learning rate until epoch ``decay_from`` and a linear fall to the end.
 
     Args:
-        network: made by ``model``.
+        network: made by ``mobilenetv2``.
         cfg: the run's configuration.
         crops: (from epoch, side of the views in pixels) pairs: small views first, as they cost less.
         batch_size, epoch_len, epochs, lr: see ``TrainingPlan`` and ``TrainSet``.
         decay_from: epoch at which the learning rate starts to fall.
         max_clicks: a batch is clicked from 2 to so many times.
         freeze_batchnorm: see ``TrainingPlan``; the run must then start from a trained network.
+        sampler: chooses targets and first clicks.
+        whole_views: share of the views that show all of a photo.
 
     Raises:
         InputError: BatchNorm is to be frozen before it has seen any data.
@@ -115,9 +118,9 @@ def train(
         network,
         cfg,
         plan,
-        augment=[(round(epoch * stretch), view(side)) for epoch, side in crops],
-        val_augment=view(crops[-1][1]),
-        sampler=SAMPLER,
+        augment=[(round(epoch * stretch), view(side, whole_views)) for epoch, side in crops],
+        val_augment=view(crops[-1][1], whole_views),
+        sampler=sampler,
         epoch_len=cfg.epoch_len if cfg.epoch_len > 0 else epoch_len,
         min_object_area=300,
         copy_paste=CopyPaste(),

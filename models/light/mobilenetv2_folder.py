@@ -9,9 +9,7 @@ from isegm.recipes import light
 
 MODEL_NAME = "folder_mobilenetv2"
 
-
-def init_model(cfg):
-    return light.model("clickseg_mobilenetv2", cfg, pretrained="MOBILENETV2")
+init_model = light.mobilenetv2
 
 
 def main(cfg):

@@ -31,7 +31,7 @@ SCRIPT = """
 from isegm.recipes import light
 
 def main(cfg):
-    network = light.model("clickseg_mobilenetv2", cfg, pretrained="NONE")
+    network = light.mobilenetv2(cfg)
     light.train(network, cfg, crops=((0, 48), (1, 64)), batch_size=4, epoch_len=24, epochs=2, decay_from=1, lr=1e-3)
 """
 
