@@ -171,6 +171,7 @@ def test_a_file_that_may_not_be_read_is_not_called_cut_off(tmp_path, monkeypatch
     refused(path, "cannot be read (Permission denied)")
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_no_damage_to_a_file_is_a_traceback(tmp_path):
     """Files of both of PyTorch's formats, with some bytes replaced or the end cut off."""
     rng = np.random.default_rng(0)
