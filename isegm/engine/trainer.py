@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,9 @@ class TrainingPlan:
         lr_multipliers: factor of it by parameter name, 1 where a name is absent; None takes the network's own.
         clip_norm: largest norm of the gradient; None for no clipping.
         freeze_batchnorm: BatchNorm keeps its statistics, so that the network trains as it will predict.
+        batches_in_turn: so many batches are trained one click each in turn. A batch's next click right after its last
+            one is seen by a network that has just learnt these very objects, at high learning rates by heart: it gets
+            better previous masks, and needs its clicks less, than in use.
         checkpoint_interval: epochs between two numbered checkpoints, or (from epoch, interval) pairs.
         image_dump_interval: steps between two pictures of a training sample; 0 for none.
     """
@@ -85,6 +89,7 @@ class TrainingPlan:
     lr_multipliers: Mapping[str, float] | None = None
     clip_norm: float | None = None
     freeze_batchnorm: bool = False
+    batches_in_turn: int = 1
     checkpoint_interval: int | Sequence[tuple[int, int]] = 5
     image_dump_interval: int = 1000
 
@@ -196,8 +201,8 @@ class Trainer:
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
         loader = self._loader(self.train_set, self.epoch, self.step_in_epoch * self.plan.batch_size)
+        batches = self._batches(loader)
         progress = tqdm(
-            self._batches(loader),
             initial=self.step_in_epoch,
             total=self.steps_per_epoch,
             desc=f"epoch {self.epoch}",
@@ -205,28 +210,47 @@ class Trainer:
             leave=False,
         )
         started = time.perf_counter()
-        for batch in progress:
+        while group := list(islice(batches, self.plan.batches_in_turn)):
             learning_rate = self._set_learning_rate()
-            rng = np.random.default_rng((self.options.seed, self.epoch, self.step_in_epoch, 1))
-            with self._autocast():
-                steps = self.plan.task(self.model, batch, rng)
-                for step in steps:
-                    with torch.autocast(self.device.type, enabled=False):
-                        self._optimise(step)
-            self.metric.update(step.logits.float(), batch["instances"])
-            self.global_step += 1
-            self.step_in_epoch += 1
-            self._log_step(step, batch, learning_rate)
+            every, before = self.options.save_every, self.global_step
+            for batch, step in zip(group, self._train_in_turn(group), strict=True):
+                self.metric.update(step.logits.float(), batch["instances"])
+                self.global_step += 1
+                self.step_in_epoch += 1
+                self._log_step(step, batch, learning_rate)
             progress.set_postfix(loss=f"{self._last_loss:.3f}", iou=f"{self.metric.ema_iou:.3f}", refresh=False)
-            every = self.options.save_every
-            if every and self.global_step % every == 0 and self.step_in_epoch < self.steps_per_epoch:
+            progress.update(len(group))
+            if every and self.global_step // every > before // every and self.step_in_epoch < self.steps_per_epoch:
                 self._save_last()
+        progress.close()
         seconds = time.perf_counter() - started
         logger.info(
             "epoch %d: training IoU %.4f, %.0f s, %.1f photos/s", self.epoch, self.metric.epoch_value, seconds,
             len(loader) * self.plan.batch_size / max(seconds, 1e-9),
         )  # fmt: skip
         self.writer.add_scalar("TrainMetrics/AdaptiveIoU", self.metric.epoch_value, self.epoch)
+
+    def _train_in_turn(self, batches: Sequence[dict[str, Tensor]]) -> list[Step]:
+        """Take the optimiser steps of some batches, one of each in turn; gives the last step of each."""
+        running = {
+            place: self.plan.task(
+                self.model,
+                batch,
+                np.random.default_rng((self.options.seed, self.epoch, self.step_in_epoch + place, 1)),
+            )
+            for place, batch in enumerate(batches)
+        }
+        last: dict[int, Step] = {}
+        while running:
+            for place, steps in list(running.items()):
+                with self._autocast():
+                    step = next(steps, None)
+                if step is None:
+                    del running[place]
+                else:
+                    self._optimise(step)
+                    last[place] = step
+        return [last[place] for place in range(len(batches))]
 
     def _optimise(self, step: Step) -> None:
         total = sum(step.losses.values())

@@ -28,14 +28,18 @@ from isegm.utils.log import logger
 
 BACKBONE_LR = 0.25  # of the base rate; the published 0.1, for backbone and head alike, belongs to 230 epochs
 CLICK_SCALE = 1.0  # of the click features at the start; the published 0.05 lets clicks count only after long training
+# Mostly one click to start with, as people do, on a whole object rather than a part of it.
 SAMPLER = MultiPointSampler(
-    max_num_points=24, prob_gamma=0.35, merge_objects_prob=0.15, merge_all_prob=0.35, first_click_center=True
+    max_num_points=24, prob_gamma=0.15, merge_objects_prob=0.15, merge_all_prob=0.8, first_click_center=True
 )
+TURNS = 10  # batches that are clicked on in turn
+MOST_CLICKS = 6  # a batch is clicked from 2 to so many times
+WHOLE_VIEWS = 0.45  # share of the views that show all of a photo, as the predictor sees it at the first click
 
 
-def view(side: int, whole: float = 0.3) -> Compose:
-    """Augmented square views of a photo, a share ``whole`` of them of all of it, as the predictor sees it at first."""
-    seen = RandomView((side, side), p_whole=whole, p_object=(1 - whole) * 5 / 7)
+def view(side: int) -> Compose:
+    """Augmented square views of a photo: all of it, around an object, or a random part."""
+    seen = RandomView((side, side), p_whole=WHOLE_VIEWS, p_object=(1 - WHOLE_VIEWS) * 5 / 7)
     return Compose((seen, RandomBrightnessContrast(), RGBShift(), RandomGrey(), BlurNoise()))
 
 
@@ -65,10 +69,7 @@ def train(
     epochs: int,
     decay_from: float,
     lr: float,
-    max_clicks: int = 4,
     freeze_batchnorm: bool = False,
-    sampler: MultiPointSampler = SAMPLER,
-    whole_views: float = 0.3,
 ) -> None:
     """Train with constant learning rate until epoch ``decay_from`` and a linear fall to the end.
 
@@ -78,10 +79,8 @@ def train(
         crops: (from epoch, side of the views in pixels) pairs: small views first, as they cost less.
         batch_size, epoch_len, epochs, lr: see ``TrainingPlan`` and ``TrainSet``.
         decay_from: epoch at which the learning rate starts to fall.
-        max_clicks: a batch is clicked from 2 to so many times.
-        freeze_batchnorm: see ``TrainingPlan``; the run must then start from a trained network.
-        sampler: chooses targets and first clicks.
-        whole_views: share of the views that show all of a photo.
+        freeze_batchnorm: BatchNorm keeps its statistics, as when it predicts; in training mode it takes them from the
+            batch, and these differ from click to click. The run must start from a trained network.
 
     Raises:
         InputError: BatchNorm is to be frozen before it has seen any data.
@@ -96,7 +95,7 @@ def train(
     criterion = Sum(SigmoidBinaryCrossEntropyLoss(), SoftIoU())
     task = IterativeClicks(
         {"instance_loss": LossTerm(criterion), "instance_aux_loss": LossTerm(criterion, 0.4, "instances_aux")},
-        max_num_next_clicks=max_clicks - 1,
+        max_num_next_clicks=MOST_CLICKS - 1,
         train_every_click=True,
     )
     plan = TrainingPlan(
@@ -112,15 +111,16 @@ def train(
         },
         clip_norm=5.0,
         freeze_batchnorm=freeze_batchnorm,
+        batches_in_turn=TURNS,
         image_dump_interval=200,
     )
     folder.train(
         network,
         cfg,
         plan,
-        augment=[(round(epoch * stretch), view(side, whole_views)) for epoch, side in crops],
-        val_augment=view(crops[-1][1], whole_views),
-        sampler=sampler,
+        augment=[(round(epoch * stretch), view(side)) for epoch, side in crops],
+        val_augment=view(crops[-1][1]),
+        sampler=SAMPLER,
         epoch_len=cfg.epoch_len if cfg.epoch_len > 0 else epoch_len,
         min_object_area=300,
         copy_paste=CopyPaste(),

@@ -166,6 +166,65 @@ def test_mixed_precision_steps_see_the_weights_of_the_step_before(photos, tmp_pa
     assert fresh == [True, True]  # two clicks, with an optimiser step between them
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+def test_frozen_batchnorm_keeps_its_statistics(photos, tmp_path, frozen):
+    run = trainer(photos, tmp_path, epochs=2, epoch_len=8, validate=True)  # validation leaves it in eval mode
+    run.plan = replace(run.plan, freeze_batchnorm=frozen, checkpoint_interval=1)
+    before = {name: value.clone() for name, value in run.model.state_dict().items()}
+    statistics = {name for name in before if "running_" in name}
+    run.run()
+    for epoch in range(2):
+        after = read_checkpoint(tmp_path / "checkpoints" / f"{epoch:03d}.pth")["state_dict"]
+        assert all(torch.equal(before[name], after[name]) == frozen for name in statistics)
+        assert any(not torch.equal(before[name], after[name]) for name in before if name.endswith("weight"))
+        before = after
+
+
+def test_batches_take_turns(photos, tmp_path):
+    run = trainer(photos, tmp_path, epochs=1, epoch_len=12)
+    run.plan = replace(run.plan, batches_in_turn=2)
+    seen = []
+    optimise = run._optimise
+
+    def watch(step):
+        seen.append((step.points[:, 0, 1:].sum().item(), (step.points[..., 2] >= 0).sum().item()))
+        optimise(step)
+
+    run._optimise = watch
+    run.run()
+    photos, clicks = zip(*seen, strict=True)  # three batches of two clicks each
+    assert photos[:2] == photos[2:4] and photos[4] == photos[5] and len(set(photos)) == 3
+    assert all(
+        late == early + 4 for early, late in zip(clicks[:2] + clicks[4:5], clicks[2:4] + clicks[5:], strict=True)
+    )
+    assert run.global_step == 3
+
+
+def test_a_run_with_turns_goes_on_as_if_unbroken(photos, tmp_path):
+    def run_in_turn(folder, **more):
+        run = trainer(photos, tmp_path / folder, epochs=1, epoch_len=32, save_every=3, **more)
+        run.plan = replace(run.plan, batches_in_turn=2)
+        return run
+
+    whole = run_in_turn("whole")
+    whole.run()
+    broken = run_in_turn("broken")
+    log = broken._log_step
+
+    def stop_in_the_last_turns(*arguments):
+        if broken.global_step == 7:
+            raise KeyboardInterrupt
+        log(*arguments)
+
+    broken._log_step = stop_in_the_last_turns
+    with pytest.raises(KeyboardInterrupt):
+        broken.run()
+    resumed = run_in_turn("broken", resume=tmp_path / "broken" / "checkpoints" / "last_checkpoint.pth")
+    assert resumed.step_in_epoch == 6  # a whole number of turns
+    resumed.run()
+    assert_same(whole.model.state_dict(), resumed.model.state_dict())
+
+
 def test_numbered_checkpoints_need_a_start_epoch(photos, tmp_path):
     run = trainer(photos, tmp_path / "run", epochs=1, epoch_len=4)
     run.run()
