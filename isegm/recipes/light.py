@@ -38,7 +38,7 @@ WHOLE_VIEWS = 0.45  # share of the views that show all of a photo, as the predic
 
 
 def view(side: int) -> Compose:
-    """Augmented square views of a photo: all of it, around an object, or a random part."""
+    """Augmented views of side x side pixels: all of a photo, or else around an object or a random part, 5 to 2."""
     seen = RandomView((side, side), p_whole=WHOLE_VIEWS, p_object=(1 - WHOLE_VIEWS) * 5 / 7)
     return Compose((seen, RandomBrightnessContrast(), RGBShift(), RandomGrey(), BlurNoise()))
 

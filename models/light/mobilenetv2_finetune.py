@@ -2,8 +2,8 @@
 
     python train.py models/light/mobilenetv2_finetune.py --data my_photos --weights weights/mobilenetv2_default.pth
 
-BatchNorm keeps the checkpoint's statistics. The rate is low: at 1.5e-3, 62 photos made the default model worse, on them
-and on others. For many photos give more --epochs.
+BatchNorm keeps the checkpoint's statistics. The rate is low, as a higher one spoils the model on few photos (see
+weights/README.md); for many photos give more --epochs.
 """
 
 from isegm.recipes import light
