@@ -12,6 +12,7 @@ from isegm.model.checkpoint import DEFAULT_CHECKPOINT, save_checkpoint
 from isegm.recipes import folder, ritm
 from isegm.utils.exp import init_experiment, load_script
 from tests.drawn import draw_folder
+from tests.imagenet import write_folded_mobilenetv2
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = sorted(path.relative_to(ROOT) for path in (ROOT / "models").glob("*/*.py"))
@@ -84,6 +85,17 @@ def test_weights_to_start_from_are_loaded(configure, tmp_path):
     found = load_model(cfg.CHECKPOINTS_PATH / "last_checkpoint.pth").state_dict()
     key = "feature_extractor.backbone.block5.3.conv.2.weight"
     torch.testing.assert_close(found[key], trained.state_dict()[key], atol=0.01, rtol=0)  # one step of warm-up away
+
+
+def test_folded_imagenet_weights_get_their_statistics_back(configure, tmp_path, caplog):
+    module, cfg = configure("models/light/mobilenetv2_folder.py", "--data", str(draw_folder(tmp_path / "photos", 4)))
+    cfg.IMAGENET_PRETRAINED_MODELS = {"MOBILENETV2": str(write_folded_mobilenetv2(tmp_path / "imagenet.pth"))}
+    with caplog.at_level("INFO"):
+        network = module.init_model(cfg)
+    assert "measuring its statistics" in caplog.text
+    norm = network.feature_extractor.backbone.block4[0].conv[0].bn
+    assert float((norm.weight - 1).abs().max()) > 0.1
+    assert float(norm.running_mean.abs().max()) > 0.1
 
 
 def test_frozen_batchnorm_needs_a_trained_network(configure, tmp_path):

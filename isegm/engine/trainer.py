@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from isegm.data.train_set import TrainSet
+from isegm.engine.batchnorm import batchnorm_layers, measure_statistics
 from isegm.engine.pictures import training_picture
 from isegm.engine.schedule import Schedule
 from isegm.engine.tasks import Step, TrainingTask
@@ -74,6 +76,8 @@ class TrainingPlan:
         lr_multipliers: factor of it by parameter name, 1 where a name is absent; None takes the network's own.
         clip_norm: largest norm of the gradient; None for no clipping.
         freeze_batchnorm: BatchNorm keeps its statistics, so that the network trains as it will predict.
+        measured_batches: at the end of an epoch BatchNorm's statistics are measured over so many of its batches, see
+            ``isegm.engine.batchnorm``; 0 leaves the running averages of training, as published.
         batches_in_turn: so many batches are trained one click each in turn. A batch's next click right after its last
             one is seen by a network that has just learnt these very objects, at high learning rates by heart: it gets
             better previous masks, and needs its clicks less, than in use.
@@ -89,6 +93,7 @@ class TrainingPlan:
     lr_multipliers: Mapping[str, float] | None = None
     clip_norm: float | None = None
     freeze_batchnorm: bool = False
+    measured_batches: int = 0
     batches_in_turn: int = 1
     checkpoint_interval: int | Sequence[tuple[int, int]] = 5
     image_dump_interval: int = 1000
@@ -158,6 +163,7 @@ class Trainer:
         self.writer = SummaryWriter(log_dir=str(self.options.logs), flush_secs=10, purge_step=purge)
         while self.epoch < self.plan.epochs:
             self._train_epoch()
+            self._measure_batchnorm()
             if self.val_set is not None:
                 self._save_last()  # a validation that fails or is killed costs no training
                 self._validate()
@@ -197,9 +203,8 @@ class Trainer:
             self.metric.reset()
         self.model.train()
         if self.plan.freeze_batchnorm:
-            for module in self.model.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
+            for layer in batchnorm_layers(self.model):
+                layer.eval()
         loader = self._loader(self.train_set, self.epoch, self.step_in_epoch * self.plan.batch_size)
         batches = self._batches(loader)
         progress = tqdm(
@@ -229,6 +234,22 @@ class Trainer:
             len(loader) * self.plan.batch_size / max(seconds, 1e-9),
         )  # fmt: skip
         self.writer.add_scalar("TrainMetrics/AdaptiveIoU", self.metric.epoch_value, self.epoch)
+
+    def _measure_batchnorm(self) -> None:
+        """Measure BatchNorm's statistics over all clicks of the epoch's first batches."""
+        if not self.plan.measured_batches:
+            return
+        self.model.train()
+        batches = islice(self._batches(self._loader(self.train_set, self.epoch)), self.plan.measured_batches)
+        with self._autocast():
+            measure_statistics(
+                self.model,
+                (
+                    partial(self.plan.task, self.model, batch, np.random.default_rng((self.options.seed, number, 3)))
+                    for number, batch in enumerate(batches)
+                ),
+                self.options.seed,
+            )
 
     def _train_in_turn(self, batches: Sequence[dict[str, Tensor]]) -> list[Step]:
         """Take the optimiser steps of some batches, one of each in turn; gives the last step of each."""

@@ -33,6 +33,7 @@ SAMPLER = MultiPointSampler(
     max_num_points=24, prob_gamma=0.15, merge_objects_prob=0.15, merge_all_prob=0.8, first_click_center=True
 )
 TURNS = 10  # batches that are clicked on in turn
+MEASURED_BATCHES = 8  # for BatchNorm's statistics, as ten steps in a row see the same number of clicks
 MOST_CLICKS = 6  # a batch is clicked from 2 to so many times
 WHOLE_VIEWS = 0.45  # share of the views that show all of a photo, as the predictor sees it at the first click
 
@@ -111,6 +112,7 @@ def train(
         },
         clip_norm=5.0,
         freeze_batchnorm=freeze_batchnorm,
+        measured_batches=0 if freeze_batchnorm else MEASURED_BATCHES,
         batches_in_turn=TURNS,
         image_dump_interval=200,
     )

@@ -16,10 +16,10 @@ def main(cfg):
     light.train(
         init_model(cfg),
         cfg,
-        crops=((0, 192), (13, 256), (20, 320)),
+        crops=((0, 192), (11, 256), (17, 320)),
         batch_size=16,
         epoch_len=800,
-        epochs=24,
-        decay_from=12,
+        epochs=20,
+        decay_from=8,
         lr=3e-3,
     )

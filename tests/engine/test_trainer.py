@@ -180,6 +180,20 @@ def test_frozen_batchnorm_keeps_its_statistics(photos, tmp_path, frozen):
         before = after
 
 
+def test_measuring_statistics_changes_nothing_that_is_learnt(photos, tmp_path):
+    states = {}
+    for count in (0, 2):
+        run = trainer(photos, tmp_path / str(count), epochs=2, epoch_len=8)  # with dropout
+        run.plan = replace(run.plan, measured_batches=count)
+        run.run()
+        states[count] = run.model.state_dict()
+    for name, followed in states[0].items():
+        if "running_" in name:
+            assert not torch.equal(followed, states[2][name]), name
+        elif not name.endswith("num_batches_tracked"):
+            assert torch.equal(followed, states[2][name]), name
+
+
 def test_batches_take_turns(photos, tmp_path):
     run = trainer(photos, tmp_path, epochs=1, epoch_len=12)
     run.plan = replace(run.plan, batches_in_turn=2)
@@ -289,14 +303,19 @@ def test_a_resumed_run_must_keep_its_photos(photos, tmp_path):
 
 
 def test_a_validation_that_fails_costs_no_training(photos, tmp_path):
-    whole = trainer(photos, tmp_path / "whole", epoch_len=8, validate=True)
+    def measuring(folder, **more):
+        run = trainer(photos, tmp_path / folder, epoch_len=8, validate=True, **more)
+        run.plan = replace(run.plan, measured_batches=1)
+        return run
+
+    whole = measuring("whole")
     whole.run()
-    failing = trainer(photos, tmp_path / "failing", epoch_len=8, validate=True)
+    failing = measuring("failing")
     failing.val_set.augment = [(0, lambda image, masks, rng: (image, masks * 0))]
     with pytest.raises(InputError, match="showed no object"):
         failing.run()
     last = failing.options.checkpoints / "last_checkpoint.pth"
-    resumed = trainer(photos, tmp_path / "failing", epoch_len=8, validate=True, resume=last)
+    resumed = measuring("failing", resume=last)
     assert (resumed.epoch, resumed.step_in_epoch) == (0, 2)
     resumed.run()
     assert_same(whole.model.state_dict(), resumed.model.state_dict())

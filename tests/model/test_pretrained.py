@@ -7,42 +7,14 @@ from isegm import InputError
 from isegm.model import build_model
 from isegm.model.mobilenetv2 import torchvision_key
 from isegm.model.pretrained import has_folded_batchnorm, unfold_batchnorm
-
-# (in channels, out channels, layers) of torchvision's mobilenet_v2, from which its parameter names follow
-LAYERS = [(32, 16, 1), (16, 24, 2), (24, 32, 3), (32, 64, 4), (64, 96, 3), (96, 160, 3), (160, 320, 1)]
-
-
-def torchvision_names():
-    """Names of convolutions and BatchNorm layers of torchvision's mobilenet_v2, in order."""
-    yield "features.0.0", "features.0.1"
-    index = 1
-    for in_channels, out_channels, count in LAYERS:
-        for _ in range(count):
-            expanded = not (in_channels == 32 and out_channels == 16)
-            inner = [("0.0", "0.1"), ("1.0", "1.1"), ("2", "3")] if expanded else [("0.0", "0.1"), ("1", "2")]
-            yield from ((f"features.{index}.conv.{conv}", f"features.{index}.conv.{bn}") for conv, bn in inner)
-            index += 1
-    yield "features.18.0", "features.18.1"
+from tests.imagenet import write_folded_mobilenetv2
 
 
 @pytest.fixture
 def folded(tmp_path):
-    """A file of random torchvision-named weights with folded BatchNorm, and the backbone it fills."""
-    torch.manual_seed(0)
-    network = build_model("clickseg_mobilenetv2").eval()
-    wanted = network.feature_extractor.backbone.state_dict()
-    state = {"classifier.1.weight": torch.zeros(1000, 1280)}
-    for conv, bn in torchvision_names():
-        names = [f"{conv}.weight", f"{bn}.weight", f"{bn}.bias", f"{bn}.running_mean", f"{bn}.running_var"]
-        for name in names:
-            key = torchvision_key(name)
-            if key is None:
-                state[name] = torch.zeros(1)
-                continue
-            state[name] = 0.3 * torch.randn(wanted[key].shape) if name.endswith("bias") else wanted[key].clone()
-    path = tmp_path / "mobilenet_v2.pth"
-    torch.save(state, path)
-    return network, path
+    """A file of random torchvision-named weights with folded BatchNorm, and the network that it starts."""
+    path = write_folded_mobilenetv2(tmp_path / "mobilenet_v2.pth")
+    return build_model("clickseg_mobilenetv2").eval(), path
 
 
 def test_every_parameter_of_torchvision_finds_its_place(folded):
@@ -82,6 +54,7 @@ def test_unfolding_keeps_the_function_and_measures_unit_variance(folded):
         unfold_batchnorm(network, backbone, [(image[:2], points[:2]), (image[2:], points[2:])])
         after = network(image, points)["instances"]
     assert not has_folded_batchnorm(backbone)
+    assert float((backbone.block5[3].conv[1].bn.weight - 1).abs().max()) > 0.1  # the measured deviations
     torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-3 * float(before.std()))
     norm = backbone.block2[0].conv[0].bn
     seen = []
