@@ -37,7 +37,7 @@ def configure(tmp_path, monkeypatch):
 
 def start_of(script):
     """Options without which a script does not start."""
-    return ("--weights", str(DEFAULT_CHECKPOINT)) if script.stem.endswith("finetune") else ()
+    return ("--weights", str(DEFAULT_CHECKPOINT)) if script.stem.endswith(("finetune", "stage2")) else ()
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=str)

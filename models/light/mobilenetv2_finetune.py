@@ -17,7 +17,7 @@ def main(cfg):
     light.train(
         init_model(cfg),
         cfg,
-        crops=((0, 320),),
+        crops=((0, 384),),
         batch_size=16,
         epoch_len=320,
         epochs=3,

@@ -2,7 +2,7 @@
 
     python train.py models/light/mobilenetv2_folder.py --data my_photos --exp-name first-try
 
-The default model was made with it: see weights/README.md.
+The default model's first stage: see weights/README.md. ``mobilenetv2_folder_stage2.py`` goes on from it.
 """
 
 from isegm.recipes import light
