@@ -2,8 +2,9 @@
 
     python train.py models/light/mobilenetv2_finetune.py --data my_photos --weights weights/mobilenetv2_default.pth
 
-BatchNorm keeps the checkpoint's statistics. The rate is low, as a higher one spoils the model on few photos (see
-weights/README.md); for many photos give more --epochs.
+BatchNorm keeps the checkpoint's statistics, and the rate is low, as a higher one spoils the model. Even so a short run
+costs a little on other photos (see weights/README.md): compare both checkpoints on yours. For many photos give more
+--epochs.
 """
 
 from isegm.recipes import light
