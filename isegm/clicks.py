@@ -156,6 +156,7 @@ class DistMaps(nn.Module):
         super().__init__()
         self.norm_radius = norm_radius
         self.use_disks = use_disks
+        self.channels = 2
 
     def forward(self, points: Tensor, size: tuple[int, int]) -> Tensor:
         """Maps of ``points`` (B, 2N, 3) on a grid of ``size`` (H, W): float32 (B, 2, H, W), positive first."""

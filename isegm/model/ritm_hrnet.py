@@ -77,6 +77,25 @@ class HRNetModel(EarlyFusionModel):
         instances, aux = self.feature_extractor(image, side)  # (B, 1, H/4, W/4) each
         return {"instances": instances, "instances_aux": aux} if self.with_aux_output else {"instances": instances}
 
+    @property
+    def feature_places(self) -> dict[str, int]:
+        """A and B are both the maps of all resolutions, before the auxiliary head and OCR; C is behind OCR."""
+        network = self.feature_extractor
+        places = {"A": network.channels, "B": network.channels}
+        return {**places, "C": 2 * network.ocr_width} if network.ocr_width else places
+
+    def features_at(self, place: str, image: Tensor, coord_features: Tensor) -> tuple[Tensor, None]:
+        self._require_place(place)
+        network = self.feature_extractor
+        maps = network.forward_maps(image, self.maps_transform(coord_features))
+        aggregated = network.aggregate(maps)  # (B, 15 * width, H/4, W/4)
+        return (network.forward_features(aggregated)[0] if place == "C" else aggregated), None
+
+    def logits_from(self, place: str, features: Tensor, rest: tuple[Tensor, ...] | None) -> Tensor:
+        self._require_place(place)
+        network = self.feature_extractor
+        return network.cls_head(features if place == "C" else network.forward_features(features)[0])
+
     def lr_multipliers(self) -> dict[str, float]:
         """Learning-rate multipliers by parameter name, for parameters whose multiplier is not 1.
 

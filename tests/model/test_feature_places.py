@@ -1,0 +1,74 @@
+"""The places inside networks that f-BRS changes, over the registry."""
+
+import pytest
+import torch
+
+from isegm.model import build_model, list_models
+from tests.analytic import TinyModel
+
+with torch.device("meta"):
+    PLACES = [(name, place) for name in list_models() for place in build_model(name).feature_places]
+
+
+def inputs(network, size=(64, 96)):
+    generator = torch.Generator().manual_seed(1)
+    image = torch.randn(2, 3, *size, generator=generator)
+    return image, torch.rand(2, network.coord_channels, *size, generator=generator)
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """Networks by name with random weights, in eval mode, made when first asked for."""
+    made = {}
+
+    def get(name):
+        if name not in made:
+            torch.manual_seed(0)
+            made[name] = build_model(name).eval().requires_grad_(False)
+        return made[name]
+
+    return get
+
+
+@pytest.mark.parametrize(("name", "place"), PLACES)
+def test_going_on_from_a_place_gives_the_same_logits_bit_for_bit(networks, name, place):
+    network = networks(name)
+    image, coord_features = inputs(network)
+    features, rest = network.features_at(place, image, coord_features)
+    assert features.shape[:2] == (2, network.feature_places[place])
+    expected = network.backbone_forward(image, coord_features)["instances"]
+    assert torch.equal(network.logits_from(place, features, rest), expected)
+    assert not torch.allclose(network.logits_from(place, 0.5 * features, rest), expected)
+
+
+@pytest.mark.parametrize(("name", "place"), PLACES)
+def test_a_gradient_flows_from_the_logits_to_the_features(networks, name, place):
+    network = networks(name)
+    features, rest = network.features_at(place, *inputs(network))
+    features.requires_grad_(True)
+    network.logits_from(place, features, rest).square().mean().backward()
+    assert features.grad.any()
+
+
+@pytest.mark.parametrize("name", ["ritm_hrnet18s", "clickseg_mobilenetv2"])
+def test_a_place_that_is_not_there_is_refused(networks, name):
+    network = networks(name)
+    with pytest.raises(ValueError, match=r"no features at place 'D': it offers .*C"):
+        network.features_at("D", *inputs(network))
+    with pytest.raises(ValueError, match="no features at place 'D'"):
+        network.logits_from("D", torch.zeros(1), None)
+
+
+def test_a_network_without_places_says_so():
+    network = TinyModel()
+    assert network.feature_places == {}
+    with pytest.raises(ValueError, match="TinyModel has no features at place 'A': it offers none"):
+        network.features_at("A", *inputs(network))
+
+
+def test_without_ocr_there_is_no_place_behind_it():
+    network = build_model("ritm_hrnet18s", ocr_width=0, with_aux_output=False).eval()
+    assert network.feature_places == {"A": 270, "B": 270}
+    image, coord_features = inputs(network)
+    logits = network.logits_from("B", *network.features_at("B", image, coord_features))
+    assert torch.equal(logits, network.backbone_forward(image, coord_features)["instances"])
