@@ -72,3 +72,15 @@ def test_without_ocr_there_is_no_place_behind_it():
     image, coord_features = inputs(network)
     logits = network.logits_from("B", *network.features_at("B", image, coord_features))
     assert torch.equal(logits, network.backbone_forward(image, coord_features)["instances"])
+
+
+@pytest.mark.parametrize("name", ["ritm_hrnet18s", "ritm_resnet34"])
+def test_a_network_that_mixes_maps_into_rgb_has_the_same_places(name):
+    torch.manual_seed(0)
+    network = build_model(name, use_rgb_conv=True).eval().requires_grad_(False)
+    image, coord_features = inputs(network)
+    expected = network.backbone_forward(image, coord_features)["instances"]
+    for place in network.feature_places:
+        features, rest = network.features_at(place, image, coord_features)
+        assert torch.equal(network.logits_from(place, features, rest), expected)
+    assert not torch.equal(network.backbone_forward(image, 0 * coord_features)["instances"], expected)
