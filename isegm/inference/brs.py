@@ -222,8 +222,8 @@ class FeatureBRS(_BackPropagatingRefinement):
     """f-BRS (Sofiiuk et al. 2020): features F become F * (1 + s) + b, one s and one b for each channel.
 
     The numbers are those of the straight image and are used for its mirror image too. They outlive a change of crop.
-    Up to ``clicks_limit`` clicks the features are computed anew at each click; after that those of the last one are
-    used again, until the crop changes.
+    Up to the limit of clicks that the network is shown the features are computed anew at each click; after that those
+    of the last one are used again, until the crop changes: newer previous masks are then not seen.
 
     Args:
         place: of the features in the network, see ``ClickModel.feature_places``.
