@@ -163,10 +163,15 @@ class DistMaps(nn.Module):
         norm_radius: radius of the disks in pixels of the network's input, or the unit of distance for distance maps.
         use_disks: True gives disks (1 within ``norm_radius`` of a click, else 0); False gives tanh(2 d / norm_radius)
             with d the distance to the nearest click, 1 where there is none.
+
+    Raises:
+        InputError: ``norm_radius`` is no number above 0.
     """
 
     def __init__(self, norm_radius: float, use_disks: bool = False) -> None:
         super().__init__()
+        if not isinstance(norm_radius, (int, float)) or not norm_radius > 0:
+            raise InputError(f"the radius of clicks must be a number of pixels above 0, got {norm_radius!r}.")
         self.norm_radius = norm_radius
         self.use_disks = use_disks
         self.channels = 2

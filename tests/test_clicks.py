@@ -243,3 +243,9 @@ def test_each_group_of_clicks_has_maps_of_its_radius(use_disks):
     first[0, 1:] = later[0, 0] = -1
     assert torch.equal(grouped[:, :2], DistMaps(2, use_disks)(first, (32, 40)))
     assert torch.equal(grouped[:, 2:], DistMaps(5, use_disks)(later, (32, 40)))
+
+
+@pytest.mark.parametrize("radius", [0, -5, float("nan"), "5", (5,), None])
+def test_a_radius_that_is_no_length_is_refused(radius):
+    with pytest.raises(InputError, match="the radius of clicks must be a number of pixels above 0"):
+        DistMaps(radius)

@@ -46,7 +46,7 @@ class RitmModel(EarlyFusionModel):
             self.dist_maps = GroupedDistMaps(clicks_groups, self.dist_maps.use_disks)
         self.use_rgb_conv = use_rgb_conv
         self.conv_extend = conv_extend
-        activation = nn.LeakyReLU(0.2) if use_leaky_relu else nn.ReLU()
+        activation = nn.LeakyReLU(0.2, inplace=True) if use_leaky_relu else nn.ReLU(inplace=True)
         maps = self.coord_channels
         if use_rgb_conv:
             self.rgb_conv = nn.Sequential(

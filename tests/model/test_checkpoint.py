@@ -301,6 +301,8 @@ def test_clicksegs_baselines_ignore_arguments_that_ritm_reads(tmp_path):
         ({"backbone": "resnet18"}, "no backbone named 'resnet18': known are resnet34"),
         ({"backbone": "resnet34", "with_aux_output": True}, "DeepLabV3+ has no auxiliary output"),
         ({"backbone": "resnet34", "clicks_groups": []}, "clicks_groups is empty"),
+        ({"backbone": "resnet34", "clicks_groups": [[2], [5]]}, "the radius of clicks must be a number"),
+        ({"backbone": "resnet34", "deeplab_ch": "128"}, "its configuration is damaged"),
         ({"backbone": "resnet34", "norm_layer": "torch.nn.GroupNorm"}, "norm_layer other than"),
         ({"backbone": "resnet34", "backbone_norm_layer": "torch.nn.GroupNorm"}, "backbone_norm_layer other than"),
     ],

@@ -1,10 +1,14 @@
 """The places inside networks that f-BRS changes, over the registry."""
 
+import functools
+
+import numpy as np
 import pytest
 import torch
 
 from isegm.model import build_model, list_models
 from tests.analytic import TinyModel
+from tests.golden import fill_weights, golden, golden_json, model_inputs
 
 with torch.device("meta"):
     PLACES = [(name, place) for name in list_models() for place in build_model(name).feature_places]
@@ -19,15 +23,18 @@ def inputs(network, size=(64, 96)):
 @pytest.fixture(scope="module")
 def networks():
     """Networks by name with random weights, in eval mode, made when first asked for."""
-    made = {}
 
-    def get(name):
-        if name not in made:
-            torch.manual_seed(0)
-            made[name] = build_model(name).eval().requires_grad_(False)
-        return made[name]
+    def make(name):
+        torch.manual_seed(0)
+        return build_model(name).eval().requires_grad_(False)
 
-    return get
+    return functools.cache(make)
+
+
+@pytest.fixture(scope="module")
+def filled():
+    """The same with weights by the golden rule."""
+    return functools.cache(lambda name: fill_weights(build_model(name)))
 
 
 @pytest.mark.parametrize(("name", "place"), PLACES)
@@ -84,3 +91,28 @@ def test_a_network_that_mixes_maps_into_rgb_has_the_same_places(name):
         features, rest = network.features_at(place, image, coord_features)
         assert torch.equal(network.logits_from(place, features, rest), expected)
     assert not torch.equal(network.backbone_forward(image, 0 * coord_features)["instances"], expected)
+
+
+# network, its golden file, place, channels there, and the published module that puts the same numbers out
+MEASURED = [
+    ("ritm_hrnet18s", "hrnet18s_itermask", "A", slice(18), "feature_extractor.stage4|0|0"),
+    ("ritm_hrnet18s", "hrnet18s_itermask", "C", slice(None), "feature_extractor.ocr_distri_head|0|0"),
+    ("ritm_resnet34", "r34_dh128", "A", slice(None), "feature_extractor.backbone|0|3"),
+    ("ritm_resnet34", "r34_dh128", "B", slice(128, None), "feature_extractor.skip_project|0|0"),
+    ("ritm_resnet34", "r34_dh128", "C", slice(None), "feature_extractor.head|0|0"),
+]
+
+
+@pytest.mark.parametrize(("name", "file", "place", "channels", "module"), MEASURED)
+def test_features_equal_those_measured_in_the_published_networks(filled, name, file, place, channels, module):
+    network, spec = filled(name), golden_json(f"ritm/{file}.json")
+    image, points = model_inputs(spec)
+    image, prev_mask = image[:, :3], image[:, 3:] if network.with_prev_mask else None
+    coord_features = network.coord_features(points, prev_mask, tuple(image.shape[2:]))
+    features = network.features_at(place, network.normalize(image), coord_features)[0][:, channels]
+    facts = spec["hooks"][module]
+    assert list(features.shape) == facts["shape"]
+    assert features.double().mean().item() == pytest.approx(facts["mean"], rel=1e-5, abs=1e-5 * facts["std"])
+    flat = features.flatten().numpy()
+    expected = np.load(golden(f"ritm/{file}.npz"))[f"hook/{module}"]
+    np.testing.assert_allclose(flat[:: max(1, flat.size // 64)], expected, rtol=0, atol=1e-4 * facts["std"])
