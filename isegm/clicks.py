@@ -138,6 +138,19 @@ def split_points(points: Tensor) -> tuple[Tensor, Tensor]:
     return positive, negative
 
 
+def split_by_order(points: Tensor, groups: int) -> list[Tensor]:
+    """Clicks by their place in the sequence: ``groups`` tensors like ``points``, each with its own clicks only.
+
+    The click of order k goes to group k; later ones, a negative first click and those without an order (-1) go to the
+    last group.
+    """
+    order = points[..., 2].long()
+    order = torch.where(order < 0, groups - 1, order).clamp(max=groups - 1)
+    slots = points.shape[1] // 2
+    order[:, slots:] = torch.where(order[:, slots:] == 0, groups - 1, order[:, slots:])
+    return [torch.where((order == group)[..., None], points, UNUSED) for group in range(groups)]
+
+
 def used(points: Tensor) -> Tensor:
     """Which rows hold a click: bool (B, rows)."""
     return points[..., :2].amax(dim=-1) >= 0
@@ -150,12 +163,18 @@ class DistMaps(nn.Module):
         norm_radius: radius of the disks in pixels of the network's input, or the unit of distance for distance maps.
         use_disks: True gives disks (1 within ``norm_radius`` of a click, else 0); False gives tanh(2 d / norm_radius)
             with d the distance to the nearest click, 1 where there is none.
+
+    Raises:
+        InputError: ``norm_radius`` is no number above 0.
     """
 
     def __init__(self, norm_radius: float, use_disks: bool = False) -> None:
         super().__init__()
+        if not isinstance(norm_radius, (int, float)) or not norm_radius > 0:
+            raise InputError(f"the radius of clicks must be a number of pixels above 0, got {norm_radius!r}.")
         self.norm_radius = norm_radius
         self.use_disks = use_disks
+        self.channels = 2
 
     def forward(self, points: Tensor, size: tuple[int, int]) -> Tensor:
         """Maps of ``points`` (B, 2N, 3) on a grid of ``size`` (H, W): float32 (B, 2, H, W), positive first."""
@@ -194,3 +213,22 @@ class DistMaps(nn.Module):
             squared = ((rows - y) / self.norm_radius) ** 2 + ((columns - x) / self.norm_radius) ** 2
             torch.minimum(nearest, torch.where(valid[:, None, None], squared, FAR), out=nearest)
         return torch.tanh(2 * nearest.sqrt())
+
+
+class GroupedDistMaps(nn.Module):
+    """Click maps with a radius for each group of clicks (see ``split_by_order``), the groups behind each other.
+
+    Args:
+        radii: of each group, see ``DistMaps``.
+        use_disks: see ``DistMaps``.
+    """
+
+    def __init__(self, radii: Sequence[float], use_disks: bool = False) -> None:
+        super().__init__()
+        self.groups = nn.ModuleList(DistMaps(radius, use_disks) for radius in radii)
+        self.channels = 2 * len(radii)
+
+    def forward(self, points: Tensor, size: tuple[int, int]) -> Tensor:
+        """Maps of ``points`` (B, 2N, 3) on a grid of ``size`` (H, W): float32 (B, 2 * groups, H, W)."""
+        parts = split_by_order(points, len(self.groups))
+        return torch.cat([maps(part, size) for maps, part in zip(self.groups, parts, strict=True)], dim=1)

@@ -2,6 +2,7 @@
 
     python scripts/evaluate_model.py NoBRS --checkpoint=coco_lvis_h18_itermask --datasets=GrabCut,Berkeley
     python scripts/evaluate_model.py Baseline --checkpoint=mobilenetv2_default --infer-size=384 --thresh=0.5
+    python scripts/evaluate_model.py f-BRS-B --checkpoint=coco_lvis_h18_itermask --datasets=GrabCut
     python scripts/evaluate_model.py --datasets=Samples --cpu
 
 Where results go is told by ``isegm/evaluation/run.py``.
@@ -14,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from isegm.evaluation.run import EvalOptions, run_evaluation
+from isegm.evaluation.run import MODES, EvalOptions, run_evaluation
 from isegm.utils.cli import choose_device, run
 
 
@@ -26,8 +27,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "mode",
         nargs="?",
-        choices=["NoBRS", "Baseline"],
-        help="NoBRS: the protocol the network was published with; Baseline: that of ClickSEG. "
+        choices=MODES,
+        help="NoBRS: the protocol the network was published with; Baseline: that of ClickSEG; "
+        "the others fit features (f-BRS), the image (RGB-BRS) or the click maps (DistMap-BRS) to the clicks. "
         "Left out, it is chosen by the network.",
     )
 
@@ -85,7 +87,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         "--clicks-limit",
         type=int,
         default=defaults.clicks_limit,
-        help="show the network only so many first clicks; -1: as many as --n-clicks (default: all)",
+        help="show the network only so many first clicks; -1: as many as --n-clicks "
+        "(default: all; 8 with f-BRS, 5 with RGB-BRS and DistMap-BRS)",
     )
     parser.add_argument(
         "--eval-mode", default=defaults.eval_mode, help="cvpr, fixed<N> or fixed<H>,<W> (default: %(default)s)"

@@ -24,6 +24,14 @@ def golden(name: str) -> Path:
     return path
 
 
+def key_manifest(name: str) -> list[str]:
+    """Lines "key shape" of a published state dict; skips the calling test where the manifests are absent."""
+    path = ROOT.parent / "spec" / "keys" / name
+    if not path.exists():
+        pytest.skip(f"the key manifests are not here ({path.name})")
+    return path.read_text().splitlines()
+
+
 def golden_json(name: str):
     """A golden json file, with {"__tuple__": [...]} turned back into tuples."""
 
@@ -102,3 +110,44 @@ def model_inputs(spec: dict) -> tuple[torch.Tensor, torch.Tensor]:
         ]
         image = torch.cat((image, torch.from_numpy(np.stack(prev)[:, None]).float()), dim=1)
     return image, points
+
+
+def fill_by_sine(network):
+    """The second, older weight rule: a sine hash of the key and of the place in the tensor."""
+    for key, tensor in network.state_dict().items():
+        if key.endswith("num_batches_tracked"):
+            continue
+        seed = sum(map(ord, key)) % 997
+        turn = np.sin(12.9898 * np.arange(1, tensor.numel() + 1) + 78.233 * (seed + 1)) * 43758.5453
+        u = turn - np.floor(turn)
+        w = 2 * u - 1
+        if key.endswith("running_var"):
+            values = 1 + 0.2 * u
+        elif key.endswith(".scale"):
+            values = np.full_like(u, 0.05)
+        elif tensor.ndim == 1:
+            values = 1 + 0.2 * w if key.endswith(".weight") else 0.1 * w
+        else:
+            values = w * np.sqrt(3 * tensor.shape[0] / tensor.numel())
+        with torch.no_grad():
+            tensor.copy_(torch.from_numpy(values).reshape(tensor.shape))
+    return network.eval().requires_grad_(False)
+
+
+def sine_statistics(model: torch.nn.Module) -> dict[str, list[float]]:
+    """Of each output for the input that belongs to the second weight rule, filled in by it.
+
+    Mean, std, and the values at (0, 0), (40, 50), (100, 90), (-1, -1).
+    """
+    y, x = np.mgrid[:160, :224].astype(np.float64)
+    channels = [0.5 + 0.5 * np.sin(0.05 * x * (c + 1) + 0.07 * y) for c in range(3)]
+    if model.with_prev_mask:
+        channels.append((y - 60) ** 2 + (x - 80) ** 2 < 900)
+    image = torch.from_numpy(np.stack(channels)[None].astype(np.float32))
+    unused = (-1, -1, -1)
+    points = torch.tensor([[(40, 50, 0), (100, 90, 2), unused, (20, 120, 1), unused, unused]], dtype=torch.float32)
+    statistics = {}
+    for name, output in fill_by_sine(model)(image, points).items():
+        v = output[0, 0].double()
+        statistics[name] = [float(s) for s in (v.mean(), v.std(), v[0, 0], v[40, 50], v[100, 90], v[-1, -1])]
+    return statistics

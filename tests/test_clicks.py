@@ -7,9 +7,11 @@ import torch
 from isegm.clicks import (
     Click,
     DistMaps,
+    GroupedDistMaps,
     clicks_from_xy,
     pad_points,
     points_tensor,
+    split_by_order,
     split_points,
     used,
     write_simulated_click,
@@ -218,3 +220,32 @@ def test_disks_equal_their_definition_for_many_places_and_radii():
         inside = (squared <= radius**2) & (points[..., :2].amax(dim=-1) >= 0)[..., None, None]
         expected = inside.view(4, 2, 3, 25, 31).any(dim=2).float()
         assert torch.equal(DistMaps(radius, use_disks=True)(points, (25, 31)), expected)
+
+
+def test_clicks_are_split_by_their_order():
+    rows = [(1, 1, 0), (2, 2, 1), (3, 3, 2), (4, 4, 100), (5, 5, 0), (6, 6, 1), (7, 7, -1), (-1, -1, -1)]
+    points = torch.tensor([rows], dtype=torch.float32)
+    parts = split_by_order(points, 3)
+    kept = [[int(y) for y in part[0, :, 0] if y >= 0] for part in parts]
+    assert kept == [[1], [2, 6], [3, 4, 5, 7]]  # the negative first click (5) is not in the first group
+    for part in parts:
+        unused = part[..., 0] < 0
+        assert torch.equal(part[~unused], points[~unused]) and (part[unused] == -1).all()
+
+
+@pytest.mark.parametrize("use_disks", [True, False])
+def test_each_group_of_clicks_has_maps_of_its_radius(use_disks):
+    points = torch.tensor([[(9.0, 8.0, 0.0), (20.0, 21.0, 2.0), (5.0, 25.0, 1.0), (-1.0, -1.0, -1.0)]])
+    maps = GroupedDistMaps((2, 5), use_disks)
+    assert maps.channels == 4
+    grouped = maps(points, (32, 40))
+    first, later = points.clone(), points.clone()
+    first[0, 1:] = later[0, 0] = -1
+    assert torch.equal(grouped[:, :2], DistMaps(2, use_disks)(first, (32, 40)))
+    assert torch.equal(grouped[:, 2:], DistMaps(5, use_disks)(later, (32, 40)))
+
+
+@pytest.mark.parametrize("radius", [0, -5, float("nan"), "5", (5,), None])
+def test_a_radius_that_is_no_length_is_refused(radius):
+    with pytest.raises(InputError, match="the radius of clicks must be a number of pixels above 0"):
+        DistMaps(radius)

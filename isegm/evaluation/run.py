@@ -35,6 +35,7 @@ from isegm.evaluation.records import ObjectRecord, RecordWriter
 from isegm.evaluation.scores import DatasetScores, number_of_clicks, score
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import InferenceSettings, settings_for
+from isegm.inference.refinement import Refinement, build_refinement, list_refinements
 from isegm.model.base import ClickModel
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT, load_model
 from isegm.utils.errors import InputError
@@ -42,6 +43,7 @@ from isegm.utils.exp import load_config_file
 from isegm.utils.files import atomic_write, sha256
 
 CPU = torch.device("cpu")
+MODES = ("NoBRS", "Baseline", *list_refinements())
 CASES = 6  # objects on a sheet of best or worst cases
 
 
@@ -77,6 +79,8 @@ class EvalOptions:
     command: str = ""
 
     def __post_init__(self) -> None:
+        if self.mode is not None and self.mode not in MODES:
+            raise InputError(f"there is no mode {self.mode}: known are {', '.join(MODES)}.")
         for name, least, most in (("target_iou", 0.0, 1.0), ("target_crop_r", 1.0, 100.0)):
             value = getattr(self, name)
             if not least <= value <= most:  # also refuses NaN
@@ -91,6 +95,10 @@ class EvalOptions:
             raise InputError(
                 f"--clicks-limit is {self.clicks_limit}: give at least 1, or -1 for the number of --n-clicks."
             )
+
+    def refinement(self) -> Refinement | None:
+        """What improves on the network's answers in this mode; None in modes that take them as they are."""
+        return build_refinement(self.mode) if self.mode in list_refinements() else None
 
     def eval_settings(self) -> EvalSettings:
         """When clicking stops: never early where IoUs of all clicks are asked for, and not below an IoU of 0.8."""
@@ -152,6 +160,10 @@ def run_evaluation(options: EvalOptions) -> None:
             option = f"--{name.replace('_', '-')}"
             raise InputError(f"{option} takes one checkpoint, got {len(selection.checkpoints)}: choose one.")
     datasets = _load_datasets(options, cfg)
+    refinement = options.refinement()
+    if refinement is not None and selection.several:  # of one checkpoint the predictor asks this in time
+        for path in selection.checkpoints:
+            refinement.check(load_model(path, CPU))
 
     outcomes: list[Outcome] = []
     model = candidate = None
@@ -160,10 +172,12 @@ def run_evaluation(options: EvalOptions) -> None:
             if model is None or selection.several:  # one checkpoint is read once
                 model, candidate = _load(options, selection, path)
             inference = options.inference_settings(candidate.facts.protocol, dataset.name)
-            predictor = Predictor(model, options.device, settings=inference, threshold=settings.threshold)
+            predictor = Predictor(
+                model, options.device, settings=inference, threshold=settings.threshold, refinement=refinement
+            )
             records = _evaluate(options, candidate, dataset, settings, predictor)
             scores = score(records, dataset.name, settings.target_iou, settings.max_clicks)
-            outcomes.append(Outcome(candidate, inference, scores))
+            outcomes.append(Outcome(candidate, predictor.settings, scores))
 
             header = reports.table_header(selection.model_name, candidate.facts.protocol, settings.max_clicks)
             row = reports.table_row(candidate.name, scores, options.print_ious, options.max_objects)
@@ -174,7 +188,7 @@ def run_evaluation(options: EvalOptions) -> None:
             reports.append_row(log, row, header, repeat=not options.resume)
             with atomic_write(candidate.folder / f"report_{dataset.name}.txt", "w") as file:
                 file.write(f"{header}\n{row}\n\n{_account(outcomes[-1], settings)}\n")
-            entry = reports.summary_entry(candidate.facts, settings, inference, scores)
+            entry = reports.summary_entry(candidate.facts, settings, predictor.settings, scores)
             reports.add_to_summary(candidate.folder, entry)
             _dump_ious(options, candidate, dataset.name, records)
             _draw(options, candidate, dataset, settings, predictor, records)
@@ -251,6 +265,8 @@ def _evaluate(
         "device": options.device.type,
         **asdict(settings),
     }
+    if predictor.refinement is not None:
+        identity["refinement"] = asdict(predictor.refinement)
     on_click = None
     if options.vis_preds:
         pictures = candidate.selection.logs_dir / "predictions_vis"

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from isegm.clicks import Click, clicks_from_xy, points_tensor
 from isegm.inference.protocols import InferenceSettings, settings_for
+from isegm.inference.refinement import NetworkInput, Refinement
 from isegm.inference.session import Session, join_rows, take_rows
 from isegm.inference.transforms import View, ZoomState, mean_with_mirrored, mirrored_clicks, resized, with_mirrored
 from isegm.model.base import ClickModel
@@ -38,9 +39,11 @@ class Predictor:
         device: where it runs; None for where it is.
         settings: crop, size and mirroring; None for those that the network was published with.
         threshold: probability above which a pixel is in the mask.
+        refinement: improves on the network's answer (``build_refinement``), one session at a time, with its own limit
+            of clicks where the settings have none; None for the answer itself.
 
     Raises:
-        InputError: the threshold does not lie between 0 and 1.
+        InputError: the threshold does not lie between 0 and 1, or the network cannot be refined in this way.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Predictor:
         *,
         settings: InferenceSettings | None = None,
         threshold: float = 0.49,
+        refinement: Refinement | None = None,
     ) -> None:
         if not 0 < threshold < 1:
             raise InputError(f"the mask threshold is {threshold:g}: give a probability between 0 and 1.")
@@ -58,6 +62,11 @@ class Predictor:
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
         self.settings = settings_for(model.protocol) if settings is None else settings
+        self.refinement = refinement
+        if refinement is not None:
+            refinement.check(model)
+            if self.settings.clicks_limit is None:
+                self.settings = replace(self.settings, clicks_limit=refinement.clicks_limit)
         self.threshold = threshold
         self._history: list[Session] = []
 
@@ -166,7 +175,7 @@ class Predictor:
     def run(self, sessions: Sequence[Session]) -> list[Session]:
         """One answer for each session, with the clicks that it holds.
 
-        Inputs of equal size go through the network together.
+        Inputs of equal size go through the network together; a refinement sees them one by one.
         """
         answered = self._pass(sessions)
         zoom_in = self.settings.zoom_in
@@ -184,16 +193,22 @@ class Predictor:
         groups: dict[tuple, list[int]] = defaultdict(list)
         views = [self.settings.view(session.zoom, session.clicks, session.image_size) for session in sessions]
         seen = [
-            session if session.view == view else replace(session, view=view, features=None, cache=None)
+            session if session.view == view else self._in_view(session, view)
             for session, view in zip(sessions, views, strict=True)
         ]
         for i, session in enumerate(seen):
-            groups[views[i].size, session.features is None, session.cache is None].append(i)
+            alone = None if self.refinement is None else i
+            groups[views[i].size, session.features is None, session.cache is None, alone].append(i)
         answered = list(seen)
         for members in groups.values():
             for i, session in zip(members, self._group_pass([seen[i] for i in members]), strict=True):
                 answered[i] = session
         return answered
+
+    def _in_view(self, session: Session, view: View) -> Session:
+        """The session without what it knows of another view."""
+        kept = None if self.refinement is None else self.refinement.in_new_view(session.refinement)
+        return replace(session, view=view, features=None, cache=None, refinement=kept)
 
     @torch.no_grad()
     def _group_pass(self, sessions: Sequence[Session]) -> list[Session]:
@@ -210,9 +225,18 @@ class Predictor:
         features = self._joined([session.features for session in sessions])
         if features is None:
             features = self._encode(sessions, views)
-        outputs = self.model.decode(features, points, prev_mask, self._joined([session.cache for session in sessions]))
+        cache = refined = None
+        if self.refinement is None:
+            outputs = self.model.decode(
+                features, points, prev_mask, self._joined([session.cache for session in sessions])
+            )
+            logits, cache = resized(outputs["instances"].float(), size), outputs.get("cache")  # (B, 1, h, w)
+        else:
+            limit = self.settings.clicks_limit
+            all_shown = limit is None or len(clicks[0]) <= limit
+            given = NetworkInput(features, points, prev_mask, clicks, all_shown, flip, self.threshold)
+            logits, refined = self.refinement.refine(self.model, given, sessions[0].refinement)  # (B, 1, h, w)
 
-        logits = resized(outputs["instances"].float(), size)  # (B, 1, h, w)
         # [KEEP] mirrored answers are averaged as logits, and probabilities, not logits, are resized to the image
         # (trap 4 of RITM).
         probs = torch.sigmoid(mean_with_mirrored(logits) if flip else logits)  # (sessions, 1, h, w)
@@ -226,7 +250,8 @@ class Predictor:
                     prev_probs=full,
                     zoom=ZoomState(view.roi, full),
                     features=take_rows(features, rows) if self.model.encodes_once else None,
-                    cache=take_rows(outputs.get("cache"), rows),
+                    cache=take_rows(cache, rows),
+                    refinement=refined,
                 )
             )
         return answered

@@ -32,6 +32,7 @@ class Session:
             first, which is (straight, mirrored) where the settings say flip.
         cache: what ``model.decode`` handed out to be handed back at the next click, for ``view``; tensors likewise.
             A network must not write into it.
+        refinement: what a refinement strategy keeps from click to click, see ``isegm.inference.refinement``.
     """
 
     image: Tensor
@@ -41,6 +42,7 @@ class Session:
     view: View | None = None
     features: Mapping[str, Any] | None = None
     cache: Any = None
+    refinement: Any = None
 
     @property
     def image_size(self) -> tuple[int, int]:

@@ -60,6 +60,15 @@ class ClickModel(nn.Module, ABC):
         self.register_buffer("_mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("_std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
+    @property
+    def feature_places(self) -> dict[str, int]:
+        """Places inside the network whose features f-BRS may change, with their numbers of channels.
+
+        "A", "B" and "C" are those of f-BRS (Sofiiuk et al. 2020, section 4), from the backbone to the last layer; empty
+        for networks that offer none. See ``EarlyFusionModel.features_at``.
+        """
+        return {}
+
     @classmethod
     def argument_names(cls) -> list[str]:
         """Names of all constructor arguments, those of the base classes included."""
@@ -137,10 +146,10 @@ class EarlyFusionModel(ClickModel):
     @property
     def coord_channels(self) -> int:
         """Number of channels of ``coord_features``."""
-        return 3 if self.with_prev_mask else 2
+        return self.dist_maps.channels + (1 if self.with_prev_mask else 0)
 
     def coord_features(self, points: Tensor, prev_mask: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """Previous mask (if the network reads one) and click maps: (B, 2 or 3, H, W)."""
+        """Previous mask (if the network reads one) and click maps: (B, ``coord_channels``, H, W)."""
         maps = self.dist_maps(points, size)
         if not self.with_prev_mask:
             return maps
@@ -153,6 +162,43 @@ class EarlyFusionModel(ClickModel):
     @abstractmethod
     def backbone_forward(self, image: Tensor, coord_features: Tensor) -> dict[str, Tensor]:
         """Logits at the network's own resolution, by name."""
+
+    def features_at(
+        self, place: str, image: Tensor, coord_features: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, ...] | None]:
+        """The features at one of ``feature_places``; ``logits_from`` continues from there.
+
+        Args:
+            place: a key of ``feature_places``.
+            image: (B, 3, H, W), normalised.
+            coord_features: (B, ``coord_channels``, H, W).
+
+        Returns:
+            features: (B, C, h, w), C as ``feature_places`` says.
+            rest: what else the rest of the network reads, or None.
+
+        Raises:
+            ValueError: the network has no such place.
+        """
+        raise self._no_place(place)
+
+    def logits_from(self, place: str, features: Tensor, rest: tuple[Tensor, ...] | None) -> Tensor:
+        """Low-resolution logits (B, 1, h, w) from what ``features_at`` returned for the same place.
+
+        In eval mode, and with the features unchanged, these are ``instances`` of ``backbone_forward`` bit for bit.
+
+        Raises:
+            ValueError: the network has no such place.
+        """
+        raise self._no_place(place)
+
+    def _no_place(self, place: str) -> ValueError:
+        places = ", ".join(self.feature_places) or "none"
+        return ValueError(f"{type(self).__name__} has no features at place {place!r}: it offers {places}")
+
+    def _require_place(self, place: str) -> None:
+        if place not in self.feature_places:
+            raise self._no_place(place)
 
     def decode(
         self,

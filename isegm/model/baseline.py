@@ -106,6 +106,19 @@ class BaselineModel(EarlyFusionModel):
             outputs["instances_aux"] = auxiliary
         return outputs
 
+    @property
+    def feature_places(self) -> dict[str, int]:
+        """C is what the head reads; the published f-BRS knows no place in these networks."""
+        return {"C": self.feature_extractor.head.in_channels}
+
+    def features_at(self, place: str, image: Tensor, coord_features: Tensor) -> tuple[Tensor, None]:
+        self._require_place(place)
+        return self.backbone_forward(image, coord_features)["feature"], None
+
+    def logits_from(self, place: str, features: Tensor, rest: tuple[Tensor, ...] | None) -> Tensor:
+        self._require_place(place)
+        return self.feature_extractor.head(features)
+
     def load_imagenet_weights(self, path: str | Path) -> None:
         """Initialise the backbone from a file with the parameter names of torchvision's ``mobilenet_v2``."""
         load_backbone(self.feature_extractor.backbone, path, torchvision_key)

@@ -11,64 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from isegm.model.blocks import BasicBlock, Bottleneck, conv_bn, conv_bn_relu, resize
 from isegm.model.pretrained import read_weights
 from isegm.utils.errors import InputError
 
 _BACKBONE = ("conv1.", "bn1.", "conv2.", "bn2.", "layer1.", "transition", "stage")  # how its parameters' names start
-
-
-def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
-    """Convolution without bias and its batch norm."""
-    return [
-        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-    ]
-
-
-def conv_bn_relu(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    """3x3 convolution without bias, batch norm, ReLU."""
-    return nn.Sequential(*conv_bn(inputs, outputs, stride=stride), nn.ReLU(inplace=True))
-
-
-def resize(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear with aligned corners, to ``size`` (H, W)."""
-    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=True)
-
-
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut; channels and size stay the same."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv1, self.bn1 = conv_bn(channels, channels)
-        self.conv2, self.bn2 = conv_bn(channels, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        out = self.bn2(self.conv2(out))
-        out += x
-        return F.relu(out, inplace=True)  # (B, channels, H, W)
-
-
-class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions to four times ``planes`` channels, and a shortcut."""
-
-    expansion = 4
-
-    def __init__(self, inputs: int, planes: int) -> None:
-        super().__init__()
-        outputs = planes * self.expansion
-        self.conv1, self.bn1 = conv_bn(inputs, planes, kernel=1)
-        self.conv2, self.bn2 = conv_bn(planes, planes)
-        self.conv3, self.bn3 = conv_bn(planes, outputs, kernel=1)
-        self.downsample = nn.Identity() if inputs == outputs else nn.Sequential(*conv_bn(inputs, outputs, kernel=1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        out = F.relu(self.bn2(self.conv2(out)), inplace=True)
-        out = self.bn3(self.conv3(out))
-        out += self.downsample(x)
-        return F.relu(out, inplace=True)  # (B, 4 * planes, H, W)
 
 
 class HighResolutionModule(nn.Module):
@@ -81,7 +28,9 @@ class HighResolutionModule(nn.Module):
 
     def __init__(self, channels: Sequence[int], blocks: int) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(nn.Sequential(*(BasicBlock(width) for _ in range(blocks))) for width in channels)
+        self.branches = nn.ModuleList(
+            nn.Sequential(*(BasicBlock(width, width) for _ in range(blocks))) for width in channels
+        )
         count = len(channels)
         self.fuse_layers = nn.ModuleList(
             nn.ModuleList(self._exchange(channels, source, target) for source in range(count))

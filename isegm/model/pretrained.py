@@ -43,7 +43,7 @@ def load_backbone(module: nn.Module, path: str | Path, rename: Callable[[str], s
         rename: its key as a key of ``module``; None for what the backbone does not have.
 
     Raises:
-        InputError: a parameter is missing or has another shape (the first ones are named).
+        InputError: a parameter is missing, has another shape, or has no place (the first ones are named).
     """
     wanted = module.state_dict()
     renamed = {rename(key): value for key, value in read_weights(path).items()}
@@ -56,6 +56,12 @@ def load_backbone(module: nn.Module, path: str | Path, rename: Callable[[str], s
         raise InputError(
             f"{path} does not fit {type(module).__name__}: {len(wrong)} of {len(wanted)} entries are missing or "
             f"of another shape, first {', '.join(wrong[:3])}: give the weights of that network."
+        )
+    foreign = sorted(key for key in renamed if key is not None and key not in wanted)
+    if foreign:
+        raise InputError(
+            f"{path} does not fit {type(module).__name__}: it has {len(foreign)} entries too many, "
+            f"first {', '.join(foreign[:3])}: give the weights of that network."
         )
     module.load_state_dict({key: renamed.get(key, value) for key, value in wanted.items()})
 

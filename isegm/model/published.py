@@ -16,21 +16,43 @@ from torch import Tensor
 
 from isegm.model.base import ClickModel
 from isegm.model.baseline import BACKBONES
-from isegm.model.registry import argument_names, build_stored_model
+from isegm.model.registry import argument_names, build_stored_model, list_models
 from isegm.utils.errors import InputError
 
 # Stored arguments that say how click maps were computed or trained, and change nothing that is computed here.
 WITHOUT_EFFECT = {"cpu_dist_maps", "feature_stride"}
-# Arguments whose other values no published file of these networks has: a file that has one needs code that is not here.
-ONLY_NORM = {"norm_layer": "torch.nn.modules.batchnorm.BatchNorm2d"}
-ONLY_RITM = {**ONLY_NORM, "use_rgb_conv": False, "clicks_groups": None, "conv_extend": False}
+# Arguments of which only these values are built here: a file that has another needs code that is not here.
+_BATCHNORM = "torch.nn.modules.batchnorm.BatchNorm2d"
+ONLY_NORM: dict[str, tuple[Any, ...]] = {"norm_layer": (_BATCHNORM,), "backbone_norm_layer": (None, _BATCHNORM)}
+# What RITM's constructors took where a file does not say.
+RITM_DEFAULTS: dict[str, Any] = dict(
+    use_rgb_conv=True,
+    use_leaky_relu=False,
+    use_disks=False,
+    norm_radius=260,
+    with_prev_mask=False,
+    with_aux_output=False,
+    binary_prev_mask=False,
+    conv_extend=False,
+    clicks_groups=None,
+    backbone_lr_mult=0.1,
+)
+HRNET_DEFAULTS: dict[str, Any] = dict(width=48, ocr_width=256, small=False, **RITM_DEFAULTS)
+DEEPLAB_DEFAULTS: dict[str, Any] = dict(backbone="resnet50", deeplab_ch=256, aspp_dropout=0.5, **RITM_DEFAULTS)
 # ClickSEG's baselines store these arguments of RITM and do not read them.
 UNREAD_BY_BASELINES = {"use_rgb_conv", "clicks_groups", "conv_extend", "use_disks", "norm_radius"}
 
 
 def _hrnet(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, Any]]:
     name = "ritm_hrnet32" if params.get("width") == 32 else "ritm_hrnet18"
-    return name + ("s" if params.get("small") and params.get("width") != 32 else ""), _with(ONLY_RITM, params, path)
+    name += "s" if params.get("small") and params.get("width") != 32 else ""
+    return name, {**HRNET_DEFAULTS, **_with(ONLY_NORM, params, path)}
+
+
+def _deeplab(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, Any]]:
+    params = {**DEEPLAB_DEFAULTS, **_with(ONLY_NORM, params, path)}
+    name = f"ritm_{params['backbone']}"
+    return (name if name in list_models() else "ritm_resnet50"), params
 
 
 def _baseline(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, Any]]:
@@ -47,6 +69,7 @@ def _baseline(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, 
 
 FAMILIES = {
     "isegm.model.is_hrnet_model.HRNetModel": _hrnet,
+    "isegm.model.is_deeplab_model.DeeplabModel": _deeplab,
     "isegm.model.is_strong_baseline.BaselineModel": _baseline,
 }
 
@@ -79,11 +102,11 @@ def model_from_published(config: Mapping[str, Any], state: Mapping[str, Tensor],
     return build_stored_model(name, kept, path)
 
 
-def _with(only: Mapping[str, Any], params: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
-    """The parameters without those of ``only``, which must have the values given there."""
-    for name, value in only.items():
-        if name in params and params[name] != value:
-            raise InputError(f"{path} was built with {name} other than {value!r}, which is not supported.")
+def _with(only: Mapping[str, tuple[Any, ...]], params: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
+    """The parameters without those of ``only``, which must have one of the values given there."""
+    for name, values in only.items():
+        if name in params and params[name] not in values:
+            raise InputError(f"{path} was built with {name} other than {values[-1]!r}, which is not supported.")
     return {name: value for name, value in params.items() if name not in only}
 
 

@@ -5,38 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from isegm.model.base import EarlyFusionModel, ScaleLayer
 from isegm.model.init import xavier_gluon
 from isegm.model.ocr import HRNetOCR
 from isegm.model.registry import register_model
+from isegm.model.ritm import PUBLISHED, RitmModel
 from isegm.utils.errors import InputError
 
 _FULL_RATE = ("feature_extractor.conv3x3_ocr.", "feature_extractor.ocr_distri_head.")
 
-_PUBLISHED: dict[str, Any] = dict(
-    with_prev_mask=True, with_aux_output=True, use_leaky_relu=True, use_disks=True, norm_radius=5
-)
-
-
-def click_stem(coord_channels: int, use_leaky_relu: bool) -> nn.Sequential:
-    """Previous mask and click maps (B, coord_channels, H, W) to what is added behind the first convolution.
-
-    Gives (B, 64, H/2, W/2), times a learnt number that starts at 0.05.
-    """
-    return nn.Sequential(
-        nn.Conv2d(coord_channels, 16, 1),
-        nn.LeakyReLU(0.2, inplace=True) if use_leaky_relu else nn.ReLU(inplace=True),
-        nn.Conv2d(16, 64, 3, stride=2, padding=1),
-        ScaleLayer(0.05),
-    )
+_PUBLISHED: dict[str, Any] = dict(with_prev_mask=True, with_aux_output=True, **PUBLISHED)
 
 
 @register_model("ritm_hrnet18s", width=18, ocr_width=48, small=True, **_PUBLISHED)
 @register_model("ritm_hrnet18", width=18, ocr_width=64, **_PUBLISHED)
 @register_model("ritm_hrnet32", width=32, ocr_width=128, **_PUBLISHED)
-class HRNetModel(EarlyFusionModel):
+class HRNetModel(RitmModel):
     """RITM's click network on HRNet with an OCR head; logits at stride 4.
 
     Args:
@@ -44,8 +29,7 @@ class HRNetModel(EarlyFusionModel):
         ocr_width: half the channels of the OCR head; 0 for a head without OCR and without auxiliary output.
         small: HRNet's "small v2" variant.
         backbone_lr_mult: learning rate of the backbone, ``cls_head`` and ``aux_head`` relative to the rest.
-        use_leaky_relu: leaky ReLU (0.2) between the convolutions of the click maps.
-        kwargs: see ``EarlyFusionModel`` and ``ClickModel``.
+        kwargs: see ``RitmModel``, ``EarlyFusionModel`` and ``ClickModel``.
     """
 
     def __init__(
@@ -55,14 +39,12 @@ class HRNetModel(EarlyFusionModel):
         ocr_width: int = 256,
         small: bool = False,
         backbone_lr_mult: float = 0.1,
-        use_leaky_relu: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if self.with_aux_output and ocr_width == 0:
             raise InputError("with_aux_output needs the OCR head: give an ocr_width above 0 or with_aux_output=False.")
         self.backbone_lr_mult = backbone_lr_mult
-        self.maps_transform = click_stem(self.coord_channels, use_leaky_relu)
         self.feature_extractor = HRNetOCR(width, ocr_width, small)
         xavier_gluon(self)
 
@@ -71,11 +53,29 @@ class HRNetModel(EarlyFusionModel):
 
         Args:
             image: (B, 3, H, W), normalised.
-            coord_features: (B, 2 or 3, H, W), see ``coord_features``.
+            coord_features: (B, ``coord_channels``, H, W), see ``coord_features``.
         """
-        side = self.maps_transform(coord_features)  # (B, 64, H/2, W/2)
-        instances, aux = self.feature_extractor(image, side)  # (B, 1, H/4, W/4) each
+        instances, aux = self.feature_extractor(*self.mix(image, coord_features))  # (B, 1, H/4, W/4) each
         return {"instances": instances, "instances_aux": aux} if self.with_aux_output else {"instances": instances}
+
+    @property
+    def feature_places(self) -> dict[str, int]:
+        """A and B are both the maps of all resolutions, before the auxiliary head and OCR; C is behind OCR."""
+        network = self.feature_extractor
+        places = {"A": network.channels, "B": network.channels}
+        return {**places, "C": 2 * network.ocr_width} if network.ocr_width else places
+
+    def features_at(self, place: str, image: Tensor, coord_features: Tensor) -> tuple[Tensor, None]:
+        self._require_place(place)
+        network = self.feature_extractor
+        maps = network.forward_maps(*self.mix(image, coord_features))
+        aggregated = network.aggregate(maps)  # (B, 15 * width, H/4, W/4)
+        return (network.forward_features(aggregated)[0] if place == "C" else aggregated), None
+
+    def logits_from(self, place: str, features: Tensor, rest: tuple[Tensor, ...] | None) -> Tensor:
+        self._require_place(place)
+        network = self.feature_extractor
+        return network.cls_head(features if place == "C" else network.forward_features(features)[0])
 
     def lr_multipliers(self) -> dict[str, float]:
         """Learning-rate multipliers by parameter name, for parameters whose multiplier is not 1.
@@ -83,7 +83,8 @@ class HRNetModel(EarlyFusionModel):
         ``cls_head`` and ``aux_head`` count as backbone although they start from random weights, as published.
         """
         names = [f"feature_extractor.{name}" for name, _ in self.feature_extractor.named_parameters()]
-        return {name: self.backbone_lr_mult for name in names if not name.startswith(_FULL_RATE)}
+        slow = {name: self.backbone_lr_mult for name in names if not name.startswith(_FULL_RATE)}
+        return {**super().lr_multipliers(), **slow}
 
     def load_imagenet_weights(self, path: str | Path) -> None:
         """Start the backbone from an official HRNet weights file; see ``HRNet.load_imagenet_weights``."""

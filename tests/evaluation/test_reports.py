@@ -168,7 +168,7 @@ def test_summary_goes_to_json_and_csv(tmp_path, scores):
     read, (first, second) = evaluations(tmp_path)
     assert [one["dataset"] for one in read] == ["GrabCut", "Berkeley"]
     assert read[0]["sha256"] == FACTS.sha256
-    assert set(read[0]["versions"]) == {"isegm", "python", "torch", "numpy", "opencv"}
+    assert set(read[0]["versions"]) == {"isegm", "python", "torch", "numpy", "opencv", "scipy"}
     assert read[0]["settings"]["threshold"] == 0.49
     assert read[0]["noc"] == {"80": 1.5, "85": 2.25, "90": 3.0}
     assert read[0]["inference"]["resize"] == [384, 384]

@@ -231,6 +231,7 @@ def test_checkpoints_of_equal_stems_have_rows_and_folders_of_their_own(evaluate,
         ({"exp_path": "light/000", "iou_analysis": True}, "--iou-analysis takes one checkpoint"),
         ({"exp_path": "light/000", "save_ious": True}, "--save-ious takes one checkpoint, got 2"),
         ({"eval_mode": "fixed"}, "evaluation mode"),
+        ({"mode": "f-BRS"}, "no mode f-BRS: known are NoBRS, Baseline, DistMap-BRS"),
         ({"batch_size": 0}, "--batch-size"),
         ({"max_objects": 0}, "--max-objects"),
         ({"clicks_limit": 0}, "--clicks-limit"),
@@ -245,6 +246,27 @@ def test_bad_options_are_one_sentence(evaluate, options, said):
     with pytest.raises(InputError, match=said) as error:
         evaluate(**options)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("checkpoint", ["tiny", "tiny,tiny.pth"])
+def test_a_network_that_a_mode_does_not_fit_is_refused_before_the_first_click(evaluate, tmp_path, checkpoint):
+    with pytest.raises(InputError, match=r"BaselineModel has no features for f-BRS-A \(it supports f-BRS-C\)"):
+        evaluate(mode="f-BRS-A", checkpoint=checkpoint)
+    assert not (tmp_path / "logs").exists()
+
+
+@pytest.mark.parametrize(("mode", "given", "limit"), [("f-BRS-C", None, 8), ("RGB-BRS", None, 5), ("RGB-BRS", -1, 3)])
+def test_modes_that_refine_have_logs_of_their_own_and_can_be_resumed(evaluate, mode, given, limit):
+    options = {"mode": mode, "clicks_limit": given, "max_objects": 3}
+    folder = evaluate(**options) / "others" / "tiny" / f"cvpr_{mode}_3"
+    (entry,) = json.loads((folder / "summary.json").read_text())["evaluations"]
+    assert entry["mode"] == mode and entry["inference"]["clicks_limit"] == limit
+    assert f"mode {mode}; " in (folder / "report_drawn.txt").read_text()
+    before = (folder / "records_drawn.jsonl").read_bytes()
+    run = json.loads(before.splitlines()[0])["run"]
+    assert run["refinement"]["mode"] == mode and run["refinement"]["params"]["max_evaluations"] == 20
+    evaluate(**options, resume=True)
+    assert (folder / "records_drawn.jsonl").read_bytes() == before
 
 
 def test_a_missing_data_set_is_known_before_the_first_click(evaluate, home, tmp_path):
@@ -352,6 +374,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(home, tmp_path):
             "NoBRS --cpu --iou-analysis --n-clicks=100 --clicks-limit=-1",
             {"cpu": True, "n_clicks": 100, "clicks_limit": -1},
         ),
+        ("f-BRS-B --checkpoint=h18 --clicks-limit=3", {"mode": "f-BRS-B", "clicks_limit": 3}),
         ("", {"datasets": "GrabCut,Berkeley,DAVIS,COCO_MVal", "target_iou": 0.9, "n_clicks": 20, "thresh": 0.49}),
     ],
 )

@@ -10,7 +10,7 @@ from isegm import InputError, build_model, list_models, load_model
 from isegm.model.checkpoint import save_checkpoint
 from tests.golden import golden, golden_json, model_inputs, rule_state_dict
 
-PUBLISHED = ["ritm/hrnet18s_itermask", "ritm/hrnet18_itermask", "clickseg/mobilenetv2"]
+PUBLISHED = ["ritm/hrnet18s_itermask", "ritm/hrnet18_itermask", "ritm/r34_dh128", "clickseg/mobilenetv2"]
 
 
 @pytest.mark.parametrize("name", list_models())
@@ -43,7 +43,7 @@ def test_a_published_container_loads_and_gives_the_golden_outputs(name, tmp_path
     with torch.no_grad():
         outputs = model(*model_inputs(spec))
     vectors = np.load(golden(f"{name}.npz"))
-    for output in ("instances", "instances_aux"):
+    for output in spec["noise_vs_no_onednn"].keys() & {"instances", "instances_aux"}:
         flat = outputs[output].flatten().numpy()
         expected = vectors[f"sample/{output}"]
         tolerance = max(5 * spec["noise_vs_no_onednn"][output], 1e-4 * float(expected.std()))
@@ -200,12 +200,23 @@ def stored(model, class_path, **params):
 
 
 RITM, CLICKSEG = "isegm.model.is_hrnet_model.HRNetModel", "isegm.model.is_strong_baseline.BaselineModel"
-HRNET18S = {"width": (18, True), "ocr_width": (48, True), "small": (True, True), "with_aux_output": (True, True)}
+DEEPLAB = "isegm.model.is_deeplab_model.DeeplabModel"
+MAPS = {
+    "use_rgb_conv": (False, True),
+    "use_leaky_relu": (True, True),
+    "use_disks": (True, True),
+    "norm_radius": (5, True),
+}
+HRNET18S = {"width": (18, True), "ocr_width": (48, True), "small": (True, True), **MAPS}
+MASK_AND_AUX = {"with_prev_mask": (True, True), "with_aux_output": (True, True)}
 
 
 @pytest.mark.parametrize(
     ("network", "class_path", "known"),
-    [("ritm_hrnet18s", RITM, HRNET18S), ("clickseg_mobilenetv2", CLICKSEG, {"backbone": ("MobleNetV2", True)})],
+    [
+        ("ritm_hrnet18s", RITM, {**HRNET18S, **MASK_AND_AUX}),
+        ("clickseg_mobilenetv2", CLICKSEG, {"backbone": ("MobleNetV2", True)}),
+    ],
 )
 def test_an_unknown_argument_is_passed_over_as_a_default_and_refused_when_given(tmp_path, network, class_path, known):
     model = build_model(network)
@@ -221,17 +232,85 @@ def test_a_default_that_the_network_knows_is_taken_from_the_file(tmp_path):
     assert load_model(path).with_prev_mask is False
 
 
-UNREAD = {"use_rgb_conv": (True, True), "clicks_groups": ([[2], [5]], True), "conv_extend": (True, False)}
+# RITM's constructors, where a file leaves everything unsaid
+UNSAID = dict(with_prev_mask=False, with_aux_output=False, use_rgb_conv=True, use_leaky_relu=False)
+UNSAID |= dict(use_disks=False, norm_radius=260)
 
 
-@pytest.mark.parametrize("name", UNREAD)
-def test_clicksegs_baselines_ignore_arguments_that_ritm_reads(tmp_path, name):
+@pytest.mark.parametrize(
+    ("class_path", "network", "said"),
+    [
+        (RITM, "ritm_hrnet18s", {"width": 18, "ocr_width": 48, "small": True}),
+        (DEEPLAB, "ritm_resnet34", {"backbone": "resnet34", "deeplab_ch": 64}),
+    ],
+)
+def test_what_a_file_leaves_unsaid_is_the_default_of_the_published_class(tmp_path, class_path, network, said):
+    torch.manual_seed(0)
+    model = build_model(network, **said, **UNSAID).eval()
     path = write(
-        tmp_path / "baseline.pth", stored(build_model("clickseg_mobilenetv2"), CLICKSEG, **{name: UNREAD[name]})
+        tmp_path / "unsaid.pth", stored(model, class_path, **{name: (value, True) for name, value in said.items()})
     )
+    loaded = load_model(path)
+    assert loaded.config["model"] == network
+    assert loaded.config["params"].items() >= {**said, **UNSAID}.items()
+    assert not loaded.dist_maps.use_disks and loaded.dist_maps.norm_radius == 260
+    image, points = torch.rand(1, 3, 64, 96), torch.tensor([[[20.0, 30.0, 0.0], [5.0, 6.0, 1.0]]])
+    assert torch.equal(loaded(image, points)["instances"], model(image, points)["instances"])
+
+
+# options of RITM beside those of the published weights
+RGB = {"use_rgb_conv": (True, True)}
+OPTIONS = [
+    {**RGB, "use_disks": (False, True), "norm_radius": (260, True)},
+    {"clicks_groups": ([2, 5, 5], True)},
+    {"conv_extend": (True, True)},
+    {"with_prev_mask": (True, True), "binary_prev_mask": (True, True)},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: next(iter(options)))
+def test_options_of_ritm_are_read_from_published_files_and_kept(tmp_path, options):
+    torch.manual_seed(0)
+    entries = {**HRNET18S, **options}
+    model = build_model("ritm_hrnet18s", with_aux_output=False, **{"with_prev_mask": False, **plain(entries)}).eval()
+    path = write(tmp_path / "ritm.pth", stored(model, RITM, **entries))
+    loaded = load_model(path)
+    image = torch.rand(1, 4 if loaded.with_prev_mask else 3, 64, 96)
+    points = torch.tensor([[[20.0, 30.0, 0.0], [5.0, 6.0, 1.0]]])
+    with torch.no_grad():
+        expected = model(image, points)["instances"]
+    assert torch.equal(loaded(image, points)["instances"], expected)
+    save_checkpoint(loaded, tmp_path / "ours.pth")
+    assert torch.equal(load_model(tmp_path / "ours.pth")(image, points)["instances"], expected)
+
+
+def plain(entries):
+    return {name: value for name, (value, _) in entries.items()}
+
+
+def test_clicksegs_baselines_ignore_arguments_that_ritm_reads(tmp_path):
+    model = build_model("clickseg_mobilenetv2")
+    unread = {**RGB, "clicks_groups": ([2, 5], True), "conv_extend": (True, False)}
+    path = write(tmp_path / "baseline.pth", stored(model, CLICKSEG, **unread))
     assert load_model(path).config["params"] == {}
-    path = write(tmp_path / "ritm.pth", stored(build_model("ritm_hrnet18s"), RITM, **HRNET18S, **{name: UNREAD[name]}))
-    refused(path, f"{name} other than")
+
+
+@pytest.mark.parametrize(
+    ("params", "word"),
+    [
+        ({"backbone": "resnet18"}, "no backbone named 'resnet18': known are resnet34"),
+        ({"backbone": "resnet34", "with_aux_output": True}, "DeepLabV3+ has no auxiliary output"),
+        ({"backbone": "resnet34", "clicks_groups": []}, "clicks_groups is empty"),
+        ({"backbone": "resnet34", "clicks_groups": [[2], [5]]}, "the radius of clicks must be a number"),
+        ({"backbone": "resnet34", "deeplab_ch": "128"}, "its configuration is damaged"),
+        ({"backbone": "resnet34", "norm_layer": "torch.nn.GroupNorm"}, "norm_layer other than"),
+        ({"backbone": "resnet34", "backbone_norm_layer": "torch.nn.GroupNorm"}, "backbone_norm_layer other than"),
+    ],
+)
+def test_a_deeplab_that_cannot_be_built_says_why(tmp_path, params, word):
+    entries = {name: {"type": "builtin", "value": value, "specified": True} for name, value in params.items()}
+    content = {"state_dict": {}, "config": {"class": DEEPLAB, "params": entries}}
+    refused(write(tmp_path / "deeplab.pth", content), word)
 
 
 @pytest.mark.parametrize("class_path", [RITM, CLICKSEG])

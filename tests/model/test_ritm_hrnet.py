@@ -12,7 +12,7 @@ from isegm.model.init import xavier_gluon
 from isegm.model.ocr import HRNetOCR, ObjectAttention, spatial_gather
 from isegm.model.ritm_hrnet import HRNetModel
 from isegm.utils.errors import InputError
-from tests.golden import ROOT, fill_weights, golden, golden_json, model_inputs
+from tests.golden import fill_weights, golden, golden_json, key_manifest, model_inputs, sine_statistics
 
 MEASURED = {"ritm_hrnet18s": "hrnet18s_itermask", "ritm_hrnet18": "hrnet18_itermask"}
 NO_PREV = {"with_prev_mask": False, "with_aux_output": False}
@@ -49,11 +49,8 @@ def clicks(batch=2):
 def test_state_dict_and_size_are_the_published_ones(name, overrides, manifest, count):
     network = build_model(name, **overrides)
     assert sum(p.numel() for p in network.parameters()) == count
-    path = ROOT.parent / "spec" / "keys" / manifest
-    if not path.exists():
-        pytest.skip(f"the key manifests are not here ({path.name})")
     own = [f"{key} {tuple(value.shape)}" for key, value in network.state_dict().items()]
-    assert own == path.read_text().splitlines()
+    assert own == key_manifest(manifest)
 
 
 def test_learning_rate_multipliers_are_the_published_ones(measured):
@@ -75,28 +72,6 @@ def test_outputs_equal_the_measured_ones(measured, output):
     np.testing.assert_allclose(lowres, vectors[f"lowres/{output}"], **tolerance)
 
 
-def fill_by_sine(network):
-    """The second, older weight rule: a sine hash of the key and of the place in the tensor."""
-    for key, tensor in network.state_dict().items():
-        if key.endswith("num_batches_tracked"):
-            continue
-        seed = sum(map(ord, key)) % 997
-        turn = np.sin(12.9898 * np.arange(1, tensor.numel() + 1) + 78.233 * (seed + 1)) * 43758.5453
-        u = turn - np.floor(turn)
-        w = 2 * u - 1
-        if key.endswith("running_var"):
-            values = 1 + 0.2 * u
-        elif key.endswith(".scale"):
-            values = np.full_like(u, 0.05)
-        elif tensor.ndim == 1:
-            values = 1 + 0.2 * w if key.endswith(".weight") else 0.1 * w
-        else:
-            values = w * np.sqrt(3 * tensor.shape[0] / tensor.numel())
-        with torch.no_grad():
-            tensor.copy_(torch.from_numpy(values).reshape(tensor.shape))
-    return network.eval().requires_grad_(False)
-
-
 # mean, std, and the values at (0, 0), (40, 50), (100, 90), (-1, -1)
 SINE_18S = (3.925163, 1.877900, -0.052046, 2.746212, 5.281320, 4.671711)
 SINE_18S_AUX = (-4.564954, 3.341566, -0.584154, -5.189486, -7.539227, -5.878124)
@@ -104,6 +79,8 @@ SINE_18_NO_PREV = (-273.977561, 361.936059, 312.513275, -199.829269, -657.663513
 SINE_18 = (-273.745592, 361.668483, 312.491302, -199.272583, -655.836914, 198.426880)
 SINE_18_AUX = (-939.764456, 409.497617, -586.401306, -712.487366, -1066.737183, -894.228271)
 SINE_32 = (404.329509, 106.224965, 137.926544, 409.155884, 428.484833, 434.218597)
+SINE_RGB = (2.620016, 1.258843, -0.351211, 1.770384, 3.233044, 1.862829)
+RGB = {**NO_PREV, "use_rgb_conv": True, "use_leaky_relu": False, "use_disks": False, "norm_radius": 260}
 
 
 @pytest.mark.parametrize(
@@ -113,22 +90,13 @@ SINE_32 = (404.329509, 106.224965, 137.926544, 409.155884, 428.484833, 434.21859
         pytest.param("ritm_hrnet18", {}, {"instances": SINE_18, "instances_aux": SINE_18_AUX}, id="18"),
         pytest.param("ritm_hrnet18", NO_PREV, {"instances": SINE_18_NO_PREV}, id="18 without previous mask"),
         pytest.param("ritm_hrnet32", {}, {"instances": SINE_32}, id="32"),
+        pytest.param("ritm_hrnet18s", RGB, {"instances": SINE_RGB}, id="18s, maps mixed into RGB"),
     ],
 )
 def test_statistics_of_a_second_input_equal_the_measured_ones(name, overrides, expected):
-    network = fill_by_sine(build_model(name, **overrides))
-    y, x = np.mgrid[:160, :224].astype(np.float64)
-    channels = [0.5 + 0.5 * np.sin(0.05 * x * (c + 1) + 0.07 * y) for c in range(3)]
-    if network.with_prev_mask:
-        channels.append((y - 60) ** 2 + (x - 80) ** 2 < 900)
-    image = torch.from_numpy(np.stack(channels)[None].astype(np.float32))
-    unused = (-1, -1, -1)
-    points = torch.tensor([[(40, 50, 0), (100, 90, 2), unused, (20, 120, 1), unused, unused]], dtype=torch.float32)
-    outputs = network(image, points)
+    measured = sine_statistics(build_model(name, **overrides))
     for output, statistics in expected.items():
-        v = outputs[output][0, 0].double()
-        measured = [float(s) for s in (v.mean(), v.std(), v[0, 0], v[40, 50], v[100, 90], v[-1, -1])]
-        assert measured == pytest.approx(statistics, rel=2e-5, abs=2e-5)
+        assert measured[output] == pytest.approx(statistics, rel=2e-5, abs=2e-5)
 
 
 # --- on its own
@@ -211,6 +179,7 @@ def test_without_ocr_there_is_one_output():
 
 def test_constructor_takes_the_published_argument_names():
     published = {"width", "ocr_width", "small", "backbone_lr_mult", "use_leaky_relu", "use_disks", "norm_radius"}
+    published |= {"use_rgb_conv", "clicks_groups", "conv_extend"}
     assert published | {"with_prev_mask", "with_aux_output", "binary_prev_mask"} <= set(HRNetModel.argument_names())
 
 

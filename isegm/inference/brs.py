@@ -1,0 +1,309 @@
+"""Back-propagating refinement: a few numbers inside or before the network are fitted to the clicks at test time.
+
+BRS (Jang and Kim 2019) fits an offset of the click maps, RGB-BRS one of the image; f-BRS (Sofiiuk et al. 2020) fits
+one scale and one bias for each channel of features inside the network, so that only what lies behind is run again. The
+numbers make the clicked pixels agree with their clicks, at a small cost for moving away from zero.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isegm.clicks import Click
+from isegm.inference.refinement import NetworkInput, register_refinement
+from isegm.inference.transforms import resized, with_mirrored
+from isegm.model.base import ClickModel, EarlyFusionModel
+from isegm.utils.errors import InputError
+
+CLICK_RADIUS = 1  # half side of the square that a click binds, less a half
+BIAS_COST = 10.0  # how much dearer a squared bias is than a squared scale (f-BRS)
+EPSILON = 1e-5
+
+# Numbers to fit -> (logits (B, 1, h, w), cost of the numbers).
+Answer = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class BRSParams:
+    """What all modes have in common; the defaults are those of published evaluations.
+
+    Args:
+        optimize_after: numbers are fitted when there are more clicks than this.
+        reg_weight: weight of the cost of moving away from zero.
+        min_iou_diff: fitting stops when the mask's IoU with that of the evaluation before is above 1 less this; 0 for
+            never. Published demos use 1e-3.
+        history: corrections that L-BFGS-B keeps (``m`` in published settings).
+        factr: L-BFGS-B stops when the loss falls by less than this, in units of the float64 precision.
+        pgtol: L-BFGS-B stops when no component of the gradient is greater.
+        max_evaluations: of loss and gradient, for each click (``maxfun``); at most twice as many iterations.
+    """
+
+    optimize_after: int = 1
+    reg_weight: float = 1e-3
+    min_iou_diff: float = 1e-2
+    history: int = 20
+    factr: float = 0.0
+    pgtol: float = 1e-8
+    max_evaluations: int = 20
+
+    def __post_init__(self) -> None:
+        for name, least in (("optimize_after", 0), ("history", 1), ("max_evaluations", 1)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name} of BRS is {getattr(self, name)}: give a whole number of at least {least}.")
+        for name in ("reg_weight", "min_iou_diff", "factr", "pgtol"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"{name} of BRS is {getattr(self, name):g}: give a number that is not negative.")
+
+
+@dataclass(frozen=True, eq=False)
+class BRSState:
+    """What is kept from click to click.
+
+    Attributes:
+        mode: the mode that it belongs to.
+        numbers: float64 (n,), where the last fit ended; None before the first click.
+        features: what ``features_at`` returned in the last network pass through the backbone, f-BRS only.
+    """
+
+    mode: str
+    numbers: np.ndarray | None = None
+    features: Any = None
+
+
+def click_masks(clicks: Sequence[Sequence[Click]], size: tuple[int, int], device: torch.device) -> Tensor:
+    """Squares of 3x3 ones at the clicks: (2, B, 1, h, w), first of positive and then of negative clicks.
+
+    [KEEP] (trap 15 of RITM) Squares are slices whose beginning may be negative: a click in the first row or column
+    binds nothing, nor do most clicks outside the input, though some far above or left of it bind pixels at the other
+    side.
+    """
+    masks = torch.zeros((2, len(clicks), 1, *size))
+    for row, of_row in enumerate(clicks):
+        for click in of_row:
+            y, x = (round(coordinate) for coordinate in click.coords)
+            rows = slice(y - CLICK_RADIUS, y + CLICK_RADIUS + 1)
+            masks[0 if click.is_positive else 1, row, 0, rows, x - CLICK_RADIUS : x + CLICK_RADIUS + 1] = 1
+    return masks.to(device)
+
+
+def click_loss(probs: Tensor, masks: Tensor) -> Tensor:
+    """Mean squared distance of the bound pixels from what the clicks say, positive and negative ones apart (scalar).
+
+    Args:
+        probs: (B, 1, h, w) in [0, 1].
+        masks: (2, B, 1, h, w), see ``click_masks``. Sums are over the whole batch.
+    """
+    positive, negative = masks
+    missed = (((1 - probs) * positive) ** 2).sum() / (positive.sum() + EPSILON)
+    return missed + ((probs * negative) ** 2).sum() / (negative.sum() + EPSILON)
+
+
+class ClickObjective:
+    """Loss and gradient for SciPy at one click; remembers the best logits that it has seen.
+
+    A gradient of zeros tells the optimiser to stop: when every bound pixel is on its side of the threshold, or when
+    the mask has hardly changed since the evaluation before.
+
+    Args:
+        answer: logits for given numbers, and the cost of the numbers.
+        masks: (2, B, 1, h, w), see ``click_masks``.
+        threshold: probability above which a pixel is in the mask.
+        min_iou_diff: see ``BRSParams``.
+    """
+
+    def __init__(self, answer: Answer, masks: Tensor, threshold: float, min_iou_diff: float) -> None:
+        self.answer = answer
+        self.masks = masks
+        self.threshold = threshold
+        self.min_iou_diff = min_iou_diff
+        self.best_logits: Tensor | None = None
+        self.best_loss = float("inf")
+        self._last_mask: Tensor | None = None
+
+    def __call__(self, numbers: np.ndarray) -> tuple[float, np.ndarray]:
+        """Loss and float64 gradient at float64 (n,) numbers."""
+        with torch.enable_grad():
+            fitted = torch.from_numpy(numbers).float().to(self.masks.device).requires_grad_()
+            logits, cost = self.answer(fitted)
+            probs = torch.sigmoid(logits)
+            loss = click_loss(probs, self.masks) + cost
+        value = loss.item()
+        if self.best_logits is None or value < self.best_loss:
+            self.best_logits, self.best_loss = logits.detach(), value
+        if self._may_stop(probs.detach()):
+            return value, np.zeros_like(numbers)
+        (gradient,) = torch.autograd.grad(loss, fitted)
+        return value, gradient.cpu().numpy().astype(np.float64)
+
+    def _may_stop(self, probs: Tensor) -> bool:
+        positive, negative = self.masks
+        farthest = ((1 - probs) * positive).max(), (probs * negative).max()
+        if farthest[0] < 1 - self.threshold and farthest[1] < self.threshold:
+            return True
+        mask = probs > self.threshold
+        if self._last_mask is not None and self.min_iou_diff > 0:
+            union = (mask | self._last_mask).flatten(1).sum(1)
+            shared = (mask & self._last_mask).flatten(1).sum(1)
+            ious = shared[union > 0] / union[union > 0]  # where both masks are empty there is no IoU
+            if len(ious) and ious.mean() > 1 - self.min_iou_diff:
+                return True
+        self._last_mask = mask
+        return False
+
+
+@dataclass(frozen=True)
+class _BackPropagatingRefinement(ABC):
+    """The course of a click, which is the same in all modes.
+
+    Args:
+        mode: its name on the command line.
+        clicks_limit: clicks that the network is shown; further ones act through the loss alone.
+        params: of the fit.
+    """
+
+    mode: str
+    clicks_limit: int | None = None
+    params: BRSParams = BRSParams()
+
+    @abstractmethod
+    def check(self, model: ClickModel) -> None: ...
+
+    @abstractmethod
+    def in_new_view(self, state: BRSState | None) -> BRSState | None: ...
+
+    @abstractmethod
+    def prepared(self, model: EarlyFusionModel, given: NetworkInput, state: BRSState) -> tuple[Answer, int, Any]:
+        """The way from numbers to logits, how many numbers there are, and features to keep for the next click."""
+
+    @torch.no_grad()
+    def refine(self, model: EarlyFusionModel, given: NetworkInput, state: BRSState | None) -> tuple[Tensor, BRSState]:
+        """See ``Refinement``. The logits are the best that the fit has seen, not those where it ended."""
+        if state is None or state.mode != self.mode:
+            state = BRSState(self.mode)
+        answer, count, features = self.prepared(model, given, state)
+        numbers = state.numbers if state.numbers is not None and len(state.numbers) == count else np.zeros(count)
+        if len(given.clicks[0]) <= self.params.optimize_after:
+            logits, _ = answer(torch.from_numpy(numbers).float().to(given.points.device))
+        else:
+            masks = click_masks(given.clicks, given.features["image"].shape[2:], given.points.device)
+            objective = ClickObjective(answer, masks, given.threshold, self.params.min_iou_diff)
+            numbers = self._minimised(objective, numbers)
+            logits = objective.best_logits
+        return logits, BRSState(self.mode, numbers, features)
+
+    def _minimised(self, objective: ClickObjective, start: np.ndarray) -> np.ndarray:
+        """Where L-BFGS-B ends."""
+        from scipy.optimize import fmin_l_bfgs_b  # takes a third of a second that other modes need not spend
+
+        end, _, _ = fmin_l_bfgs_b(
+            objective,
+            start,
+            m=self.params.history,
+            factr=self.params.factr,
+            pgtol=self.params.pgtol,
+            maxfun=self.params.max_evaluations,
+            maxiter=2 * self.params.max_evaluations,
+        )
+        return end
+
+
+@register_refinement("f-BRS-A", place="A")
+@register_refinement("f-BRS-B", place="B")
+@register_refinement("f-BRS-C", place="C")
+@dataclass(frozen=True)
+class FeatureBRS(_BackPropagatingRefinement):
+    """f-BRS (Sofiiuk et al. 2020): features F become F * (1 + s) + b, one s and one b for each channel.
+
+    The numbers are those of the straight image and are used for its mirror image too. They outlive a change of crop.
+    Up to the limit of clicks that the network is shown the features are computed anew at each click; after that those
+    of the last one are used again, until the crop changes: newer previous masks are then not seen.
+
+    Args:
+        place: of the features in the network, see ``ClickModel.feature_places``.
+    """
+
+    clicks_limit: int | None = 8
+    place: str = "B"
+
+    def check(self, model: ClickModel) -> None:
+        if self.place not in model.feature_places:
+            known = ", ".join(f"f-BRS-{place}" for place in model.feature_places) or "no f-BRS mode"
+            raise InputError(
+                f"{type(model).__name__} has no features for {self.mode} (it supports {known}): choose another mode, "
+                "such as NoBRS or RGB-BRS, or another network."
+            )
+
+    def in_new_view(self, state: BRSState | None) -> BRSState | None:
+        return None if state is None else replace(state, features=None)
+
+    def prepared(self, model: EarlyFusionModel, given: NetworkInput, state: BRSState) -> tuple[Answer, int, Any]:
+        image, held = given.features["image"], state.features
+        size = (image.shape[2], image.shape[3])
+        if held is None or given.all_shown:
+            held = model.features_at(
+                self.place, image, model.coord_features(given.points, given.prev_mask, size)
+            )  # ((B, C, h', w'), rest)
+        features, rest = held
+
+        def answer(numbers: Tensor) -> tuple[Tensor, Tensor]:
+            scale, bias = numbers.view(2, 1, -1, 1, 1)  # (1, C, 1, 1) each
+            logits = model.logits_from(self.place, features * (1 + scale) + bias, rest)  # (B, 1, h', w')
+            cost = self.params.reg_weight * ((scale**2).sum() + BIAS_COST * (bias**2).sum())
+            return resized(logits, size), cost
+
+        return answer, 2 * model.feature_places[self.place], held
+
+
+@register_refinement("RGB-BRS", target="image")
+@register_refinement("DistMap-BRS", target="clicks")
+@dataclass(frozen=True)
+class InputBRS(_BackPropagatingRefinement):
+    """An offset of the network's input, one number for each pixel and channel; they are forgotten with the crop.
+
+    The mirror image gets the mirrored offset. The whole network is run at every evaluation.
+
+    Args:
+        target: "image" for the three channels of the normalised image, "clicks" for the two click maps.
+    """
+
+    clicks_limit: int | None = 5
+    target: str = "image"
+
+    def check(self, model: ClickModel) -> None:
+        if not isinstance(model, EarlyFusionModel):
+            raise InputError(
+                f"{type(model).__name__} does not add click maps to its first stage, which {self.mode} needs: choose "
+                "another mode, such as NoBRS, or another network."
+            )
+
+    def in_new_view(self, state: BRSState | None) -> None:
+        return None
+
+    def prepared(self, model: EarlyFusionModel, given: NetworkInput, state: BRSState) -> tuple[Answer, int, Any]:
+        image = given.features["image"]  # (B, 3, h, w)
+        size = (image.shape[2], image.shape[3])
+        coord_features = model.coord_features(given.points, given.prev_mask, size)  # (B, C, h, w)
+        maps_count = model.dist_maps.channels
+        channels = 3 if self.target == "image" else maps_count
+
+        def answer(numbers: Tensor) -> tuple[Tensor, Tensor]:
+            offset = numbers.view(1, channels, *size)
+            if given.flip:
+                offset = with_mirrored(offset)
+            # [KEEP] (trap 15 of RITM) the mirrored copy counts, which doubles the cost
+            cost = self.params.reg_weight * (offset**2).sum()
+            if self.target == "image":
+                outputs = model.backbone_forward(image + offset, coord_features)
+            else:
+                others, maps = coord_features[:, :-maps_count], coord_features[:, -maps_count:]
+                outputs = model.backbone_forward(image, torch.cat((others, maps + offset), dim=1))
+            return resized(outputs["instances"].float(), size), cost
+
+        return answer, channels * size[0] * size[1], None
