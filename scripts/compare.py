@@ -64,7 +64,7 @@ def main() -> None:
         raise InputError(f"--resamples is {args.resamples}: give a number of at least 1.")
     if args.seed < 0:
         raise InputError(f"--seed is {args.seed}: give a number of at least 0.")
-    shown = compare([one for path in args.runs for one in read_runs(path)], args.resamples, args.seed)
+    shown = compare(read_runs(args.runs), args.resamples, args.seed)
     for dataset, entries in shown.items():
         print(f"{dataset}, {entries[0]['objects']} objects", *table(entries), "", sep="\n")
     print("Behind a score: difference to the first run, paired by object, with its 95 % bootstrap interval.")

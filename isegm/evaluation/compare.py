@@ -84,20 +84,37 @@ def metrics() -> tuple[str, ...]:
     return (*of_clicks, *(f"mIoU@{click}" for click in MIOU_CLICKS))
 
 
-def read_runs(path: str | Path) -> list[Run]:
-    """Runs of a records file, or of every ``records_*.jsonl`` below a folder; named by the folders they lie in.
+def read_runs(paths: Sequence[str | Path]) -> list[Run]:
+    """Runs of records files, and of every ``records_*.jsonl`` below folders; named by what sets their folders apart.
 
     Raises:
         InputError: no such file or folder, no records in it, or damaged ones.
     """
-    path = Path(path)
-    files = sorted(path.rglob("records_*.jsonl")) if path.is_dir() else [path]
-    if not files:
-        raise InputError(f"there are no records_<dataset>.jsonl below {path}: evaluate with scripts/evaluate_model.py.")
-    return [_read_run(file) for file in files]
+    files: list[Path] = []
+    for path in map(Path, paths):
+        below = sorted(path.rglob("records_*.jsonl")) if path.is_dir() else [path]
+        if not below:
+            raise InputError(
+                f"there are no records_<dataset>.jsonl below {path}: evaluate with scripts/evaluate_model.py."
+            )
+        files += below
+    names = _apart([file.resolve().parent for file in files])
+    return [_read_run(file, names[file.resolve().parent]) for file in files]
 
 
-def _read_run(path: Path) -> Run:
+def _apart(folders: Sequence[Path]) -> dict[Path, str]:
+    """Names of folders: their paths without the parts that all of them begin or end with."""
+    parts = {folder: folder.parts for folder in folders}
+    if len(parts) == 1:
+        return {folder: "/".join(folder.parts[-2:]) for folder in parts}
+    shortest = min(map(len, parts.values())) - 1
+    first = next((i for i in range(shortest) if len({one[i] for one in parts.values()}) > 1), shortest)
+    left = shortest - first
+    last = next((i for i in range(left) if len({one[-1 - i] for one in parts.values()}) > 1), left)
+    return {folder: "/".join(one[first : len(one) - last]) for folder, one in parts.items()}
+
+
+def _read_run(path: Path, name: str) -> Run:
     found = read_records(path)
     if found is None or not found.records:
         raise InputError(f"{path} holds no objects yet: evaluate again with --resume.")
@@ -106,7 +123,6 @@ def _read_run(path: Path) -> Run:
         raise InputError(f"{path} does not say its target_iou and max_clicks: evaluate again.")
     dataset = found.records[0].dataset
     records = tuple(sorted(found.records, key=lambda record: record.key))
-    name = "/".join(path.resolve().parent.parts[-2:])
     checkpoint = found.identity.get("checkpoint")
     return Run(name, dataset, records, target, max_clicks, _weights_of(path.parent / "summary.json", checkpoint))
 

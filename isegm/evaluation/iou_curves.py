@@ -66,7 +66,8 @@ def read_curve(path: str | Path, n_clicks: int = ALL_CLICKS) -> IouCurve:
         if found is None or not found.records:
             raise InputError(f"{path} holds no objects yet: evaluate again with --resume.")
         ious: Sequence[Any] = [record.ious for record in found.records]
-        return IouCurve.of(found.records[0].dataset, path.parent.name, ious, n_clicks)
+        model = "/".join(path.resolve().parent.parts[-2:])
+        return IouCurve.of(found.records[0].dataset, model, ious, n_clicks)
     content = load_plain(path)
     keys = ("dataset_name", "model_name", "all_ious")
     if not isinstance(content, Mapping) or not all(key in content for key in keys):

@@ -31,18 +31,33 @@ def write(folder, lists, dataset="GrabCut", checkpoint=None, order=None, **ident
 @pytest.fixture
 def runs(tmp_path):
     first, second = write(tmp_path / "a" / "run", FIRST), write(tmp_path / "b" / "run", SECOND, order=[2, 0, 3, 1])
-    return [*comparing.read_runs(first), *comparing.read_runs(second / "records_GrabCut.jsonl")]
+    return comparing.read_runs([first, second / "records_GrabCut.jsonl"])
 
 
 def test_scores_are_those_of_the_records(runs):
     scores = comparing.scores_of(runs[1])
     records = runs[1].records
-    assert runs[1].name == "b/run"
+    assert [run.name for run in runs] == ["a", "b"]
     assert scores["NoC@85"] == noc(records, 0.85, 3) == 2.25
     assert scores["NoF@90"] == nof(records, 0.9, 3) == 0
     assert scores["mIoU@3"] == pytest.approx(0.9325)
     assert scores["SPC"] == pytest.approx(0.1)
     assert "mIoU@5" not in scores
+
+
+@pytest.mark.parametrize(
+    "folders, names",
+    [
+        (["logs/h18/cvpr_20", "logs/h32/cvpr_20"], ["h18", "h32"]),
+        (["logs/h18/cvpr_20", "logs/h18/fixed_20"], ["cvpr_20", "fixed_20"]),
+        (["logs/run", "logs/run/h18"], ["run", "run/h18"]),
+        (["logs/run/run", "logs/run"], ["run/run", "run"]),
+        (["logs/h18/cvpr_20"], ["h18/cvpr_20"]),
+    ],
+)
+def test_runs_are_named_by_what_sets_their_folders_apart(tmp_path, folders, names):
+    files = [write(tmp_path / folder, FIRST) / "records_GrabCut.jsonl" for folder in folders]
+    assert [run.name for run in comparing.read_runs(files)] == names
 
 
 def test_differences_are_paired_whatever_the_order_of_the_records(runs):
@@ -70,16 +85,16 @@ def test_the_interval_is_that_of_the_normal_distribution_for_many_objects(monkey
 
 
 def test_a_run_that_stopped_at_its_target_has_no_scores_beyond(tmp_path):
-    (run,) = comparing.read_runs(write(tmp_path / "run", [[0.5, 0.86], [0.9]], target_iou=0.85))
+    (run,) = comparing.read_runs([write(tmp_path / "run", [[0.5, 0.86], [0.9]], target_iou=0.85)])
     scores = comparing.scores_of(run)
     assert "NoC@85" in scores and "NoC@90" not in scores
     assert "mIoU@1" in scores and "mIoU@3" not in scores
 
 
 def test_published_values_stand_beside_a_published_file(tmp_path):
-    (run,) = comparing.read_runs(write(tmp_path / "run", FIRST, checkpoint="weights/coco_lvis_h18_itermask.pth"))
+    (run,) = comparing.read_runs([write(tmp_path / "run", FIRST, checkpoint="weights/coco_lvis_h18_itermask.pth")])
     assert comparing.published_beside(run) == {"NoC@85": (1.42, 2.0), "NoC@90": (1.54, 2.25)}
-    (other,) = comparing.read_runs(write(tmp_path / "own", FIRST, checkpoint="weights/mobilenetv2_default.pth"))
+    (other,) = comparing.read_runs([write(tmp_path / "own", FIRST, checkpoint="weights/mobilenetv2_default.pth")])
     assert other.weights is None and other.published == {}
 
 
@@ -88,7 +103,7 @@ def test_a_published_name_with_another_checksum_is_another_file(tmp_path):
     (folder / "summary.json").write_text(
         json.dumps({"evaluations": [{"checkpoint": "coco_lvis_h18_itermask.pth", "sha256": "another"}]})
     )
-    assert comparing.read_runs(folder)[0].weights is None
+    assert comparing.read_runs([folder])[0].weights is None
 
 
 def test_mean_iou_in_percent_and_failures_as_published(monkeypatch, runs):
@@ -113,7 +128,7 @@ def test_the_table_on_screen_and_in_a_file(call, tmp_path, capsys):
     assert call(tmp_path / "a", tmp_path / "b", "--resamples", "200", "--json", path) == 0
     shown = capsys.readouterr().out
     assert "GrabCut, 4 objects" in shown and "DAVIS, 2 objects" in shown
-    assert "a/run: NoC@90 measured 2.25, published 1.54 (coco_lvis_h18_itermask)" in shown
+    assert "a: NoC@90 measured 2.25, published 1.54 (coco_lvis_h18_itermask)" in shown
     first, second = json.loads(path.read_text())["GrabCut"]
     assert "differences" not in first and first["published"]["NoC@85"] == {"published": 1.42, "measured": 2.0}
     by = second["differences"]["NoF@90"]
@@ -124,7 +139,7 @@ def test_the_table_on_screen_and_in_a_file(call, tmp_path, capsys):
     "change, sentence",
     [
         ({"lists": SECOND[:3]}, r"hold different objects of GrabCut \(0 only in the former, 1 only in the latter\)"),
-        ({"lists": SECOND, "max_clicks": 20}, "has 20 clicks for each object of GrabCut and a/run has 3"),
+        ({"lists": SECOND, "max_clicks": 20}, "has 20 clicks for each object of GrabCut and a has 3"),
         ({"lists": SECOND, "target_iou": None}, "does not say its target_iou and max_clicks"),
         ({"lists": []}, "holds no objects yet"),
     ],
@@ -132,7 +147,7 @@ def test_the_table_on_screen_and_in_a_file(call, tmp_path, capsys):
 def test_runs_that_cannot_be_compared_are_one_sentence(tmp_path, change, sentence):
     first, second = write(tmp_path / "a" / "run", FIRST), write(tmp_path / "b" / "run", **change)
     with pytest.raises(InputError, match=sentence):
-        comparing.compare([*comparing.read_runs(first), *comparing.read_runs(second)], 10, 0)
+        comparing.compare(comparing.read_runs([first, second]), 10, 0)
 
 
 @pytest.mark.parametrize(
@@ -154,4 +169,4 @@ def test_a_damaged_summary_is_one_sentence(tmp_path):
     folder = write(tmp_path / "run", FIRST)
     (folder / "summary.json").write_text("{}")
     with pytest.raises(InputError, match=r"summary\.json is damaged"):
-        comparing.read_runs(folder)
+        comparing.read_runs([folder])

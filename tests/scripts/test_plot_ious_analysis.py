@@ -43,13 +43,13 @@ def test_objects_of_different_length_are_averaged_as_far_as_all_go(tmp_path):
 
 
 def test_records_give_the_same_curve_as_the_pickle(tmp_path):
-    path = tmp_path / "cvpr_NoBRS_3" / "records_GrabCut.jsonl"
+    path = tmp_path / "h18" / "cvpr_NoBRS_3" / "records_GrabCut.jsonl"
     with RecordWriter(path, {"dataset": "GrabCut"}) as writer:
         for index, ious in enumerate(IOUS):
             writer.write(record(ious, index, dataset="GrabCut"))
     ours, published = read_curve(path), read_curve(dump(tmp_path / "GrabCut.pickle"))
     np.testing.assert_allclose(ours.values, published.values, atol=1e-7)
-    assert (ours.dataset, ours.model) == ("GrabCut", "cvpr_NoBRS_3")
+    assert (ours.dataset, ours.model) == ("GrabCut", "h18/cvpr_NoBRS_3")
     assert select_files([path], ["NoBRS"], ["GrabCut"]) == [path]
 
 
