@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from isegm.evaluation.plots import save_figure
 from isegm.evaluation.records import read_records
@@ -89,7 +88,7 @@ def curves_figure(curves: Sequence[IouCurve]) -> Figure:
         axes.plot(np.arange(1, len(curve.values) + 1), 100 * curve.values, linewidth=2, label=curve.model)
     axes.set(xlabel="number of clicks", ylabel="mIoU, %")
     axes.set_title(curves[0].dataset, parse_math=False)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=20, integer=True))
+    axes.set_xticks(range(1, max(len(curve.values) for curve in curves) + 1))
     axes.grid(True)
     for text in axes.legend(loc="lower right").get_texts():
         text.set_parse_math(False)

@@ -58,6 +58,7 @@ def test_the_figure_has_a_line_for_each_model_in_percent():
     axes = curves_figure(curves).axes[0]
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [30, 60, 90])
     np.testing.assert_allclose(axes.lines[1].get_ydata(), [20, 40, 90])
+    assert list(axes.get_xticks()) == [1, 2, 3]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a$b$", "other"]
 
 
