@@ -48,6 +48,12 @@ class InferenceSettings:
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}: leave it at None for no limit.")
 
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """(height, width) of a square crop as the network sees it; None where nothing brings it to a size."""
+        size = self.resize or (self.zoom_in.target_size if self.zoom_in is not None else None)
+        return (size, size) if isinstance(size, int) else size
+
     def view(self, zoom: ZoomState, clicks: Sequence[Click], image_size: tuple[int, int]) -> View:
         """What the network sees of an image of ``image_size`` (H, W) with these clicks."""
         crop = None if self.zoom_in is None else self.zoom_in.choose(zoom, clicks, image_size)

@@ -1,0 +1,113 @@
+"""Scores that papers and repositories publish, to stand beside measured ones.
+
+Each block below is a table as its source prints it: a row is a network and its training data, a column a data set, and
+a cell holds the values of the block's metrics with / between them, - where the source gives none. NoC and NoF are
+counted with 20 clicks at most; NoF as published, that is objects whose NoC is 20. mIoU is in percent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PublishedValue:
+    """One number.
+
+    Attributes:
+        method: of the paper.
+        network: the network and its way of training, as the source's table names it.
+        training: training data.
+        dataset: name of the evaluation set, as ``--datasets`` takes it.
+        metric: "NoC@85", "NoC@90", "NoC@95", "NoF@95" or "mIoU@5".
+        value: the number.
+        source: where it is printed.
+    """
+
+    method: str
+    network: str
+    training: str
+    dataset: str
+    metric: str
+    value: float
+    source: str
+
+
+_RITM = """
+                 | training  | GrabCut     | Berkeley | SBD         | DAVIS       | PascalVOC | COCO_MVal
+HRNet18 IT-M     | SBD       | 1.76 / 2.04 | - / 3.22 | 3.39 / 5.43 | 4.94 / 6.71 | 2.51 / -  | - / 4.39
+HRNet18 baseline | C+L       | 1.54 / 1.70 | - / 2.48 | 4.26 / 6.86 | 4.79 / 6.00 | 2.59 / -  | - / 3.58
+HRNet18s IT-M    | C+L       | 1.54 / 1.68 | - / 2.60 | 4.04 / 6.48 | 4.70 / 5.98 | 2.57 / -  | - / 3.33
+HRNet18 IT-M     | C+L       | 1.42 / 1.54 | - / 2.26 | 3.80 / 6.06 | 4.36 / 5.74 | 2.28 / -  | - / 2.98
+HRNet32 IT-M     | C+L       | 1.46 / 1.56 | - / 2.10 | 3.59 / 5.71 | 4.11 / 5.34 | 2.57 / -  | - / 2.97
+"""
+
+_CDNET = """
+         | training | GrabCut   | Berkeley  | PascalVOC | COCO_MVal | SBD       | DAVIS     | D585_ZERO | D585_SP
+ResNet34 | SBD      | 1.86/2.18 | 1.95/3.27 | 3.61/4.51 | 4.13/5.88 | 5.18/7.89 | 5.00/6.89 | 6.68/9.59 | 5.04/7.06
+ResNet34 | C+L      | 1.40/1.52 | 1.47/2.06 | 2.74/3.30 | 2.51/3.88 | 4.30/7.04 | 4.27/5.56 | 4.86/7.37 | 4.21/5.92
+"""
+
+_FOCALCLICK = """
+               | data | GrabCut   | Berkeley  | PascalVOC | COCO_MVal | SBD       | DAVIS     | D585_ZERO | D585_SP
+HRNet18s-S1    | C+L  | 1.64/1.88 | 1.84/2.89 | 3.24/3.91 | 2.89/4.00 | 4.74/7.29 | 4.77/6.56 | 5.62/8.08 | 2.72/3.82
+HRNet18s-S2    | C+L  | 1.48/1.62 | 1.60/2.23 | 2.93/3.46 | 2.61/3.59 | 4.43/6.79 | 3.90/5.23 | 4.87/6.87 | 2.47/3.30
+HRNet32-S2     | C+L  | 1.64/1.80 | 1.70/2.36 | 2.80/3.35 | 2.62/3.65 | 4.24/6.61 | 4.01/5.39 | 4.77/6.84 | 2.32/3.09
+HRNet32-S2     | comb | 1.30/1.34 | 1.49/1.85 | 2.84/3.38 | 2.80/3.85 | 4.35/6.61 | 3.19/4.81 | 4.80/6.63 | 2.37/3.26
+SegFormerB0-S1 | C+L  | 1.60/1.86 | 2.05/3.29 | 3.54/4.22 | 3.08/4.21 | 4.98/7.60 | 5.13/7.42 | 6.21/9.06 | 2.63/3.69
+SegFormerB0-S2 | C+L  | 1.40/1.66 | 1.59/2.27 | 2.97/3.52 | 2.65/3.59 | 4.56/6.86 | 4.04/5.49 | 5.01/7.22 | 2.21/3.08
+SegFormerB3-S2 | C+L  | 1.44/1.50 | 1.55/1.92 | 2.46/2.88 | 2.32/3.12 | 3.53/5.59 | 3.61/4.90 | 4.06/5.89 | 2.00/2.76
+SegFormerB3-S2 | comb | 1.22/1.26 | 1.35/1.48 | 2.54/2.96 | 2.51/3.33 | 3.70/5.84 | 2.92/4.52 | 3.98/5.75 | 1.98/2.72
+"""
+
+_CLICKSEG = """
+            | training | GrabCut   | Berkeley  | PascalVOC | COCO_MVal | SBD       | DAVIS     | D585_ZERO | D585_SP
+MobileNetV2 | C+L      | 1.82/2.02 | 1.95/2.69 | 2.97/3.61 | 2.74/3.73 | 4.44/6.75 | 3.65/5.81 | 5.25/7.28 | 2.15/3.04
+PPLCNet     | C+L      | 1.74/1.92 | 1.96/2.66 | 2.95/3.51 | 2.72/3.75 | 4.41/6.66 | 4.40/5.78 | 5.11/7.28 | 2.03/2.90
+MobileNetV2 | comb     | 1.50/1.62 | 1.62/2.25 | 3.00/3.61 | 2.80/3.96 | 4.66/7.05 | 3.59/5.24 | 5.05/7.12 | 2.06/2.97
+PPLCNet     | comb     | 1.46/1.66 | 1.63/1.99 | 2.88/3.44 | 2.75/3.89 | 4.44/6.74 | 3.65/5.34 | 5.02/6.98 | 1.96/2.81
+"""
+
+_SEGNEXT = """
+     | training | HQSeg44K                   | DAVIS
+sax1 | C+L      | 85.41 / 7.47 / 11.94 / 731 | 90.13 / 5.46 / 13.31 / 177
+sax2 | C+L      | 85.71 / 7.18 / 11.52 / 700 | 89.85 / 5.34 / 12.80 / 163
+sax2 | C+L+HQ   | 91.75 / 5.32 / 9.42 / 583  | 91.87 / 4.43 / 10.73 / 123
+"""
+
+_TRAINING = {
+    "C+L": "COCO+LVIS",
+    "C+L+HQ": "COCO+LVIS, HQSeg44K",
+    "comb": "COCO+LVIS and others (ClickSEG's combined set)",
+}
+
+
+def _read(table: str, method: str, metrics: tuple[str, ...], source: str) -> Iterator[PublishedValue]:
+    header, *rows = ([cell.strip() for cell in line.split("|")] for line in table.strip("\n").splitlines())
+    for network, training, *cells in rows:
+        for dataset, cell in zip(header[2:], cells, strict=True):
+            for metric, value in zip(metrics, cell.split("/"), strict=True):
+                if value.strip() != "-":
+                    data = _TRAINING.get(training, training)
+                    yield PublishedValue(method, network, data, dataset, metric, float(value), source)
+
+
+CLICKSEG_README = "READMEs of ClickSEG, threshold 0.5"
+PUBLISHED_VALUES = (
+    *_read(_RITM, "RITM", ("NoC@85", "NoC@90"), "README of RITM, NoBRS"),
+    *_read(_CDNET, "CDNet", ("NoC@85", "NoC@90"), CLICKSEG_README),
+    *_read(_FOCALCLICK, "FocalClick", ("NoC@85", "NoC@90"), CLICKSEG_README),
+    *_read(_CLICKSEG, "ClickSEG baseline", ("NoC@85", "NoC@90"), CLICKSEG_README),
+    *_read(_SEGNEXT, "SegNext", ("mIoU@5", "NoC@90", "NoC@95", "NoF@95"), "README of SegNext"),
+)
+
+
+def published_values(method: str, network: str, training: str, dataset: str) -> dict[str, float]:
+    """Values by metric; empty where the source says nothing of this data set."""
+    wanted = (method, network, training, dataset)
+    return {
+        one.metric: one.value
+        for one in PUBLISHED_VALUES
+        if (one.method, one.network, one.training, one.dataset) == wanted
+    }

@@ -1,0 +1,180 @@
+"""Reading pickles of other people without running what they say.
+
+A pickle is a small program, and ``pickle.load`` runs it. Published annotations and IoU tables come as pickles of plain
+data, so this reader knows plain data only: numbers, strings, bytes, lists, tuples, dicts, sets, ``OrderedDict``, and
+NumPy arrays and scalars. NumPy's own unpickling trusts what a file says about memory (flags, sizes of a dtype), hence
+arrays are rebuilt here from their shape, their type's name and their bytes.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isegm.utils.errors import InputError
+
+_TYPES: dict[tuple[str, str], type] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    **{
+        (module, kind.__name__): kind
+        for module in ("builtins", "__builtin__")
+        for kind in (bytes, bytearray, complex, frozenset, set)
+    },
+}
+_ARRAY_MODULES = ("numpy.core", "numpy._core")  # NumPy 1.x and 2.x
+_DTYPE_NAME = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[SU]\d+|O8?)")
+
+
+def load_plain(path: str | Path) -> Any:
+    """Read a pickle of plain data and NumPy arrays, written by Python 2 or 3 and NumPy 1.x or 2.x.
+
+    Strings of Python 2 come back as latin-1 text.
+
+    Raises:
+        InputError: no such file, it is damaged, or it asks for anything but plain data (the object is named).
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no file {path}: check the path.")
+    try:
+        with open(path, "rb") as file:
+            return _Plain().of(_Unpickler(file, encoding="latin1").load())
+    except _RefusedError as refused:
+        raise InputError(
+            f"{path} holds {refused}, which is no plain data and was not loaded: give a pickle of lists, dicts, "
+            "numbers and NumPy arrays."
+        ) from refused
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        RecursionError,
+        MemoryError,
+    ) as error:
+        raise InputError(f"{path} is no readable pickle ({error}): fetch or write it again.") from error
+
+
+class _RefusedError(Exception):
+    """The pickle names something that is not plain data."""
+
+
+class _Dtype:
+    """Stands for a dtype while a pickle is read: its state may set the byte order and nothing else."""
+
+    def __init__(self, name: str) -> None:
+        self.dtype = np.dtype(name)
+
+    def __setstate__(self, state: tuple) -> None:
+        if state[2:5] != (None, None, None):
+            raise _RefusedError("a structured NumPy type")
+        if state[1] in ("<", ">"):
+            self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class _Array(np.ndarray):
+    """Stands for an array until its state is there."""
+
+    def __setstate__(self, state: tuple) -> None:
+        _, shape, kind, is_fortran, data = state
+        dtype = _checked(kind)
+        if dtype.hasobject != isinstance(data, list):
+            raise ValueError("an array whose data do not fit its type")
+        super().__setstate__((1, shape, dtype, bool(is_fortran), data))
+
+
+def _checked(kind: _Dtype) -> np.dtype:
+    if not isinstance(kind, _Dtype):
+        raise ValueError("an array without a type")
+    return kind.dtype
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Callable[..., Any] | str:
+        if (module, name) in _TYPES:
+            return _TYPES[module, name]
+        if (module, name) == ("numpy", "ndarray"):
+            return "ndarray"
+        if (module, name) == ("numpy", "dtype"):
+            return self._dtype
+        if (module, name) == ("_codecs", "encode"):
+            return self._encode
+        package, _, part = module.rpartition(".")
+        known = {
+            ("multiarray", "_reconstruct"): self._reconstruct,
+            ("multiarray", "scalar"): self._scalar,
+            ("numeric", "_frombuffer"): self._from_buffer,
+        }
+        if package in _ARRAY_MODULES and (part, name) in known:
+            return known[part, name]
+        raise _RefusedError(f"{module}.{name}")
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise _RefusedError("a reference to an object outside the file")
+
+    def _dtype(self, name: str, align: bool = False, copy: bool = False) -> _Dtype:
+        if not isinstance(name, str) or not _DTYPE_NAME.fullmatch(name):
+            raise _RefusedError(f"the NumPy type {name!r}")
+        return _Dtype(name)
+
+    def _reconstruct(self, kind: str, shape: tuple, name: bytes) -> _Array:
+        if kind != "ndarray":
+            raise _RefusedError("a NumPy array of a special class")
+        return _Array((0,), dtype=np.uint8)
+
+    def _scalar(self, kind: _Dtype, data: bytes | str = b"") -> Any:
+        data = data.encode("latin1") if isinstance(data, str) else data
+        dtype = _checked(kind)
+        return np.frombuffer(data, dtype, count=1)[0] if dtype.itemsize else dtype.type()
+
+    def _from_buffer(self, data: bytes, kind: _Dtype, shape: tuple, order: str) -> np.ndarray:
+        return np.frombuffer(data, _checked(kind)).reshape(shape, order=order).copy(order="K")
+
+    def _encode(self, text: str, encoding: str = "latin1") -> bytes:
+        if encoding != "latin1":
+            raise _RefusedError(f"text in the encoding {encoding!r}")
+        return text.encode("latin1")
+
+
+class _Plain:
+    """Replaces the stand-ins in what was read; every object is looked at once, however often it is referred to."""
+
+    def __init__(self) -> None:
+        self._done: dict[int, Any] = {}
+        self._kept: list[Any] = []  # an id is an object's only while the object lives
+
+    def of(self, value: Any) -> Any:
+        if not isinstance(value, (_Dtype, np.ndarray, tuple, list, dict)):
+            return value
+        if id(value) not in self._done:
+            self._kept.append(value)
+            self._done[id(value)] = value  # for containers that hold themselves
+            self._done[id(value)] = self._replaced(value)
+        return self._done[id(value)]
+
+    def _replaced(self, value: Any) -> Any:
+        if isinstance(value, _Dtype):
+            return value.dtype
+        if isinstance(value, np.ndarray):
+            if value.dtype.hasobject:
+                flat = value.view(np.ndarray).reshape(-1, order="A")  # never a copy: what is read is C or F contiguous
+                for place, item in enumerate(flat):
+                    flat[place] = self.of(item)
+            return value.view(np.ndarray)
+        if isinstance(value, tuple):
+            items = [self.of(item) for item in value]
+            return value if all(new is old for new, old in zip(items, value, strict=True)) else tuple(items)
+        for place, item in list(enumerate(value) if isinstance(value, list) else value.items()):
+            value[place] = self.of(item)
+        return value

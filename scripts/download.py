@@ -1,0 +1,103 @@
+"""Fetch published data sets and weights to where the configuration looks for them.
+
+    python scripts/download.py --list
+    python scripts/download.py weights coco_lvis_h18_itermask
+    python scripts/download.py datasets GrabCut Berkeley --config-path config.yml
+
+A fetch that was cut off goes on when the same command runs again.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tqdm import tqdm
+
+from isegm.data.sources import SOURCES, DatasetSource, find_source
+from isegm.evaluation.published_values import published_values
+from isegm.model.weights_table import WEIGHTS, Weights, find_weights
+from isegm.utils.archives import unpack
+from isegm.utils.cli import run
+from isegm.utils.download import download
+from isegm.utils.errors import InputError
+from isegm.utils.exp import load_config_file
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Fetch published data sets and weights.")
+    parser.add_argument("kind", nargs="?", choices=["datasets", "weights"], help="what to fetch")
+    parser.add_argument("names", nargs="*", help="which, see --list")
+    parser.add_argument("--list", action="store_true", help="show what can be fetched, and fetch nothing")
+    parser.add_argument("--config-path", default="./config.yml", help="configuration (default: %(default)s)")
+    return parser.parse_args(arguments)
+
+
+def show_list(kind: str | None, cfg: Mapping[str, Any]) -> None:
+    if kind != "weights":
+        for source in SOURCES:
+            there = "is there" if source.is_there(cfg) else "not there yet"
+            print(f"{source.name}: {source.url} -> {source.target(cfg)} ({there}); terms: {source.terms}")
+    if kind != "datasets":
+        for row in WEIGHTS:
+            scores = published_values(row.method, row.variant, row.training, "GrabCut")
+            shown = ", ".join(f"{metric} {value:g}" for metric, value in scores.items())
+            print(
+                f"{row.name}: {row.method} {row.variant} trained on {row.training}, network {row.network}, "
+                f"{row.url}; licence: {row.licence}; published on GrabCut: {shown}"
+            )
+
+
+def fetch(source: DatasetSource | Weights, path: Path) -> None:
+    """Bring a file of the tables to ``path``, with a bar on stderr."""
+    if source.sha256 is None:
+        known = "only its size is" if source.size is not None else "that it came whole is all that is"
+        print(f"{source.name}: no checksum of {source.url} is known, {known} checked")
+    with tqdm(total=source.size, unit="B", unit_scale=True, desc=path.name) as bar:
+
+        def progress(done: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        download(source.url, path, source.size, source.sha256, progress)
+
+
+def fetch_dataset(source: DatasetSource, cfg: Mapping[str, Any]) -> None:
+    target = source.target(cfg)
+    if source.is_there(cfg):
+        print(f"{source.name}: {target} is there already")
+        return
+    archive = target.parent / source.url.rpartition("/")[2]
+    fetch(source, archive)
+    files = unpack(archive, target, source.holds)
+    archive.unlink()
+    print(f"{source.name}: {len(files)} files in {target}; terms: {source.terms}")
+
+
+def fetch_weights(row: Weights, cfg: Mapping[str, Any]) -> None:
+    path = Path(cfg.get("INTERACTIVE_MODELS_PATH", "./weights")) / row.file
+    fetch(row, path)
+    print(f"{row.name}: {path}, network {row.network}; licence: {row.licence}")
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config_file(args.config_path)
+    if args.list:
+        show_list(args.kind, cfg)
+        return
+    if not args.names:
+        raise InputError("nothing to fetch was named: give datasets or weights and names, which --list shows.")
+    if args.kind == "datasets":
+        for source in [find_source(name) for name in args.names]:
+            fetch_dataset(source, cfg)
+    else:
+        for row in [find_weights(name) for name in args.names]:
+            fetch_weights(row, cfg)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,172 @@
+"""Runs side by side: which objects are matched, what differs and how surely, and what was published."""
+
+import json
+
+import numpy as np
+import pytest
+
+from isegm.evaluation import compare as comparing
+from isegm.evaluation.records import RecordWriter
+from isegm.evaluation.scores import noc, nof
+from isegm.utils.errors import InputError
+from tests.evaluation.fakes import record
+from tests.scripts.loading import load, run_main
+
+FIRST = [[0.5, 0.86, 0.95], [0.92, 0.93, 0.94], [0.1, 0.2, 0.3], [0.3, 0.9, 0.9]]
+SECOND = [[0.9, 0.9, 0.95], [0.7, 0.95, 0.97], [0.1, 0.2, 0.91], [0.3, 0.8, 0.9]]
+
+
+def write(folder, lists, dataset="GrabCut", checkpoint=None, order=None, **identity):
+    """A folder as an evaluation leaves it."""
+    said = {"target_iou": 1.01, "max_clicks": 3, "checkpoint": "abc", **identity}
+    with RecordWriter(folder / f"records_{dataset}.jsonl", said) as writer:
+        for index in order or range(len(lists)):
+            writer.write(record(lists[index], index, dataset=dataset, seconds=0.3))
+    if checkpoint:
+        entry = {"checkpoint": checkpoint, "sha256": "abc", "dataset": dataset}
+        (folder / "summary.json").write_text(json.dumps({"evaluations": [entry]}))
+    return folder
+
+
+@pytest.fixture
+def runs(tmp_path):
+    first, second = write(tmp_path / "a" / "run", FIRST), write(tmp_path / "b" / "run", SECOND, order=[2, 0, 3, 1])
+    return comparing.read_runs([first, second / "records_GrabCut.jsonl"])
+
+
+def test_scores_are_those_of_the_records(runs):
+    scores = comparing.scores_of(runs[1])
+    records = runs[1].records
+    assert [run.name for run in runs] == ["a", "b"]
+    assert scores["NoC@85"] == noc(records, 0.85, 3) == 2.25
+    assert scores["NoF@90"] == nof(records, 0.9, 3) == 0
+    assert scores["mIoU@3"] == pytest.approx(0.9325)
+    assert scores["SPC"] == pytest.approx(0.1)
+    assert "mIoU@5" not in scores
+
+
+@pytest.mark.parametrize(
+    "folders, names",
+    [
+        (["logs/h18/cvpr_20", "logs/h32/cvpr_20"], ["h18", "h32"]),
+        (["logs/h18/cvpr_20", "logs/h18/fixed_20"], ["cvpr_20", "fixed_20"]),
+        (["logs/run", "logs/run/h18"], ["run", "run/h18"]),
+        (["logs/run/run", "logs/run"], ["run/run", "run"]),
+        (["logs/h18/cvpr_20"], ["h18/cvpr_20"]),
+    ],
+)
+def test_runs_are_named_by_what_sets_their_folders_apart(tmp_path, folders, names):
+    files = [write(tmp_path / folder, FIRST) / "records_GrabCut.jsonl" for folder in folders]
+    assert [run.name for run in comparing.read_runs(files)] == names
+
+
+def test_differences_are_paired_whatever_the_order_of_the_records(runs):
+    found = comparing.differences(*runs, resamples=500, seed=1)
+    # NoC@90 of the objects: 3, 1, 3, 2 against 1, 2, 3, 3
+    assert found["NoC@90"].value == 0
+    assert found["NoC@90"].low < 0 < found["NoC@90"].high
+    assert found["NoF@90"].value == -1
+    assert found["mIoU@1"].value == pytest.approx((0.4 - 0.22) / 4)
+    same = comparing.differences(runs[0], runs[0], resamples=10, seed=1)
+    assert {(one.value, one.low, one.high) for one in same.values()} == {(0, 0, 0)}
+    assert found == comparing.differences(*runs, resamples=500, seed=1)
+
+
+def test_the_interval_is_that_of_the_normal_distribution_for_many_objects(monkeypatch):
+    monkeypatch.setattr(comparing, "CHUNK", 400 * 300)
+    values = np.random.default_rng(0).normal(0.3, 2.0, (400, 2))
+    means = comparing.bootstrap_means(values, 2000, seed=3)
+    assert means.shape == (2000, 2)
+    assert not np.array_equal(means, comparing.bootstrap_means(values, 2000, seed=4))
+    np.testing.assert_allclose(means.mean(axis=0), values.mean(axis=0), atol=0.01)
+    np.testing.assert_allclose(means.std(axis=0), values.std(axis=0) / 20, rtol=0.05)
+    low, high = np.percentile(means[:, 0], [2.5, 97.5])
+    np.testing.assert_allclose(high - low, 2 * 1.96 * values[:, 0].std() / 20, rtol=0.06)
+
+
+def test_a_run_that_stopped_at_its_target_has_no_scores_beyond(tmp_path):
+    (run,) = comparing.read_runs([write(tmp_path / "run", [[0.5, 0.86], [0.9]], target_iou=0.85)])
+    scores = comparing.scores_of(run)
+    assert "NoC@85" in scores and "NoC@90" not in scores
+    assert "mIoU@1" in scores and "mIoU@3" not in scores
+
+
+def test_published_values_stand_beside_a_published_file(tmp_path):
+    (run,) = comparing.read_runs([write(tmp_path / "run", FIRST, checkpoint="weights/coco_lvis_h18_itermask.pth")])
+    assert comparing.published_beside(run) == {"NoC@85": (1.42, 2.0), "NoC@90": (1.54, 2.25)}
+    (other,) = comparing.read_runs([write(tmp_path / "own", FIRST, checkpoint="weights/mobilenetv2_default.pth")])
+    assert other.weights is None and other.published == {}
+
+
+def test_a_published_name_with_another_checksum_is_another_file(tmp_path):
+    folder = write(tmp_path / "run", FIRST, checkpoint="coco_lvis_h18_itermask.pth")
+    (folder / "summary.json").write_text(
+        json.dumps({"evaluations": [{"checkpoint": "coco_lvis_h18_itermask.pth", "sha256": "another"}]})
+    )
+    assert comparing.read_runs([folder])[0].weights is None
+
+
+def test_mean_iou_in_percent_and_failures_as_published(monkeypatch, runs):
+    monkeypatch.setattr(comparing.Run, "published", {"mIoU@3": 91.0, "NoF@90": 7, "NoC@95": 3.0, "mIoU@5": 99.0})
+    beside = comparing.published_beside(runs[1])
+    assert beside["mIoU@3"] == (91.0, pytest.approx(93.25))
+    assert beside["NoF@90"] == (7, 2)  # two objects reach 0.90 at the last click
+    assert beside["mIoU@5"] == (99.0, None)
+
+
+@pytest.fixture
+def call(monkeypatch):
+    script = load("compare")
+    return lambda *arguments: run_main(monkeypatch, script, *arguments)
+
+
+def test_the_table_on_screen_and_in_a_file(call, tmp_path, capsys):
+    write(tmp_path / "a" / "run", FIRST, checkpoint="coco_lvis_h18_itermask.pth")
+    write(tmp_path / "b" / "run", SECOND)
+    write(tmp_path / "b" / "run", SECOND[:2], dataset="DAVIS")
+    path = tmp_path / "out.json"
+    assert call(tmp_path / "a", tmp_path / "b", "--resamples", "200", "--json", path) == 0
+    shown = capsys.readouterr().out
+    assert "GrabCut, 4 objects" in shown and "DAVIS, 2 objects" in shown
+    assert "a: NoC@90 measured 2.25, published 1.54 (coco_lvis_h18_itermask)" in shown
+    first, second = json.loads(path.read_text())["GrabCut"]
+    assert "differences" not in first and first["published"]["NoC@85"] == {"published": 1.42, "measured": 2.0}
+    by = second["differences"]["NoF@90"]
+    assert f"0  -1 [{by['low']:+.0f}, {by['high']:+.0f}]" in shown
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        ({"lists": SECOND[:3]}, r"hold different objects of GrabCut \(0 only in the former, 1 only in the latter\)"),
+        ({"lists": SECOND, "max_clicks": 20}, "has 20 clicks for each object of GrabCut and a has 3"),
+        ({"lists": SECOND, "target_iou": None}, "does not say its target_iou and max_clicks"),
+        ({"lists": []}, "holds no objects yet"),
+    ],
+)
+def test_runs_that_cannot_be_compared_are_one_sentence(tmp_path, change, sentence):
+    first, second = write(tmp_path / "a" / "run", FIRST), write(tmp_path / "b" / "run", **change)
+    with pytest.raises(InputError, match=sentence):
+        comparing.compare(comparing.read_runs([first, second]), 10, 0)
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["absent.jsonl"], "there is no records file absent.jsonl"),
+        (["."], "there are no records_<dataset>.jsonl below ."),
+        (["absent.jsonl", "--resamples", "0"], "--resamples is 0: give a number of at least 1"),
+        (["absent.jsonl", "--seed", "-1"], "--seed is -1: give a number of at least 0"),
+    ],
+)
+def test_bad_options_are_one_sentence(call, capsys, monkeypatch, tmp_path, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    assert call(*arguments) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_damaged_summary_is_one_sentence(tmp_path):
+    folder = write(tmp_path / "run", FIRST)
+    (folder / "summary.json").write_text("{}")
+    with pytest.raises(InputError, match=r"summary\.json is damaged"):
+        comparing.read_runs([folder])

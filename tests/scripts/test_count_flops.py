@@ -1,0 +1,52 @@
+"""scripts/count_flops.py: which networks and sizes are counted, and what is shown and written."""
+
+import json
+
+import pytest
+
+from isegm import build_model
+from isegm.inference.protocols import settings_for
+from isegm.model.checkpoint import DEFAULT_CHECKPOINT
+from isegm.model.compute import count_compute
+from tests.scripts.loading import load, run_main
+
+
+@pytest.fixture
+def call(monkeypatch):
+    script = load("count_flops")
+    return lambda *arguments: run_main(monkeypatch, script, *arguments)
+
+
+def test_named_networks_at_a_size_on_screen_and_in_a_file(call, tmp_path, capsys):
+    path = tmp_path / "compute.json"
+    assert call("--models", "ritm_hrnet18s, clickseg_mobilenetv2", "--size", "64,96", "--json", path) == 0
+    shown = capsys.readouterr().out
+    rows = json.loads(path.read_text())
+    assert [row["network"] for row in rows] == ["ritm_hrnet18s", "clickseg_mobilenetv2"]
+    assert [row["passes_per_click"] for row in rows] == [2, 1]
+    expected = count_compute(build_model("ritm_hrnet18s").eval(), (64, 96))
+    assert (rows[0]["size"], rows[0]["macs"], rows[0]["flops"]) == ([64, 96], expected.macs, 2 * expected.macs)
+    assert f"{expected.macs / 1e9:.3f}" in shown and "GFLOPs = 2 x GMACs" in shown
+
+
+def test_the_size_is_that_of_the_protocol(call, tmp_path):
+    path = tmp_path / "compute.json"
+    assert call("--checkpoint", DEFAULT_CHECKPOINT, "--json", path) == 0
+    (row,) = json.loads(path.read_text())
+    assert (row["network"], row["size"], row["parameters"]) == ("mobilenetv2_default", [384, 384], 1_901_475)
+    assert settings_for("ritm").input_size == (400, 400)
+    assert settings_for("ritm", "fixed320,480").input_size == (320, 480)
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["--models", "ritm_hrnet18t"], "there is no network named ritm_hrnet18t: did you mean ritm_hrnet18"),
+        (["--size", "400"], "--size is 400: give height,width in pixels"),
+        (["--size", "8,400"], "give at least 32 pixels"),
+        (["--checkpoint", "absent.pth"], "there is no checkpoint absent.pth"),
+    ],
+)
+def test_bad_options_are_one_sentence(call, capsys, arguments, sentence):
+    assert call(*arguments) == 2
+    assert sentence in capsys.readouterr().err

@@ -1,0 +1,110 @@
+"""scripts/download.py: files of the tables go where the configuration looks for them."""
+
+import hashlib
+import io
+import tarfile
+import zipfile
+from dataclasses import replace
+
+import pytest
+
+from isegm.data import sources
+from isegm.model import weights_table
+from isegm.utils import download as downloading
+from tests.scripts.loading import load, run_main
+from tests.utils.serving import serving
+
+WEIGHTS = b"weights of a network"
+
+
+def grabcut():
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        file.writestr("GrabCut/data_GT/a.jpg", b"photo")
+        file.writestr("GrabCut/boundary_GT/a.bmp", b"mask")
+    return packed.getvalue()
+
+
+def cocolvis():
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as file:
+        for part in ("train", "val"):
+            for name in (f"{part}/hannotation.pickle", f"{part}/masks/1.pickle"):
+                file.addfile(tarfile.TarInfo(f"cocolvis_annotation/{name}"))
+    return packed.getvalue()
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setattr(downloading, "PAUSE", 0.0)
+    with serving() as server:
+        server.files = {"GrabCut.zip": grabcut(), "cocolvis_annotation.tar.gz": cocolvis()}
+        server.files["coco_lvis_h18_itermask.pth"] = WEIGHTS
+        for module, table in ((sources, "SOURCES"), (weights_table, "WEIGHTS")):
+            rows = getattr(module, table)
+            here = tuple(replace(row, url=server.url(row.url.rpartition("/")[2])) for row in rows)
+            monkeypatch.setattr(module, table, here)
+        yield server
+
+
+@pytest.fixture
+def call(monkeypatch, tmp_path):
+    config = tmp_path / "config.yml"
+    keys = {"GRABCUT_PATH": "data/cut", "LVIS_v1_PATH": "data/lvis", "INTERACTIVE_MODELS_PATH": "models"}
+    config.write_text("".join(f"{key}: {tmp_path / folder}\n" for key, folder in keys.items()))
+    script = load("download")
+    return lambda *arguments: run_main(monkeypatch, script, *arguments, "--config-path", config)
+
+
+def test_a_data_set_lies_where_its_reader_looks_and_is_fetched_once(server, call, tmp_path, capsys):
+    assert call("datasets", "GrabCut", "COCO_LVIS") == 0
+    found = {str(path.relative_to(tmp_path / "data")) for path in (tmp_path / "data").rglob("*") if path.is_file()}
+    assert found == {"cut/data_GT/a.jpg", "cut/boundary_GT/a.bmp"} | {
+        f"lvis/{part}/{name}" for part in ("train", "val") for name in ("hannotation.pickle", "masks/1.pickle")
+    }
+    assert "GrabCut: no checksum of" in capsys.readouterr().out
+    assert call("datasets", "GrabCut") == 0
+    assert "is there already" in capsys.readouterr().out
+    assert len(server.asked) == 2
+
+
+def test_weights_go_to_the_folder_of_models_and_a_known_checksum_is_compared(
+    server, call, monkeypatch, tmp_path, capsys
+):
+    assert call("weights", "coco_lvis_h18_itermask") == 0
+    assert (tmp_path / "models" / "coco_lvis_h18_itermask.pth").read_bytes() == WEIGHTS
+    shown = capsys.readouterr().out
+    assert "no checksum of" in shown and "network ritm_hrnet18; licence: MIT" in shown
+    digest = hashlib.sha256(b"other").hexdigest()
+    monkeypatch.setattr(weights_table, "WEIGHTS", tuple(replace(r, sha256=digest) for r in weights_table.WEIGHTS))
+    assert call("weights", "coco_lvis_h18_itermask") == 2
+    assert "is there already and has the checksum" in capsys.readouterr().err
+
+
+def test_the_list_says_what_is_there_and_what_was_published(server, call, capsys):
+    assert call("datasets", "GrabCut") == 0
+    capsys.readouterr()
+    assert call("--list") == 0
+    shown = capsys.readouterr().out
+    assert "cut (is there)" in shown and "lvis (not there yet)" in shown
+    assert "coco_lvis_h32_itermask: RITM HRNet32 IT-M trained on COCO+LVIS" in shown
+    assert "published on GrabCut: NoC@85 1.46, NoC@90 1.56" in shown
+    assert call("weights", "--list") == 0
+    assert "GrabCut.zip" not in capsys.readouterr().out
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["datasets", "Grabcut"], "there is no source of a data set named Grabcut: did you mean GrabCut?"),
+        (["weights", "yolo"], "there are no published weights named yolo: known are sbd_h18_itermask"),
+        (["weights"], "nothing to fetch was named"),
+        (["datasets", "Berkeley"], "404 Not Found): fetch it by hand and put it at"),
+        (["datasets", "GrabCut", "Atlantis"], "there is no source of a data set named Atlantis"),
+    ],
+)
+def test_bad_requests_are_one_sentence_and_fetch_nothing(server, call, tmp_path, capsys, arguments, sentence):
+    assert call(*arguments) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()

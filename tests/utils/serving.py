@@ -1,0 +1,72 @@
+"""A web server on this machine that can be told to misbehave."""
+
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Server(ThreadingHTTPServer):
+    """Serves ``files`` by path.
+
+    Attributes:
+        files: content by name.
+        cut: bytes after which the first so many connections break, one number for each.
+        ranges: whether parts of files are sent.
+        status: sent instead of files where not None.
+        etag: of every file.
+        asked: the Range header of each request.
+    """
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files, self.cut, self.ranges, self.status, self.etag, self.asked = {}, [], True, None, '"1"', []
+
+    def url(self, name):
+        return f"http://127.0.0.1:{self.server_port}/{name}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        server = self.server
+        asked = self.headers.get("Range")
+        server.asked.append(asked)
+        content = server.files.get(self.path[1:])
+        if server.status or content is None:
+            self.send_error(server.status or 404)
+            return
+        start = 0
+        if asked and server.ranges and self.headers.get("If-Range") == server.etag:
+            start = int(asked.removeprefix("bytes=").rstrip("-"))
+            if start >= len(content):
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{len(content)}")
+                self.end_headers()
+                return
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        else:
+            self.send_response(200)
+        self.send_header("Content-Length", str(len(content) - start))
+        if server.etag:
+            self.send_header("ETag", server.etag)
+        self.end_headers()
+        sent = content[start:]
+        self.wfile.write(sent[: server.cut.pop(0)] if server.cut else sent)
+
+    def log_message(self, *args):
+        pass
+
+
+@contextmanager
+def serving():
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

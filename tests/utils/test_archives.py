@@ -1,0 +1,113 @@
+"""Unpacking: what honest archives hold appears in the target, and hostile ones leave nothing anywhere."""
+
+import io
+import stat
+import tarfile
+import zipfile
+
+import pytest
+
+from isegm.utils.archives import unpack
+from isegm.utils.errors import InputError
+
+FILES = {"GrabCut/data_GT/a.jpg": b"photo", "GrabCut/boundary_GT/a.bmp": b"mask" * 1000, "README": b"text"}
+
+
+def zipped(path, files=FILES, **modes):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in files.items():
+            info = zipfile.ZipInfo(name)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = modes.get("mode", stat.S_IFREG | 0o644) << 16
+            file.writestr(info, content)
+    return path
+
+
+def tarred(path, files=FILES, kind=tarfile.REGTYPE, link="", mode="w:gz"):
+    with tarfile.open(path, mode) as file:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.type, info.linkname = len(content), kind, link
+            file.addfile(info, io.BytesIO(content) if kind == tarfile.REGTYPE else None)
+    return path
+
+
+def everything(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred, lambda path: tarred(path, mode="w:xz")])
+def test_files_appear_with_their_folders_and_nothing_else(tmp_path, pack):
+    target = tmp_path / "target"
+    paths = unpack(pack(tmp_path / "archive"), target)
+    assert everything(target) == FILES
+    assert sorted(paths) == sorted(target / name for name in FILES)
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred])
+def test_the_folder_that_holds_what_readers_look_for_becomes_the_target(tmp_path, pack):
+    unpack(pack(tmp_path / "archive"), tmp_path / "target", holds=("data_GT", "boundary_GT"))
+    assert set(everything(tmp_path / "target")) == {"data_GT/a.jpg", "boundary_GT/a.bmp"}
+    unpack(pack(tmp_path / "archive"), tmp_path / "outer", holds=("GrabCut",))
+    assert everything(tmp_path / "outer") == FILES
+
+
+def test_an_archive_of_something_else_is_named(tmp_path):
+    with pytest.raises(InputError, match="has no folder that holds img, gt"):
+        unpack(zipped(tmp_path / "archive.zip"), tmp_path / "target", holds=("img", "gt"))
+    assert not list((tmp_path / "target").iterdir())
+
+
+NAMES = ["../evil", "a/../../evil", "/tmp/isegm-evil", "..\\evil", "C:\\evil", "a/../evil"]
+HOSTILE = {
+    **{f"zip {name}": lambda path, name=name: zipped(path, {"good": b"x", name: b"x"}) for name in NAMES},
+    **{f"tar {name}": lambda path, name=name: tarred(path, {"good": b"x", name: b"x"}) for name in NAMES},
+    "zip link": lambda path: zipped(path, {"link": b"/etc"}, mode=stat.S_IFLNK | 0o777),
+    "tar symbolic link": lambda path: tarred(path, {"link": b""}, tarfile.SYMTYPE, "/etc"),
+    "tar hard link": lambda path: tarred(path, {"link": b""}, tarfile.LNKTYPE, "/etc/passwd"),
+    "tar device": lambda path: tarred(path, {"device": b""}, tarfile.CHRTYPE),
+    "tar pipe": lambda path: tarred(path, {"pipe": b""}, tarfile.FIFOTYPE),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_members_are_named_and_nothing_is_left(tmp_path, name):
+    archive = HOSTILE[name](tmp_path / "archive")
+    with pytest.raises(InputError, match=r"was not unpacked, as .* in it (would be written outside|is a link)"):
+        unpack(archive, tmp_path / "below" / "target")
+    assert set(everything(tmp_path)) == {"archive"}
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred])
+def test_bombs_stop_at_the_limit(tmp_path, pack):
+    archive = pack(tmp_path / "archive", {"zeros": bytes(3_000_000)})
+    assert archive.stat().st_size < 10_000
+    with pytest.raises(InputError, match=r"unpacks to more than 0\.002 GB"):
+        unpack(archive, tmp_path / "target", most_bytes=2_000_000)
+    assert not everything(tmp_path / "target")
+    with pytest.raises(InputError, match="holds more than 2 files"):
+        unpack(pack(tmp_path / "many"), tmp_path / "target", most_files=2)
+
+
+def test_a_zip_that_lies_about_sizes_is_stopped_while_it_unpacks(tmp_path):
+    archive = zipped(tmp_path / "archive.zip", {"zeros": bytes(3_000_000)})
+    lying = archive.read_bytes().replace((3_000_000).to_bytes(4, "little"), (1000).to_bytes(4, "little"))
+    archive.write_bytes(lying)
+    with pytest.raises(InputError, match=r"is a damaged archive|unpacks to more than"):
+        unpack(archive, tmp_path / "target", most_bytes=2_000_000)
+    assert not everything(tmp_path / "target")
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred, lambda path: tarred(path, mode="w:xz")])
+def test_cut_off_and_damaged_archives_are_one_sentence(tmp_path, pack):
+    content = pack(tmp_path / "whole").read_bytes()
+    for number, damaged in enumerate((content[: len(content) * 2 // 3], b"<html>not found</html>", b"")):
+        (tmp_path / f"{number}").write_bytes(damaged)
+        with pytest.raises(InputError, match=r"is a damaged archive|is no zip or tar file"):
+            unpack(tmp_path / f"{number}", tmp_path / "target")
+        assert not everything(tmp_path / "target")
+
+
+def test_an_absent_archive_is_one_sentence(tmp_path):
+    with pytest.raises(InputError, match="there is no archive"):
+        unpack(tmp_path / "absent.zip", tmp_path / "target")

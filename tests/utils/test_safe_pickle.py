@@ -1,0 +1,141 @@
+"""Pickles of plain data are read as they are; anything else is refused before it runs."""
+
+import pickle
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from isegm.utils.errors import InputError
+from isegm.utils.safe_pickle import load_plain
+
+ARRAYS = {
+    "floats": np.linspace(0, 1, 6, dtype=np.float32),
+    "columns first": np.asfortranarray(np.arange(6, dtype=np.int64).reshape(2, 3)),
+    "big endian": np.arange(3, dtype=">i4"),
+    "encoded picture": np.arange(9, dtype=np.uint8),
+    "flags": np.array([[True], [False]]),
+    "names": np.array(["a", "bcd"]),
+    "empty": np.zeros((0, 4), np.float64),
+    "nothing but a number": np.array(2.5),
+}
+
+
+def written(tmp_path, content: bytes) -> Path:
+    path = tmp_path / "annotations.pickle"
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("numpy", ["1", "2"])
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_arrays_come_back_equal_from_every_protocol_and_numpy(tmp_path, protocol, numpy):
+    content = pickle.dumps(ARRAYS, protocol)
+    if numpy == "1" and protocol < 4:  # later protocols write the length of a name before it
+        content = content.replace(b"numpy._core", b"numpy.core")
+    found = load_plain(written(tmp_path, content))
+    assert list(found) == list(ARRAYS)
+    for name, array in ARRAYS.items():
+        assert type(found[name]) is np.ndarray, name
+        assert found[name].dtype.newbyteorder("=") == array.dtype.newbyteorder("="), name
+        assert found[name].flags.f_contiguous == array.flags.f_contiguous, name
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
+def test_plain_containers_and_scalars_come_back_equal(tmp_path, protocol):
+    data = OrderedDict(
+        image=([1, (2, None)], {"a": {3, 4}, "b": frozenset([5])}, b"\x00\xff", True, 2.5, 1 + 2j),
+        scalar=np.float32(0.25),
+        kind=np.dtype("<u2"),
+    )
+    found = load_plain(written(tmp_path, pickle.dumps(data, protocol)))
+    assert found == data and type(found) is OrderedDict
+    assert type(found["scalar"]) is np.float32
+
+
+def test_arrays_within_tuples_and_ragged_arrays_are_plain_too(tmp_path):
+    ragged = np.empty((2, 1), dtype=object)
+    ragged[0, 0], ragged[1, 0] = np.ones(3, np.float32), [np.zeros(2)]
+    layers = (ARRAYS["floats"], [(ARRAYS["flags"],)])
+    found_ragged, found, again = load_plain(written(tmp_path, pickle.dumps((ragged, layers, layers))))
+    assert found is again and type(found[0]) is type(found[1][0][0]) is np.ndarray
+    assert type(found_ragged[0, 0]) is type(found_ragged[1, 0][0]) is np.ndarray
+    np.testing.assert_array_equal(found_ragged[0, 0], np.ones(3))
+
+
+def test_a_list_that_holds_itself_is_read(tmp_path):
+    loop: list = [1]
+    loop.append(loop)
+    found = load_plain(written(tmp_path, pickle.dumps(loop)))
+    assert found[1] is found
+
+
+def test_python_2_text_is_latin_1(tmp_path):
+    assert load_plain(written(tmp_path, b"S'caf\\xe9'\n.")) == "café"
+
+
+class Runs:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+def test_a_malicious_pickle_is_refused_and_never_run(tmp_path):
+    victim = tmp_path / "ran"
+    path = written(tmp_path, pickle.dumps([Runs(victim)]))
+    with pytest.raises(InputError, match=r"annotations\.pickle holds pathlib.*which is no plain data"):
+        load_plain(path)
+    assert not victim.exists()
+
+
+@pytest.mark.parametrize(
+    "content, named",
+    [
+        (b"cos\nsystem\n(S'true'\ntR.", "os.system"),
+        (b"c__builtin__\neval\n(S'1'\ntR.", "__builtin__.eval"),
+        (b"cnumpy.core.multiarray\nfromfile\n.", "numpy.core.multiarray.fromfile"),
+        (b"Pelsewhere\n.", "outside the file"),
+        (pickle.dumps(np.zeros(1, [("x", "f4")])), "the NumPy type 'V4'"),
+        (pickle.dumps(np.ma.zeros(2)), r"numpy\.ma"),
+        # a dtype of objects whose state says that it holds none: NumPy would take the bytes of the file for addresses
+        (
+            b"cnumpy\ndtype\n(S'f4'\nI00\nI01\ntR(I3\nS'<'\nS'x'\n(S'a'\nt}I8\nI8\nI0\ntb.",
+            "a structured NumPy type",
+        ),
+    ],
+)
+def test_what_is_no_plain_data_is_named(tmp_path, content, named):
+    with pytest.raises(InputError, match=named):
+        load_plain(written(tmp_path, content))
+
+
+def test_object_arrays_are_never_made_of_bytes(tmp_path):
+    content = (
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR"
+        b"(I1\n(I1\ntcnumpy\ndtype\n(S'O8'\nI00\nI01\ntR(I3\nS'|'\nNNNI-1\nI-1\nI0\ntbI00\nS'AAAAAAAA'\ntb."
+    )
+    with pytest.raises(InputError, match="do not fit its type"):
+        load_plain(written(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not a pickle", pickle.dumps(ARRAYS)[:-20], pickle.dumps([1, 2])[:-1], b"(" * 50 + b"t" * 50, b"\x80\x63."],
+)
+def test_a_damaged_pickle_is_one_sentence(tmp_path, content):
+    with pytest.raises(InputError, match=r"annotations\.pickle is no readable pickle"):
+        load_plain(written(tmp_path, content))
+
+
+def test_too_deep_a_pickle_is_one_sentence(tmp_path):
+    with pytest.raises(InputError, match="is no readable pickle"):
+        load_plain(written(tmp_path, b"]" + b"]" * 100_000 + b"a" * 100_000 + b"."))
+
+
+def test_an_absent_file_is_one_sentence(tmp_path):
+    with pytest.raises(InputError, match=r"there is no file .*absent\.pickle"):
+        load_plain(tmp_path / "absent.pickle")
