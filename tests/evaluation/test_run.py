@@ -352,7 +352,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(home, tmp_path):
             "NoBRS --cpu --iou-analysis --n-clicks=100 --clicks-limit=-1",
             {"cpu": True, "n_clicks": 100, "clicks_limit": -1},
         ),
-        ("", {"datasets": "GrabCut,Berkeley,DAVIS,COCO_MVal", "target_iou": 0.9, "n_clicks": 20, "thresh": 0.49}),
+        ("", {"datasets": "GrabCut,Berkeley,DAVIS,SBD,PascalVOC", "target_iou": 0.9, "n_clicks": 20, "thresh": 0.49}),
     ],
 )
 def test_published_command_lines_are_understood(line, expected):
