@@ -17,6 +17,8 @@ from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
 
 BUGGY_SHARE = 0.08  # objects that fill less of their box are scribbles of broken annotations
+# What SciPy raises for files that are no MATLAB files, or are cut off.
+BROKEN_MAT = (MatReadError, NotImplementedError, OSError, TypeError, ValueError, struct.error, zlib.error)
 
 
 def _pairs(root: Path, split: str) -> list[tuple[Path, Path]]:
@@ -34,17 +36,7 @@ def read_instances(path: Path) -> np.ndarray:
         instances = loadmat(path, variable_names=["GTinst"])["GTinst"]["Segmentation"][0, 0]
         if instances.ndim != 2 or instances.dtype.kind not in "iuf":
             raise ValueError(f"{instances.dtype} of shape {instances.shape}")
-    except (
-        AttributeError,
-        LookupError,
-        MatReadError,
-        NotImplementedError,
-        OSError,
-        TypeError,
-        ValueError,
-        struct.error,
-        zlib.error,
-    ) as error:
+    except (AttributeError, LookupError, *BROKEN_MAT) as error:
         raise foreign(path, "SBD's instances (a MATLAB file with GTinst.Segmentation)") from error
     return instances.astype(np.int32)
 

@@ -1,12 +1,21 @@
 """Annotations converted from miniatures of the original data sets."""
 
+import runpy
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+import yaml
 
 from isegm import InputError
+from isegm.data.ade20k import Ade20kDataset
 from isegm.data.coco_lvis import CocoLvisDataset, read_layers
+from isegm.data.convert.ade20k import convert_ade20k
 from isegm.data.convert.coco_lvis import convert_coco_lvis, merge
 from isegm.data.convert.masks import hierarchy, pack
+from isegm.data.convert.openimages import convert_openimages
+from isegm.data.openimages import OpenImagesDataset
 from isegm.data.pickles import load_plain_pickle
 from tests import miniatures
 
@@ -84,3 +93,53 @@ def test_a_conversion_that_fails_leaves_no_index(tmp_path):
     index.write_text(index.read_text().replace("00000000000", "00000000009"))
     with pytest.raises(InputError, match="have no picture in common"):
         convert_coco_lvis(coco, lvis, "train")
+
+
+def test_ade20k_gets_the_index_that_its_reader_reads(tmp_path):
+    made = miniatures.ade20k(tmp_path / "made", index=False)
+    drawn = miniatures.ade20k(tmp_path / "drawn")
+    for split, count in (("train", 2), ("val", 1)):
+        name = f"{split}-annotations-object-segmentation.pkl"
+        assert convert_ade20k(made, split) == count == len(Ade20kDataset(made, split))
+        assert load_plain_pickle(made / name) == load_plain_pickle(drawn / name)
+    with pytest.raises(InputError, match="names no picture of test"):
+        convert_ade20k(made, "test")
+
+
+@pytest.mark.parametrize("content", ["1 # 0 # 0", "x # 0 # 0 # wall # wall #", "1 # 4 # 0 # wall # wall #"])
+def test_broken_attributes_of_ade20k(tmp_path, content):
+    root = miniatures.ade20k(tmp_path, index=False)
+    next(root.rglob("*2_atr.txt")).write_text(content)
+    with pytest.raises(InputError, match=r"ADE_train_00000002_atr\.txt does not hold ADE20k's attributes"):
+        convert_ade20k(root, "train")
+    (root / "index_ade20k.mat").write_bytes(b"MATLAB")
+    with pytest.raises(InputError, match=r"index_ade20k\.mat does not hold"):
+        convert_ade20k(root, "train")
+    assert not list(root.glob("*.pkl"))
+
+
+def test_openimages_gets_an_index_of_the_files_that_are_there(tmp_path):
+    made = miniatures.openimages(tmp_path / "made", index=False)
+    drawn = miniatures.openimages(tmp_path / "drawn")
+    assert convert_openimages(made, "train") == len(OpenImagesDataset(made)) == 2
+    name = "train/train-annotations-object-segmentation_clean.pkl"
+    assert load_plain_pickle(made / name) == load_plain_pickle(drawn / name)
+    (made / "train" / "train-annotations-object-segmentation.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="does not hold OpenImages' masks"):
+        convert_openimages(made, "train")
+    with pytest.raises(InputError, match="there is no annotation file"):
+        convert_openimages(made, "val")
+
+
+def test_the_command_line_converts_what_config_names(tmp_path, monkeypatch, capsys):
+    paths = {"OPENIMAGES_PATH": str(miniatures.openimages(tmp_path / "o", index=False)), "ADE20K_PATH": "no/where"}
+    (tmp_path / "config.yml").write_text(yaml.safe_dump(paths))
+    script = str(Path(__file__).parents[2] / "scripts" / "convert_annotations.py")
+    for dataset, code in (("openimages", 0), ("ade20k", 2), ("coco_lvis", 2)):
+        monkeypatch.setattr(sys, "argv", [script, dataset, "--config-path", str(tmp_path / "config.yml")])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(script, run_name="__main__")
+        assert ended.value.code == code
+    assert [len(OpenImagesDataset(tmp_path / "o", split)) for split in ("train", "validation")] == [2, 1]
+    errors = capsys.readouterr().err
+    assert "no data folder no/where (ADE20K_PATH" in errors and "add LVIS_v1_PATH to config.yml" in errors
