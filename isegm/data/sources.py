@@ -62,7 +62,7 @@ SOURCES = (
     DatasetSource(
         "COCO_LVIS",
         "LVIS_v1_PATH",
-        "./datasets/LVIS_v1",
+        "./datasets/LVIS",
         f"{RITM}/cocolvis_annotation.tar.gz",
         ("train/hannotation.pickle", "train/masks", "val/hannotation.pickle", "val/masks"),
         "annotations of COCO and LVIS: CC BY 4.0; their photos are not in it",

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from isegm.data.listed import RandomReader, read_sample
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.sample import DSample
 from isegm.data.transforms import Transform
@@ -30,7 +31,7 @@ class Reader(Protocol):
     def get_sample(self, index: int) -> DSample: ...
 
 
-class ComposeDataset:
+class ComposeDataset(RandomReader):
     """Several readers as one; with ``ratios`` a random picture's reader is drawn by ratio."""
 
     def __init__(self, readers: Sequence[Reader], ratios: Sequence[float] | None = None) -> None:
@@ -39,6 +40,7 @@ class ComposeDataset:
             raise InputError(f"{', '.join(names)} has too few photos for a training and a validation part: add photos.")
         if ratios is not None and len(ratios) != len(readers):
             raise ValueError(f"{len(ratios)} ratios for {len(readers)} readers")
+        self.name = "+".join(reader.name for reader in readers)
         self.readers = readers
         self.ratios = None if ratios is None else np.asarray(ratios, dtype=np.float64) / sum(ratios)
         self.ends = np.cumsum([len(reader) for reader in readers])
@@ -46,11 +48,11 @@ class ComposeDataset:
     def __len__(self) -> int:
         return int(self.ends[-1])
 
-    def get_sample(self, index: int) -> DSample:
+    def draw_sample(self, index: int, rng: np.random.Generator) -> DSample:
         """The picture at ``index`` of all, counted through."""
         reader = int(np.searchsorted(self.ends, index, side="right"))
         start = 0 if reader == 0 else int(self.ends[reader - 1])
-        return self.readers[reader].get_sample(index - start)
+        return read_sample(self.readers[reader], index - start, rng)
 
     def draw(self, rng: np.random.Generator) -> int:
         """A random index, by ratio where there are ratios."""
@@ -123,6 +125,8 @@ class TrainSet(Dataset):
         keep_background_prob: how often a view without any object is kept, with an empty target.
         allow_background: keep one with an empty target rather than give up after many views without an object.
         copy_paste: pasting of foreign objects before augmentation; None for none.
+        weights: how often to draw each of the reader's samples, such as ``score_weights`` gives them; None: as above.
+            Every sample is then drawn at random, with replacement, whatever ``epoch_len`` is.
     """
 
     def __init__(
@@ -136,6 +140,7 @@ class TrainSet(Dataset):
         keep_background_prob: float = 0.0,
         allow_background: bool = False,
         copy_paste: CopyPaste | None = None,
+        weights: np.ndarray | None = None,
         seed: int = 0,
     ) -> None:
         self.reader = reader
@@ -146,6 +151,9 @@ class TrainSet(Dataset):
         self.keep_background_prob = keep_background_prob
         self.allow_background = allow_background
         self.copy_paste = copy_paste
+        if weights is not None and len(weights) != len(reader):
+            raise ValueError(f"{len(weights)} weights for {len(reader)} samples")
+        self.shares = None if weights is None else np.cumsum(weights) / np.cumsum(weights)[-1]
         self.seed = seed
         self.epoch = 0
 
@@ -156,7 +164,7 @@ class TrainSet(Dataset):
         rng = np.random.default_rng((self.seed, self.epoch, index))
         augment = next(step for start, step in reversed(self.augment) if start <= self.epoch)
         for attempt in range(TRIES):
-            as_asked = attempt == 0 and not self.epoch_len
+            as_asked = attempt == 0 and not self.epoch_len and self.shares is None
             sample = self._read(index if as_asked else self._draw(rng), rng)
             sample = sample.augmented(lambda image, masks: augment(image, masks, rng))
             sample = sample.without_small_objects(self.min_object_area)
@@ -175,10 +183,12 @@ class TrainSet(Dataset):
         )
 
     def _draw(self, rng: np.random.Generator) -> int:
+        if self.shares is not None:
+            return int(np.searchsorted(self.shares, rng.random(), side="right"))
         return self.reader.draw(rng) if isinstance(self.reader, ComposeDataset) else int(rng.integers(len(self.reader)))
 
     def _read(self, index: int, rng: np.random.Generator) -> DSample:
-        sample = self.reader.get_sample(index)
+        sample = read_sample(self.reader, index, rng)
         if self.copy_paste is not None and rng.random() < self.copy_paste.p:
-            sample = self.copy_paste(sample, self.reader.get_sample(self._draw(rng)), rng)
+            sample = self.copy_paste(sample, read_sample(self.reader, self._draw(rng), rng), rng)
         return sample

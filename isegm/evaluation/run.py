@@ -55,7 +55,7 @@ class EvalOptions:
     checkpoint: str | None = None
     exp_path: str | None = None
     model_dir: str = ""
-    datasets: str = "GrabCut,Berkeley,DAVIS,COCO_MVal"
+    datasets: str = "GrabCut,Berkeley,DAVIS,SBD,PascalVOC"
     device: torch.device = CPU
     target_iou: float = 0.90
     iou_analysis: bool = False

@@ -375,7 +375,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(home, tmp_path):
             {"cpu": True, "n_clicks": 100, "clicks_limit": -1},
         ),
         ("f-BRS-B --checkpoint=h18 --clicks-limit=3", {"mode": "f-BRS-B", "clicks_limit": 3}),
-        ("", {"datasets": "GrabCut,Berkeley,DAVIS,COCO_MVal", "target_iou": 0.9, "n_clicks": 20, "thresh": 0.49}),
+        ("", {"datasets": "GrabCut,Berkeley,DAVIS,SBD,PascalVOC", "target_iou": 0.9, "n_clicks": 20, "thresh": 0.49}),
     ],
 )
 def test_published_command_lines_are_understood(line, expected):

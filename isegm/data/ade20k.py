@@ -1,0 +1,83 @@
+"""ADE20k (Zhou et al. 2017), release of 2016-07-26, with an index that ``scripts/convert_annotations.py`` makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isegm.data.listed import RandomReader, foreign, require_equal_sizes, require_files
+from isegm.data.pickles import load_plain_pickle
+from isegm.data.sample import DSample
+from isegm.utils.files import read_image
+
+INDEX = "{}-annotations-object-segmentation.pkl"
+
+
+def picture_folder(root: Path, folder: str) -> Path:
+    """Where a picture's files lie: the release names folders from the one above it, which ``root`` may be or not."""
+    inside = Path(*Path(folder).parts[1:])
+    return root / folder if (root / folder).is_dir() or not (root / inside).is_dir() else root / inside
+
+
+class Ade20kDataset(RandomReader):
+    """One layer of a picture at a time, which chance chooses: its objects, or the parts of them at some level.
+
+    Args:
+        root: the folder that holds the index, and the release or what is in it.
+        split: "train" (20210 pictures) or "val".
+        stuff_prob: how often a sample has its stuff as objects too; else its pixels are background.
+
+    Raises:
+        InputError: the index is not there, or is not one of ADE20k, or names files that are not there.
+    """
+
+    def __init__(self, root: str | Path, split: str = "train", stuff_prob: float = 0.0) -> None:
+        self.root = Path(root)
+        self.name = f"ADE20k_{split}"
+        self.stuff_prob = stuff_prob
+        index = self.root / INDEX.format(split)
+        content = load_plain_pickle(index)
+        try:
+            self.items = [_item(name, entry) for name, entry in content.items()]
+        except (AttributeError, KeyError, TypeError) as error:
+            raise foreign(index, "an index of ADE20k") from error
+        if not self.items or not all(layers for _, _, layers in self.items):
+            raise foreign(index, "an index of ADE20k")
+        files = []
+        for name, folder, layers in self.items:
+            base = picture_folder(self.root, folder)
+            files += [base / f"{name}.jpg", *(base / mask for mask, _ in layers)]
+        require_files(files, index)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def draw_sample(self, index: int, rng: np.random.Generator) -> DSample:
+        """The ``index``-th picture with the objects of one of its layers.
+
+        A mask's blue channel tells instances apart: the n-th of its values above 0, in ascending order, is instance n.
+        (Published code takes it for instance n - 1 when it looks for stuff; that is mended here.)
+
+        Raises:
+            InputError: a file does not decode, or sizes differ.
+        """
+        name, folder, layers = self.items[index]
+        base = picture_folder(self.root, folder)
+        mask_name, stuff = layers[int(rng.integers(len(layers)))]
+        image, mask = read_image(base / f"{name}.jpg"), read_image(base / mask_name)[..., 2].astype(np.int32)
+        require_equal_sizes(image, base / f"{name}.jpg", mask, base / mask_name)
+        values = [int(value) for value in np.unique(mask) if value != 0]
+        if rng.random() >= self.stuff_prob:
+            values = [value for instance, value in enumerate(values, start=1) if instance not in stuff]
+            mask[~np.isin(mask, values)] = 0
+        return DSample.flat(image, mask, values, sample_id=name)
+
+
+def _item(name: str, entry: Any) -> tuple[str, str, list[tuple[str, frozenset[int]]]]:
+    """(picture, folder, [(mask file, numbers of its stuff instances)])."""
+    layers = [(layer["mask_name"], frozenset(layer["stuff_instances"])) for layer in entry["layers"]]
+    if not all(isinstance(part, str) for part in (name, entry["folder"], *(mask for mask, _ in layers))):
+        raise TypeError(f"{name} of ADE20k is named by something other than text")
+    return name, entry["folder"], layers

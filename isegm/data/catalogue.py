@@ -1,0 +1,150 @@
+"""Every data set by name: its reader, the key of config.yml that holds its path, where it comes from."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from isegm.data.ade20k import Ade20kDataset
+from isegm.data.benchmarks import BerkeleyDataset, CocoMValDataset, DavisDataset, GrabCutDataset
+from isegm.data.coco import CocoDataset
+from isegm.data.coco_lvis import CocoLvisDataset
+from isegm.data.folder import FolderDataset
+from isegm.data.lvis import LvisDataset
+from isegm.data.openimages import OpenImagesDataset
+from isegm.data.samples import SamplesDataset
+from isegm.data.sbd import SbdDataset, SbdEvaluationDataset
+from isegm.data.voc import PascalVocDataset, PascalVocEvaluationDataset
+from isegm.utils.errors import InputError
+
+FOLDER_PREFIX = "folder:"
+VALIDATION_ENDING = ":val"
+OLD_KEYS = {"LVIS_v1_PATH": "LVIS_PATH"}  # RITM's config.yml has the one, some of its scripts ask for the other
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One named data set.
+
+    Attributes:
+        reader: called with the path, if there is one, and ``options``.
+        key: the key of config.yml that holds its path; None: it needs none.
+        options: further arguments of the reader.
+    """
+
+    reader: Callable[..., Any]
+    key: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+EVALUATION_SETS: dict[str, DataSet] = {
+    "GrabCut": DataSet(GrabCutDataset, "GRABCUT_PATH"),
+    "Berkeley": DataSet(BerkeleyDataset, "BERKELEY_PATH"),
+    "DAVIS": DataSet(DavisDataset, "DAVIS_PATH"),
+    "COCO_MVal": DataSet(CocoMValDataset, "COCO_MVAL_PATH"),
+    "SBD": DataSet(SbdEvaluationDataset, "SBD_PATH"),
+    "SBD_Train": DataSet(SbdEvaluationDataset, "SBD_PATH", {"split": "train", "name": "SBD_Train"}),
+    "PascalVOC": DataSet(PascalVocEvaluationDataset, "PASCALVOC_PATH"),
+    "Samples": DataSet(SamplesDataset),
+}
+TRAINING_SETS: dict[str, DataSet] = {
+    "SBD": DataSet(SbdDataset, "SBD_PATH"),
+    "PascalVOC": DataSet(PascalVocDataset, "PASCALVOC_PATH"),
+    "COCO": DataSet(CocoDataset, "COCO_PATH"),
+    "LVIS": DataSet(LvisDataset, "LVIS_v1_PATH"),
+    "COCO_LVIS": DataSet(CocoLvisDataset, "LVIS_v1_PATH"),
+    "ADE20k": DataSet(Ade20kDataset, "ADE20K_PATH"),
+    "OpenImages": DataSet(OpenImagesDataset, "OPENIMAGES_PATH"),
+}
+
+
+def get_dataset(name: str, cfg: Mapping[str, Any]) -> Any:
+    """An evaluation set by name.
+
+    Args:
+        name: a key of ``EVALUATION_SETS``; a name under FOLDER_DATASETS in config.yml; or ``folder:<path>`` for an
+            images-and-masks folder, ``folder:<path>:val`` for the part of it that training does not see.
+        cfg: configuration with the paths.
+
+    Raises:
+        InputError: an unknown name (the nearest is suggested), a path that is not set, or files that are not there.
+    """
+    folders = cfg.get("FOLDER_DATASETS") or {}
+    if not isinstance(folders, Mapping) or not all(isinstance(path, str) for path in folders.values()):
+        raise InputError("FOLDER_DATASETS in config.yml must map names to paths.")
+    if name.startswith(FOLDER_PREFIX):
+        path = name[len(FOLDER_PREFIX) :]
+        if not path:
+            raise InputError("folder: names no folder: write folder:<path>.")
+        if not path.endswith(VALIDATION_ENDING):
+            return FolderDataset(path)
+        dataset = FolderDataset(path.removesuffix(VALIDATION_ENDING), part="val")
+        dataset.name += "_val"
+        return dataset
+    if name in folders:
+        dataset = FolderDataset(folders[name])
+        dataset.name = name
+        return dataset
+    if name not in EVALUATION_SETS:
+        raise unknown(name, [*EVALUATION_SETS, *folders], f" and {FOLDER_PREFIX}<path>")
+    return _open(name, EVALUATION_SETS[name], cfg)
+
+
+def get_training_set(name: str, cfg: Mapping[str, Any], split: str = "train", **options: Any) -> Any:
+    """A training set by name, to be handed to ``TrainSet`` or ``ComposeDataset``.
+
+    Args:
+        name: a key of ``TRAINING_SETS``.
+        cfg: configuration with the paths.
+        split: "train" or "val", or what else the reader knows.
+        options: further arguments of the reader, such as ``stuff_prob``.
+
+    Raises:
+        InputError: an unknown name (the nearest is suggested), a path that is not set, or files that are not there.
+    """
+    if name not in TRAINING_SETS:
+        raise unknown(name, TRAINING_SETS)
+    return _open(name, TRAINING_SETS[name], cfg, split=split, **options)
+
+
+def unknown(name: str, known: Iterable[str], more: str = "") -> InputError:
+    """The error for a name that no data set has: the nearest known one is suggested, else all are listed."""
+    known = list(known)
+    near = difflib.get_close_matches(name.lower(), [other.lower() for other in known], n=1)
+    meant = next((other for other in known if near and other.lower() == near[0]), None)
+    hint = f"did you mean {meant}?" if meant else f"known are {', '.join(known)}{more}."
+    return InputError(f"there is no data set named {name}: {hint}")
+
+
+def data_path(key: str, cfg: Mapping[str, Any], name: str) -> Path:
+    """The path of a data set, as config.yml gives it under ``key`` or the key's old name.
+
+    Raises:
+        InputError: it is not set (a misspelt key is pointed out), is no path, or there is no such folder.
+    """
+    key = key if cfg.get(key) or key not in OLD_KEYS or not cfg.get(OLD_KEYS[key]) else OLD_KEYS[key]
+    if not cfg.get(key):
+        near = difflib.get_close_matches(key, [str(other) for other in cfg if other not in KEYS], n=1, cutoff=0.8)
+        hint = f"add {key} to config.yml" + (f", which has {near[0]}: is it misspelt?" if near else ".")
+        raise InputError(f"the path of {name} is not set: {hint}")
+    if not isinstance(cfg[key], str):
+        raise InputError(f"{key} in config.yml must be a path.")
+    path = Path(cfg[key])
+    if not path.is_dir():
+        raise InputError(
+            f"there is no data folder {path} ({key} in config.yml), where {name} should lie: correct the path, or run "
+            f"scripts/check_datasets.py {name} to see where to get it."
+        )
+    return path
+
+
+KEYS = {entry.key for entry in (*EVALUATION_SETS.values(), *TRAINING_SETS.values())} | set(OLD_KEYS.values())
+
+
+def _open(name: str, entry: DataSet, cfg: Mapping[str, Any], **options: Any) -> Any:
+    if entry.key is None:
+        return entry.reader()
+    return entry.reader(data_path(entry.key, cfg, name), **entry.options, **options)

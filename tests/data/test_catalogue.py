@@ -1,0 +1,66 @@
+"""Data sets by name, and what is said about wrong names, keys and paths."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from isegm import InputError
+from isegm.data import EVALUATION_SETS, TRAINING_SETS, get_dataset, get_training_set
+from tests import miniatures
+
+MINIATURES = {
+    "SBD_PATH": miniatures.sbd,
+    "PASCALVOC_PATH": miniatures.voc,
+    "COCO_PATH": miniatures.coco,
+    "ADE20K_PATH": miniatures.ade20k,
+    "OPENIMAGES_PATH": miniatures.openimages,
+}
+DRAWN_ELSEWHERE = {"GRABCUT_PATH", "BERKELEY_PATH", "DAVIS_PATH", "COCO_MVAL_PATH", None}
+
+
+@pytest.mark.parametrize("name", TRAINING_SETS)
+def test_training_sets_by_name(tmp_path, name):
+    key = TRAINING_SETS[name].key
+    make = {"LVIS": miniatures.lvis, "COCO_LVIS": miniatures.coco_lvis}.get(name) or MINIATURES[key]
+    dataset = get_training_set(name, {key: str(make(tmp_path))})
+    sample = dataset.get_sample(0)
+    assert dataset.name.lower().startswith(name.lower())
+    assert sample.objects and sample.image.shape[:2] == sample.encoded_masks.shape[:2] == miniatures.SIZE
+
+
+@pytest.mark.parametrize("name", [name for name, entry in EVALUATION_SETS.items() if entry.key not in DRAWN_ELSEWHERE])
+def test_evaluation_sets_by_name(tmp_path, name):
+    key = EVALUATION_SETS[name].key
+    dataset = get_dataset(name, {key: str(MINIATURES[key](tmp_path))})
+    assert dataset.name == name and len(dataset) > 2
+    dataset.check()
+    assert all((dataset.get_sample(index).gt_mask == 1).any() for index in range(len(dataset)))
+
+
+def test_the_shipped_configuration_has_a_key_for_each_set():
+    keys = yaml.safe_load((Path(__file__).parents[2] / "config.yml").read_text(encoding="utf-8"))
+    assert {entry.key for entry in (*EVALUATION_SETS.values(), *TRAINING_SETS.values())} - {None} <= set(keys)
+
+
+def test_the_old_key_of_lvis_is_read(tmp_path):
+    root = str(miniatures.coco_lvis(tmp_path))
+    assert len(get_training_set("COCO_LVIS", {"LVIS_PATH": root}, split="val")) == 1
+    assert len(get_training_set("COCO_LVIS", {"LVIS_PATH": "elsewhere", "LVIS_v1_PATH": root}, stuff_prob=0.1)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "cfg", "words"),
+    [
+        ("COCO_LVSI", {}, "did you mean COCO_LVIS"),
+        ("imagenet", {}, "known are SBD, PascalVOC"),
+        ("SBD", {}, r"the path of SBD is not set: add SBD_PATH to config\.yml\."),
+        ("SBD", {"SDB_PATH": "x"}, r"which has SDB_PATH: is it misspelt\?"),
+        ("PascalVOC", {"SBD_PATH": "x"}, r"add PASCALVOC_PATH to config\.yml\."),
+        ("SBD", {"SBD_PATH": 3}, "must be a path"),
+        ("SBD", {"SBD_PATH": "no/where"}, r"no data folder no/where \(SBD_PATH in config\.yml\), where SBD should lie"),
+    ],
+)
+def test_wrong_names_keys_and_paths(name, cfg, words):
+    with pytest.raises(InputError, match=words):
+        get_training_set(name, cfg)
