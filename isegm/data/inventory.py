@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from isegm.data.catalogue import data_path
+from isegm.data.catalogue import configured_path
 from isegm.data.sources import SOURCES, Source, find_source
 from isegm.utils.errors import InputError
 
@@ -37,9 +37,11 @@ def inspect(names: list[str], cfg: Mapping[str, Any]) -> Iterator[Finding]:
 def _inspect(name: str, source: Source, cfg: Mapping[str, Any]) -> Finding:
     origin = f"get it from: {source.origin}"
     try:
-        root = data_path(name, cfg)
+        root = configured_path(name, cfg)
     except InputError as error:
         return Finding(name, "absent", (str(error), origin))
+    if not root.is_dir():
+        return Finding(name, "absent", (f"there is no folder {root}", origin))
     sizes = [part.size(root) for part in source.parts]
     if not any(sizes):
         return Finding(name, "absent", (f"{root} holds none of its files", origin))

@@ -84,27 +84,38 @@ class Source:
     archive: Archive | None = None
 
 
-def _pairs(images: str, masks: str, count: int) -> tuple[Part, Part]:
-    return Part(images, count), Part(masks, count)
+def _whole_archive(name: str, archive: Archive, parts: tuple[Part, ...]) -> Source:
+    return Source(f"scripts/download.py datasets {name}, or {archive.url}", parts, archive)
 
 
-def _released(file: str, parts: tuple[Part, ...]) -> Source:
+def _benchmark(name: str, images: str, masks: str, count: int) -> Source:
+    """A set of f-BRS's release: folders of as many pictures as masks."""
     terms = "the release names none; see the data set's own page"
-    archive = Archive(f"{FBRS_RELEASE}/{file}", tuple(part.path for part in parts), terms)
-    return Source(f"scripts/download.py datasets {file.removesuffix('.zip')}, or {archive.url}", parts, archive)
+    archive = Archive(f"{FBRS_RELEASE}/{name}.zip", (images, masks), terms)
+    return _whole_archive(name, archive, (Part(images, count), Part(masks, count)))
 
 
 SOURCES: dict[str, Source] = {
-    "GrabCut": _released("GrabCut.zip", _pairs("data_GT", "boundary_GT", 50)),
-    "Berkeley": _released("Berkeley.zip", _pairs("images", "masks", 100)),
-    "DAVIS": _released("DAVIS.zip", _pairs("img", "gt", 345)),
-    "COCO_MVal": _released("COCO_MVal.zip", _pairs("img", "gt", 800)),
-    "SBD": Source(
-        "benchmark.tgz of the Semantic Boundaries Dataset (Hariharan et al. 2011); its folder dataset/ is meant",
+    "GrabCut": _benchmark("GrabCut", "data_GT", "boundary_GT", 50),
+    "Berkeley": _benchmark("Berkeley", "images", "masks", 100),
+    "DAVIS": _benchmark("DAVIS", "img", "gt", 345),
+    "COCO_MVal": _benchmark("COCO_MVal", "img", "gt", 800),
+    "SBD": _whole_archive(
+        "SBD",
+        Archive(
+            "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz",
+            ("img", "inst", "train.txt", "val.txt"),
+            "see http://home.bharathh.info/pubs/codes/SBD/download.html",
+        ),
         (Part("img", 11355), Part("inst", 11355, (".mat",)), Part("train.txt", 8498), Part("val.txt", 2857)),
     ),
-    "PascalVOC": Source(
-        "VOCtrainval_11-May-2012.tar of http://host.robots.ox.ac.uk/pascal/VOC/voc2012/; its folder VOC2012 is meant",
+    "PascalVOC": _whole_archive(
+        "PascalVOC",
+        Archive(
+            "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
+            ("JPEGImages", "SegmentationObject", "ImageSets/Segmentation/train.txt"),
+            "see http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
+        ),
         (
             Part("JPEGImages", 17125),
             Part("SegmentationObject", 2913),

@@ -55,7 +55,9 @@ def server(monkeypatch):
 def call(monkeypatch, tmp_path):
     config = tmp_path / "config.yml"
     keys = {"GRABCUT_PATH": "data/cut", "LVIS_v1_PATH": "data/lvis", "INTERACTIVE_MODELS_PATH": "models"}
-    keys |= {key: "elsewhere" for key in ("BERKELEY_PATH", "DAVIS_PATH", "COCO_MVAL_PATH")}
+    keys |= {
+        key: "elsewhere" for key in ("BERKELEY_PATH", "DAVIS_PATH", "COCO_MVAL_PATH", "SBD_PATH", "PASCALVOC_PATH")
+    }
     config.write_text("".join(f"{key}: {tmp_path / folder}\n" for key, folder in keys.items()))
     script = load("download")
     return lambda *arguments: run_main(monkeypatch, script, *arguments, "--config-path", config)
@@ -103,7 +105,7 @@ def test_the_list_says_what_is_there_and_what_was_published(server, call, capsys
     "arguments, sentence",
     [
         (["datasets", "Grabcut"], "there is no data set named Grabcut: did you mean GrabCut?"),
-        (["datasets", "SBD"], "SBD cannot be fetched from here: get it from benchmark.tgz"),
+        (["datasets", "COCO"], "COCO cannot be fetched from here: get it from train2017.zip"),
         (["weights", "yolo"], "there are no published weights named yolo: known are sbd_h18_itermask"),
         (["weights"], "nothing to fetch was named"),
         (["datasets", "Berkeley"], "404 Not Found): fetch it by hand and put it at"),
