@@ -102,7 +102,7 @@ def training_device(gpus: str = "", ngpus: int = 1, cpu: bool = False, local_ran
                 f"{wanted} GPUs take one process each: start this with torchrun --nproc_per_node={wanted} {command}."
             )
         return choose_device(gpus, cpu)
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", count()))
+    here = int(os.environ.get("LOCAL_WORLD_SIZE") or count())
     if wanted != here and (ids or ngpus > 1) and not cpu:
         raise InputError(
             f"{wanted} GPUs are asked for and {here} processes run on this machine: name one GPU for each with --gpus, "

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,7 @@ class TinyModel(ClickModel):
     def __init__(self, norm=False, dropout=0.0):
         super().__init__()
         self.maps = DistMaps(3, True)
-        self.first = nn.Conv2d(6, 8, 3, padding=1)
+        self.first = nn.Conv2d(6, 8, 3, padding=1, bias=not norm)
         self.norm = nn.BatchNorm2d(8) if norm else nn.Identity()
         self.dropout = nn.Dropout2d(dropout)
         self.last = nn.Conv2d(8, 1, 3, padding=1)
@@ -45,15 +46,16 @@ TERMS = {
     "instance_bce_loss": LossTerm(SigmoidBinaryCrossEntropyLoss(), 0.4),
 }
 PUBLISHED = IterativeClicks(TERMS, max_num_next_clicks=3, prev_mask_drop_prob=0.3)
+NO_CLICKS = IterativeClicks(TERMS, max_num_next_clicks=0)  # which fall elsewhere where a probability is one bit off
 EVERY_CLICK = IterativeClicks(TERMS, max_num_next_clicks=2, train_every_click=True)
 
 
-def tiny(photos, folder, *, norm=False, dropout=0.0, task=PUBLISHED, batch_size=8, plan=None, **options):
-    """A trainer of two epochs of 36 samples and validation on 9; its curves are kept in ``written``."""
+def tiny(photos, folder, *, norm=False, dropout=0.0, task=PUBLISHED, batch_size=8, epoch_len=36, plan=None, **options):
+    """A trainer of two epochs, with validation; the losses of its steps are kept in ``written``."""
     torch.manual_seed(0)
     augment = Compose((RandomView((32, 32), rotation=5), HorizontalFlip(), RGBShift()))
     sampler = MultiPointSampler(6, prob_gamma=0.3)
-    train_set = TrainSet(FolderDataset(photos), augment, sampler, epoch_len=36, min_object_area=20)
+    train_set = TrainSet(FolderDataset(photos), augment, sampler, epoch_len=epoch_len, min_object_area=20)
     val_set = TrainSet(FolderDataset(photos), augment, sampler, min_object_area=20)
     settings = TrainingPlan(task, batch_size, 2, WarmupDecay(2, 0.1, 1.4), lr=2e-3, clip_norm=1.0)
     where = RunOptions(folder / "checkpoints", folder / "vis", folder / "logs", workers=0, **options)
@@ -100,10 +102,8 @@ def stopped_and_resumed(photos, folder, step):
             raise Stop
 
     broken._log_step = stop
-    try:
+    with suppress(Stop):
         broken.run()
-    except Stop:
-        pass
     resumed = tiny(photos, folder, resume=folder / "checkpoints" / "last_checkpoint.pth", **options)
     return {"went_on_at": resumed.global_step, **finished(resumed)}, finished(tiny(photos, folder / "whole", **options))
 
@@ -113,10 +113,11 @@ def main(photos, folder):
     torch.set_num_threads(1)
     with processes.joined():
         results = {"plain": finished(tiny(photos, folder / "plain"))}
-        results["synchronised"] = finished(tiny(photos, folder / "sync", norm=True, sync_batchnorm=True))
-        results["apart"] = finished(tiny(photos, folder / "apart", norm=True))
+        unclicked = {"norm": True, "task": NO_CLICKS}
+        results["synchronised"] = finished(tiny(photos, folder / "sync", sync_batchnorm=True, **unclicked))
+        results["apart"] = finished(tiny(photos, folder / "apart", **unclicked))
+        results["measured"] = finished(tiny(photos, folder / "measured", plan={"measured_batches": 1}, **unclicked))
         results["resumed"], results["whole"] = stopped_and_resumed(photos, folder / "resumed", 7)
-        results["measured"] = finished(tiny(photos, folder / "measured", norm=True, plan={"measured_batches": 1}))
         (folder / f"{processes.rank()}.json").write_text(json.dumps(results))
 
 
