@@ -257,7 +257,7 @@ class Trainer:
         values = {f"TrainLosses/{name}": loss for name, loss in zip(step.losses, losses, strict=True)}
         self._last_loss = sum(values.values())
         if not np.isfinite(self._last_loss):
-            hint = "train without --amp" if self.options.amp else "lower the learning rate in the experiment script"
+            hint = "train without --amp" if self.options.amp else "lower the learning rate with --lr"
             raise InputError(f"the loss is {self._last_loss} in epoch {self.epoch}, step {self.step_in_epoch}: {hint}.")
         values["TrainLosses/overall"] = self._last_loss
         values["TrainStates/learning_rate"] = learning_rate

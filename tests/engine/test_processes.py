@@ -188,6 +188,14 @@ def test_several_gpus_without_torchrun_are_told_how_to_start(arguments, words, m
         processes.training_device(**arguments)
 
 
+def test_half_a_launcher_is_told_in_one_sentence(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(InputError, match=r"do not find each other .*start it with torchrun"), processes.joined():
+        pass
+
+
 @pytest.fixture
 def second_of_four(monkeypatch):
     """This process believes to be one of four on its machine, which has GPUs."""
