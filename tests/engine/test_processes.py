@@ -77,6 +77,11 @@ def test_two_processes_learn_what_one_learns(together, photos, tmp_path):
     assert_close(first["plain"], finished(tiny(photos, tmp_path)))
 
 
+def test_gradients_may_be_sent_in_any_number_of_buckets(together):
+    for results in together[1]:
+        assert results["buckets"] == results["plain"]
+
+
 def test_synchronised_batchnorm_sees_the_whole_batch(together, photos, tmp_path):
     _, (first, second) = together
     alone = finished(tiny(photos, tmp_path, norm=True, task=NO_CLICKS))

@@ -14,6 +14,7 @@ from isegm.data.folder import FolderDataset
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.train_set import TrainSet
 from isegm.data.transforms import Compose, HorizontalFlip, RandomView, RGBShift
+from isegm.engine.gradients import GradientMean
 from isegm.engine.schedule import WarmupDecay
 from isegm.engine.tasks import IterativeClicks, LossTerm
 from isegm.engine.trainer import RunOptions, Trainer, TrainingPlan
@@ -113,6 +114,9 @@ def main(photos, folder):
     torch.set_num_threads(1)
     with processes.joined():
         results = {"plain": finished(tiny(photos, folder / "plain"))}
+        buckets = tiny(photos, folder / "buckets")
+        buckets.gradients = GradientMean(buckets.model.parameters(), bucket_bytes=300)
+        results["buckets"] = finished(buckets)
         unclicked = {"norm": True, "task": NO_CLICKS}
         results["synchronised"] = finished(tiny(photos, folder / "sync", sync_batchnorm=True, **unclicked))
         results["apart"] = finished(tiny(photos, folder / "apart", **unclicked))
