@@ -1,6 +1,6 @@
 """RITM, HRNet-18 trained on clicks in turn on SBD ("HRNet18 IT-M", SBD, of Sofiiuk et al. 2021).
 
-    python train.py models/iter_mask/hrnet18_sbd_itermask_3p.py --gpus=0,1 --workers=6 --exp-name=first-try
+    python train.py models/iter_mask/hrnet18_sbd_itermask_3p.py --gpus=0 --workers=4 --exp-name=first-try
 
 Hard photos are drawn more often, by the scores in assets/sbd_samples_weights.pkl. Its published weights:
 python scripts/download.py weights sbd_h18_itermask
