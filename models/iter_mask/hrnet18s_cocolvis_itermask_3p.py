@@ -1,6 +1,6 @@
 """RITM, HRNet-18s trained on clicks in turn on COCO+LVIS ("HRNet18s IT-M" of Sofiiuk et al. 2021).
 
-python train.py models/iter_mask/hrnet18s_cocolvis_itermask_3p.py --gpus=0 --workers=4 --exp-name=first-try
+    python train.py models/iter_mask/hrnet18s_cocolvis_itermask_3p.py --gpus=0 --workers=4 --exp-name=first-try
 
 Its published weights: python scripts/download.py weights coco_lvis_h18s_itermask
 """
