@@ -1,4 +1,4 @@
-"""LVIS (Gupta et al. 2019): ``<split>/lvis_v1_<split>.json``, pictures in ``train/images`` and ``val/images``."""
+"""LVIS (Gupta et al. 2019): ``<split>/lvis_v1_<split>.json``, or 0.5's, and pictures in ``<split>/images``."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from isegm.data.sample import DSample
 from isegm.utils.files import read_image
 
 Polygons = list[np.ndarray]  # each (N, 2) int32, corners (x, y) in whole pixels
-FILES = {"v1": "lvis_v1_{}.json", "v0.5": "lvis_{}.json"}
+FILES = ("lvis_v1_{}.json", "lvis_{}.json")  # as published code names them, the second for LVIS 0.5
 
 
-def read_lvis(root: Path, split: str, version: str = "v1") -> tuple[list[dict[str, Any]], dict[int, list[Polygons]]]:
+def read_lvis(root: Path, split: str) -> tuple[list[dict[str, Any]], dict[int, list[Polygons]]]:
     """Pictures of a split, and each one's objects in the order of the file.
 
     Raises:
         InputError: the file is not there, or is not LVIS's annotation.
     """
-    path = annotation_file(root, split, version)
+    path = annotation_file(root, split)
     content = read_json(path)
     try:
         polygons: dict[int, list[Polygons]] = {int(image["id"]): [] for image in content["images"]}
@@ -41,9 +41,10 @@ def _corners(points: list[float]) -> np.ndarray:
         return np.round(np.array(points, dtype=np.float64)).astype(np.int32).reshape(-1, 2)
 
 
-def annotation_file(root: Path, split: str, version: str) -> Path:
-    """Where a split's annotations lie; published code of LVIS 0.5 and of v1 names them differently."""
-    return root / split / FILES[version].format(split)
+def annotation_file(root: Path, split: str) -> Path:
+    """Where a split's annotations lie: the first of ``FILES`` that is there, or would lie, if none is."""
+    paths = [root / split / name.format(split) for name in FILES]
+    return next((path for path in paths if path.is_file()), paths[0])
 
 
 def file_name(image: dict[str, Any]) -> str:
@@ -70,22 +71,19 @@ class LvisDataset(RandomReader):
     Args:
         root: the folder with ``train/`` and ``val/``.
         split: "train" or "val"; a split's pictures may lie in the other's folder.
-        version: "v1" or "v0.5", which decides the name of the annotation file.
 
     Raises:
         InputError: the annotations are not there, or not LVIS's, or name files that are not there.
     """
 
-    def __init__(
-        self, root: str | Path, split: str = "train", max_overlap_ratio: float = 0.5, version: str = "v1"
-    ) -> None:
+    def __init__(self, root: str | Path, split: str = "train", max_overlap_ratio: float = 0.5) -> None:
         self.root = Path(root)
         self.name = f"LVIS_{split}"
         self.max_overlap_ratio = max_overlap_ratio
-        images, polygons = read_lvis(self.root, split, version)
+        images, polygons = read_lvis(self.root, split)
         self.items = [(file_name(image), polygons[int(image["id"])]) for image in images]
         files = (self.root / name for name, _ in self.items)
-        require_files(files, annotation_file(self.root, split, version))
+        require_files(files, annotation_file(self.root, split))
 
     def __len__(self) -> int:
         return len(self.items)

@@ -18,7 +18,7 @@ from isegm.data.sample import DSample
 from isegm.data.transforms import Transform
 from isegm.utils.errors import InputError
 
-TRIES = 50  # views in a row that may show no object before the sample is given up
+TRIES = 50  # views in a row that may show no object before another photo is tried, or the sample given up
 
 
 class Reader(Protocol):
@@ -124,6 +124,9 @@ class TrainSet(Dataset):
         min_object_area: objects with fewer pixels after augmentation are dropped.
         keep_background_prob: how often a view without any object is kept, with an empty target.
         allow_background: keep one with an empty target rather than give up after many views without an object.
+        retry_photo: as published: a view without an object is replaced by another one of the same photo, and only then
+            objects are dropped for their size. A view that shows small objects alone becomes an empty target, as does,
+            where ``keep_background_prob`` is above 0, one of a photo that has no objects.
         copy_paste: pasting of foreign objects before augmentation; None for none.
         weights: how often to draw each of the reader's samples, such as ``score_weights`` gives them; None: as above.
             Every sample is then drawn at random, with replacement, whatever ``epoch_len`` is.
@@ -139,6 +142,7 @@ class TrainSet(Dataset):
         min_object_area: int = 0,
         keep_background_prob: float = 0.0,
         allow_background: bool = False,
+        retry_photo: bool = False,
         copy_paste: CopyPaste | None = None,
         weights: np.ndarray | None = None,
         seed: int = 0,
@@ -150,6 +154,7 @@ class TrainSet(Dataset):
         self.min_object_area = max(1, min_object_area)
         self.keep_background_prob = keep_background_prob
         self.allow_background = allow_background
+        self.retry_photo = retry_photo
         self.copy_paste = copy_paste
         if weights is not None and len(weights) != len(reader):
             raise ValueError(f"{len(weights)} weights for {len(reader)} samples")
@@ -165,11 +170,9 @@ class TrainSet(Dataset):
         augment = next(step for start, step in reversed(self.augment) if start <= self.epoch)
         for attempt in range(TRIES):
             as_asked = attempt == 0 and not self.epoch_len and self.shares is None
-            sample = self._read(index if as_asked else self._draw(rng), rng)
-            sample = sample.augmented(lambda image, masks: augment(image, masks, rng))
-            sample = sample.without_small_objects(self.min_object_area)
-            last_try = self.allow_background and attempt == TRIES - 1
-            if sample.objects or last_try or rng.random() < self.keep_background_prob:
+            photo = self._read(index if as_asked else self._draw(rng), rng)
+            sample = self._view(photo, augment, rng, self.allow_background and attempt == TRIES - 1)
+            if sample is not None:
                 mask, points = self.sampler.sample(sample, rng)
                 image = torch.from_numpy(np.ascontiguousarray(sample.image.transpose(2, 0, 1)))
                 return {
@@ -181,6 +184,18 @@ class TrainSet(Dataset):
             f"{TRIES} views of training photos in a row showed no object of {self.min_object_area} pixels or more: "
             "lower min_object_area in the experiment script, or leave photos of small objects out."
         )
+
+    def _view(self, photo: DSample, augment: Transform, rng: np.random.Generator, keep_any: bool) -> DSample | None:
+        """An augmented view of a photo; None where it shows no object and is not kept either."""
+        for _ in range(TRIES if self.retry_photo else 1):
+            view = photo.augmented(lambda image, masks: augment(image, masks, rng))
+            large = view.without_small_objects(self.min_object_area)
+            shows_object = bool((view if self.retry_photo else large).objects)
+            if shows_object or keep_any or rng.random() < self.keep_background_prob:
+                return large
+            if not photo.objects:
+                return large if self.retry_photo and self.keep_background_prob > 0 else None
+        return None
 
     def _draw(self, rng: np.random.Generator) -> int:
         if self.shares is not None:

@@ -48,6 +48,26 @@ def _nearest(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return masks[rows[:, None], columns[None, :]]
 
 
+def warp(image: np.ndarray, masks: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> Arrays:
+    """Show in a view of ``size`` (H, W) what lies at ``matrix`` (x, y, 1) in the photo, for each pixel (x, y) of it.
+
+    What lies outside the photo is black and background.
+
+    Args:
+        matrix: (2, 3) float64.
+    """
+    height, width = size
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    view = cv2.warpAffine(image, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT)
+    columns, rows = np.arange(width), np.arange(height)[:, None]
+    x = np.rint(matrix[0, 0] * columns + matrix[0, 1] * rows + matrix[0, 2]).astype(np.intp)
+    y = np.rint(matrix[1, 0] * columns + matrix[1, 1] * rows + matrix[1, 2]).astype(np.intp)
+    inside = (x >= 0) & (x < masks.shape[1]) & (y >= 0) & (y < masks.shape[0])
+    ids = masks[np.where(inside, y, 0), np.where(inside, x, 0)]
+    ids[~inside] = 0
+    return view, ids
+
+
 @dataclass(frozen=True)
 class UniformRandomResize:
     """Scale both sides by one uniform factor."""
@@ -84,6 +104,57 @@ class HorizontalFlip:
         if rng.random() >= self.p:
             return image, masks
         return np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(masks[:, ::-1])
+
+
+@dataclass(frozen=True)
+class RandomFlip:
+    """Mirror about one of the axes or about both, each with the same probability."""
+
+    p: float = 0.5
+
+    def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
+        if rng.random() >= self.p:
+            return image, masks
+        axes = ((0,), (1,), (0, 1))[int(rng.integers(3))]
+        return np.ascontiguousarray(np.flip(image, axes)), np.ascontiguousarray(np.flip(masks, axes))
+
+
+@dataclass(frozen=True)
+class RandomRotate90:
+    """Turn by 0, 90, 180 or 270 degrees; the first counts among them in Albumentations, whose steps RITM uses."""
+
+    p: float = 0.5
+
+    def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
+        if rng.random() >= self.p:
+            return image, masks
+        turns = int(rng.integers(4))
+        return np.ascontiguousarray(np.rot90(image, turns)), np.ascontiguousarray(np.rot90(masks, turns))
+
+
+@dataclass(frozen=True)
+class ShiftRotate:
+    """Move and turn slightly; what comes in from outside is black and background.
+
+    Args:
+        shift: largest move along each axis either way, as a share of that side.
+        degrees: largest angle either way, about the centre.
+    """
+
+    shift: float = 0.03
+    degrees: float = 3.0
+    p: float = 0.75
+
+    def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
+        if rng.random() >= self.p:
+            return image, masks
+        angle = np.deg2rad(rng.uniform(-self.degrees, self.degrees))
+        sides = np.array([image.shape[1], image.shape[0]], dtype=np.float64)
+        move = sides * rng.uniform(-self.shift, self.shift, size=2)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        centre = (sides - 1) / 2
+        matrix = np.column_stack((turn, centre - turn @ (centre + move)))
+        return warp(image, masks, matrix, (image.shape[0], image.shape[1]))
 
 
 @dataclass(frozen=True)
@@ -216,21 +287,7 @@ class RandomView:
         linear = turn @ np.diag(scale)
         middle = np.array([(self.size[1] - 1) / 2, (self.size[0] - 1) / 2])
         matrix = np.column_stack((linear, centre[::-1] - linear @ middle))
-        height, width = self.size
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        view = cv2.warpAffine(image, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT)
-        return view, self._warp_ids(masks, matrix)
-
-    def _warp_ids(self, masks: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-        """Nearest-neighbour warp of int32 ids."""
-        height, width = self.size
-        columns, rows = np.arange(width), np.arange(height)[:, None]
-        x = np.rint(matrix[0, 0] * columns + matrix[0, 1] * rows + matrix[0, 2]).astype(np.intp)
-        y = np.rint(matrix[1, 0] * columns + matrix[1, 1] * rows + matrix[1, 2]).astype(np.intp)
-        inside = (x >= 0) & (x < masks.shape[1]) & (y >= 0) & (y < masks.shape[0])
-        view = masks[np.where(inside, y, 0), np.where(inside, x, 0)]
-        view[~inside] = 0
-        return view
+        return warp(image, masks, matrix, self.size)
 
     def _box(self, masks: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Centre (y, x) and sides (h, w) of the part of the photo that is seen."""

@@ -19,6 +19,16 @@ from isegm.utils.exp import create_experiment
 from isegm.utils.log import log_to_file, logger
 from isegm.utils.processes import is_first, training_device
 
+HRNET_RELEASE = "of github.com/HRNet/HRNet-Image-Classification"
+# Keys below IMAGENET_PRETRAINED_MODELS in config.yml, and which file each takes.
+IMAGENET_FILES = {
+    "MOBILENETV2": "torchvision's mobilenet_v2-*.pth",
+    "HRNETV2_W18_SMALL": f"hrnet_w18_small_model_v2.pth {HRNET_RELEASE}",
+    "HRNETV2_W18": f"hrnetv2_w18_imagenet_pretrained.pth {HRNET_RELEASE}",
+    "HRNETV2_W32": f"hrnetv2_w32_imagenet_pretrained.pth {HRNET_RELEASE}",
+    "RESNET34": "gluon_resnet34_v1b-*.pth of github.com/rwightman/pytorch-pretrained-gluonresnet",
+}
+
 
 def folders(cfg: Any) -> tuple[list[str], list[float] | None]:
     """The training folders of a run and their ratios: ``--data a,b``, or TRAIN_FOLDERS in config.yml.
@@ -80,8 +90,14 @@ def start_from_imagenet(network: ClickModel, cfg: Any, key: str) -> bool:
 
     A run that goes on, or starts from ``--weights``, needs none.
 
+    Args:
+        key: one of ``IMAGENET_FILES``.
+
     Returns:
         whether weights were loaded.
+
+    Raises:
+        InputError: the file is not there or does not fit, or IMAGENET_PRETRAINED_MODELS is no mapping.
     """
     if cfg.resume_exp or cfg.weights:
         return False
@@ -89,8 +105,17 @@ def start_from_imagenet(network: ClickModel, cfg: Any, key: str) -> bool:
     if not isinstance(listed, dict):
         raise InputError("IMAGENET_PRETRAINED_MODELS in config.yml must map names of backbones to paths.")
     if not listed.get(key):
-        logger.warning("IMAGENET_PRETRAINED_MODELS.%s is not set: the backbone starts from random weights", key)
+        logger.warning(
+            "IMAGENET_PRETRAINED_MODELS.%s is not set: the backbone starts from random weights, not from %s",
+            key,
+            IMAGENET_FILES[key],
+        )
         return False
+    if not Path(listed[key]).is_file():
+        raise InputError(
+            f"there is no {listed[key]} (IMAGENET_PRETRAINED_MODELS.{key} in config.yml): get {IMAGENET_FILES[key]}, "
+            "or leave the entry blank to start from random weights."
+        )
     network.load_imagenet_weights(listed[key])
     return True
 
@@ -130,6 +155,11 @@ def train(
     val_set = TrainSet(
         val_reader, val_augment, sampler, min_object_area=min_object_area, allow_background=True, seed=cfg.seed
     )
+    start(model, cfg, plan, train_set, val_set)
+
+
+def start(model: ClickModel, cfg: Any, plan: TrainingPlan, train_set: TrainSet, val_set: TrainSet) -> None:
+    """Train by ``plan`` in the experiment's folder, which is made once nothing about the input is in doubt."""
     trainer = Trainer(model, train_set, val_set, plan, run_options(cfg))
     if is_first():
         create_experiment(cfg)  # the input is known to be good by now

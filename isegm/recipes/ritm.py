@@ -1,21 +1,14 @@
-"""RITM's training recipe (Sofiiuk et al. 2021)."""
+"""RITM's training recipes (Sofiiuk et al. 2021)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from torch import nn
+
 from isegm.data.points_sampler import MultiPointSampler
-from isegm.data.transforms import (
-    Compose,
-    HorizontalFlip,
-    LimitLongestSide,
-    PadIfNeeded,
-    RandomBrightnessContrast,
-    RandomCrop,
-    RGBShift,
-    UniformRandomResize,
-)
+from isegm.data.transforms import Compose, LimitLongestSide, PadIfNeeded, RandomCrop
 from isegm.engine.schedule import MultiStep
 from isegm.engine.tasks import IterativeClicks, LossTerm
 from isegm.engine.trainer import TrainingPlan
@@ -23,31 +16,155 @@ from isegm.model.base import ClickModel
 from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss
 from isegm.model.registry import build_model
 from isegm.recipes import folder
+from isegm.recipes.photos import Photos, coco_views, open_photos
 
+CROP = (320, 480)  # (H, W) in pixels
+LR = 5e-4
 COCO_SIDE = 640  # longer side of COCO's photos, at whose size the published crops and scales look
 SAMPLER = MultiPointSampler(max_num_points=24, prob_gamma=0.8, merge_objects_prob=0.15, max_num_merged_objects=2)
 
 
-def hrnet(size: str, cfg: Any, pretrained: str) -> ClickModel:
-    """HRNet with OCR and previous mask; its backbone starts from the ImageNet weights that config.yml names."""
-    network = build_model(f"ritm_hrnet{size}")
+def _hrnet(size: str, cfg: Any, pretrained: str, **overrides: Any) -> ClickModel:
+    network = build_model(f"ritm_hrnet{size}", **overrides)
     folder.start_from_imagenet(network, cfg, pretrained)
     return network
 
 
+def hrnet18s(cfg: Any) -> ClickModel:
+    """HRNet-18s with OCR and previous mask; its backbone starts from ImageNet weights, as that of all networks here."""
+    return _hrnet("18s", cfg, "HRNETV2_W18_SMALL")
+
+
+def hrnet18(cfg: Any) -> ClickModel:
+    """HRNet-18 with OCR and previous mask."""
+    return _hrnet("18", cfg, "HRNETV2_W18")
+
+
+def hrnet32(cfg: Any) -> ClickModel:
+    """HRNet-32 with OCR and previous mask."""
+    return _hrnet("32", cfg, "HRNETV2_W32")
+
+
+def hrnet18_baseline(cfg: Any) -> ClickModel:
+    """HRNet-18 with OCR, without previous mask."""
+    return _hrnet("18", cfg, "HRNETV2_W18", with_prev_mask=False)
+
+
+def resnet34_baseline(cfg: Any) -> ClickModel:
+    """DeepLabV3+ on ResNet-34 with 128 channels ("dh128"), without previous mask."""
+    network = build_model("ritm_resnet34")
+    folder.start_from_imagenet(network, cfg, "RESNET34")
+    return network
+
+
 def augmentation(crop: tuple[int, int]) -> Compose:
-    """Resize, flip, crop to (H, W) and change colours, as RITM does on COCO+LVIS; large photos are shrunk before."""
-    return Compose(
-        (
-            LimitLongestSide(COCO_SIDE),
-            UniformRandomResize((0.75, 1.40)),
-            HorizontalFlip(),
-            PadIfNeeded(crop),
-            RandomCrop(crop),
-            RandomBrightnessContrast(),
-            RGBShift(),
-        )
+    """Views of (H, W) pixels as RITM's on COCO+LVIS; large photos are shrunk before."""
+    return Compose((LimitLongestSide(COCO_SIDE), coco_views(crop)[0]))
+
+
+def training_plan(
+    network: ClickModel,
+    cfg: Any,
+    *,
+    batch_size: int,
+    epochs: int,
+    milestones: Sequence[int],
+    max_num_next_clicks: int,
+    image_dump_interval: int,
+    loss: nn.Module | None = None,
+    checkpoint_interval: int | Sequence[tuple[int, int]] = 5,
+) -> TrainingPlan:
+    """A loss on the mask, cross-entropy on the auxiliary output where there is one, steps of the learning rate.
+
+    A run of another length (``--epochs``) keeps its shape.
+
+    Args:
+        network: what is trained.
+        cfg: the run's configuration.
+        max_num_next_clicks: simulated clicks before a step, see ``IterativeClicks``.
+        milestones: epochs at which the learning rate falls to a tenth.
+        loss: of the mask; None for the normalised focal loss.
+        batch_size, epochs, image_dump_interval, checkpoint_interval: see ``TrainingPlan``.
+    """
+    stretch = cfg.epochs / epochs if cfg.epochs > 0 else 1.0
+    losses = {"instance_loss": LossTerm(loss or NormalizedFocalLoss(alpha=0.5, gamma=2))}
+    if network.with_aux_output:
+        losses["instance_aux_loss"] = LossTerm(SigmoidBinaryCrossEntropyLoss(), 0.4, "instances_aux")
+    if not isinstance(checkpoint_interval, int):
+        checkpoint_interval = [(round(start * stretch), every) for start, every in checkpoint_interval]
+    return TrainingPlan(
+        IterativeClicks(losses, max_num_next_clicks=max_num_next_clicks),
+        batch_size=cfg.batch_size if cfg.batch_size > 0 else batch_size,
+        epochs=round(epochs * stretch),
+        schedule=MultiStep([round(milestone * stretch) for milestone in milestones]),
+        lr=LR,
+        checkpoint_interval=checkpoint_interval,
+        image_dump_interval=image_dump_interval,
     )
+
+
+def train_iterative(
+    network: ClickModel,
+    cfg: Any,
+    photos: Photos,
+    *,
+    batch_size: int,
+    epochs: int,
+    milestones: Sequence[int],
+    checkpoint_interval: Sequence[tuple[int, int]],
+) -> None:
+    """Train a network that reads the previous mask, with up to three simulated clicks before each step ("ITER-M").
+
+    Args:
+        network: ``hrnet18s``, ``hrnet18`` or ``hrnet32``.
+        cfg: the run's configuration.
+        photos: what it sees, see ``isegm.recipes.photos``.
+        batch_size, epochs, milestones, checkpoint_interval: see ``training_plan``.
+    """
+    plan = training_plan(
+        network,
+        cfg,
+        batch_size=batch_size,
+        epochs=epochs,
+        milestones=milestones,
+        max_num_next_clicks=3,
+        checkpoint_interval=checkpoint_interval,
+        image_dump_interval=3000,
+    )
+    folder.start(network, cfg, plan, *open_photos(photos, cfg, CROP, SAMPLER))
+
+
+def train_baseline(
+    network: ClickModel,
+    cfg: Any,
+    photos: Photos,
+    *,
+    epochs: int,
+    milestones: Sequence[int],
+    loss: nn.Module | None = None,
+    checkpoint_interval: int | Sequence[tuple[int, int]] = 5,
+    image_dump_interval: int = 2000,
+) -> None:
+    """Train on the sampled clicks alone, without a previous mask.
+
+    Args:
+        network: ``hrnet18_baseline`` or ``resnet34_baseline``.
+        cfg: the run's configuration.
+        photos: what it sees, see ``isegm.recipes.photos``.
+        epochs, milestones, loss, checkpoint_interval, image_dump_interval: see ``training_plan``.
+    """
+    plan = training_plan(
+        network,
+        cfg,
+        batch_size=28,
+        epochs=epochs,
+        milestones=milestones,
+        max_num_next_clicks=0,
+        loss=loss,
+        checkpoint_interval=checkpoint_interval,
+        image_dump_interval=image_dump_interval,
+    )
+    folder.start(network, cfg, plan, *open_photos(photos, cfg, CROP, SAMPLER))
 
 
 def train_on_folders(
@@ -59,31 +176,23 @@ def train_on_folders(
     epoch_len: int,
     epochs: int,
     milestones: Sequence[int],
-    lr: float = 5e-4,
 ) -> None:
-    """Normalised focal loss, auxiliary cross-entropy, and up to three simulated clicks before each step.
+    """Train as ``train_iterative`` does, on images-and-masks folders.
 
     Args:
-        network: made by ``hrnet``.
+        network: ``hrnet18s``, ``hrnet18`` or ``hrnet32``.
         cfg: the run's configuration.
         crop: (H, W) in pixels.
-        batch_size, epoch_len, epochs, lr: see ``TrainingPlan`` and ``TrainSet``.
-        milestones: epochs at which the learning rate falls to a tenth.
+        epoch_len: see ``TrainSet``.
+        batch_size, epochs, milestones: see ``training_plan``.
     """
-    stretch = cfg.epochs / epochs if cfg.epochs > 0 else 1.0  # a run of another length keeps its shape
-    task = IterativeClicks(
-        {
-            "instance_loss": LossTerm(NormalizedFocalLoss(alpha=0.5, gamma=2)),
-            "instance_aux_loss": LossTerm(SigmoidBinaryCrossEntropyLoss(), 0.4, "instances_aux"),
-        },
+    plan = training_plan(
+        network,
+        cfg,
+        batch_size=batch_size,
+        epochs=epochs,
+        milestones=milestones,
         max_num_next_clicks=3,
-    )
-    plan = TrainingPlan(
-        task,
-        batch_size=cfg.batch_size if cfg.batch_size > 0 else batch_size,
-        epochs=round(epochs * stretch),
-        schedule=MultiStep([round(milestone * stretch) for milestone in milestones]),
-        lr=lr,
         image_dump_interval=500,
     )
     folder.train(

@@ -9,9 +9,7 @@ from isegm.recipes import ritm
 
 MODEL_NAME = "folder_hrnet18s"
 
-
-def init_model(cfg):
-    return ritm.hrnet("18s", cfg, pretrained="HRNETV2_W18_SMALL")
+init_model = ritm.hrnet18s
 
 
 def main(cfg):

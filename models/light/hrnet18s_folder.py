@@ -9,9 +9,7 @@ from isegm.recipes import light, ritm
 
 MODEL_NAME = "folder_light_hrnet18s"
 
-
-def init_model(cfg):
-    return ritm.hrnet("18s", cfg, pretrained="HRNETV2_W18_SMALL")
+init_model = ritm.hrnet18s
 
 
 def main(cfg):

@@ -38,7 +38,7 @@ def test_chance_of_stuff_comes_from_the_generator(tmp_path):
 
 @pytest.mark.parametrize("version", ["v1", "v0.5"])
 def test_lvis_leaves_out_what_shares_too_much(tmp_path, version):
-    dataset = LvisDataset(miniatures.lvis(tmp_path, version), version=version)
+    dataset = LvisDataset(miniatures.lvis(tmp_path, version))
     assert len(dataset) == 2
     seen = set()
     for seed in range(40):

@@ -1,11 +1,15 @@
 """Augmentations, and the samples that training draws."""
 
+from collections import Counter
+
+import cv2
 import numpy as np
 import pytest
 
 from isegm import InputError
 from isegm.data.folder import FolderDataset
 from isegm.data.points_sampler import MultiPointSampler
+from isegm.data.sample import DSample
 from isegm.data.train_set import ComposeDataset, CopyPaste, TrainSet
 from isegm.data.transforms import (
     BlurNoise,
@@ -15,9 +19,12 @@ from isegm.data.transforms import (
     PadIfNeeded,
     RandomBrightnessContrast,
     RandomCrop,
+    RandomFlip,
     RandomGrey,
+    RandomRotate90,
     RandomView,
     RGBShift,
+    ShiftRotate,
     UniformRandomResize,
     resize,
 )
@@ -27,6 +34,9 @@ from tests.drawn import draw_folder
 STEPS = [
     UniformRandomResize((0.5, 2.0)),
     HorizontalFlip(),
+    RandomFlip(),
+    RandomRotate90(),
+    ShiftRotate(0.2, 30),
     Compose((PadIfNeeded((90, 70)), RandomCrop((90, 70)))),
     RandomView((48, 40)),
     RandomBrightnessContrast(),
@@ -54,7 +64,7 @@ def test_photo_and_mask_stay_together_and_inputs_are_kept(step, scene):
         new_image, new_masks = step(image, masks, np.random.default_rng(seed))
         assert new_image.dtype == np.uint8 and new_image.shape[:2] == new_masks.shape[:2] and new_masks.shape[2] == 1
         assert set(np.unique(new_masks)) <= {0, 3}
-        if isinstance(step, (UniformRandomResize, HorizontalFlip, Compose, RandomView)):
+        if not isinstance(step, (RandomBrightnessContrast, RGBShift, BlurNoise, RandomGrey)):
             inside = new_masks[..., 0] == 3
             bright = new_image[..., 0] > 100
             edge = 2 * (
@@ -84,6 +94,50 @@ def test_a_whole_view_shows_the_whole_photo(scene):
     image, masks = view(*scene, np.random.default_rng(0))
     np.testing.assert_array_equal(image, scene[0])
     np.testing.assert_array_equal(masks, scene[1])
+
+
+def views(step, image, masks, count=600):
+    """How often each distinct view comes, by its bytes and height."""
+    rng = np.random.default_rng(0)
+    found = Counter()
+    for _ in range(count):
+        view, ids = step(image, masks, rng)
+        np.testing.assert_array_equal(view[..., 0], ids[..., 0])
+        found[view.shape[0], view.tobytes()] += 1
+    return {key: number / count for key, number in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("step", "turned"),
+    [
+        (RandomFlip(), {0: 1 / 2, "rows": 1 / 6, "columns": 1 / 6, 180: 1 / 6}),
+        (RandomRotate90(), {0: 5 / 8, 90: 1 / 8, 180: 1 / 8, 270: 1 / 8}),
+    ],
+    ids=["flip", "rotate"],
+)
+def test_turns_and_mirrors_come_as_often_as_published(step, turned):
+    image = np.arange(6, dtype=np.uint8).reshape(2, 3, 1).repeat(3, axis=2)
+    results = {0: image, "rows": image[::-1], "columns": image[:, ::-1]}
+    results |= {angle: np.rot90(image, angle // 90) for angle in (90, 180, 270)}
+    found = views(step, image, image[..., :1].astype(np.int32))
+    expected = {(results[name].shape[0], results[name].tobytes()): share for name, share in turned.items()}
+    assert found.keys() == expected.keys()
+    assert all(found[key] == pytest.approx(share, abs=0.06) for key, share in expected.items())
+
+
+def test_shifts_and_small_turns_stay_within_their_limits():
+    masks = np.zeros((201, 401, 1), np.int32)
+    masks[100, 200], masks[100, 380] = 1, 2
+    masks = cv2.dilate(masks[..., 0].astype(np.uint8), np.ones((9, 9)))[..., None].astype(np.int32)
+    image, rng = np.zeros((201, 401, 3), np.uint8), np.random.default_rng(0)
+    moves, angles = [], []
+    for _ in range(200):
+        ids = ShiftRotate(p=1)(image, masks, rng)[1][..., 0]
+        centre, end = (np.argwhere(ids == value).mean(axis=0) for value in (1, 2))
+        moves.append(np.abs(centre - (100, 200)) / (201, 401))
+        angles.append(abs(np.degrees(np.arctan2(end[0] - centre[0], end[1] - centre[1]))))
+    assert 0.025 < np.max(moves) < 0.033 and np.min(moves, axis=0).max() < 0.005
+    assert 2.7 < max(angles) < 3.3 and min(angles) < 0.3
 
 
 def train_set(reader, **more):
@@ -147,3 +201,51 @@ def test_large_pictures_are_shrunk_and_others_left_alone():
 def test_background_views_can_be_kept(tmp_path):
     samples = train_set(FolderDataset(draw_folder(tmp_path, 2)), min_object_area=10_000, keep_background_prob=1.0)
     assert not samples[0]["instances"].any()
+
+
+class TwoPhotos:
+    """Of two photos the first has an object along its upper edge; the second has none, or a large one."""
+
+    name = "two photos"
+
+    def __init__(self, second_is_empty=True):
+        self.second_is_empty = second_is_empty
+
+    def __len__(self):
+        return 2
+
+    def get_sample(self, index):
+        masks = np.zeros((100, 100), np.int32)
+        if index == 0:
+            masks[:10] = 1
+        elif not self.second_is_empty:
+            masks[:] = 1
+        image = np.full((100, 100, 3), 100 * index, np.uint8)
+        return DSample.flat(image, masks, [1] if masks.any() else [], sample_id=str(index))
+
+
+def drawn(samples, index, epochs=40):
+    """For each epoch the photo that a sample shows and how many pixels its target has."""
+    found = []
+    for samples.epoch in range(epochs):
+        sample = samples[index]
+        found.append((int(sample["images"].max() > 0.1), int(sample["instances"].sum())))
+    return found
+
+
+def test_as_published_a_view_without_an_object_is_replaced_by_one_of_the_same_photo():
+    more = {"epoch_len": None, "retry_photo": True}
+    samples = TrainSet(TwoPhotos(False), RandomCrop((50, 50)), MultiPointSampler(6), **more)
+    views_of_first = drawn(samples, 0)
+    assert {photo for photo, _ in views_of_first} == {0} and min(area for _, area in views_of_first) > 0
+    anew = TrainSet(TwoPhotos(False), RandomCrop((50, 50)), MultiPointSampler(6), epoch_len=None)
+    assert {photo for photo, _ in drawn(anew, 0)} == {0, 1}
+
+
+def test_as_published_small_objects_and_photos_without_any_become_empty_targets():
+    more = {"epoch_len": None, "retry_photo": True, "min_object_area": 501}
+    samples = TrainSet(TwoPhotos(), RandomCrop((50, 50)), MultiPointSampler(6), **more)
+    assert set(drawn(samples, 0)) == {(0, 0)}
+    assert {photo for photo, _ in drawn(samples, 1)} == {0}  # nothing on the second is ever to be kept
+    kept = TrainSet(TwoPhotos(), RandomCrop((50, 50)), MultiPointSampler(6), keep_background_prob=0.01, **more)
+    assert set(drawn(kept, 1)) == {(1, 0)}

@@ -81,7 +81,7 @@ def _pictures(coco: Path, lvis: Path, split: str) -> list[Picture]:
         pictures.append(Picture(name, panoptic, tuple(kinds[True]), tuple(kinds[False]), found, result))
     if not pictures:
         raise InputError(
-            f"{annotation_file(lvis, split, 'v1')} and COCO's panoptic annotations of {coco_split} in {coco} have no "
+            f"{annotation_file(lvis, split)} and COCO's panoptic annotations of {coco_split} in {coco} have no "
             "picture in common: give both of the same split."
         )
     require_files((picture.panoptic for picture in pictures), coco / "annotations" / f"panoptic_{coco_split}.json")

@@ -1,0 +1,16 @@
+"""RITM's baseline without iterative training, HRNet-18 on LVIS (Sofiiuk et al. 2021).
+
+    python train.py models/noniterative_baselines/hrnet18_lvis.py --gpus=0 --workers=4 --exp-name=first-try
+
+As published, all HRNet-18 baselines number their experiments in one folder: say lvis in --exp-name.
+"""
+
+from isegm.recipes import photos, ritm
+
+MODEL_NAME = "hrnet18"
+PHOTOS = photos.LVIS
+init_model = ritm.hrnet18_baseline
+
+
+def main(cfg):
+    ritm.train_baseline(init_model(cfg), cfg, PHOTOS, epochs=160, milestones=(140, 155))

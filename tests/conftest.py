@@ -1,0 +1,27 @@
+"""What tests of several folders share."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from isegm.utils.exp import init_experiment, load_script
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def configure(tmp_path, monkeypatch):
+    """The configuration of a script as train.py makes it, with experiments below the test's folder."""
+    spec = importlib.util.spec_from_file_location("train_script", ROOT / "train.py")
+    train = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(train)
+    monkeypatch.chdir(tmp_path)
+
+    def run(script, *arguments):
+        monkeypatch.setattr("sys.argv", ["train.py", str(ROOT / script), "--cpu", "--workers", "0", *arguments])
+        args = train.parse_args()
+        module = load_script(args.model_path)
+        return module, init_experiment(args, module)  # EXPS_PATH is relative to the test's folder
+
+    return run
