@@ -3,9 +3,11 @@
 #   docker build -t isegm .
 #   docker run --rm isegm                                        # the default model on the sample photos, on the CPU
 #   docker run --rm --gpus all --shm-size 8g -v "$PWD/datasets:/isegm/datasets" -v "$PWD/experiments:/isegm/experiments" \
-#       isegm python train.py models/iter_mask/hrnet18s_folder.py --data datasets/my_photos --gpus 0
+#       isegm python train.py models/light/mobilenetv2_folder.py --data datasets/my_photos --gpus 0
 #
-# The folders that are mounted must be writable by the user with the id UID (--build-arg UID="$(id -u)"). For a much smaller image without CUDA:
+# Mounted folders must be writable by the user in the image: build with --build-arg UID="$(id -u)". For a much smaller
+# image, without CUDA:
+#
 #   docker build --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cpu -t isegm .
 FROM python:3.12-slim
 

@@ -17,21 +17,12 @@ from tests.analytic import BlobModel, EncodeOnceModel, TinyModel
 from tests.evaluation.fakes import DrawnDataset, write_folder
 from tests.golden import apply_pipeline_weights, golden, golden_json, rule_state_dict
 from tests.inference.replay import photo, samples
-from tests.inference.test_brs import PlacedModel, noise_image
+from tests.inference.test_brs import PlacedModel, noise_image, one_thread  # noqa: F401 (a fixture of every test here)
 from tests.inference.test_golden_pipelines import CASES, analytic_case, ellipse
 
 CLICKS = (Click(True, (30, 20)), Click(False, (10, 70)), Click(True, (20.5, 30.25)), Click(False, (50, 40)))
 CROPS = {"target_size": 48, "min_crop_size": 20}
 MODES = ("NoBRS", "f-BRS-B", "RGB-BRS")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Where L-BFGS-B ends depends on the last bit of every sum."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def published_run(file, folder):

@@ -51,15 +51,15 @@ class ClickerPredictor:
         Raises:
             InputError: another shape or dtype, or floats beyond 0..1.
         """
-        if isinstance(image, Tensor):
-            self._session = self._predictor.start_tensor(_image_tensor(image))
-        elif np.asarray(image).dtype.kind == "f":
+        if not isinstance(image, Tensor):
             pixels = np.asarray(image)
+            if pixels.dtype.kind != "f":
+                self._session = self._predictor.start(pixels)
+                return
             if pixels.ndim != 3:
                 raise InputError(f"the image must be (H, W, 3) RGB, got shape {pixels.shape}: give its three channels.")
-            self._session = self._predictor.start_tensor(_image_tensor(torch.from_numpy(pixels).permute(2, 0, 1)))
-        else:
-            self._session = self._predictor.start(image)
+            image = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels, 2, 0)))
+        self._session = self._predictor.start_tensor(_image_tensor(image))
 
     def get_prediction(self, clicker: Clicker, prev_mask: ArrayLike | Tensor | None = None) -> np.ndarray:
         """Segment the object that the clicks of a clicker point at.
@@ -179,7 +179,7 @@ def _known(argument: str, given: Mapping[str, Any] | None, names: Sequence[str])
 
 def _image_tensor(image: Tensor) -> Tensor:
     """The image as float32 (1, 3, H, W) in 0..1; InputError if it is none."""
-    pixels = image[None] if image.ndim == 3 else image
+    pixels = image.detach()[None] if image.ndim == 3 else image.detach()
     if pixels.ndim != 4 or pixels.shape[:2] != (1, 3) or not pixels.numel():
         raise InputError(f"the image must hold three channels, RGB, got a tensor {tuple(image.shape)}: give (3, H, W).")
     if pixels.dtype == torch.uint8:

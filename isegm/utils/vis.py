@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 import cv2
 import numpy as np
 
-from isegm.clicks import Click
-
 POSITIVE_COLOR = (0, 255, 0)
 NEGATIVE_COLOR = (255, 0, 0)
 MASK_COLOR = (0, 128, 255)
+
+
+class DrawnClick(Protocol):
+    """What is drawn of a click, such as ``isegm.Click``."""
+
+    @property
+    def is_positive(self) -> bool: ...
+
+    @property
+    def coords(self) -> tuple[float, float]: ...  # (row, column) in pixels
 
 
 def draw_probmap(probs: np.ndarray) -> np.ndarray:
@@ -22,7 +31,7 @@ def draw_probmap(probs: np.ndarray) -> np.ndarray:
 
 def draw_clicks(
     image: np.ndarray,
-    clicks: Iterable[Click],
+    clicks: Iterable[DrawnClick],
     radius: int = 4,
     pos_color: tuple[int, int, int] = POSITIVE_COLOR,
     neg_color: tuple[int, int, int] = NEGATIVE_COLOR,
@@ -40,7 +49,7 @@ def draw_with_blend_and_clicks(
     image: np.ndarray,
     mask: np.ndarray | None = None,
     alpha: float = 0.5,
-    clicks_list: Iterable[Click] | None = None,
+    clicks_list: Iterable[DrawnClick] | None = None,
     pos_color: tuple[int, int, int] = POSITIVE_COLOR,
     neg_color: tuple[int, int, int] = NEGATIVE_COLOR,
     radius: int = 4,
