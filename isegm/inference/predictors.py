@@ -70,7 +70,7 @@ class ClickerPredictor:
         Args:
             clicker: holds all clicks, in pixels of the image; fractions are kept.
             prev_mask: (H, W) or (1, 1, H, W), bool or probabilities in [0, 1], to start from instead of the last
-                answer. The crop rule does not look at it, and a network that reads no previous mask neither.
+                answer. The crop rule does not look at it, nor does a network that reads no previous mask.
 
         Returns:
             float32 (H, W) probabilities.
