@@ -38,12 +38,12 @@ def main() -> None:
     cfg = load_config_file(args.config_path)
     for split in args.split or ["train", "validation" if args.dataset == "openimages" else "val"]:
         if args.dataset == "coco_lvis":
-            lvis = data_path("LVIS_v1_PATH", cfg, "LVIS")
-            count = convert_coco_lvis(data_path("COCO_PATH", cfg, "COCO"), lvis, split, args.n_jobs)
+            lvis = data_path("LVIS", cfg)
+            count = convert_coco_lvis(data_path("COCO", cfg), lvis, split, args.n_jobs)
         elif args.dataset == "ade20k":
-            count = convert_ade20k(data_path("ADE20K_PATH", cfg, "ADE20k"), split, args.n_jobs)
+            count = convert_ade20k(data_path("ADE20k", cfg), split, args.n_jobs)
         else:
-            count = convert_openimages(data_path("OPENIMAGES_PATH", cfg, "OpenImages"), split)
+            count = convert_openimages(data_path("OpenImages", cfg), split)
         logger.info("%s %s: an index of %d pictures is written", args.dataset, split, count)
 
 

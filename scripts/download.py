@@ -17,7 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tqdm import tqdm
 
-from isegm.data.sources import SOURCES, DatasetSource, find_source
+from isegm.data.catalogue import configured_path
+from isegm.data.sources import SOURCES, Archive, find_archive
 from isegm.evaluation.published_values import published_values
 from isegm.model.weights_table import WEIGHTS, Weights, find_weights
 from isegm.utils.archives import unpack
@@ -38,9 +39,10 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def show_list(kind: str | None, cfg: Mapping[str, Any]) -> None:
     if kind != "weights":
-        for source in SOURCES:
-            there = "is there" if source.is_there(cfg) else "not there yet"
-            print(f"{source.name}: {source.url} -> {source.target(cfg)} ({there}); terms: {source.terms}")
+        for name, archive in [(name, source.archive) for name, source in SOURCES.items() if source.archive]:
+            target = configured_path(name, cfg)
+            there = "is there" if archive.is_there(target) else "not there yet"
+            print(f"{name}: {archive.url} -> {target} ({there}); terms: {archive.terms}")
     if kind != "datasets":
         for row in WEIGHTS:
             scores = published_values(row.method, row.variant, row.training, "GrabCut")
@@ -51,11 +53,11 @@ def show_list(kind: str | None, cfg: Mapping[str, Any]) -> None:
             )
 
 
-def fetch(source: DatasetSource | Weights, path: Path) -> None:
+def fetch(name: str, source: Archive | Weights, path: Path) -> None:
     """Bring a file of the tables to ``path``, with a bar on stderr."""
     if source.sha256 is None:
         known = "only its size is" if source.size is not None else "that it came whole is all that is"
-        print(f"{source.name}: no checksum of {source.url} is known, {known} checked")
+        print(f"{name}: no checksum of {source.url} is known, {known} checked")
     with tqdm(total=source.size, unit="B", unit_scale=True, desc=path.name) as bar:
 
         def progress(done: int, total: int | None) -> None:
@@ -65,21 +67,20 @@ def fetch(source: DatasetSource | Weights, path: Path) -> None:
         download(source.url, path, source.size, source.sha256, progress)
 
 
-def fetch_dataset(source: DatasetSource, cfg: Mapping[str, Any]) -> None:
-    target = source.target(cfg)
-    if source.is_there(cfg):
-        print(f"{source.name}: {target} is there already")
+def fetch_dataset(name: str, source: Archive, target: Path) -> None:
+    if source.is_there(target):
+        print(f"{name}: {target} is there already")
         return
-    archive = target.parent / source.url.rpartition("/")[2]
-    fetch(source, archive)
-    files = unpack(archive, target, source.holds)
-    archive.unlink()
-    print(f"{source.name}: {len(files)} files in {target}; terms: {source.terms}")
+    packed = target.parent / source.url.rpartition("/")[2]
+    fetch(name, source, packed)
+    files = unpack(packed, target, source.holds)
+    packed.unlink()
+    print(f"{name}: {len(files)} files in {target}; terms: {source.terms}")
 
 
 def fetch_weights(row: Weights, cfg: Mapping[str, Any]) -> None:
     path = Path(cfg.get("INTERACTIVE_MODELS_PATH", "./weights")) / row.file
-    fetch(row, path)
+    fetch(row.name, row, path)
     print(f"{row.name}: {path}, network {row.network}; licence: {row.licence}")
 
 
@@ -92,8 +93,8 @@ def main() -> None:
     if not args.names:
         raise InputError("nothing to fetch was named: give datasets or weights and names, which --list shows.")
     if args.kind == "datasets":
-        for source in [find_source(name) for name in args.names]:
-            fetch_dataset(source, cfg)
+        for name, archive, target in [(name, find_archive(name), configured_path(name, cfg)) for name in args.names]:
+            fetch_dataset(name, archive, target)
     else:
         for row in [find_weights(name) for name in args.names]:
             fetch_weights(row, cfg)

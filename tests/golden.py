@@ -25,10 +25,16 @@ def golden(name: str) -> Path:
 
 
 def key_manifest(name: str) -> list[str]:
-    """Lines "key shape" of a published state dict; skips the calling test where the manifests are absent."""
+    """Lines "key shape" of a published state dict; skips the calling test where the manifests are absent.
+
+    They lie beside the golden vectors, for the same reason: they are facts about published files, not part of this
+    repository, so that a clone alone has nothing to compare with.
+    """
     path = ROOT.parent / "spec" / "keys" / name
     if not path.exists():
-        pytest.skip(f"the key manifests are not here ({path.name})")
+        pytest.skip(
+            f"key manifests are not here ({name}); set ISEGM_GOLDEN to the folder of golden vectors beside them"
+        )
     return path.read_text().splitlines()
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from isegm.data.listed import RandomReader, foreign, require_equal_sizes, require_files
-from isegm.data.pickles import load_plain_pickle
+from isegm.data.listed import RandomReader, foreign, read_pickle, require_equal_sizes, require_files
 from isegm.data.sample import DSample
 from isegm.utils.files import read_image
 
@@ -38,7 +37,7 @@ class Ade20kDataset(RandomReader):
         self.name = f"ADE20k_{split}"
         self.stuff_prob = stuff_prob
         index = self.root / INDEX.format(split)
-        content = load_plain_pickle(index)
+        content = read_pickle(index)
         try:
             self.items = [_item(name, entry) for name, entry in content.items()]
         except (AttributeError, KeyError, TypeError) as error:

@@ -22,7 +22,7 @@ from isegm.utils.errors import InputError
 
 FOLDER_PREFIX = "folder:"
 VALIDATION_ENDING = ":val"
-OLD_KEYS = {"LVIS_v1_PATH": "LVIS_PATH"}  # RITM's config.yml has the one, some of its scripts ask for the other
+OLD_KEYS = {"LVIS_v1_PATH": ("LVIS_PATH",)}  # RITM's config.yml has the one, some of its scripts ask for the other
 
 
 @dataclass(frozen=True)
@@ -119,32 +119,46 @@ def unknown(name: str, known: Iterable[str], more: str = "") -> InputError:
     return InputError(f"there is no data set named {name}: {hint}")
 
 
-def data_path(key: str, cfg: Mapping[str, Any], name: str) -> Path:
-    """The path of a data set, as config.yml gives it under ``key`` or the key's old name.
+def configured_path(name: str, cfg: Mapping[str, Any]) -> Path:
+    """The path of a data set, as config.yml gives it under its key or the key's old name; it may not exist.
 
     Raises:
-        InputError: it is not set (a misspelt key is pointed out), is no path, or there is no such folder.
+        InputError: it is not set (a misspelt key is pointed out), or is no path.
     """
-    key = key if cfg.get(key) or key not in OLD_KEYS or not cfg.get(OLD_KEYS[key]) else OLD_KEYS[key]
-    if not cfg.get(key):
-        near = difflib.get_close_matches(key, [str(other) for other in cfg if other not in KEYS], n=1, cutoff=0.8)
-        hint = f"add {key} to config.yml" + (f", which has {near[0]}: is it misspelt?" if near else ".")
-        raise InputError(f"the path of {name} is not set: {hint}")
-    if not isinstance(cfg[key], str):
-        raise InputError(f"{key} in config.yml must be a path.")
-    path = Path(cfg[key])
+    return Path(cfg[_key(name, cfg)])
+
+
+def data_path(name: str, cfg: Mapping[str, Any]) -> Path:
+    """The folder of a data set, as config.yml gives it.
+
+    Raises:
+        InputError: its path is not set (see ``configured_path``), or there is no such folder.
+    """
+    path = configured_path(name, cfg)
     if not path.is_dir():
         raise InputError(
-            f"there is no data folder {path} ({key} in config.yml), where {name} should lie: correct the path, or run "
-            f"scripts/check_datasets.py {name} to see where to get it."
+            f"there is no data folder {path} ({_key(name, cfg)} in config.yml), where {name} should lie: correct the "
+            f"path, or run scripts/check_datasets.py {name} to see where to get it."
         )
     return path
 
 
-KEYS = {entry.key for entry in (*EVALUATION_SETS.values(), *TRAINING_SETS.values())} | set(OLD_KEYS.values())
+def _key(name: str, cfg: Mapping[str, Any]) -> str:
+    entry = EVALUATION_SETS.get(name) or TRAINING_SETS[name]
+    key = next((key for key in (entry.key, *OLD_KEYS.get(entry.key, ())) if cfg.get(key)), None)
+    if key is None:
+        near = difflib.get_close_matches(entry.key, [str(other) for other in cfg if other not in KEYS], n=1, cutoff=0.8)
+        hint = f"add {entry.key} to config.yml" + (f", which has {near[0]}: is it misspelt?" if near else ".")
+        raise InputError(f"the path of {name} is not set: {hint}")
+    if not isinstance(cfg[key], str):
+        raise InputError(f"{key} in config.yml must be a path.")
+    return key
+
+
+KEYS = {entry.key for entry in (*EVALUATION_SETS.values(), *TRAINING_SETS.values())}.union(*OLD_KEYS.values())
 
 
 def _open(name: str, entry: DataSet, cfg: Mapping[str, Any], **options: Any) -> Any:
     if entry.key is None:
         return entry.reader()
-    return entry.reader(data_path(entry.key, cfg, name), **entry.options, **options)
+    return entry.reader(data_path(name, cfg), **entry.options, **options)

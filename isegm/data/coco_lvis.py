@@ -8,8 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from isegm.data.listed import RandomReader, foreign, read_json, require_equal_sizes, require_files
-from isegm.data.pickles import load_plain_pickle
+from isegm.data.listed import RandomReader, foreign, read_json, read_pickle, require_equal_sizes, require_files
 from isegm.data.sample import DSample, ObjectNode
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
@@ -43,7 +42,7 @@ class CocoLvisDataset(RandomReader):
         self.name = f"COCO_LVIS_{split}"
         self.stuff_prob = stuff_prob
         self.index_file = self.folder / anno_file
-        items = self._items(load_plain_pickle(self.index_file))
+        items = self._items(read_pickle(self.index_file))
         if allow_list_name is not None:
             allowed = read_json(self.folder / allow_list_name)
             if not isinstance(allowed, list):
@@ -119,7 +118,7 @@ def read_layers(path: Path) -> tuple[np.ndarray, list[tuple[int, int]]]:
     Raises:
         InputError: there is no such file, or it is not of this format.
     """
-    content = load_plain_pickle(path)
+    content = read_pickle(path)
     wanted = "layers of encoded masks and the list of what they hold"
     try:
         encoded, mapping = content

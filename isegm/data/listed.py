@@ -15,6 +15,7 @@ from isegm.data.files import PairedFiles, name_some
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
+from isegm.utils.safe_pickle import load_plain
 
 OBJECT, IGNORED = 1, 2
 HELP = "see scripts/check_datasets.py for the layout that is expected"
@@ -122,13 +123,27 @@ def read_json(path: Path) -> Any:
     Raises:
         InputError: there is no such file, or it is not JSON.
     """
-    if not path.is_file():
-        raise InputError(f"there is no annotation file {path}: {HELP}.")
+    _require_annotations(path)
     try:
         with path.open(encoding="utf-8") as file:
             return json.load(file)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not a JSON file, or is cut off: get the published file again.") from error
+
+
+def read_pickle(path: Path) -> Any:
+    """The content of a pickled annotation file, read without running what it names.
+
+    Raises:
+        InputError: there is no such file, it is damaged, or it asks for anything but plain data.
+    """
+    _require_annotations(path)
+    return load_plain(path)
+
+
+def _require_annotations(path: Path) -> None:
+    if not path.is_file():
+        raise InputError(f"there is no annotation file {path}: {HELP}.")
 
 
 def foreign(path: Path, wanted: str) -> InputError:

@@ -12,7 +12,7 @@ from isegm.data.listed import RandomReader, foreign, read_json, require_files
 from isegm.data.sample import DSample
 from isegm.utils.files import read_image
 
-Polygons = list[list[float]]
+Polygons = list[np.ndarray]  # each (N, 2) int32, corners (x, y) in whole pixels
 FILES = {"v1": "lvis_v1_{}.json", "v0.5": "lvis_{}.json"}
 
 
@@ -27,18 +27,18 @@ def read_lvis(root: Path, split: str, version: str = "v1") -> tuple[list[dict[st
     try:
         polygons: dict[int, list[Polygons]] = {int(image["id"]): [] for image in content["images"]}
         for item in content["annotations"]:
-            polygons[int(item["image_id"])].append(item["segmentation"])
-        fits = all(isinstance(file_name(image), str) for image in content["images"]) and all(
-            isinstance(points, list) and points and len(points) % 2 == 0
-            for objects in polygons.values()
-            for outlines in objects
-            for points in outlines
-        )
-    except (KeyError, TypeError, ValueError) as error:
+            polygons[int(item["image_id"])].append([_corners(points) for points in item["segmentation"]])
+        fits = all(isinstance(file_name(image), str) for image in content["images"])
+    except (FloatingPointError, KeyError, TypeError, ValueError) as error:
         raise foreign(path, "LVIS annotations") from error
     if not fits or not polygons:
         raise foreign(path, "LVIS annotations")
     return content["images"], polygons
+
+
+def _corners(points: list[float]) -> np.ndarray:
+    with np.errstate(invalid="raise"):  # for what is no number
+        return np.round(np.array(points, dtype=np.float64)).astype(np.int32).reshape(-1, 2)
 
 
 def annotation_file(root: Path, split: str, version: str) -> Path:
@@ -54,10 +54,10 @@ def file_name(image: dict[str, Any]) -> str:
 
 
 def fill_polygons(outlines: Polygons, size: tuple[int, int]) -> np.ndarray:
-    """(H, W) bool: the union of polygons given as x, y, x, y, ... in pixels, corners rounded to whole ones."""
+    """(H, W) bool: the union of polygons."""
     mask = np.zeros(size, np.uint8)
-    for points in outlines:
-        cv2.fillPoly(mask, np.round(np.reshape(points, (1, -1, 2))).astype(np.int32), 1)
+    for corners in outlines:
+        cv2.fillPoly(mask, corners[None], 1)
     return mask > 0
 
 

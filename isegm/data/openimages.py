@@ -7,8 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from isegm.data.listed import RandomReader, foreign, require_files
-from isegm.data.pickles import load_plain_pickle
+from isegm.data.listed import RandomReader, foreign, read_pickle, require_files
 from isegm.data.sample import DSample
 from isegm.utils.files import read_image
 
@@ -30,7 +29,7 @@ class OpenImagesDataset(RandomReader):
         self.folder = Path(root) / split
         self.name = f"OpenImages_{split}"
         index = self.folder / INDEX.format(split)
-        content = load_plain_pickle(index)
+        content = read_pickle(index)
         try:
             masks = content["image_id_to_masks"]
             self.items = [(str(name), [str(mask) for mask in masks[name]]) for name in content["dataset_samples"]]

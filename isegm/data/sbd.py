@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import zlib
 from pathlib import Path
 
@@ -17,8 +16,8 @@ from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
 
 BUGGY_SHARE = 0.08  # objects that fill less of their box are scribbles of broken annotations
-# What SciPy raises for files that are no MATLAB files, or are cut off.
-BROKEN_MAT = (MatReadError, NotImplementedError, OSError, TypeError, ValueError, struct.error, zlib.error)
+# What SciPy raises for files that are cut off, damaged or no MATLAB files at all; each of them was met.
+BROKEN_MAT = (MatReadError, NotImplementedError, OSError, TypeError, ValueError, zlib.error)
 
 
 def _pairs(root: Path, split: str) -> list[tuple[Path, Path]]:

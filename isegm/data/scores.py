@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isegm.data.listed import foreign
-from isegm.data.pickles import load_plain_pickle
+from isegm.data.listed import foreign, read_pickle
 from isegm.utils.errors import InputError
 
 
@@ -31,7 +30,7 @@ def score_weights(path: str | Path, count: int, gamma: float = 1.0) -> np.ndarra
     path = Path(path)
     wanted = "rows of (index, name, score) with scores from 0 to 1"
     try:
-        rows = [(int(index), float(score)) for index, _, score in load_plain_pickle(path)]
+        rows = [(int(index), float(score)) for index, _, score in read_pickle(path)]
     except (TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise

@@ -1,84 +1,204 @@
-"""Where the published data sets are fetched from, and what lies in their folders when they are whole."""
+"""Where the published data sets come from, and what lies in their folders when they are whole.
+
+Counts are those of the papers and of the sets' own pages.
+"""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from isegm.data.catalogue import unknown
+from isegm.data.files import IMAGE_ENDINGS
+from isegm.data.listed import read_names
 from isegm.utils.errors import InputError
+
+FBRS_RELEASE = "https://github.com/saic-vul/fbrs_interactive_segmentation/releases/download/v1.0"
+RITM_RELEASE = "https://github.com/saic-vul/ritm_interactive_segmentation/releases/download/v1.0"
 
 
 @dataclass(frozen=True)
-class DatasetSource:
-    """One archive.
+class Part:
+    """One folder or file of a data set.
 
     Attributes:
-        name: how people ask for it.
-        key: of the data set's folder in config.yml.
-        folder: where it goes when config.yml does not say.
-        url: of a zip or tar file.
-        holds: what lies side by side in the data set's folder, and in some folder of the archive.
-        terms: licence, as far as the source says.
-        size: of the archive in bytes, None where not known.
-        sha256: checksum of the archive, None where not known.
+        path: below the data set's folder; of several with | between them the first that is there.
+        count: published number of files in the folder, or of lines in a list; None where no number is known.
+        endings: of the files that count in a folder.
     """
 
-    name: str
-    key: str
-    folder: str
+    path: str
+    count: int | None = None
+    endings: tuple[str, ...] = IMAGE_ENDINGS
+
+    def found(self, root: Path) -> Path:
+        """The part below ``root``; it may not be there."""
+        choices = [root / path for path in self.path.split("|")]
+        return next((path for path in choices if path.exists()), choices[0])
+
+    def size(self, root: Path) -> int | None:
+        """Number of files in the folder, or of names in the list; 1 for another file, None where nothing is there."""
+        path = self.found(root)
+        if path.is_dir():
+            return sum(entry.suffix.lower() in self.endings for entry in path.iterdir() if entry.name[0] != ".")
+        if not path.is_file():
+            return None
+        return len(read_names(path)) if path.suffix == ".txt" else 1
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file that holds a data set, or a part of it.
+
+    Attributes:
+        url: of a zip or tar file.
+        holds: what lies side by side in some folder of the archive, which becomes the data set's folder.
+        terms: licence, as far as the source says.
+        size: of the archive in bytes, None where nobody has measured it on a file fetched from the source.
+        sha256: its checksum, likewise.
+    """
+
     url: str
     holds: tuple[str, ...]
     terms: str
     size: int | None = None
     sha256: str | None = None
 
-    def target(self, cfg: Mapping[str, Any]) -> Path:
-        """The folder that readers look into."""
-        return Path(cfg.get(self.key, self.folder))
-
-    def is_there(self, cfg: Mapping[str, Any]) -> bool:
-        """Whether the folder holds what it should, by name."""
-        return all((self.target(cfg) / name).exists() for name in self.holds)
+    def is_there(self, root: Path) -> bool:
+        """Whether the folder holds what the archive would bring, by name."""
+        return all((root / name).exists() for name in self.holds)
 
 
-FBRS = "https://github.com/saic-vul/fbrs_interactive_segmentation/releases/download/v1.0"
-RITM = "https://github.com/saic-vul/ritm_interactive_segmentation/releases/download/v1.0"
-UNSAID = "the release names none; see the data set's own page"
+@dataclass(frozen=True)
+class Source:
+    """One data set.
 
-SOURCES = (
-    DatasetSource(
-        "GrabCut", "GRABCUT_PATH", "./datasets/GrabCut", f"{FBRS}/GrabCut.zip", ("data_GT", "boundary_GT"), UNSAID
+    Attributes:
+        origin: a sentence on where to get it.
+        parts: what it consists of.
+        archive: what scripts/download.py fetches; None where it must be fetched by hand.
+    """
+
+    origin: str
+    parts: tuple[Part, ...]
+    archive: Archive | None = None
+
+
+def _whole_archive(name: str, archive: Archive, parts: tuple[Part, ...]) -> Source:
+    return Source(f"scripts/download.py datasets {name}, or {archive.url}", parts, archive)
+
+
+def _benchmark(name: str, images: str, masks: str, count: int) -> Source:
+    """A set of f-BRS's release: folders of as many pictures as masks."""
+    terms = "the release names none; see the data set's own page"
+    archive = Archive(f"{FBRS_RELEASE}/{name}.zip", (images, masks), terms)
+    return _whole_archive(name, archive, (Part(images, count), Part(masks, count)))
+
+
+SOURCES: dict[str, Source] = {
+    "GrabCut": _benchmark("GrabCut", "data_GT", "boundary_GT", 50),
+    "Berkeley": _benchmark("Berkeley", "images", "masks", 100),
+    "DAVIS": _benchmark("DAVIS", "img", "gt", 345),
+    "COCO_MVal": _benchmark("COCO_MVal", "img", "gt", 800),
+    "SBD": _whole_archive(
+        "SBD",
+        Archive(
+            "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz",
+            ("img", "inst", "train.txt", "val.txt"),
+            "see http://home.bharathh.info/pubs/codes/SBD/download.html",
+        ),
+        (Part("img", 11355), Part("inst", 11355, (".mat",)), Part("train.txt", 8498), Part("val.txt", 2857)),
     ),
-    DatasetSource(
-        "Berkeley", "BERKELEY_PATH", "./datasets/Berkeley", f"{FBRS}/Berkeley.zip", ("images", "masks"), UNSAID
+    "PascalVOC": _whole_archive(
+        "PascalVOC",
+        Archive(
+            "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
+            ("JPEGImages", "SegmentationObject", "ImageSets/Segmentation/train.txt"),
+            "see http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
+        ),
+        (
+            Part("JPEGImages", 17125),
+            Part("SegmentationObject", 2913),
+            Part("ImageSets/Segmentation/train.txt", 1464),
+            Part("ImageSets/Segmentation/val.txt", 1449),
+        ),
     ),
-    DatasetSource("DAVIS", "DAVIS_PATH", "./datasets/DAVIS", f"{FBRS}/DAVIS.zip", ("img", "gt"), UNSAID),
-    DatasetSource(
-        "COCO_MVal", "COCO_MVAL_PATH", "./datasets/COCO_MVal", f"{FBRS}/COCO_MVal.zip", ("img", "gt"), UNSAID
+    "COCO": Source(
+        "train2017.zip, val2017.zip and panoptic_annotations_trainval2017.zip of https://cocodataset.org/#download",
+        (
+            Part("train|train2017", 118287),
+            Part("val|val2017", 5000),
+            Part("annotations/panoptic_train|annotations/panoptic_train2017", 118287),
+            Part("annotations/panoptic_val|annotations/panoptic_val2017", 5000),
+            Part("annotations/panoptic_train.json|annotations/panoptic_train2017.json"),
+            Part("annotations/panoptic_val.json|annotations/panoptic_val2017.json"),
+        ),
     ),
-    DatasetSource(
-        "COCO_LVIS",
-        "LVIS_v1_PATH",
-        "./datasets/LVIS",
-        f"{RITM}/cocolvis_annotation.tar.gz",
-        ("train/hannotation.pickle", "train/masks", "val/hannotation.pickle", "val/masks"),
-        "annotations of COCO and LVIS: CC BY 4.0; their photos are not in it",
+    "LVIS": Source(
+        "lvis_v1_train.json and lvis_v1_val.json of https://www.lvisdataset.org/dataset, and COCO's pictures of 2017",
+        (
+            Part("train/images", 118287),
+            Part("val/images", 5000),
+            Part("train/lvis_v1_train.json"),
+            Part("val/lvis_v1_val.json"),
+        ),
     ),
-)
+    "COCO_LVIS": Source(
+        "annotations: scripts/download.py datasets COCO_LVIS, or scripts/convert_annotations.py coco_lvis; and COCO's "
+        "pictures of 2017 from https://cocodataset.org/#download",
+        (
+            Part("train/images", 118287),
+            Part("val/images", 5000),
+            Part("train/masks", None, (".pickle",)),
+            Part("val/masks", None, (".pickle",)),
+            Part("train/hannotation.pickle"),
+            Part("val/hannotation.pickle"),
+        ),
+        Archive(
+            f"{RITM_RELEASE}/cocolvis_annotation.tar.gz",
+            ("train/hannotation.pickle", "train/masks", "val/hannotation.pickle", "val/masks"),
+            "annotations of COCO and LVIS: CC BY 4.0; their photos are not in it",
+        ),
+    ),
+    "ADE20k": Source(
+        "the release of 2016-07-26 of https://groups.csail.mit.edu/vision/datasets/ADE20K/, then "
+        "scripts/convert_annotations.py ade20k",
+        (
+            Part("index_ade20k.mat|ADE20K_2016_07_26/index_ade20k.mat"),
+            Part("train-annotations-object-segmentation.pkl"),
+            Part("val-annotations-object-segmentation.pkl"),
+        ),
+    ),
+    "OpenImages": Source(
+        "pictures, masks and lists of masks of https://storage.googleapis.com/openimages/web/download.html, then "
+        "scripts/convert_annotations.py openimages",
+        (
+            Part("train/images"),
+            Part("train/masks"),
+            Part("train/train-annotations-object-segmentation_clean.pkl"),
+        ),
+    ),
+}
 
 
-def find_source(name: str) -> DatasetSource:
-    """The source of a name.
+def find_source(name: str) -> Source:
+    """The source of a data set.
 
     Raises:
-        InputError: there is none (the nearest is suggested).
+        InputError: there is none of that name (the nearest is suggested).
     """
-    by_name = {source.name: source for source in SOURCES}
-    if name not in by_name:
-        near = difflib.get_close_matches(name, by_name, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(by_name)}."
-        raise InputError(f"there is no source of a data set named {name}: {hint}")
-    return by_name[name]
+    if name not in SOURCES:
+        raise unknown(name, SOURCES)
+    return SOURCES[name]
+
+
+def find_archive(name: str) -> Archive:
+    """The archive of a data set.
+
+    Raises:
+        InputError: there is no data set of that name (the nearest is suggested), or no archive of it.
+    """
+    source = find_source(name)
+    if source.archive is None:
+        raise InputError(f"{name} cannot be fetched from here: get it from {source.origin}.")
+    return source.archive

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 
 from isegm.data.files import PairedFiles
-from isegm.data.listed import InstanceDataset, foreign, listed_pairs, read_names, require_equal_sizes
-from isegm.data.pickles import load_plain_pickle
+from isegm.data.listed import InstanceDataset, foreign, listed_pairs, read_names, read_pickle, require_equal_sizes
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
@@ -100,7 +99,7 @@ class PascalVocEvaluationDataset(InstanceDataset):
 
 
 def _test_items(path: Path) -> tuple[list[str], list[int]]:
-    content = load_plain_pickle(path)
+    content = read_pickle(path)
     try:
         names, levels = ([*part] for part in content)
         fits = names and len(names) == len(levels) and all(isinstance(name, str) for name in names)

@@ -118,7 +118,8 @@ def plot_curves(curves: Iterable[IouCurve], folder: str | Path) -> list[Path]:
 def select_files(files: Iterable[Path], modes: Sequence[str], datasets: Sequence[str]) -> list[Path]:
     """Files whose stem holds one of the data sets' names and, where modes are given, one of the modes.
 
-    The name of a records file says only the data set; its folder says the mode.
+    [KEEP] Names are looked for anywhere in the stem, as published, so that SBD also takes SBD_Train. The name of a
+    records file says only the data set; its folder says the mode.
 
     Raises:
         InputError: none is left.

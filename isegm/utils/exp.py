@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import re
 import shutil
@@ -16,6 +17,16 @@ from easydict import EasyDict
 
 from isegm.utils.errors import InputError
 
+# Keys that may be missing, so that a slip of the pen would go unnoticed.
+OPTIONAL_KEYS = (
+    "INTERACTIVE_MODELS_PATH",
+    "EXPS_PATH",
+    "FOLDER_DATASETS",
+    "TRAIN_FOLDERS",
+    "IMAGENET_PRETRAINED_MODELS",
+    "SUBCONFIGS",
+)
+
 
 def load_config_file(path: str | Path, model_name: str | None = None, return_edict: bool = True) -> Any:
     """Read a YAML configuration.
@@ -26,7 +37,7 @@ def load_config_file(path: str | Path, model_name: str | None = None, return_edi
         return_edict: allow ``cfg.KEY`` besides ``cfg["KEY"]``.
 
     Raises:
-        InputError: no such file, or it is not a YAML mapping.
+        InputError: no such file, it is not a YAML mapping, or a key looks misspelt.
     """
     path = Path(path)
     if not path.is_file():
@@ -37,6 +48,10 @@ def load_config_file(path: str | Path, model_name: str | None = None, return_edi
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold KEY: value lines.")
+    for key in OPTIONAL_KEYS:
+        near = difflib.get_close_matches(key, map(str, content), n=1, cutoff=0.85)
+        if near and key not in content:
+            raise InputError(f"{path} has {near[0]}, which nothing reads: did you mean {key}?")
     subconfigs = content.pop("SUBCONFIGS", None) or {}
     if not isinstance(subconfigs, dict) or not isinstance(subconfigs.get(model_name, {}), dict):
         raise InputError(f"{path} has SUBCONFIGS that do not map script names to KEY: value lines.")
@@ -72,15 +87,24 @@ def load_script(path: str | Path) -> ModuleType:
     """
     path = Path(path)
     if not path.is_file() or path.suffix != ".py":
-        near = sorted(str(p) for p in path.parent.glob("*.py")) if path.parent.is_dir() else []
-        hint = f"in its folder are {', '.join(near)}." if near else "give the path of a file in models/."
-        raise InputError(f"{path} is not an experiment script, a file ending in .py: {hint}")
+        raise InputError(f"{path} is not an experiment script, a file ending in .py: {_other_scripts(path)}")
     spec = importlib.util.spec_from_file_location("model_script", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not callable(getattr(module, "main", None)):
         raise InputError(f"{path} is not an experiment script: it must define main(cfg).")
     return module
+
+
+def _other_scripts(path: Path) -> str:
+    """What to say to someone who named no script: the nearest name below the models folder, or where some lie."""
+    models = next((folder for folder in path.parents if folder.name == "models"), Path("models"))
+    scripts = sorted(models.rglob("*.py")) if models.is_dir() else []
+    near = difflib.get_close_matches(path.stem, [script.stem for script in scripts], n=1)
+    if near:
+        return f"did you mean {next(script for script in scripts if script.stem == near[0])}?"
+    folders = sorted({str(script.parent) for script in scripts})
+    return f"experiment scripts lie in {', '.join(folders)}." if folders else "give the path of a file in models/."
 
 
 def _numbered(parent: Path) -> list[tuple[int, Path]]:

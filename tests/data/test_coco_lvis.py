@@ -109,8 +109,18 @@ def test_broken_and_foreign_indexes(tmp_path, make, reader, index, part, content
         path.write_bytes(path.read_bytes()[:-20])
     else:
         path.write_bytes(json.dumps(content).encode() if path.suffix == ".json" else pickle.dumps(content))
-    with pytest.raises(InputError, match=rf"{path.name} (does not hold|is not a)"):
+    with pytest.raises(InputError, match=rf"{path.name} (does not hold|is not a JSON|is no readable pickle)"):
         reader(tmp_path)
+
+
+@pytest.mark.parametrize("points", [["a", "b"], [1, 2, 3], "text", [[1], [2, 3]], [None, 1], None, 5], ids=str)
+def test_polygons_that_are_none(tmp_path, points):
+    path = miniatures.lvis(tmp_path) / "train" / "lvis_v1_train.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0]["segmentation"] = [points]
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"lvis_v1_train\.json does not hold LVIS annotations"):
+        LvisDataset(tmp_path)
 
 
 @pytest.mark.parametrize("content", [([], []), ([b"no picture"], [(0, 1)]), 3, ("a", "b"), ([], [(0, 1)])], ids=str)

@@ -16,7 +16,7 @@ from isegm.data.convert.coco_lvis import convert_coco_lvis, merge
 from isegm.data.convert.masks import hierarchy, pack
 from isegm.data.convert.openimages import convert_openimages
 from isegm.data.openimages import OpenImagesDataset
-from isegm.data.pickles import load_plain_pickle
+from isegm.utils.safe_pickle import load_plain
 from tests import miniatures
 
 
@@ -74,7 +74,7 @@ def test_coco_and_lvis_are_combined_alike_by_any_number_of_processes(tmp_path, n
     masks, mapping = read_layers(roots[0] / "train" / "masks" / "000000000001.pickle")
     layer, value = mapping[-1]
     assert len(mapping) == 6 and (masks[..., layer] == value).sum() == 800  # stuff
-    entry = load_plain_pickle(roots[0] / "train" / "hannotation.pickle")["000000000001"]
+    entry = load_plain(roots[0] / "train" / "hannotation.pickle")["000000000001"]
     assert entry["hierarchy"][0] is None
     assert entry["hierarchy"][3] == {"children": [], "parent": 2, "node_level": 1}
 
@@ -101,7 +101,7 @@ def test_ade20k_gets_the_index_that_its_reader_reads(tmp_path):
     for split, count in (("train", 2), ("val", 1)):
         name = f"{split}-annotations-object-segmentation.pkl"
         assert convert_ade20k(made, split) == count == len(Ade20kDataset(made, split))
-        assert load_plain_pickle(made / name) == load_plain_pickle(drawn / name)
+        assert load_plain(made / name) == load_plain(drawn / name)
     with pytest.raises(InputError, match="names no picture of test"):
         convert_ade20k(made, "test")
 
@@ -123,7 +123,7 @@ def test_openimages_gets_an_index_of_the_files_that_are_there(tmp_path):
     drawn = miniatures.openimages(tmp_path / "drawn")
     assert convert_openimages(made, "train") == len(OpenImagesDataset(made)) == 2
     name = "train/train-annotations-object-segmentation_clean.pkl"
-    assert load_plain_pickle(made / name) == load_plain_pickle(drawn / name)
+    assert load_plain(made / name) == load_plain(drawn / name)
     (made / "train" / "train-annotations-object-segmentation.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="does not hold OpenImages' masks"):
         convert_openimages(made, "train")

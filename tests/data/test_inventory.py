@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from isegm import InputError
-from isegm.data import EVALUATION_SETS, TRAINING_SETS, inventory
-from isegm.data.inventory import SOURCES, inspect
+from isegm.data import EVALUATION_SETS, TRAINING_SETS
+from isegm.data.inventory import inspect
+from isegm.data.sources import SOURCES
 from tests import miniatures
 
 # How many files of each part the miniatures have, in the order of the parts in SOURCES.
@@ -38,7 +39,7 @@ def test_a_set_is_present_only_with_all_files(tmp_path, monkeypatch, name):
     small = any(part.count for part in parts)
     assert before.state == ("incomplete" if small else "present")
     parts = tuple(replace(part, count=count) for part, count in zip(parts, counts, strict=True))
-    monkeypatch.setitem(inventory.SOURCES, name, replace(SOURCES[name], parts=parts))
+    monkeypatch.setitem(SOURCES, name, replace(SOURCES[name], parts=parts))
     (finding,) = inspect([name], cfg)
     assert finding.state == "present" and len(finding.lines) == 1 + len(parts)
     last = parts[-1].found(tmp_path / "set")

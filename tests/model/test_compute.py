@@ -14,6 +14,7 @@ from tests.golden import golden_json
 PUBLISHED = {
     "ritm_hrnet18s": "ritm/hrnet18s_itermask",
     "ritm_hrnet18": "ritm/hrnet18_itermask",
+    "ritm_resnet34": "ritm/r34_dh128",
     "clickseg_mobilenetv2": "clickseg/mobilenetv2",
 }
 PRODUCTS = {torch.matmul, torch.bmm, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.Tensor.bmm}

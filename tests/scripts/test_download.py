@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from isegm.data import sources
+from isegm.data.sources import SOURCES
 from isegm.model import weights_table
 from isegm.utils import download as downloading
 from tests.scripts.loading import load, run_main
@@ -40,10 +40,14 @@ def server(monkeypatch):
     with serving() as server:
         server.files = {"GrabCut.zip": grabcut(), "cocolvis_annotation.tar.gz": cocolvis()}
         server.files["coco_lvis_h18_itermask.pth"] = WEIGHTS
-        for module, table in ((sources, "SOURCES"), (weights_table, "WEIGHTS")):
-            rows = getattr(module, table)
-            here = tuple(replace(row, url=server.url(row.url.rpartition("/")[2])) for row in rows)
-            monkeypatch.setattr(module, table, here)
+
+        def served(row):
+            return replace(row, url=server.url(row.url.rpartition("/")[2]))
+
+        for name, source in SOURCES.items():
+            if source.archive:
+                monkeypatch.setitem(SOURCES, name, replace(source, archive=served(source.archive)))
+        monkeypatch.setattr(weights_table, "WEIGHTS", tuple(map(served, weights_table.WEIGHTS)))
         yield server
 
 
@@ -51,6 +55,9 @@ def server(monkeypatch):
 def call(monkeypatch, tmp_path):
     config = tmp_path / "config.yml"
     keys = {"GRABCUT_PATH": "data/cut", "LVIS_v1_PATH": "data/lvis", "INTERACTIVE_MODELS_PATH": "models"}
+    keys |= {
+        key: "elsewhere" for key in ("BERKELEY_PATH", "DAVIS_PATH", "COCO_MVAL_PATH", "SBD_PATH", "PASCALVOC_PATH")
+    }
     config.write_text("".join(f"{key}: {tmp_path / folder}\n" for key, folder in keys.items()))
     script = load("download")
     return lambda *arguments: run_main(monkeypatch, script, *arguments, "--config-path", config)
@@ -97,11 +104,12 @@ def test_the_list_says_what_is_there_and_what_was_published(server, call, capsys
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
-        (["datasets", "Grabcut"], "there is no source of a data set named Grabcut: did you mean GrabCut?"),
+        (["datasets", "Grabcut"], "there is no data set named Grabcut: did you mean GrabCut?"),
+        (["datasets", "COCO"], "COCO cannot be fetched from here: get it from train2017.zip"),
         (["weights", "yolo"], "there are no published weights named yolo: known are sbd_h18_itermask"),
         (["weights"], "nothing to fetch was named"),
         (["datasets", "Berkeley"], "404 Not Found): fetch it by hand and put it at"),
-        (["datasets", "GrabCut", "Atlantis"], "there is no source of a data set named Atlantis"),
+        (["datasets", "GrabCut", "Atlantis"], "there is no data set named Atlantis"),
     ],
 )
 def test_bad_requests_are_one_sentence_and_fetch_nothing(server, call, tmp_path, capsys, arguments, sentence):

@@ -58,10 +58,20 @@ def test_an_archive_of_something_else_is_named(tmp_path):
     assert not list((tmp_path / "target").iterdir())
 
 
-NAMES = ["../evil", "a/../../evil", "/tmp/isegm-evil", "..\\evil", "C:\\evil", "a/../evil"]
+ABSOLUTE = "an absolute path"  # of a file beside the archive, where the test looks for what was written
+NAMES = ["../evil", "a/../../evil", ABSOLUTE, "..\\evil", "C:\\evil", "a/../evil"]
+
+
+def hostile(pack, name):
+    def make(path):
+        return pack(path, {"good": b"x", str(path.parent / "evil") if name is ABSOLUTE else name: b"x"})
+
+    return make
+
+
 HOSTILE = {
-    **{f"zip {name}": lambda path, name=name: zipped(path, {"good": b"x", name: b"x"}) for name in NAMES},
-    **{f"tar {name}": lambda path, name=name: tarred(path, {"good": b"x", name: b"x"}) for name in NAMES},
+    **{f"zip {name}": hostile(zipped, name) for name in NAMES},
+    **{f"tar {name}": hostile(tarred, name) for name in NAMES},
     "zip link": lambda path: zipped(path, {"link": b"/etc"}, mode=stat.S_IFLNK | 0o777),
     "tar symbolic link": lambda path: tarred(path, {"link": b""}, tarfile.SYMTYPE, "/etc"),
     "tar hard link": lambda path: tarred(path, {"link": b""}, tarfile.LNKTYPE, "/etc/passwd"),

@@ -84,7 +84,9 @@ def test_scripts_outside_a_models_folder_are_refused(tmp_path):
 def test_what_is_no_experiment_script(script, tmp_path):
     (script.parent / "empty.py").write_text("")
     for path, words in (
-        (script.parent / "absent.py", r"net\.py"),
+        (script.parent / "nett.py", r"did you mean .*models/light/net\.py\?"),
+        (tmp_path / "models" / "elsewhere" / "nt.py", r"did you mean .*models/light/net\.py\?"),
+        (script.parent / "absent.py", r"experiment scripts lie in .*models/light\."),
         (tmp_path / "config.yml", "not an experiment script"),
         (script.parent / "empty.py", r"must define main\(cfg\)"),
     ):
@@ -94,7 +96,14 @@ def test_what_is_no_experiment_script(script, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("a: [1", "not valid YAML"), ("- 1\n", "KEY: value"), ("SUBCONFIGS: {net: 3}\n", "SUBCONFIGS")]
+    ("text", "words"),
+    [
+        ("a: [1", "not valid YAML"),
+        ("- 1\n", "KEY: value"),
+        ("SUBCONFIGS: {net: 3}\n", "SUBCONFIGS"),
+        ("EXPS_PAHT: ./runs\n", r"config\.yml has EXPS_PAHT, which nothing reads: did you mean EXPS_PATH\?"),
+        ("IMAGENET_PRETRAINED_MODEL:\n  MOBILENETV2: x\n", r"did you mean IMAGENET_PRETRAINED_MODELS\?"),
+    ],
 )
 def test_a_configuration_that_cannot_be_read(tmp_path, text, words):
     (tmp_path / "config.yml").write_text(text)

@@ -1,6 +1,7 @@
 """Pickles of plain data are read as they are; anything else is refused before it runs."""
 
 import pickle
+import pickletools
 from collections import OrderedDict
 from pathlib import Path
 
@@ -101,6 +102,8 @@ def test_a_malicious_pickle_is_refused_and_never_run(tmp_path):
         (b"Pelsewhere\n.", "outside the file"),
         (pickle.dumps(np.zeros(1, [("x", "f4")])), "the NumPy type 'V4'"),
         (pickle.dumps(np.ma.zeros(2)), r"numpy\.ma"),
+        (b"c__builtin__\ngetattr\n(S'text'\nS'upper'\ntR.", "__builtin__.getattr"),
+        (b"cnumpy\nload\n(S'x.npy'\ntR.", "numpy.load"),
         # a dtype of objects whose state says that it holds none: NumPy would take the bytes of the file for addresses
         (
             b"cnumpy\ndtype\n(S'f4'\nI00\nI01\ntR(I3\nS'<'\nS'x'\n(S'a'\nt}I8\nI8\nI0\ntb.",
@@ -129,6 +132,13 @@ def test_object_arrays_are_never_made_of_bytes(tmp_path):
 def test_a_damaged_pickle_is_one_sentence(tmp_path, content):
     with pytest.raises(InputError, match=r"annotations\.pickle is no readable pickle"):
         load_plain(written(tmp_path, content))
+
+
+def test_an_array_larger_than_its_bytes_is_one_sentence(tmp_path):
+    honest = pickle.dumps(np.zeros(200, np.uint8), protocol=3)
+    length = next(at for code, value, at in pickletools.genops(honest) if code.name == "BININT1" and value == 200)
+    with pytest.raises(InputError, match="is no readable pickle"):
+        load_plain(written(tmp_path, honest[: length + 1] + b"\xc9" + honest[length + 2 :]))
 
 
 def test_too_deep_a_pickle_is_one_sentence(tmp_path):
