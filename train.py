@@ -4,7 +4,10 @@
     python train.py models/iter_mask/hrnet18s_folder.py --data my_photos --gpus 0 --amp bf16
     python train.py models/light/mobilenetv2_folder.py --data my_photos --resume-exp 000
 
-The last one goes on where a stopped run ended, exactly; it takes the same options as the first start.
+    torchrun --nproc_per_node=2 train.py models/iter_mask/hrnet18s_folder.py --data my_photos --gpus 0,1
+
+The third one goes on where a stopped run ended, exactly; it takes the same options as the first start. The last one
+trains on two GPUs, each with half of every batch.
 """
 
 import argparse
@@ -13,12 +16,31 @@ import torch
 
 from isegm.utils.cli import run
 from isegm.utils.exp import init_experiment, load_script
+from isegm.utils.processes import joined
 
 
 def count(text: str) -> int:
     """Read a whole number from 0 on."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)
+
+
+def positive(text: str) -> float:
+    """Read a number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
+
+
+def count_from_1(text: str) -> int:
+    """Read a whole number from 1 on."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)
 
 
@@ -29,15 +51,31 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--data", help="images-and-masks folders, comma-separated; default: TRAIN_FOLDERS in config.yml"
     )
-    parser.add_argument("--batch-size", type=int, default=-1, help="samples per step; default: the script's")
+    parser.add_argument(
+        "--batch-size", type=int, default=-1, help="samples per step, all processes' together; default: the script's"
+    )
     parser.add_argument("--epochs", type=int, default=-1, help="epochs of training; default: the script's")
     parser.add_argument("--epoch-len", type=int, default=-1, help="samples per epoch; default: the script's")
-    parser.add_argument("--workers", type=count, default=4, help="processes that load data")
+    parser.add_argument("--lr", type=positive, help="base learning rate; default: the script's")
+    parser.add_argument(
+        "--accumulate-grad", type=count_from_1, default=1, metavar="K", help="batches of an optimiser step; default: 1"
+    )
+    parser.add_argument("--clip-grad-norm", type=positive, help="largest norm of the gradient; default: the script's")
+    parser.add_argument(
+        "--workers", type=count, default=4, help="processes that load data, for each process that trains"
+    )
+    parser.add_argument("--ngpus", type=count_from_1, default=1, help="number of GPUs of this machine; see --gpus")
     devices = parser.add_mutually_exclusive_group()
-    devices.add_argument("--ngpus", type=int, default=1, help="number of GPUs; more than 1 is refused so far")
-    devices.add_argument("--gpus", default="", help="CUDA id; default: CUDA where there is one")
+    devices.add_argument(
+        "--gpus", default="", help="CUDA ids, one for each process that torchrun starts here; default: 0, 1, ..."
+    )
     devices.add_argument("--cpu", action="store_true", help="train on the CPU")
     parser.add_argument("--amp", choices=("bf16", "fp16"), help="mixed precision; default: float32")
+    parser.add_argument("--sync-bn", action="store_true", help="BatchNorm over all processes' samples together")
+    parser.add_argument("--compile", action="store_true", help="compile the network with torch.compile")
+    parser.add_argument(
+        "--local_rank", "--local-rank", type=count, help="set by launchers; LOCAL_RANK in the environment wins"
+    )
     parser.add_argument("--seed", type=count, default=0, help="of weights, samples and simulated clicks")
     parser.add_argument("--save-every", type=count, default=500, help="steps between checkpoints within an epoch")
     parser.add_argument("--resume-exp", help="start of the name of an experiment folder to go on with")
@@ -50,9 +88,10 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    script = load_script(args.temp_model_path or args.model_path)
-    torch.manual_seed(args.seed)
-    script.main(init_experiment(args, script))
+    with joined():
+        script = load_script(args.temp_model_path or args.model_path)
+        torch.manual_seed(args.seed)
+        script.main(init_experiment(args, script))
 
 
 if __name__ == "__main__":

@@ -54,7 +54,10 @@ def table(entries: list[dict]) -> list[str]:
     for entry in entries:
         for metric, both in entry.get("published", {}).items():
             measured = "not measured" if both["measured"] is None else f"measured {both['measured']:.2f}"
-            lines.append(f"  {entry['run']}: {metric} {measured}, published {both['published']:g} ({entry['weights']})")
+            of = f"{entry['weights']}, {entry['source']}"
+            lines.append(f"  {entry['run']}: {metric} {measured}, published {both['published']:g} ({of})")
+        if "unlike published" in entry:
+            lines.append(f"  {entry['run']}: published values are not shown, as {entry['unlike published']}")
     return lines
 
 

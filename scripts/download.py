@@ -40,16 +40,19 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 def show_list(kind: str | None, cfg: Mapping[str, Any]) -> None:
     if kind != "weights":
         for name, archive in [(name, source.archive) for name, source in SOURCES.items() if source.archive]:
-            target = configured_path(name, cfg)
-            there = "is there" if archive.is_there(target) else "not there yet"
-            print(f"{name}: {archive.url} -> {target} ({there}); terms: {archive.terms}")
+            try:
+                target = configured_path(name, cfg)
+                state = f"{target} ({'is there' if archive.is_there(target) else 'not there yet'})"
+            except InputError as error:
+                state = f"nowhere yet: {error}"
+            print(f"{name}: {archive.url} -> {state}; terms: {archive.terms}")
     if kind != "datasets":
         for row in WEIGHTS:
             scores = published_values(row.method, row.variant, row.training, "GrabCut")
             shown = ", ".join(f"{metric} {value:g}" for metric, value in scores.items())
             print(
                 f"{row.name}: {row.method} {row.variant} trained on {row.training}, network {row.network}, "
-                f"{row.url}; licence: {row.licence}; published on GrabCut: {shown}"
+                f"about {row.megabytes} MB, {row.url}; licence: {row.licence}; published on GrabCut: {shown}"
             )
 
 
@@ -72,9 +75,11 @@ def fetch_dataset(name: str, source: Archive, target: Path) -> None:
         print(f"{name}: {target} is there already")
         return
     packed = target.parent / source.url.rpartition("/")[2]
+    by_hand = packed.is_file()
     fetch(name, source, packed)
     files = unpack(packed, target, source.holds)
-    packed.unlink()
+    if not by_hand:
+        packed.unlink()
     print(f"{name}: {len(files)} files in {target}; terms: {source.terms}")
 
 

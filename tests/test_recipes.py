@@ -67,7 +67,7 @@ def test_nothing_is_made_when_the_input_is_wrong(script, configure, tmp_path):
             module.main(cfg)
     module, cfg = configure(script, *photos, *start_of(script))
     cfg.ngpus = 2
-    with pytest.raises(InputError, match="one device so far"):
+    with pytest.raises(InputError, match=r"torchrun --nproc_per_node=2 train\.py \S+\.py --cpu"):
         module.main(cfg)
     assert not (tmp_path / "experiments").exists()
 
@@ -140,6 +140,28 @@ def test_training_folders_of_the_configuration(listed, expected):
     else:
         with pytest.raises(InputError, match=expected):
             folder.folders(cfg)
+
+
+def test_options_of_the_command_line_reach_the_trainer(configure, tmp_path):
+    photos = ("--data", str(draw_folder(tmp_path / "photos", 4)), "--batch-size", "2")
+    more = ("--lr", "1e-3", "--accumulate-grad", "2", "--clip-grad-norm", "0.5", "--sync-bn", "--compile")
+    _, cfg = configure("models/light/mobilenetv2_folder.py", *photos)
+    given = folder.run_options(cfg)
+    assert (given.lr, given.accumulate, given.clip_norm) == (None, 1, None)
+    assert not given.sync_batchnorm and not given.compile
+    _, cfg = configure("models/light/mobilenetv2_folder.py", *photos, *more)
+    given = folder.run_options(cfg)
+    assert (given.lr, given.accumulate, given.clip_norm) == (1e-3, 2, 0.5)
+    assert given.sync_batchnorm and given.compile
+
+
+@pytest.mark.parametrize(
+    "option", [("--accumulate-grad", "0"), ("--lr", "0"), ("--lr", "x"), ("--clip-grad-norm", "nan")]
+)
+def test_numbers_that_are_not_above_0_end_in_a_sentence(option, configure, capsys):
+    with pytest.raises(SystemExit) as ended:
+        configure(SCRIPTS[0], *option)
+    assert ended.value.code == 2 and option[1] in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", [("--seed", "-1"), ("--workers", "-1"), ("--start-epoch", "x")])

@@ -41,7 +41,7 @@ def read_panoptic(root: Path, split: str) -> tuple[list[dict], dict[int, bool]]:
             and all(int(s["category_id"]) in things and int(s["id"]) > 0 for s in item["segments_info"])
             for item in annotations
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, KeyError, TypeError, ValueError) as error:
         raise foreign(path, "COCO's panoptic annotations") from error
     if not fits or not annotations:
         raise foreign(path, "COCO's panoptic annotations")

@@ -61,10 +61,10 @@ class CocoLvisDataset(RandomReader):
         try:
             items = [(name, int(e["num_instance_masks"]), dict(e["hierarchy"])) for name, e in sorted(content.items())]
             fits = all(
-                isinstance(name, str) and set(tree) <= set(range(count)) and all(map(_is_node, tree.values()))
+                isinstance(name, str) and all(_is_node(number, node, count) for number, node in tree.items())
                 for name, count, tree in items
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise self._foreign_index() from error
         if not fits or not items:
             raise self._foreign_index()
@@ -108,8 +108,14 @@ class CocoLvisDataset(RandomReader):
         return DSample(image, masks, objects, sample_id=name)
 
 
-def _is_node(node: Any) -> bool:
-    return node is None or (isinstance(node, dict) and "parent" in node and "children" in node)
+def _is_node(number: Any, node: Any, count: int) -> bool:
+    """Whether an entry of a hierarchy is one of ``count`` objects and names others of them."""
+
+    def is_object(value: Any) -> bool:
+        return isinstance(value, (int, np.integer)) and 0 <= value < count
+
+    others = [] if node is None else [*node["children"], *([] if node["parent"] is None else [node["parent"]])]
+    return is_object(number) and all(map(is_object, others)) and number not in others
 
 
 def read_layers(path: Path) -> tuple[np.ndarray, list[tuple[int, int]]]:
@@ -125,7 +131,7 @@ def read_layers(path: Path) -> tuple[np.ndarray, list[tuple[int, int]]]:
         layers = [cv2.imdecode(np.asarray(layer, dtype=np.uint8), cv2.IMREAD_UNCHANGED) for layer in encoded]
         pairs = [(int(layer), int(value)) for layer, value in mapping]
         masks = np.stack(layers, axis=-1).astype(np.int32)  # (H, W, L)
-    except (TypeError, ValueError, cv2.error) as error:
+    except (ArithmeticError, TypeError, ValueError, cv2.error) as error:
         raise foreign(path, wanted) from error
     if masks.ndim != 3 or any(not 0 <= layer < masks.shape[2] or not 0 < value < 256 for layer, value in pairs):
         raise foreign(path, wanted)

@@ -29,7 +29,7 @@ def read_lvis(root: Path, split: str, version: str = "v1") -> tuple[list[dict[st
         for item in content["annotations"]:
             polygons[int(item["image_id"])].append([_corners(points) for points in item["segmentation"]])
         fits = all(isinstance(file_name(image), str) for image in content["images"])
-    except (FloatingPointError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, KeyError, TypeError, ValueError) as error:
         raise foreign(path, "LVIS annotations") from error
     if not fits or not polygons:
         raise foreign(path, "LVIS annotations")

@@ -16,7 +16,8 @@ from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
 
 BUGGY_SHARE = 0.08  # objects that fill less of their box are scribbles of broken annotations
-# What SciPy raises for files that are cut off, damaged or no MATLAB files at all; each of them was met.
+# What SciPy raises for files that are cut off, damaged or no MATLAB files at all; each of them was met. (Some damage
+# ends the process inside SciPy, seen with 1.17; nothing here can catch that.)
 BROKEN_MAT = (MatReadError, NotImplementedError, OSError, TypeError, ValueError, zlib.error)
 
 

@@ -31,7 +31,7 @@ def score_weights(path: str | Path, count: int, gamma: float = 1.0) -> np.ndarra
     wanted = "rows of (index, name, score) with scores from 0 to 1"
     try:
         rows = [(int(index), float(score)) for index, _, score in read_pickle(path)]
-    except (TypeError, ValueError) as error:
+    except (ArithmeticError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise foreign(path, wanted) from error

@@ -179,6 +179,7 @@ SOURCES: dict[str, Source] = {
         ),
     ),
 }
+OTHER_NAMES = {"SBD_Train": "SBD"}  # evaluation sets that lie in another's folder
 
 
 def find_source(name: str) -> Source:
@@ -187,6 +188,7 @@ def find_source(name: str) -> Source:
     Raises:
         InputError: there is none of that name (the nearest is suggested).
     """
+    name = OTHER_NAMES.get(name, name)
     if name not in SOURCES:
         raise unknown(name, SOURCES)
     return SOURCES[name]

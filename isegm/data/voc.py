@@ -13,6 +13,7 @@ from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
 
+WANTED_TEST_ITEMS = "a list of picture names and one of grey levels of objects"
 VOID = 220  # grey level of the palette's colour for borders and hard pixels
 
 
@@ -102,10 +103,11 @@ def _test_items(path: Path) -> tuple[list[str], list[int]]:
     content = read_pickle(path)
     try:
         names, levels = ([*part] for part in content)
-        fits = names and len(names) == len(levels) and all(isinstance(name, str) for name in names)
         numbers = [int(level) for level in levels]
-    except (TypeError, ValueError) as error:
-        raise foreign(path, "a list of picture names and one of grey levels") from error
+        fits = names and len(names) == len(levels) and all(isinstance(name, str) for name in names)
+        fits = fits and all(0 < number < 256 and number != VOID for number in numbers)
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise foreign(path, WANTED_TEST_ITEMS) from error
     if not fits:
-        raise foreign(path, "a list of picture names and one of grey levels")
+        raise foreign(path, WANTED_TEST_ITEMS)
     return names, numbers

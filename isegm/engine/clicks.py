@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from torch import Tensor
@@ -44,7 +46,9 @@ def _depth(error: np.ndarray) -> np.ndarray:
     return depth
 
 
-def add_simulated_clicks(points: Tensor, probs: Tensor, labels: Tensor, order: int, rng: np.random.Generator) -> None:
+def add_simulated_clicks(
+    points: Tensor, probs: Tensor, labels: Tensor, order: int, rngs: Sequence[np.random.Generator]
+) -> None:
     """Add to each sample of a batch one click on a random candidate of its errors, in place.
 
     Args:
@@ -52,11 +56,12 @@ def add_simulated_clicks(points: Tensor, probs: Tensor, labels: Tensor, order: i
         probs: (B, 1, H, W) probabilities.
         labels: (B, 1, H, W) in {1, 0, -1}.
         order: 1 for the first simulated click, 2 for the second, ...
+        rngs: for each sample the generator that chooses its candidate.
     """
     width = probs.shape[-1]
     rows = points.cpu()  # the same memory on the CPU; else one copy down and one up for the whole batch
     predictions, truths = probs[:, 0].float().cpu().numpy(), labels[:, 0].cpu().numpy()
-    for sample, (prediction, truth) in enumerate(zip(predictions, truths, strict=True)):
+    for sample, (prediction, truth, rng) in enumerate(zip(predictions, truths, rngs, strict=True)):
         is_positive, candidates = click_candidates(prediction, truth)
         if len(candidates):
             flat = int(candidates[int(rng.integers(len(candidates)))])

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from isegm.engine.chance import Chance
 from isegm.engine.clicks import add_simulated_clicks
 from isegm.model.losses import NormalizedFocalLoss
 
@@ -42,9 +42,12 @@ class Step:
 
 
 class TrainingTask(Protocol):
-    """Turns a batch into one or more optimiser steps."""
+    """Turns a batch into one or more optimiser steps.
 
-    def __call__(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Iterator[Step]: ...
+    Their number must depend on ``chance.whole`` alone, as all parts of a batch take their steps together.
+    """
+
+    def __call__(self, model: nn.Module, batch: Batch, chance: Chance) -> Iterator[Step]: ...
 
     def log_states(self) -> dict[str, float]:
         """Running values of the losses, for logs."""
@@ -67,18 +70,18 @@ class IterativeClicks:
     prev_mask_drop_prob: float = 0.0
     train_every_click: bool = False
 
-    def __call__(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Iterator[Step]:
+    def __call__(self, model: nn.Module, batch: Batch, chance: Chance) -> Iterator[Step]:
         """Yield the steps of a batch: "images" (B, 3, H, W), "points" (B, 2N, 3), "instances" (B, 1, H, W)."""
         images, labels, points = batch["images"], batch["instances"], batch["points"].clone()
         prev_mask = torch.zeros_like(labels)  # (B, 1, H, W)
         fewest = min(2, self.max_num_next_clicks + 1) if self.train_every_click else 1
-        rounds = int(rng.integers(fewest, self.max_num_next_clicks + 2))
+        rounds = int(chance.whole.integers(fewest, self.max_num_next_clicks + 2))
         for number in range(rounds):
             last = number == rounds - 1
             if self.train_every_click or last:
                 if last and number > 0 and self.prev_mask_drop_prob > 0:
-                    dropped = torch.from_numpy(rng.random(len(labels)) < self.prev_mask_drop_prob).to(labels.device)
-                    prev_mask = prev_mask * ~dropped[:, None, None, None]
+                    kept = [rng.random() >= self.prev_mask_drop_prob for rng in chance.samples]
+                    prev_mask = prev_mask * torch.tensor(kept, device=labels.device)[:, None, None, None]
                 outputs = model(_network_input(model, images, prev_mask), points)
                 logits = outputs["instances"]
                 yield Step(self._weighted(outputs, labels), logits.detach(), points)
@@ -86,7 +89,7 @@ class IterativeClicks:
                 logits = _without_gradients(model, _network_input(model, images, prev_mask), points)
             if not last:
                 prev_mask = logits.detach().float().sigmoid()
-                add_simulated_clicks(points, prev_mask, labels, number + 1, rng)
+                add_simulated_clicks(points, prev_mask, labels, number + 1, chance.samples)
 
     def log_states(self) -> dict[str, float]:
         """Running values of those losses that have some, such as ``instance_loss_k``."""

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from isegm.evaluation.published_values import published_values
+from isegm.evaluation.published_values import PublishedValue, find_published
 from isegm.evaluation.records import ObjectRecord, read_records
 from isegm.evaluation.scores import noc_per_object, nof_published, seconds_per_click
 from isegm.inference.metrics import first_click_reaching
+from isegm.inference.protocols import settings_for
 from isegm.model.weights_table import Weights, published_file
 from isegm.utils.errors import InputError
 
 THRESHOLDS = (0.85, 0.90)
 MIOU_CLICKS = (1, 3, 5, 10, 20)
 CONFIDENCE = 0.95
+PUBLISHED_CLICKS = 20
+PUBLISHED_THRESHOLDS = (0.49, 0.5)
 CHUNK = 1 << 22  # objects drawn at a time, which bounds the memory
 
 
@@ -38,6 +41,7 @@ class Run:
         records: by (sample, object) in ascending order.
         target_iou, max_clicks: when clicking stopped.
         weights: the published file that was evaluated, as far as its name tells; None for another one.
+        departure: what sets the evaluation apart from the published ones; empty where nothing does.
     """
 
     name: str
@@ -46,6 +50,7 @@ class Run:
     target_iou: float
     max_clicks: int
     weights: Weights | None = None
+    departure: str = ""
 
     def per_object(self, metric: str) -> np.ndarray | None:
         """Values of a metric, float64 (N,), whose mean (of NoF the sum) is the score; None where the run has none."""
@@ -64,10 +69,10 @@ class Run:
         return np.array([first is None for first in firsts], dtype=np.float64)
 
     @property
-    def published(self) -> dict[str, float]:
-        """Published values by metric; empty where there are none."""
+    def published(self) -> list[PublishedValue]:
+        """Published values of these weights; none where there are none, or where the evaluation was another one."""
         row = self.weights
-        return published_values(row.method, row.variant, row.training, self.dataset) if row else {}
+        return find_published(row.method, row.variant, row.training, self.dataset) if row and not self.departure else []
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,25 @@ def _read_run(path: Path, name: str) -> Run:
     dataset = found.records[0].dataset
     records = tuple(sorted(found.records, key=lambda record: record.key))
     checkpoint = found.identity.get("checkpoint")
-    return Run(name, dataset, records, target, max_clicks, _weights_of(path.parent / "summary.json", checkpoint))
+    weights = _weights_of(path.parent / "summary.json", checkpoint)
+    departure = _departure(found.identity, dataset, max_clicks) if weights else ""
+    return Run(name, dataset, records, target, max_clicks, weights, departure)
+
+
+def _departure(identity: Mapping[str, Any], dataset: str, max_clicks: int) -> str:
+    """What sets an evaluation apart from those of the tables: NoBRS, up to 20 clicks on all objects, in mode cvpr."""
+    if identity.get("refinement"):
+        return f"it ran {identity['refinement'].get('mode', 'a refinement')}"
+    if max_clicks != PUBLISHED_CLICKS:
+        return f"it had {max_clicks} clicks instead of {PUBLISHED_CLICKS}"
+    if identity.get("max_objects"):
+        return f"it took only {identity['max_objects']} objects"
+    if identity.get("threshold") not in PUBLISHED_THRESHOLDS:
+        return f"its masks begin at {identity.get('threshold')}"
+    usual = asdict(settings_for(identity.get("protocol", ""), dataset_name=dataset))
+    if identity.get("inference") != json.loads(json.dumps(usual)):
+        return "it showed the network other crops or sizes"
+    return ""
 
 
 def _weights_of(summary: Path, checkpoint: Any) -> Weights | None:
@@ -188,12 +211,12 @@ def published_beside(run: Run) -> dict[str, tuple[float, float | None]]:
     in percent.
     """
     beside: dict[str, tuple[float, float | None]] = {}
-    for metric, value in run.published.items():
-        values = run.per_object(metric)
+    for one in run.published:
+        metric, values = one.metric, run.per_object(one.metric)
         measured = None if values is None else float(values.mean()) * (100 if metric.startswith("mIoU") else 1)
         if measured is not None and metric.startswith("NoF"):
             measured = float(nof_published(run.records, int(metric.partition("@")[2]) / 100, run.max_clicks))
-        beside[metric] = value, measured
+        beside[metric] = one.value, measured
     return beside
 
 
@@ -250,8 +273,10 @@ def compare(runs: Sequence[Run], resamples: int, seed: int) -> dict[str, list[Ma
             if place:
                 found = differences(group[0], run, resamples, seed)
                 entry["differences"] = {name: vars(one) for name, one in found.items()}
+            if run.weights and run.departure:
+                entry["unlike published"] = run.departure
             if run.published:
-                entry["weights"] = run.weights.name
+                entry["weights"], entry["source"] = run.weights.name, run.published[0].source
                 entry["published"] = {
                     metric: {"published": value, "measured": measured}
                     for metric, (value, measured) in published_beside(run).items()

@@ -103,11 +103,12 @@ PUBLISHED_VALUES = (
 )
 
 
-def published_values(method: str, network: str, training: str, dataset: str) -> dict[str, float]:
-    """Values by metric; empty where the source says nothing of this data set."""
+def find_published(method: str, network: str, training: str, dataset: str) -> list[PublishedValue]:
+    """All values of a network on a data set; none where the source says nothing of it."""
     wanted = (method, network, training, dataset)
-    return {
-        one.metric: one.value
-        for one in PUBLISHED_VALUES
-        if (one.method, one.network, one.training, one.dataset) == wanted
-    }
+    return [one for one in PUBLISHED_VALUES if (one.method, one.network, one.training, one.dataset) == wanted]
+
+
+def published_values(method: str, network: str, training: str, dataset: str) -> dict[str, float]:
+    """The same by metric, as bare numbers."""
+    return {one.metric: one.value for one in find_published(method, network, training, dataset)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from isegm.utils.processes import add_up
+
 
 def batch_iou(logits: Tensor, label: Tensor, threshold: float = 0.5) -> Tensor:
     """IoU of each sample of (B, 1, H, W) logits against labels in {1, 0, -1}; NaN where the union is empty: (B,)."""
@@ -42,11 +44,18 @@ class AdaptiveIoU:
         self.batches = 0
 
     def update(self, logits: Tensor, label: Tensor) -> None:
-        """Take in logits (B, 1, H, W) and labels (B, 1, H, W); batches without any object are passed over."""
-        if not (label > 0).any():
-            return
+        """Take in logits (B, 1, H, W) and labels (B, 1, H, W); batches without any object are passed over.
+
+        Where a run has several processes, each hands in its part of a batch, which may hold no sample (B = 0).
+        """
         tried = (self.iou_thresh, self.iou_thresh - self.thresh_step, self.iou_thresh + self.thresh_step)
-        scores = torch.stack([batch_iou(logits, label, t).nanmean() for t in tried]).tolist()
+        ious = torch.stack([batch_iou(logits, label, t) for t in tried])  # (3, B)
+        rows = (ious.nansum(1), (~ious.isnan()).sum(1), (label > 0).any().expand(3))
+        sums = torch.stack([row.float() for row in rows])  # (3, 3)
+        totals, counts, objects = add_up(sums)
+        if not objects[0]:
+            return
+        scores = (totals / counts).tolist()
         best = max(range(3), key=lambda index: scores[index])  # the first of equals: the current threshold
         self.iou_thresh = self.thresh_beta * self.iou_thresh + (1 - self.thresh_beta) * tried[best]
         self.ema_iou = self.iou_beta * self.ema_iou + (1 - self.iou_beta) * scores[best]

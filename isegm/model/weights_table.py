@@ -26,6 +26,7 @@ class Weights:
         file: the file's name.
         url: where it is.
         licence: of the weights, as far as the source says.
+        megabytes: its size as its source gives it, for people to look at.
         size: bytes, None where not known.
         sha256: checksum, None where not known.
     """
@@ -38,6 +39,7 @@ class Weights:
     file: str
     url: str
     licence: str
+    megabytes: float
     size: int | None = None
     sha256: str | None = None
 
@@ -45,17 +47,18 @@ class Weights:
 RITM_RELEASE = "https://github.com/saic-vul/ritm_interactive_segmentation/releases/download/v1.0"
 
 
-def _ritm(name: str, variant: str, training: str, network: str) -> Weights:
+def _ritm(name: str, variant: str, training: str, network: str, megabytes: float) -> Weights:
     licence = "MIT (that of the repository; the release says nothing of its own)"
-    return Weights(name, "RITM", variant, training, network, f"{name}.pth", f"{RITM_RELEASE}/{name}.pth", licence)
+    file = f"{name}.pth"
+    return Weights(name, "RITM", variant, training, network, file, f"{RITM_RELEASE}/{file}", licence, megabytes)
 
 
 WEIGHTS = (
-    _ritm("sbd_h18_itermask", "HRNet18 IT-M", "SBD", "ritm_hrnet18"),
-    _ritm("coco_lvis_h18_baseline", "HRNet18 baseline", "COCO+LVIS", "ritm_hrnet18"),
-    _ritm("coco_lvis_h18s_itermask", "HRNet18s IT-M", "COCO+LVIS", "ritm_hrnet18s"),
-    _ritm("coco_lvis_h18_itermask", "HRNet18 IT-M", "COCO+LVIS", "ritm_hrnet18"),
-    _ritm("coco_lvis_h32_itermask", "HRNet32 IT-M", "COCO+LVIS", "ritm_hrnet32"),
+    _ritm("sbd_h18_itermask", "HRNet18 IT-M", "SBD", "ritm_hrnet18", 38.8),
+    _ritm("coco_lvis_h18_baseline", "HRNet18 baseline", "COCO+LVIS", "ritm_hrnet18", 38.8),
+    _ritm("coco_lvis_h18s_itermask", "HRNet18s IT-M", "COCO+LVIS", "ritm_hrnet18s", 16.5),
+    _ritm("coco_lvis_h18_itermask", "HRNet18 IT-M", "COCO+LVIS", "ritm_hrnet18", 38.8),
+    _ritm("coco_lvis_h32_itermask", "HRNet32 IT-M", "COCO+LVIS", "ritm_hrnet32", 119),
 )
 
 

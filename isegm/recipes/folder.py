@@ -14,10 +14,10 @@ from isegm.data.train_set import ComposeDataset, CopyPaste, TrainSet
 from isegm.data.transforms import Transform
 from isegm.engine.trainer import RunOptions, Trainer, TrainingPlan
 from isegm.model.base import ClickModel
-from isegm.utils.cli import choose_device
 from isegm.utils.errors import InputError
 from isegm.utils.exp import create_experiment
 from isegm.utils.log import log_to_file, logger
+from isegm.utils.processes import is_first, training_device
 
 
 def folders(cfg: Any) -> tuple[list[str], list[float] | None]:
@@ -41,13 +41,11 @@ def run_options(cfg: Any) -> RunOptions:
     """What the command line says about where and how a run happens.
 
     Raises:
-        InputError: several GPUs are asked for, weights to start from together with a run to go on with, or no single
-            checkpoint fits ``--resume-prefix``.
+        InputError: the devices do not fit the processes (see ``training_device``), weights to start from are given
+            together with a run to go on with, or no single checkpoint fits ``--resume-prefix``.
     """
     if cfg.resume_exp and cfg.weights is not None:
         raise InputError("--resume-exp goes on with a run's own weights: leave --weights out, or start a new run.")
-    if cfg.ngpus != 1 or "," in cfg.gpus:
-        raise InputError("training runs on one device so far: leave --ngpus at 1 and give --gpus one id.")
     resume = None
     if cfg.resume_exp:
         found = sorted(cfg.CHECKPOINTS_PATH.glob(f"{cfg.resume_prefix}*.pth"))
@@ -61,7 +59,7 @@ def run_options(cfg: Any) -> RunOptions:
         checkpoints=cfg.CHECKPOINTS_PATH,
         pictures=cfg.VIS_PATH,
         logs=cfg.LOGS_PATH,
-        device=choose_device(cfg.gpus, cfg.cpu),
+        device=training_device(cfg.gpus, cfg.ngpus, cfg.cpu, cfg.local_rank),
         workers=cfg.workers,
         amp=cfg.amp,
         seed=cfg.seed,
@@ -69,6 +67,11 @@ def run_options(cfg: Any) -> RunOptions:
         resume=resume,
         start_epoch=cfg.start_epoch,
         init_from=None if cfg.weights is None else Path(cfg.weights),
+        lr=cfg.lr,
+        clip_norm=cfg.clip_grad_norm,
+        accumulate=cfg.accumulate_grad,
+        sync_batchnorm=cfg.sync_bn,
+        compile=cfg.compile,
     )
 
 
@@ -128,8 +131,9 @@ def train(
         val_reader, val_augment, sampler, min_object_area=min_object_area, allow_background=True, seed=cfg.seed
     )
     trainer = Trainer(model, train_set, val_set, plan, run_options(cfg))
-    create_experiment(cfg)  # the input is known to be good by now
-    log_to_file(cfg.LOGS_PATH)
+    if is_first():
+        create_experiment(cfg)  # the input is known to be good by now
+        log_to_file(cfg.LOGS_PATH)
     logger.info("configuration: %s", {key: str(value) for key, value in cfg.items()})
     trainer.run()
 

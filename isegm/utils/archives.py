@@ -6,6 +6,8 @@ files appear in the target when all of them are unpacked.
 
 from __future__ import annotations
 
+import errno
+import gzip
 import lzma
 import os
 import stat
@@ -24,7 +26,8 @@ from isegm.utils.errors import InputError
 MOST_BYTES = 64 << 30
 MOST_FILES = 2_000_000
 BLOCK = 1 << 20
-DAMAGED = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, RuntimeError)
+DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError, RuntimeError)
+FULL = (errno.ENOSPC, errno.EDQUOT)
 DRIVE = ":"  # in C:\..., which is absolute on one system and a name on the others
 
 
@@ -77,8 +80,10 @@ def unpack(
         except DAMAGED as error:
             raise InputError(f"{archive} is a damaged archive ({error}): remove it and fetch it again.") from error
         except OSError as error:
+            full = error.errno in FULL
+            todo = "make room there" if full else "check its permissions, and where the archive comes from"
             reason = error.strerror or error
-            raise InputError(f"{archive} cannot be unpacked into {target} ({reason}): make room there.") from error
+            raise InputError(f"{archive} cannot be unpacked into {target} ({reason}): {todo}.") from error
     return moved
 
 
@@ -112,6 +117,8 @@ def _members(archive: Path, stack: ExitStack) -> Iterator[_Member]:
             yield _Member(info.name, info.size, lambda info=info: tar.extractfile(info))
         elif not info.isdir():
             raise _refused(archive, info.name, "is a link, a device or a sparse file")
+    while tar.fileobj.read(BLOCK):  # to the end, where the checksum of a packed file stands
+        pass
 
 
 def _unpack_into(

@@ -48,6 +48,9 @@ def load_config_file(path: str | Path, model_name: str | None = None, return_edi
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold KEY: value lines.")
+    for key in ("INTERACTIVE_MODELS_PATH", "EXPS_PATH"):
+        if not isinstance(content.get(key) or "", str):
+            raise InputError(f"{key} in {path} must be a path.")
     for key in OPTIONAL_KEYS:
         near = difflib.get_close_matches(key, map(str, content), n=1, cutoff=0.85)
         if near and key not in content:

@@ -12,6 +12,7 @@ import pickle
 import re
 from collections import OrderedDict
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,7 @@ from isegm.utils.errors import InputError
 
 _TYPES: dict[tuple[str, str], type] = {
     ("collections", "OrderedDict"): OrderedDict,
-    **{
-        (module, kind.__name__): kind
-        for module in ("builtins", "__builtin__")
-        for kind in (bytes, bytearray, complex, frozenset, set)
-    },
+    **{(module, kind.__name__): kind for module in ("builtins", "__builtin__") for kind in (complex, frozenset, set)},
 }
 _ARRAY_MODULES = ("numpy.core", "numpy._core")  # NumPy 1.x and 2.x
 _DTYPE_NAME = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[SU]\d+|O8?)")
@@ -91,6 +88,9 @@ class _Array(np.ndarray):
         dtype = _checked(kind)
         if dtype.hasobject != isinstance(data, list):
             raise ValueError("an array whose data do not fit its type")
+        possible = all(isinstance(side, int) and side >= 0 for side in shape)
+        if isinstance(data, list) and not (possible and len(data) == prod(shape)):
+            raise ValueError("an array whose data do not fit its shape")  # NumPy would read beyond the list
         super().__setstate__((1, shape, dtype, bool(is_fortran), data))
 
 
@@ -104,6 +104,8 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Callable[..., Any] | str:
         if (module, name) in _TYPES:
             return _TYPES[module, name]
+        if module in ("builtins", "__builtin__") and name in ("bytes", "bytearray"):
+            return _bytes if name == "bytes" else _bytearray
         if (module, name) == ("numpy", "ndarray"):
             return "ndarray"
         if (module, name) == ("numpy", "dtype"):
@@ -145,6 +147,17 @@ class _Unpickler(pickle.Unpickler):
         if encoding != "latin1":
             raise _RefusedError(f"text in the encoding {encoding!r}")
         return text.encode("latin1")
+
+
+def _bytes(*parts: Any) -> bytes:
+    """``bytes`` as pickles call it; never with a number, for which Python would reserve as much memory."""
+    if parts and not isinstance(parts[0], (str, bytes, list)):
+        raise _RefusedError(f"bytes made of {type(parts[0]).__name__}")
+    return bytes(*parts)
+
+
+def _bytearray(*parts: Any) -> bytearray:
+    return bytearray(_bytes(*parts))
 
 
 class _Plain:

@@ -113,6 +113,32 @@ def test_broken_and_foreign_indexes(tmp_path, make, reader, index, part, content
         reader(tmp_path)
 
 
+NODE = {"parent": None, "children": [], "node_level": 0}
+HIERARCHIES = {
+    "a child of none": {0: {**NODE, "children": [77]}},
+    "a child that is text": {0: {**NODE, "children": ["a"]}},
+    "children that are a number": {0: {**NODE, "children": 5}},
+    "a parent of none": {0: {**NODE, "parent": 77}},
+    "its own child": {0: {**NODE, "children": [0]}},
+    "no such object": {9: None},
+    "no node": {0: "node"},
+    "more objects than memory": None,
+    "endless objects": None,
+}
+
+
+@pytest.mark.parametrize("what", HIERARCHIES)
+def test_hierarchies_that_are_none(tmp_path, what):
+    path = miniatures.coco_lvis(tmp_path) / "train" / "hannotation.pickle"
+    content = pickle.loads(path.read_bytes())
+    count = {"more objects than memory": 10**20, "endless objects": float("inf")}.get(what, 3)
+    hierarchy = HIERARCHIES[what] or {10**19 if what.startswith("more") else 0: "node"}
+    content["000000000001"] = {"num_instance_masks": count, "hierarchy": hierarchy}
+    path.write_bytes(pickle.dumps(content))
+    with pytest.raises(InputError, match=r"hannotation\.pickle does not hold the published COCO\+LVIS index"):
+        CocoLvisDataset(tmp_path)
+
+
 @pytest.mark.parametrize("points", [["a", "b"], [1, 2, 3], "text", [[1], [2, 3]], [None, 1], None, 5], ids=str)
 def test_polygons_that_are_none(tmp_path, points):
     path = miniatures.lvis(tmp_path) / "train" / "lvis_v1_train.json"

@@ -57,6 +57,7 @@ def test_the_exit_code_tells_whether_all_is_there(tmp_path, monkeypatch, capsys)
     for names, code, words in (
         (["ADE20k"], 0, "ADE20k: present"),
         (["ADE20k", "GrabCut"], 1, "GrabCut: absent"),
+        (["SBD_Train"], 1, "SBD_Train: absent"),
         (["ADE2k"], 2, "did you mean ADE20k?"),
         ([], 1, "add SBD_PATH to config.yml"),
     ):

@@ -59,13 +59,16 @@ def test_voc_evaluation_has_an_item_for_each_level_of_val(tmp_path, listed):
     assert (dataset.get_sample(0).gt_mask[4, 5:30] == -1).all()
 
 
+NO_LEVELS = [(["2007_000003"], [level]) for level in (0, 220, 256, -1, float("inf"))]
+
+
 def test_an_item_that_its_mask_does_not_hold_is_an_error(tmp_path):
     root = miniatures.voc(tmp_path)
     listed = root / "ImageSets" / "Segmentation" / "test.pickle"
     listed.write_bytes(pickle.dumps((["2007_000003"], [53])))
     with pytest.raises(InputError, match=r"2007_000003\.png holds no object of value 53"):
         PascalVocEvaluationDataset(root).get_sample(0)
-    for content in ([1, 2], (["a"], []), 5, (["2007_000003"], ["x"]), ([3], [4])):
+    for content in ([1, 2], (["a"], []), 5, (["2007_000003"], ["x"]), ([3], [4]), *NO_LEVELS):
         listed.write_bytes(pickle.dumps(content))
         with pytest.raises(InputError, match=r"test\.pickle does not hold a list of picture names"):
             PascalVocEvaluationDataset(root)

@@ -69,13 +69,13 @@ def test_the_loss_falls_and_validation_iou_rises(photos, tmp_path, caplog):
     caplog.set_level("INFO", logger="isegm")
     run = trainer(photos, tmp_path / "run", epochs=4, epoch_len=48, validate=True)
     losses = []
-    optimise = run._optimise
+    backward = run._backward
 
-    def watch(step):
+    def watch(step, **place):
         losses.append(sum(step.losses.values()).item())
-        optimise(step)
+        backward(step, **place)
 
-    run._optimise = watch
+    run._backward = watch
     run.run()
     quarter = len(losses) // 4
     assert np.mean(losses[-quarter:]) < 0.6 * np.mean(losses[:quarter])
@@ -198,13 +198,13 @@ def test_batches_take_turns(photos, tmp_path):
     run = trainer(photos, tmp_path, epochs=1, epoch_len=12)
     run.plan = replace(run.plan, batches_in_turn=2)
     seen = []
-    optimise = run._optimise
+    backward = run._backward
 
-    def watch(step):
+    def watch(step, **place):
         seen.append((step.points[:, 0, 1:].sum().item(), (step.points[..., 2] >= 0).sum().item()))
-        optimise(step)
+        backward(step, **place)
 
-    run._optimise = watch
+    run._backward = watch
     run.run()
     photos, clicks = zip(*seen, strict=True)  # three batches of two clicks each
     assert photos[:2] == photos[2:4] and photos[4] == photos[5] and len(set(photos)) == 3

@@ -1,13 +1,16 @@
 """Runs side by side: which objects are matched, what differs and how surely, and what was published."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 from isegm.evaluation import compare as comparing
+from isegm.evaluation.published_values import PublishedValue
 from isegm.evaluation.records import RecordWriter
 from isegm.evaluation.scores import noc, nof
+from isegm.inference.protocols import settings_for
 from isegm.utils.errors import InputError
 from tests.evaluation.fakes import record
 from tests.scripts.loading import load, run_main
@@ -19,6 +22,8 @@ SECOND = [[0.9, 0.9, 0.95], [0.7, 0.95, 0.97], [0.1, 0.2, 0.91], [0.3, 0.8, 0.9]
 def write(folder, lists, dataset="GrabCut", checkpoint=None, order=None, **identity):
     """A folder as an evaluation leaves it."""
     said = {"target_iou": 1.01, "max_clicks": 3, "checkpoint": "abc", **identity}
+    if said.get("max_clicks") == 20:
+        lists = [[*ious, *[ious[-1]] * 17] for ious in lists]
     with RecordWriter(folder / f"records_{dataset}.jsonl", said) as writer:
         for index in order or range(len(lists)):
             writer.write(record(lists[index], index, dataset=dataset, seconds=0.3))
@@ -91,11 +96,37 @@ def test_a_run_that_stopped_at_its_target_has_no_scores_beyond(tmp_path):
     assert "mIoU@1" in scores and "mIoU@3" not in scores
 
 
+AS_PUBLISHED = {
+    "max_clicks": 20,
+    "threshold": 0.49,
+    "protocol": "ritm",
+    "inference": json.loads(json.dumps(asdict(settings_for("ritm")))),
+}
+
+
 def test_published_values_stand_beside_a_published_file(tmp_path):
-    (run,) = comparing.read_runs([write(tmp_path / "run", FIRST, checkpoint="weights/coco_lvis_h18_itermask.pth")])
-    assert comparing.published_beside(run) == {"NoC@85": (1.42, 2.0), "NoC@90": (1.54, 2.25)}
-    (other,) = comparing.read_runs([write(tmp_path / "own", FIRST, checkpoint="weights/mobilenetv2_default.pth")])
-    assert other.weights is None and other.published == {}
+    file = "weights/coco_lvis_h18_itermask.pth"
+    (run,) = comparing.read_runs([write(tmp_path / "run", FIRST, checkpoint=file, **AS_PUBLISHED)])
+    assert comparing.published_beside(run) == {"NoC@85": (1.42, 6.25), "NoC@90": (1.54, 6.5)}
+    file = "weights/mobilenetv2_default.pth"
+    (other,) = comparing.read_runs([write(tmp_path / "own", FIRST, checkpoint=file, **AS_PUBLISHED)])
+    assert other.weights is None and other.published == []
+
+
+@pytest.mark.parametrize(
+    "change, why",
+    [
+        ({"max_clicks": 3}, "it had 3 clicks instead of 20"),
+        ({"refinement": {"mode": "f-BRS-B"}}, "it ran f-BRS-B"),
+        ({"max_objects": 5}, "it took only 5 objects"),
+        ({"threshold": 0.7}, "its masks begin at 0.7"),
+        ({"inference": {"flip": False}}, "it showed the network other crops or sizes"),
+    ],
+)
+def test_published_values_never_stand_beside_another_way_of_evaluating(tmp_path, change, why):
+    folder = write(tmp_path, FIRST, checkpoint="coco_lvis_h18_itermask.pth", **{**AS_PUBLISHED, **change})
+    (entry,) = comparing.compare(comparing.read_runs([folder]), 10, 0)["GrabCut"]
+    assert entry["unlike published"] == why and "published" not in entry
 
 
 def test_a_published_name_with_another_checksum_is_another_file(tmp_path):
@@ -107,7 +138,9 @@ def test_a_published_name_with_another_checksum_is_another_file(tmp_path):
 
 
 def test_mean_iou_in_percent_and_failures_as_published(monkeypatch, runs):
-    monkeypatch.setattr(comparing.Run, "published", {"mIoU@3": 91.0, "NoF@90": 7, "NoC@95": 3.0, "mIoU@5": 99.0})
+    values = {"mIoU@3": 91.0, "NoF@90": 7, "NoC@95": 3.0, "mIoU@5": 99.0}
+    published = [PublishedValue("", "", "", "GrabCut", metric, value, "") for metric, value in values.items()]
+    monkeypatch.setattr(comparing.Run, "published", published)
     beside = comparing.published_beside(runs[1])
     assert beside["mIoU@3"] == (91.0, pytest.approx(93.25))
     assert beside["NoF@90"] == (7, 2)  # two objects reach 0.90 at the last click
@@ -121,16 +154,16 @@ def call(monkeypatch):
 
 
 def test_the_table_on_screen_and_in_a_file(call, tmp_path, capsys):
-    write(tmp_path / "a" / "run", FIRST, checkpoint="coco_lvis_h18_itermask.pth")
-    write(tmp_path / "b" / "run", SECOND)
+    write(tmp_path / "a" / "run", FIRST, checkpoint="coco_lvis_h18_itermask.pth", **AS_PUBLISHED)
+    write(tmp_path / "b" / "run", SECOND, max_clicks=20)
     write(tmp_path / "b" / "run", SECOND[:2], dataset="DAVIS")
     path = tmp_path / "out.json"
     assert call(tmp_path / "a", tmp_path / "b", "--resamples", "200", "--json", path) == 0
     shown = capsys.readouterr().out
     assert "GrabCut, 4 objects" in shown and "DAVIS, 2 objects" in shown
-    assert "a: NoC@90 measured 2.25, published 1.54 (coco_lvis_h18_itermask)" in shown
+    assert "a: NoC@90 measured 6.50, published 1.54 (coco_lvis_h18_itermask, README of RITM, NoBRS)" in shown
     first, second = json.loads(path.read_text())["GrabCut"]
-    assert "differences" not in first and first["published"]["NoC@85"] == {"published": 1.42, "measured": 2.0}
+    assert "differences" not in first and first["published"]["NoC@85"] == {"published": 1.42, "measured": 6.25}
     by = second["differences"]["NoF@90"]
     assert f"0  -1 [{by['low']:+.0f}, {by['high']:+.0f}]" in shown
 

@@ -55,9 +55,7 @@ def server(monkeypatch):
 def call(monkeypatch, tmp_path):
     config = tmp_path / "config.yml"
     keys = {"GRABCUT_PATH": "data/cut", "LVIS_v1_PATH": "data/lvis", "INTERACTIVE_MODELS_PATH": "models"}
-    keys |= {
-        key: "elsewhere" for key in ("BERKELEY_PATH", "DAVIS_PATH", "COCO_MVAL_PATH", "SBD_PATH", "PASCALVOC_PATH")
-    }
+    keys |= dict.fromkeys(("BERKELEY_PATH", "COCO_MVAL_PATH", "SBD_PATH", "PASCALVOC_PATH"), "elsewhere")
     config.write_text("".join(f"{key}: {tmp_path / folder}\n" for key, folder in keys.items()))
     script = load("download")
     return lambda *arguments: run_main(monkeypatch, script, *arguments, "--config-path", config)
@@ -73,6 +71,13 @@ def test_a_data_set_lies_where_its_reader_looks_and_is_fetched_once(server, call
     assert call("datasets", "GrabCut") == 0
     assert "is there already" in capsys.readouterr().out
     assert len(server.asked) == 2
+
+
+def test_an_archive_that_was_fetched_by_hand_is_kept(server, call, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "GrabCut.zip").write_bytes(grabcut())
+    assert call("datasets", "GrabCut") == 0 and not server.asked
+    assert (tmp_path / "data" / "GrabCut.zip").is_file() and (tmp_path / "data" / "cut" / "data_GT" / "a.jpg").is_file()
 
 
 def test_weights_go_to_the_folder_of_models_and_a_known_checksum_is_compared(
@@ -93,6 +98,8 @@ def test_the_list_says_what_is_there_and_what_was_published(server, call, capsys
     capsys.readouterr()
     assert call("--list") == 0
     shown = capsys.readouterr().out
+    assert "nowhere yet: the path of DAVIS is not set: add DAVIS_PATH to config.yml" in shown
+    assert "about 119 MB" in shown
     assert "cut (is there)" in shown and "lvis (not there yet)" in shown
     assert "coco_lvis_h32_itermask: RITM HRNet32 IT-M trained on COCO+LVIS" in shown
     assert "published on GrabCut: NoC@85 1.46, NoC@90 1.56" in shown

@@ -118,6 +118,21 @@ def test_cut_off_and_damaged_archives_are_one_sentence(tmp_path, pack):
         assert not everything(tmp_path / "target")
 
 
+def test_a_wrong_gzip_checksum_is_damage_and_not_a_full_disk(tmp_path):
+    content = bytearray(tarred(tmp_path / "whole").read_bytes())
+    content[-8] ^= 0xFF  # of the checksum, which stands before the length at the end
+    (tmp_path / "wrong").write_bytes(content)
+    with pytest.raises(InputError, match="is a damaged archive"):
+        unpack(tmp_path / "wrong", tmp_path / "target")
+    assert not everything(tmp_path / "target")
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred])
+def test_names_that_cannot_be_together_are_not_called_a_full_disk(tmp_path, pack):
+    with pytest.raises(InputError, match="check its permissions, and where the archive comes from"):
+        unpack(pack(tmp_path / "archive", {"a": b"x", "a/b": b"x"}), tmp_path / "target")
+
+
 def test_an_absent_archive_is_one_sentence(tmp_path):
     with pytest.raises(InputError, match="there is no archive"):
         unpack(tmp_path / "absent.zip", tmp_path / "target")

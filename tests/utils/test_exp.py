@@ -102,6 +102,7 @@ def test_what_is_no_experiment_script(script, tmp_path):
         ("- 1\n", "KEY: value"),
         ("SUBCONFIGS: {net: 3}\n", "SUBCONFIGS"),
         ("EXPS_PAHT: ./runs\n", r"config\.yml has EXPS_PAHT, which nothing reads: did you mean EXPS_PATH\?"),
+        ("EXPS_PATH: 5\n", r"EXPS_PATH in .*config\.yml must be a path"),
         ("IMAGENET_PRETRAINED_MODEL:\n  MOBILENETV2: x\n", r"did you mean IMAGENET_PRETRAINED_MODELS\?"),
     ],
 )

@@ -2,6 +2,8 @@
 
 import pickle
 import pickletools
+import subprocess
+import sys
 from collections import OrderedDict
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from isegm.utils.errors import InputError
 from isegm.utils.safe_pickle import load_plain
 
+ROOT = Path(__file__).resolve().parents[2]
 ARRAYS = {
     "floats": np.linspace(0, 1, 6, dtype=np.float32),
     "columns first": np.asfortranarray(np.arange(6, dtype=np.int64).reshape(2, 3)),
@@ -123,6 +126,25 @@ def test_object_arrays_are_never_made_of_bytes(tmp_path):
     )
     with pytest.raises(InputError, match="do not fit its type"):
         load_plain(written(tmp_path, content))
+
+
+@pytest.mark.parametrize("shape", [b"I100000", b"I-1"])
+def test_object_arrays_are_never_larger_than_their_lists(tmp_path, shape):
+    path = written(
+        tmp_path,
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(" + shape + b"\nt"
+        b"cnumpy\ndtype\n(S'O8'\nI00\nI01\ntR(I3\nS'|'\nNNNI-1\nI-1\nI0\ntbI00\n(I1\nltb.",
+    )
+    # in a process of its own, as NumPy would read beyond the end of the list and end it
+    program = "import sys; from isegm.utils.safe_pickle import load_plain; load_plain(sys.argv[1])"
+    ended = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, cwd=ROOT)
+    assert ended.returncode == 1 and "do not fit its shape" in ended.stderr
+
+
+def test_bytes_are_made_of_text_and_never_of_a_length(tmp_path):
+    with pytest.raises(InputError, match="bytes made of int"):
+        load_plain(written(tmp_path, b"c__builtin__\nbytearray\n(I4000000000\ntR."))
+    assert load_plain(written(tmp_path, b"c__builtin__\nbytearray\n(Vab\nS'latin1'\ntR.")) == bytearray(b"ab")
 
 
 @pytest.mark.parametrize(

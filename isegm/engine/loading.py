@@ -1,0 +1,80 @@
+"""The batches of an epoch, and each process's part of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from isegm.utils.errors import InputError
+
+WORKER_PREFIX = f"{InputError.__module__}.{InputError.__qualname__}: "
+
+
+class EpochBatches(Sampler[list[int]]):
+    """One process's parts of an epoch's batches; by seed and epoch alone, from any batch on.
+
+    All processes' parts of a batch, one after the other, are the batch that a single process would see. Parts differ by
+    one sample at most.
+
+    Args:
+        length: samples of the epoch, each of which occurs once.
+        batch_size: samples of a batch, all processes' together.
+        seed, epoch: decide the order.
+        first: number of batches to pass over.
+        whole: leave out a last batch with fewer samples.
+        rank, count: which part of how many.
+
+    Attributes:
+        parts: indices of this process's part of each batch; of a last batch with few samples it may be empty.
+        starts: place of each part's first sample in its batch.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        first: int = 0,
+        whole: bool = True,
+        rank: int = 0,
+        count: int = 1,
+    ) -> None:
+        order = np.random.default_rng((seed, epoch)).permutation(length)
+        end = length - length % batch_size if whole else length
+        batches = [order[start : min(start + batch_size, end)] for start in range(first * batch_size, end, batch_size)]
+        shares = [np.array_split(batch, count) for batch in batches]
+        self.parts = [share[rank].tolist() for share in shares]
+        self.starts = [sum(map(len, share[:rank])) for share in shares]
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return (part for part in self.parts if part)
+
+    def __len__(self) -> int:
+        return sum(map(bool, self.parts))
+
+
+def load_batches(
+    dataset: Dataset, batches: EpochBatches, workers: int, device: torch.device
+) -> Iterator[dict[str, Tensor]]:
+    """The non-empty parts of ``batches``, on the device.
+
+    Raises:
+        InputError: bad input, in the same sentence whether this process or one that loads for it met it.
+    """
+    loader = DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        pin_memory=device.type == "cuda",
+        generator=torch.Generator(),  # so that loading draws nothing from the generator that dropout uses
+    )
+    try:
+        for batch in loader:
+            yield {key: value.to(device, non_blocking=True) for key, value in batch.items()}
+    except InputError as error:
+        raise InputError(str(error).strip().splitlines()[-1].removeprefix(WORKER_PREFIX)) from error

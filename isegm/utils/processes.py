@@ -1,0 +1,170 @@
+"""The processes of one run, as torchrun starts them: who is who, and what they tell each other.
+
+A run of one process needs nothing of this: ``count()`` is 1 and every sum over processes is the value itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from isegm.utils.cli import BAD_INPUT, choose_device
+from isegm.utils.errors import InputError
+from isegm.utils.log import logger
+
+STARTED = "WORLD_SIZE"  # in the environment of every process that torchrun, or another launcher, has started
+FAILED = "isegm_failed"  # counts in the processes' common store how many of them have failed
+
+
+def count() -> int:
+    """Number of processes of this run."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Number of this process, from 0, over all machines."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def is_first() -> bool:
+    """Whether this process writes logs, pictures and checkpoints."""
+    return rank() == 0
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Be one of the processes of a run while the block lasts; without a launcher, be the only one.
+
+    The first process that fails is the one that says why: the others, which its end tears along, end silently with exit
+    code 2. Only the first process logs below the level of errors. Tensors on GPUs go by NCCL, those on the CPU by gloo.
+
+    Raises:
+        InputError: the processes do not find each other.
+    """
+    if STARTED not in os.environ:
+        yield
+        return
+    on_gpus = torch.cuda.is_available() and dist.is_nccl_available()
+    try:
+        store, place, world = next(dist.rendezvous("env://"))
+        dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo", store=store, rank=place, world_size=world)
+    except (ValueError, RuntimeError) as error:
+        raise InputError(
+            f"the processes of this run do not find each other ({_first_line(error)}): start it with torchrun, or "
+            f"without {STARTED} in the environment."
+        ) from error
+    if not is_first():
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    except BaseException:
+        if _is_first_failure(store):
+            raise
+        sys.exit(BAD_INPUT)
+    dist.destroy_process_group()
+
+
+def _is_first_failure(store: dist.Store) -> bool:
+    """Whether no other process has failed before; also where the process that keeps the count is gone."""
+    try:
+        return store.add(FAILED, 1) == 1
+    except RuntimeError:
+        return True
+
+
+def training_device(gpus: str = "", ngpus: int = 1, cpu: bool = False, local_rank: int | None = None) -> torch.device:
+    """The device of this process: one GPU for each process of a machine, or the CPU for all of them.
+
+    Args:
+        gpus: comma-separated CUDA ids, of which the n-th process of the machine takes the n-th; "" for 0, 1, ...
+        ngpus: number of GPUs; ``gpus`` wins over it.
+        cpu: train on the CPU.
+        local_rank: number of this process on its machine, for launchers that set no LOCAL_RANK, which wins.
+
+    Raises:
+        InputError: there is no such device, or the number of GPUs is not that of the machine's processes.
+    """
+    ids = [name.strip() for name in gpus.split(",") if name.strip()]
+    wanted = len(ids) or ngpus
+    if not dist.is_initialized():
+        if wanted > 1:
+            command = shlex.join(sys.argv)
+            raise InputError(
+                f"{wanted} GPUs take one process each: start this with torchrun --nproc_per_node={wanted} {command}."
+            )
+        return choose_device(gpus, cpu)
+    here = int(os.environ.get("LOCAL_WORLD_SIZE") or count())
+    if wanted != here and (ids or ngpus > 1) and not cpu:
+        raise InputError(
+            f"{wanted} GPUs are asked for and {here} processes run on this machine: name one GPU for each with --gpus, "
+            f"or start this with torchrun --nproc_per_node={wanted}."
+        )
+    if cpu or not (ids or torch.cuda.is_available()):
+        return choose_device(cpu=True)
+    place = int(os.environ.get("LOCAL_RANK", local_rank or 0))
+    device = choose_device(ids[place] if ids else str(place))
+    torch.cuda.set_device(device)
+    return device
+
+
+def add_up(tensor: Tensor) -> Tensor:
+    """Sum a tensor over all processes, in place."""
+    adding_up(tensor)()
+    return tensor
+
+
+def adding_up(tensor: Tensor) -> Callable[[], None]:
+    """Begin to sum a tensor over all processes, in place; the call that is returned waits until it is done."""
+    if count() == 1:
+        return lambda: None
+    with _answering():
+        work = dist.all_reduce(tensor, async_op=True)
+
+    def wait() -> None:
+        with _answering():
+            work.wait()
+
+    return wait
+
+
+def gather(value: Any) -> list[Any]:
+    """The values that all processes hand in, by rank; none passes this point before all have reached it."""
+    if count() == 1:
+        return [value]
+    values = [None] * count()
+    with _answering():
+        dist.all_gather_object(values, value)
+    return values
+
+
+def take_from_first(tensors: Iterable[Tensor]) -> None:
+    """Overwrite tensors with those of the first process."""
+    if count() > 1:
+        with _answering():
+            for tensor in tensors:
+                dist.broadcast(tensor, 0)
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Tell in a sentence that another process does not answer, which gloo and NCCL raise as RuntimeErrors."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise InputError(
+            f"another process of this run has ended or does not answer ({_first_line(error)}): see what it said, then "
+            "go on with --resume-exp."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

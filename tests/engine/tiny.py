@@ -1,0 +1,129 @@
+"""Tiny training runs of one or two processes; as a script, one of the processes of such runs."""
+
+import json
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from isegm.clicks import DistMaps
+from isegm.data.folder import FolderDataset
+from isegm.data.points_sampler import MultiPointSampler
+from isegm.data.train_set import TrainSet
+from isegm.data.transforms import Compose, HorizontalFlip, RandomView, RGBShift
+from isegm.engine.gradients import GradientMean
+from isegm.engine.schedule import WarmupDecay
+from isegm.engine.tasks import IterativeClicks, LossTerm
+from isegm.engine.trainer import RunOptions, Trainer, TrainingPlan
+from isegm.model.base import ClickModel
+from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss
+from isegm.utils import processes
+
+
+class TinyModel(ClickModel):
+    """Two convolutions on image, previous mask and click maps; its unused layer never gets a gradient."""
+
+    def __init__(self, norm=False, dropout=0.0):
+        super().__init__()
+        self.maps = DistMaps(3, True)
+        self.first = nn.Conv2d(6, 8, 3, padding=1, bias=not norm)
+        self.norm = nn.BatchNorm2d(8) if norm else nn.Identity()
+        self.dropout = nn.Dropout2d(dropout)
+        self.last = nn.Conv2d(8, 1, 3, padding=1)
+        self.unused = nn.Linear(2, 2)
+        self.config = {"model": "tiny", "params": {}}
+
+    def decode(self, features, points, prev_mask=None, cache=None):
+        image = features["image"]
+        x = torch.cat((image, prev_mask, self.maps(points, image.shape[2:])), dim=1)
+        return {"instances": self.last(self.dropout(self.norm(self.first(x)).relu()))}
+
+
+TERMS = {
+    "instance_loss": LossTerm(NormalizedFocalLoss(0.5, 2)),
+    "instance_bce_loss": LossTerm(SigmoidBinaryCrossEntropyLoss(), 0.4),
+}
+PUBLISHED = IterativeClicks(TERMS, max_num_next_clicks=3, prev_mask_drop_prob=0.3)
+NO_CLICKS = IterativeClicks(TERMS, max_num_next_clicks=0)  # which fall elsewhere where a probability is one bit off
+EVERY_CLICK = IterativeClicks(TERMS, max_num_next_clicks=2, train_every_click=True)
+
+
+def tiny(photos, folder, *, norm=False, dropout=0.0, task=PUBLISHED, batch_size=8, epoch_len=36, plan=None, **options):
+    """A trainer of two epochs, with validation; the losses of its steps are kept in ``written``."""
+    torch.manual_seed(0)
+    augment = Compose((RandomView((32, 32), rotation=5), HorizontalFlip(), RGBShift()))
+    sampler = MultiPointSampler(6, prob_gamma=0.3)
+    train_set = TrainSet(FolderDataset(photos), augment, sampler, epoch_len=epoch_len, min_object_area=20)
+    val_set = TrainSet(FolderDataset(photos), augment, sampler, min_object_area=20)
+    settings = TrainingPlan(task, batch_size, 2, WarmupDecay(2, 0.1, 1.4), lr=2e-3, clip_norm=1.0)
+    where = RunOptions(folder / "checkpoints", folder / "vis", folder / "logs", workers=0, **options)
+    run = Trainer(TinyModel(norm, dropout), train_set, val_set, replace(settings, **(plan or {})), where)
+    log_step, run.written = run._log_step, []
+
+    def note(step, batch, learning_rate):
+        log_step(step, batch, learning_rate)
+        run.written.append(run._last_loss)
+
+    run._log_step = note
+    return run
+
+
+def finished(run):
+    """Train; the curves, validation's among them, and the weights as lists of numbers."""
+    validate = run._validate
+
+    def note():
+        log = run.log.values
+        run.log.values = lambda values, epoch: (run.written.extend(values.values()), log(values, epoch))
+        validate()
+        run.log.values = log
+
+    run._validate = note
+    run.run()
+    weights = {name: value.float().flatten().tolist() for name, value in run.model.state_dict().items()}
+    return {"curves": run.written, "weights": weights}
+
+
+class Stop(Exception):
+    """Ends a run in all of its processes."""
+
+
+def stopped_and_resumed(photos, folder, step):
+    """A run with dropout and turns, ended at a step and gone on with."""
+    options = {"dropout": 0.3, "norm": True, "task": EVERY_CLICK, "save_every": 2, "plan": {"batches_in_turn": 2}}
+    broken = tiny(photos, folder, **options)
+    log_step = broken._log_step
+
+    def stop(*arguments):
+        log_step(*arguments)
+        if broken.global_step == step:
+            raise Stop
+
+    broken._log_step = stop
+    with suppress(Stop):
+        broken.run()
+    resumed = tiny(photos, folder, resume=folder / "checkpoints" / "last_checkpoint.pth", **options)
+    return {"went_on_at": resumed.global_step, **finished(resumed)}, finished(tiny(photos, folder / "whole", **options))
+
+
+def main(photos, folder):
+    """What the tests of several processes look at, written for each process to ``<rank>.json``."""
+    torch.set_num_threads(1)
+    with processes.joined():
+        results = {"plain": finished(tiny(photos, folder / "plain"))}
+        buckets = tiny(photos, folder / "buckets")
+        buckets.gradients = GradientMean(buckets.model.parameters(), bucket_bytes=300)
+        results["buckets"] = finished(buckets)
+        unclicked = {"norm": True, "task": NO_CLICKS}
+        results["synchronised"] = finished(tiny(photos, folder / "sync", sync_batchnorm=True, **unclicked))
+        results["apart"] = finished(tiny(photos, folder / "apart", **unclicked))
+        results["measured"] = finished(tiny(photos, folder / "measured", plan={"measured_batches": 1}, **unclicked))
+        results["resumed"], results["whole"] = stopped_and_resumed(photos, folder / "resumed", 7)
+        (folder / f"{processes.rank()}.json").write_text(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
