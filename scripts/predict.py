@@ -15,12 +15,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from isegm import InputError, Predictor, load_model
+from isegm import Click, InputError, Predictor, load_model
 from isegm.data.files import MASK_ENDINGS
-from isegm.evaluation.checkpoints import find_checkpoint
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
 from isegm.utils.cli import choose_device, run
 from isegm.utils.files import read_image, read_mask, write_images
+from isegm.utils.lookup import find_checkpoint
 from isegm.utils.vis import draw_with_blend_and_clicks
 
 
@@ -99,8 +99,8 @@ def main() -> None:
     predictor.set_image(image)
     for number, (x, y, label) in enumerate(args.point):
         mask, _ = predictor.predict([(x, y)], [label], prev_mask if number == 0 else None)
-    clicks = [(x, y, label == 1) for x, y, label in args.point]
-    drawn = draw_with_blend_and_clicks(image, mask, clicks=clicks)
+    clicks = [Click(label == 1, (y, x)) for x, y, label in args.point]
+    drawn = draw_with_blend_and_clicks(image, mask, clicks_list=clicks)
     write_images({out: mask.astype(np.uint8) * 255, overlay: drawn})
     print(f"{out}: {int(mask.sum())} of {mask.size} pixels are object; {overlay} shows them")
 

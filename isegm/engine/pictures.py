@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from isegm.clicks import split_points, used
+from isegm.clicks import Click, split_points, used
 from isegm.utils.vis import draw_clicks, draw_probmap
 
 IGNORED_HEAT = 0.25
@@ -25,7 +25,7 @@ def training_picture(image: Tensor, label: Tensor, logits: Tensor, points: Tenso
     """
     photo = (image.float().cpu().numpy().transpose(1, 2, 0) * 255 + 0.5).astype(np.uint8)
     clicks = [
-        (float(x), float(y), is_positive)
+        Click(is_positive, (float(y), float(x)))
         for half, is_positive in zip(split_points(points[None].cpu()), (True, False), strict=True)
         for y, x, _ in half[used(half)]
     ]

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isegm.utils.errors import InputError
+from isegm.utils.lookup import find_checkpoint, matching, only
 
-NAMED = 5  # how many candidates an error message lists
 LONGEST = 100  # bytes of a folder's name; file systems take 255
 
 
@@ -53,52 +53,6 @@ class Selection:
     def folder_name(self, checkpoint: Path) -> str:
         """The same as the name of a folder."""
         return _folder_name(self.own_name(checkpoint), str(checkpoint))
-
-
-def find_checkpoint(weights_folder: str | Path, name: str) -> Path:
-    """The one checkpoint file that ``name`` means.
-
-    ``name`` is a path, with or without its ending; or the beginning of a file name anywhere below ``weights_folder``;
-    or ``model:checkpoint``, where ``model`` begins the name of a folder in ``weights_folder`` and ``checkpoint`` that
-    of a file below it. A file whose whole stem is the name is preferred to longer ones.
-
-    Raises:
-        InputError: no file, or more than one, matches.
-    """
-    folder = Path(weights_folder)
-    whole = [Path(name)] if Path(name).name == name else [Path(name), Path(f"{name}.pth")]
-    for path in whole:
-        if path.is_file():
-            return path
-    if ":" in name and not Path(name).is_absolute():
-        model, name = name.split(":", 1)
-        folder = _only([p for p in _glob(folder, f"{glob.escape(model)}*") if p.is_dir()], "folder", model, folder)
-    path = Path(name)
-    if path.suffix == ".pth":
-        if (folder / path).is_file():
-            return folder / path
-        raise InputError(f"there is no checkpoint {name}, neither as it stands nor in {folder}: check the path.")
-    if path.is_absolute():
-        return _only(_glob(path.parent, f"{glob.escape(path.name)}*.pth"), "checkpoint", path.name, path.parent)
-    return _only(_glob(folder, f"**/{glob.escape(name)}*.pth"), "checkpoint", path.name, folder)
-
-
-def _glob(folder: Path, pattern: str) -> list[Path]:
-    if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}: give the path of the checkpoint, or the folder it is in.")
-    return sorted(folder.glob(pattern))
-
-
-def _only(found: list[Path], kind: str, beginning: str, folder: Path) -> Path:
-    """The only path found, or the only one that is named exactly ``beginning``."""
-    exact = [path for path in found if beginning in (path.name, path.stem)]
-    if len(found) == 1 or len(exact) == 1:
-        return (exact or found)[0]
-    if not found:
-        raise InputError(f"there is no {kind} {beginning}* in {folder}: check the name.")
-    names = ", ".join(str(path.relative_to(folder)) for path in found[:NAMED])
-    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    raise InputError(f"{kind} {beginning}* is not unique in {folder} ({names}{more}): write the name out.")
 
 
 def select_checkpoints(names: str, folder: str | Path, logs_root: str | Path) -> Selection:
@@ -160,8 +114,8 @@ def select_experiment(spec: str, experiments: str | Path, logs_root: str | Path)
     root = Path(experiments)
     path, wanted = re.fullmatch(r"((?:[A-Za-z]:(?=[\\/]))?[^:]*):?(.*)", spec, re.DOTALL).groups()
     start = root / path
-    folders = [p for p in _glob(start.parent, f"{glob.escape(start.name)}*") if p.is_dir()]
-    experiment = _only(folders, "folder", start.name, start.parent)
+    folders = [p for p in matching(start.parent, f"{glob.escape(start.name)}*") if p.is_dir()]
+    experiment = only(folders, "folder", start.name, start.parent)
     checkpoints = sorted((experiment / "checkpoints").glob(f"{glob.escape(wanted)}*.pth"), reverse=True)
     if not checkpoints:
         raise InputError(

@@ -17,7 +17,8 @@ import numpy as np
 
 from isegm.evaluation.published_values import PublishedValue, find_published
 from isegm.evaluation.records import ObjectRecord, read_records
-from isegm.evaluation.scores import first_click_reaching, noc_per_object, nof_published, seconds_per_click
+from isegm.evaluation.scores import noc_per_object, nof_published, seconds_per_click
+from isegm.inference.metrics import first_click_reaching
 from isegm.inference.protocols import settings_for
 from isegm.model.weights_table import Weights, published_file
 from isegm.utils.errors import InputError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
@@ -14,13 +14,10 @@ import numpy as np
 from isegm.clicks import Click
 from isegm.data.sample import DSample
 from isegm.evaluation.records import ObjectRecord
-from isegm.inference.clicker import Clicker
-from isegm.inference.metrics import get_iou
+from isegm.inference.evaluation import Course, EvalSettings
 from isegm.inference.predictor import Predictor
 from isegm.inference.session import Session
 from isegm.utils.errors import InputError
-
-NEVER_STOP = 1.01  # a target that no IoU reaches: every object gets all clicks
 
 
 class EvaluationDataset(Protocol):
@@ -34,33 +31,6 @@ class EvaluationDataset(Protocol):
     def check(self, samples: int | None = None) -> None: ...  # looks early for what get_sample would find wrong
 
     def get_sample(self, index: int) -> DSample: ...
-
-
-@dataclass(frozen=True)
-class EvalSettings:
-    """When clicking stops, and where the mask's border lies.
-
-    Attributes:
-        target_iou: an object is done after the click that reaches it; ``NEVER_STOP`` clicks on to the end.
-        max_clicks: clicks an object gets at most.
-        min_clicks: clicks an object gets at least.
-        threshold: the mask is where probabilities are strictly greater.
-    """
-
-    target_iou: float = 0.90
-    max_clicks: int = 20
-    min_clicks: int = 1
-    threshold: float = 0.49
-
-    def __post_init__(self) -> None:
-        if self.max_clicks < 1 or self.min_clicks < 1:
-            raise InputError(
-                f"an object gets {self.min_clicks} to {self.max_clicks} clicks: both numbers must be at least 1."
-            )
-        if not 0 < self.target_iou < 2:
-            raise InputError(f"the target IoU is {self.target_iou:g}: give a fraction such as 0.9, not a percentage.")
-        if not 0 < self.threshold < 1:
-            raise InputError(f"the mask threshold is {self.threshold:g}: give a probability between 0 and 1.")
 
 
 @dataclass(frozen=True)
@@ -88,38 +58,30 @@ class ClickEvent:
 
 
 @dataclass
-class _Course:
+class _Item:
     """One object while it is being clicked."""
 
     index: int
     object_id: int
     sample: DSample
-    gt_mask: np.ndarray
     session: Session
-    mask: np.ndarray
-    clicker: Clicker
-    ious: list[float] = field(default_factory=list)
+    course: Course
     seconds: float = 0.0
-    finished: bool = False
 
-    def judge(self, session: Session, settings: EvalSettings) -> ClickEvent:
-        probs = session.probs
-        self.session = session
-        self.mask = probs > settings.threshold
-        iou = get_iou(self.gt_mask, self.mask)
-        self.ious.append(float(np.float32(iou)))
-        made = len(self.ious)
-        reached = iou >= settings.target_iou and made >= settings.min_clicks
-        self.finished = reached or made >= settings.max_clicks
-        clicks = tuple(self.clicker.clicks_list)
-        return ClickEvent(self.index, self.object_id, self.sample, self.gt_mask, probs, self.mask, clicks, iou)
+    def judge(self, session: Session) -> ClickEvent:
+        self.session, probs = session, session.probs
+        iou = self.course.judge(probs)
+        clicks = tuple(self.course.clicker.clicks_list)
+        return ClickEvent(
+            self.index, self.object_id, self.sample, self.course.gt_mask, probs, self.course.mask, clicks, iou
+        )
 
     def record(self, dataset: str) -> ObjectRecord:
-        clicks = tuple((int(c.coords[1]), int(c.coords[0]), int(c.is_positive)) for c in self.clicker.clicks_list)
+        made = self.course.clicker.clicks_list
+        clicks = tuple((int(c.coords[1]), int(c.coords[0]), int(c.is_positive)) for c in made)
         seconds = round(self.seconds, 6)  # so that a record read from a file gives the same times
-        return ObjectRecord(
-            dataset, self.index, self.object_id, self.sample.sample_id, clicks, tuple(self.ious), seconds
-        )
+        ious = tuple(self.course.ious)
+        return ObjectRecord(dataset, self.index, self.object_id, self.sample.sample_id, clicks, ious, seconds)
 
 
 def evaluate_dataset(
@@ -151,8 +113,8 @@ def evaluate_dataset(
     """
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}: give a number of at least 1.")
-    waiting = islice(_courses(dataset, predictor, settings, frozenset(done)), max_objects)
-    in_flight: list[_Course] = []
+    waiting = islice(_items(dataset, predictor, settings, frozenset(done)), max_objects)
+    in_flight: list[_Item] = []
     in_order: deque[tuple[int, int]] = deque()  # keys of objects whose records are still to come
     records: dict[tuple[int, int], ObjectRecord] = {}
     exhausted = False
@@ -160,35 +122,36 @@ def evaluate_dataset(
         started = time.perf_counter()
         while len(in_flight) < batch_size and not exhausted:
             try:
-                course = next(waiting)
+                item = next(waiting)
             except StopIteration:
                 exhausted = True
                 break
-            if course is None:
+            if item is None:
                 started = time.perf_counter()  # reading what is done already is nobody's time
             else:
-                in_flight.append(course)
-                in_order.append((course.index, course.object_id))
+                in_flight.append(item)
+                in_order.append((item.index, item.object_id))
         if not in_flight:
             return
-        clicks = [course.clicker.make_next_click(course.mask) for course in in_flight]
-        sessions = predictor.step([course.session for course in in_flight], clicks)
-        events = [course.judge(session, settings) for course, session in zip(in_flight, sessions, strict=True)]
+        clicks = [item.course.next_click() for item in in_flight]
+        sessions = predictor.step([item.session for item in in_flight], clicks)
+        events = [item.judge(session) for item, session in zip(in_flight, sessions, strict=True)]
         share = (time.perf_counter() - started) / len(in_flight)
-        for course in in_flight:
-            course.seconds += share
+        for item in in_flight:
+            item.seconds += share
         if on_click is not None:
             for event in events:
                 on_click(event)
-        records.update({(c.index, c.object_id): c.record(dataset.name) for c in in_flight if c.finished})
-        in_flight = [course for course in in_flight if not course.finished]
+        finished = [item for item in in_flight if item.course.finished]
+        records.update({(item.index, item.object_id): item.record(dataset.name) for item in finished})
+        in_flight = [item for item in in_flight if not item.course.finished]
         while in_order and in_order[0] in records:
             yield records.pop(in_order.popleft())
 
 
-def _courses(
+def _items(
     dataset: EvaluationDataset, predictor: Predictor, settings: EvalSettings, done: frozenset[tuple[int, int]]
-) -> Iterator[_Course | None]:
+) -> Iterator[_Item | None]:
     """Every object at its start, None for one that is done. Objects of a sample share its first session."""
     for index in range(len(dataset)):
         sample = dataset.get_sample(index)
@@ -206,7 +169,7 @@ def _courses(
             if session is None:
                 session = predictor.start(sample.image, sample.init_mask)
             mask = session.probs > settings.threshold  # the initial mask, or nothing
-            yield _Course(index, object_id, sample, gt_mask, session, mask, Clicker(gt_mask))
+            yield _Item(index, object_id, sample, session, Course(gt_mask, settings, mask))
 
 
 def replay(record: ObjectRecord, sample: DSample, predictor: Predictor) -> np.ndarray:

@@ -16,7 +16,8 @@ from matplotlib.ticker import MaxNLocator
 
 from isegm.evaluation.loop import ClickEvent
 from isegm.evaluation.records import ObjectRecord
-from isegm.evaluation.scores import first_click_reaching, miou_carried_on, miou_per_click, number_of_clicks
+from isegm.evaluation.scores import miou_carried_on, miou_per_click
+from isegm.inference.metrics import first_click_reaching, number_of_clicks
 from isegm.utils.files import atomic_write, write_image
 from isegm.utils.vis import NEGATIVE_COLOR, POSITIVE_COLOR, draw_probmap, draw_with_blend_and_clicks
 
@@ -131,8 +132,7 @@ class ClickPictures:
         self.folder = Path(folder)
 
     def __call__(self, event: ClickEvent) -> None:
-        clicks = [(click.coords[1], click.coords[0], click.is_positive) for click in event.clicks]
-        photo = draw_with_blend_and_clicks(event.sample.image, event.mask, clicks=clicks)
+        photo = draw_with_blend_and_clicks(event.sample.image, event.mask, clicks_list=event.clicks)
         of_object = f"_{event.object_id}" if len(event.sample.objects_ids) > 1 else ""
         name = f"{event.index}{of_object}_{len(event.clicks) - 1}.jpg"
         write_image(self.folder / name, np.hstack((photo, draw_probmap(event.probs))))

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 import isegm
-from isegm.evaluation.loop import EvalSettings
 from isegm.evaluation.scores import THRESHOLDS, DatasetScores
+from isegm.inference.evaluation import EvalSettings
 from isegm.inference.protocols import InferenceSettings
 from isegm.utils.files import atomic_write
 from isegm.utils.log import logger

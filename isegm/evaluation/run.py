@@ -30,9 +30,11 @@ from tqdm import tqdm
 from isegm.data import get_dataset
 from isegm.evaluation import plots, reports
 from isegm.evaluation.checkpoints import Selection, select_checkpoints, select_experiment
-from isegm.evaluation.loop import NEVER_STOP, EvalSettings, EvaluationDataset, evaluate_dataset, replay
+from isegm.evaluation.loop import EvaluationDataset, evaluate_dataset, replay
 from isegm.evaluation.records import ObjectRecord, RecordWriter
-from isegm.evaluation.scores import DatasetScores, number_of_clicks, score
+from isegm.evaluation.scores import DatasetScores, score
+from isegm.inference.evaluation import NEVER_STOP, EvalSettings
+from isegm.inference.metrics import number_of_clicks
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.refinement import Refinement, build_refinement, list_refinements

@@ -1,7 +1,4 @@
-"""Scores of an evaluation: pure functions of its records.
-
-IoUs are compared with thresholds as float32 numbers, so that an IoU of exactly 0.9 reaches the threshold 0.9.
-"""
+"""Scores of an evaluation: pure functions of its records."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isegm.evaluation.records import ObjectRecord
+from isegm.inference.metrics import first_click_reaching, number_of_clicks
 from isegm.utils.errors import InputError
 
 THRESHOLDS = (0.80, 0.85, 0.90, 0.95)
@@ -19,17 +17,6 @@ THRESHOLDS = (0.80, 0.85, 0.90, 0.95)
 def thresholds_up_to(target_iou: float) -> tuple[float, ...]:
     """Those of ``THRESHOLDS`` that a run which stops at ``target_iou`` can answer for."""
     return tuple(threshold for threshold in THRESHOLDS if threshold <= min(0.95, target_iou) + 0.001)
-
-
-def first_click_reaching(ious: Sequence[float], threshold: float) -> int | None:
-    """Number (from 1) of the first click whose IoU is at least ``threshold``; None when no click reaches it."""
-    reached = np.asarray(ious, dtype=np.float32) >= np.float32(threshold)
-    return int(reached.argmax()) + 1 if reached.any() else None
-
-
-def number_of_clicks(ious: Sequence[float], threshold: float, max_clicks: int) -> int:
-    """NoC of one object: the first click that reaches ``threshold``, or ``max_clicks`` when none does."""
-    return first_click_reaching(ious[:max_clicks], threshold) or max_clicks
 
 
 def noc_per_object(records: Sequence[ObjectRecord], threshold: float, max_clicks: int) -> np.ndarray:

@@ -153,12 +153,21 @@ class Predictor:
             InputError: another shape or dtype, or an ``init_mask`` for a network that reads no previous mask.
         """
         pixels = torch.from_numpy(_checked_image(image).copy()).to(self.device).permute(2, 0, 1)[None]  # (1, 3, H, W)
-        tensor = pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
-        session = Session(image=tensor, prev_probs=tensor.new_zeros((1, 1, *tensor.shape[2:])))
-        if self.model.encodes_once:
-            view = self.settings.view(session.zoom, (), session.image_size)
-            session = replace(session, view=view, features=self._encode([session], [view]))
+        session = self.start_tensor(pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255))
         return session if init_mask is None else self._from_mask(session, init_mask)
+
+    def start_tensor(self, image: Tensor) -> Session:
+        """The same for an image that is a tensor already.
+
+        Args:
+            image: float32 (1, 3, H, W) RGB in 0..1, which the session keeps; it is moved to the predictor's device.
+        """
+        image = image.to(self.device)
+        session = Session(image=image, prev_probs=image.new_zeros((1, 1, *image.shape[2:])))
+        if not self.model.encodes_once:
+            return session
+        view = self.settings.view(session.zoom, (), session.image_size)
+        return replace(session, view=view, features=self._encode([session], [view]))
 
     def step(self, sessions: Sequence[Session], clicks: Sequence[Click]) -> list[Session]:
         """Add one click to each session and run the network.

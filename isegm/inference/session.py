@@ -61,11 +61,8 @@ class Session:
         numbered = (replace(click, indx=index) for index, click in enumerate(clicks, start=len(self.clicks)))
         return replace(self, clicks=(*self.clicks, *numbered))
 
-    def with_prev_mask(self, mask: np.ndarray) -> Session:
-        """The session with a mask in place of the last answer.
-
-        Before the first click the crop rule does not look at the mask, as in published evaluations from initial masks.
-        After it, the next crop is the one around the mask.
+    def mask_tensor(self, mask: np.ndarray) -> Tensor:
+        """A mask as float (1, 1, H, W) probabilities on the image's device.
 
         Args:
             mask: (H, W) bool, or float probabilities in [0, 1].
@@ -80,7 +77,18 @@ class Session:
             )
         if values.dtype.kind not in "bfiu" or not (values.min() >= 0 and values.max() <= 1):
             raise InputError("the mask must be bool or hold probabilities from 0 to 1: divide a 0/255 mask by 255.")
-        probs = torch.from_numpy(values.astype(np.float32))[None, None].to(self.image.device)
+        return torch.from_numpy(values.astype(np.float32))[None, None].to(self.image.device)
+
+    def with_prev_mask(self, mask: np.ndarray) -> Session:
+        """The session with a mask in place of the last answer.
+
+        Before the first click the crop rule does not look at the mask, as in published evaluations from initial masks.
+        After it, the next crop is the one around the mask.
+
+        Args:
+            mask: see ``mask_tensor``, which says what is raised too.
+        """
+        probs = self.mask_tensor(mask)
         return replace(self, prev_probs=probs, zoom=ZoomState(probs=probs if self.clicks else None))
 
 

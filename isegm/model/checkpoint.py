@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from isegm.model.base import ClickModel
-from isegm.model.published import model_from_published
+from isegm.model.published import WITHOUT_EFFECT, model_from_published
 from isegm.model.registry import build_stored_model
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write
@@ -75,6 +75,11 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"{path} is not a PyTorch checkpoint, or is cut off ({type(error).__name__}): "
             "give a .pth file of a click model."
         ) from error
+    return _checked(content, path)
+
+
+def _checked(content: Any, path: str | Path) -> dict[str, Any]:
+    """What was read as a checkpoint; InputError if it is of another form."""
     if not isinstance(content, Mapping) or not {"state_dict", "config"} <= set(content):
         raise InputError(f"{path} {_what_it_is(content)}, not a click model: give a file that training has written.")
     config, state = content["config"], content["state_dict"]
@@ -154,12 +159,15 @@ def model_from_checkpoint(content: Mapping[str, Any], path: str | Path = "the ch
     return model
 
 
-def load_model(path: str | Path, device: torch.device | str = "cpu") -> ClickModel:
+def load_model(
+    checkpoint: str | Path | Mapping[str, Any], device: torch.device | str = "cpu", **overrides: Any
+) -> ClickModel:
     """Load a click model, ours or a published one, ready for inference.
 
     Args:
-        path: the checkpoint.
+        checkpoint: the file, or its content as ``torch.load`` gives it.
         device: where the network goes.
+        overrides: constructor arguments that win over those in the checkpoint.
 
     Returns:
         the network in eval mode, without gradients.
@@ -167,5 +175,24 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> ClickMod
     Raises:
         InputError: see ``read_checkpoint`` and ``model_from_checkpoint``.
     """
-    model = model_from_checkpoint(read_checkpoint(path), path)
+    if isinstance(checkpoint, (str, Path)):
+        content, name = read_checkpoint(checkpoint), checkpoint
+    else:
+        name = "the loaded checkpoint"
+        content = _checked(checkpoint, name)
+    model = model_from_checkpoint(_with_arguments(content, overrides), name)
     return model.to(device).eval().requires_grad_(False)
+
+
+def _with_arguments(content: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """A checkpoint with other constructor arguments; those without effect on what is computed are passed over."""
+    given = {name: value for name, value in overrides.items() if name not in WITHOUT_EFFECT}
+    if not given:
+        return content
+    config = content["config"]
+    params = config.get("params", {})
+    if not isinstance(params, Mapping):
+        return content  # a damaged file, of which ``model_from_checkpoint`` tells
+    if "class" in config:
+        given = {name: {"value": value, "specified": True} for name, value in given.items()}
+    return {**content, "config": {**config, "params": {**params, **given}}}

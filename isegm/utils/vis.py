@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -12,19 +13,35 @@ NEGATIVE_COLOR = (255, 0, 0)
 MASK_COLOR = (0, 128, 255)
 
 
+class DrawnClick(Protocol):
+    """What is drawn of a click, such as ``isegm.Click``."""
+
+    @property
+    def is_positive(self) -> bool: ...
+
+    @property
+    def coords(self) -> tuple[float, float]: ...  # (row, column) in pixels
+
+
 def draw_probmap(probs: np.ndarray) -> np.ndarray:
     """(H, W) probabilities in 0..1 as a heat map, (H, W, 3) uint8 RGB."""
     levels = np.clip(probs * 255, 0, 255).astype(np.uint8)
     return cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_HOT), cv2.COLOR_BGR2RGB)
 
 
-def draw_clicks(image: np.ndarray, clicks: Iterable[tuple[float, float, bool]], radius: int = 4) -> np.ndarray:
-    """A copy of (H, W, 3) uint8 RGB with (x, y, is_positive) clicks as dots, green on the object and red off it."""
+def draw_clicks(
+    image: np.ndarray,
+    clicks: Iterable[DrawnClick],
+    radius: int = 4,
+    pos_color: tuple[int, int, int] = POSITIVE_COLOR,
+    neg_color: tuple[int, int, int] = NEGATIVE_COLOR,
+) -> np.ndarray:
+    """A copy of (H, W, 3) uint8 RGB with clicks as dots of an RGB colour, one for each polarity."""
     image = np.ascontiguousarray(image).copy()
-    for x, y, is_positive in clicks:
-        centre = (round(x), round(y))
+    for click in clicks:
+        centre = (round(click.coords[1]), round(click.coords[0]))
         cv2.circle(image, centre, radius + 1, (255, 255, 255), -1, cv2.LINE_AA)
-        cv2.circle(image, centre, radius, POSITIVE_COLOR if is_positive else NEGATIVE_COLOR, -1, cv2.LINE_AA)
+        cv2.circle(image, centre, radius, pos_color if click.is_positive else neg_color, -1, cv2.LINE_AA)
     return image
 
 
@@ -32,7 +49,9 @@ def draw_with_blend_and_clicks(
     image: np.ndarray,
     mask: np.ndarray | None = None,
     alpha: float = 0.5,
-    clicks: Iterable[tuple[float, float, bool]] = (),
+    clicks_list: Iterable[DrawnClick] | None = None,
+    pos_color: tuple[int, int, int] = POSITIVE_COLOR,
+    neg_color: tuple[int, int, int] = NEGATIVE_COLOR,
     radius: int = 4,
 ) -> np.ndarray:
     """A photo with its mask blended in and clicks as dots.
@@ -41,7 +60,8 @@ def draw_with_blend_and_clicks(
         image: (H, W, 3) uint8 RGB.
         mask: (H, W) bool or 0/1; None for none.
         alpha: share of the mask's colour.
-        clicks: (x, y, is_positive) in pixels.
+        clicks_list: clicks, such as ``Clicker.clicks_list``; None for none.
+        pos_color, neg_color: RGB of the dots of positive and of negative clicks.
         radius: of the dots, in pixels.
     """
     result = image.copy()
@@ -50,4 +70,4 @@ def draw_with_blend_and_clicks(
         result[inside] = (result[inside] * (1 - alpha) + np.array(MASK_COLOR) * alpha + 0.5).astype(np.uint8)
         edges, _ = cv2.findContours(inside.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(result, edges, -1, MASK_COLOR, 1)
-    return draw_clicks(result, clicks, radius)
+    return draw_clicks(result, clicks_list or (), radius, pos_color, neg_color)

@@ -2,8 +2,9 @@ import os
 
 import pytest
 
-from isegm.evaluation.checkpoints import find_checkpoint, select_checkpoints, select_experiment
+from isegm.evaluation.checkpoints import select_checkpoints, select_experiment
 from isegm.utils.errors import InputError
+from isegm.utils.lookup import find_checkpoint
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from isegm.data.sample import DSample
-from isegm.evaluation.loop import NEVER_STOP, EvalSettings, evaluate_dataset, replay
+from isegm.evaluation.loop import evaluate_dataset, replay
 from isegm.inference.clicker import Clicker
+from isegm.inference.evaluation import NEVER_STOP, EvalSettings
 from isegm.inference.metrics import get_iou
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import settings_for

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from isegm.evaluation import reports
-from isegm.evaluation.loop import NEVER_STOP, EvalSettings
 from isegm.evaluation.scores import DatasetScores, score
+from isegm.inference.evaluation import NEVER_STOP, EvalSettings
 from isegm.inference.protocols import settings_for
 from tests.evaluation.fakes import record
 

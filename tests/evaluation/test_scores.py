@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from isegm.evaluation.scores import (
-    first_click_reaching,
     miou_carried_on,
     miou_per_click,
     noc,
@@ -16,6 +15,7 @@ from isegm.evaluation.scores import (
     seconds_per_object,
     thresholds_up_to,
 )
+from isegm.inference.metrics import first_click_reaching
 from isegm.utils.errors import InputError
 from tests.evaluation.fakes import record
 from tests.golden import golden

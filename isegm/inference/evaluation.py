@@ -1,0 +1,177 @@
+"""One object clicked by the simulated user, and whole evaluations as programs for the published code call them.
+
+``isegm.evaluation.loop`` is the evaluation with batches, records and resuming; it clicks each object by the same
+``Course``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from isegm.clicks import Click
+from isegm.data.sample import DSample
+from isegm.inference.clicker import Clicker
+from isegm.inference.metrics import get_iou
+from isegm.utils.errors import InputError
+
+NEVER_STOP = 1.01  # a target that no IoU reaches: every object gets all clicks
+
+
+@dataclass(frozen=True)
+class EvalSettings:
+    """When clicking stops, and where the mask's border lies.
+
+    Attributes:
+        target_iou: an object is done after the click that reaches it; ``NEVER_STOP`` clicks on to the end.
+        max_clicks: clicks an object gets at most.
+        min_clicks: clicks an object gets at least.
+        threshold: the mask is where probabilities are strictly greater.
+    """
+
+    target_iou: float = 0.90
+    max_clicks: int = 20
+    min_clicks: int = 1
+    threshold: float = 0.49
+
+    def __post_init__(self) -> None:
+        if self.max_clicks < 1 or self.min_clicks < 1:
+            raise InputError(
+                f"an object gets {self.min_clicks} to {self.max_clicks} clicks: both numbers must be at least 1."
+            )
+        if not 0 < self.target_iou < 2:
+            raise InputError(f"the target IoU is {self.target_iou:g}: give a fraction such as 0.9, not a percentage.")
+        if not 0 < self.threshold < 1:
+            raise InputError(f"the mask threshold is {self.threshold:g}: give a probability between 0 and 1.")
+
+
+class Course:
+    """One object while the simulated user clicks it.
+
+    Args:
+        gt_mask: (H, W) integers, 1 on the object, -1 where pixels do not count.
+        settings: when to stop, and where the mask's border lies.
+        mask: (H, W) bool, what the user sees before the first click; None for nothing.
+
+    Attributes:
+        clicker: the user, who holds the clicks.
+        mask: (H, W) bool, after the last click.
+        ious: after each click, at the precision of float32.
+        finished: the object needs no further click, or gets none.
+    """
+
+    def __init__(self, gt_mask: np.ndarray, settings: EvalSettings, mask: np.ndarray | None = None) -> None:
+        self.gt_mask = gt_mask
+        self.settings = settings
+        self.mask = np.zeros(gt_mask.shape, dtype=bool) if mask is None else mask
+        self.clicker = Clicker(gt_mask)
+        self.ious: list[float] = []
+        self.finished = False
+
+    def next_click(self) -> Click:
+        """Make the next click, see ``Clicker.make_next_click``."""
+        return self.clicker.make_next_click(self.mask)
+
+    def judge(self, probs: np.ndarray) -> float:
+        """Take in the answer to the last click, (H, W) probabilities; returns the IoU of its mask."""
+        self.mask = probs > self.settings.threshold
+        iou = get_iou(self.gt_mask, self.mask)
+        self.ious.append(float(np.float32(iou)))
+        made = len(self.ious)
+        reached = iou >= self.settings.target_iou and made >= self.settings.min_clicks
+        self.finished = reached or made >= self.settings.max_clicks
+        return iou
+
+
+class ClickedPredictor(Protocol):
+    """What ``evaluate_sample`` needs of a predictor; ``isegm.inference.predictors.get_predictor`` makes one."""
+
+    def set_input_image(self, image: ArrayLike) -> None: ...
+
+    def get_prediction(self, clicker: Clicker) -> np.ndarray: ...
+
+
+class Samples(Protocol):
+    """What ``evaluate_dataset`` needs of a data set."""
+
+    def __len__(self) -> int: ...
+
+    def get_sample(self, index: int) -> DSample: ...
+
+
+# image, gt_mask, probabilities, sample_id, number of the click from 0, all clicks so far
+ClickCallback = Callable[[np.ndarray, np.ndarray, np.ndarray, Any, int, Sequence[Click]], None]
+
+
+def evaluate_sample(
+    image: ArrayLike,
+    gt_mask: np.ndarray,
+    predictor: ClickedPredictor,
+    max_iou_thr: float,
+    pred_thr: float = 0.49,
+    min_clicks: int = 1,
+    max_clicks: int = 20,
+    sample_id: Any = None,
+    callback: ClickCallback | None = None,
+) -> tuple[list[Click], np.ndarray, np.ndarray]:
+    """Click one object until its mask is good enough.
+
+    Args:
+        image: what ``predictor.set_input_image`` takes.
+        gt_mask: (H, W) integers, 1 on the object, -1 where pixels do not count.
+        predictor: is given the image, and after each click the clicker.
+        max_iou_thr: clicking stops after the click that reaches this IoU; above 1 for never.
+        pred_thr: the mask is where probabilities are strictly greater.
+        min_clicks, max_clicks: how many clicks the object gets at least and at most.
+        sample_id: handed to ``callback``.
+        callback: called after each prediction with (image, gt_mask, probabilities, sample_id, number of the click
+            from 0, clicks so far).
+
+    Returns:
+        clicks: those that were made.
+        ious: float32 (clicks,), after each of them.
+        probs: (H, W) float32 probabilities after the last.
+
+    Raises:
+        InputError: a number is out of its range (see ``EvalSettings``), or what the predictor raises.
+    """
+    course = Course(np.asarray(gt_mask), EvalSettings(max_iou_thr, max_clicks, min_clicks, pred_thr))
+    predictor.set_input_image(image)
+    while not course.finished:
+        course.next_click()
+        probs = predictor.get_prediction(course.clicker)
+        if callback is not None:
+            callback(image, gt_mask, probs, sample_id, len(course.ious), course.clicker.clicks_list)
+        course.judge(probs)
+    return course.clicker.clicks_list, np.array(course.ious, dtype=np.float32), probs
+
+
+def evaluate_dataset(dataset: Samples, predictor: ClickedPredictor, **kwargs: Any) -> tuple[list[np.ndarray], float]:
+    """Click every object of a data set, one after the other.
+
+    Args:
+        dataset: samples with their objects, such as ``get_dataset`` gives.
+        predictor, kwargs: see ``evaluate_sample``, which gets the index of the sample as ``sample_id``.
+
+    Returns:
+        all_ious: for each object the float32 IoUs after its clicks.
+        elapsed_time: seconds, reading of images and simulated user included.
+    """
+    started = time.perf_counter()
+    all_ious = [
+        evaluate_sample(sample.image, gt_mask, predictor, sample_id=index, **kwargs)[1]
+        for index, sample, gt_mask in _objects(dataset)
+    ]
+    return all_ious, time.perf_counter() - started
+
+
+def _objects(dataset: Samples) -> Iterable[tuple[int, DSample, np.ndarray]]:
+    for index in range(len(dataset)):
+        sample = dataset.get_sample(index)
+        for object_id in sample.objects_ids:
+            yield index, sample, sample.get_object_mask(object_id)

@@ -1,0 +1,191 @@
+"""The predictor as programs written for the published code drive it: a clicker in, probabilities out.
+
+It holds one ``Session`` of the one ``Predictor`` and moves it on; what it computes is computed there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from isegm.inference.brs import BRSParams
+from isegm.inference.clicker import Clicker
+from isegm.inference.predictor import Predictor
+from isegm.inference.protocols import InferenceSettings
+from isegm.inference.refinement import build_refinement, list_refinements
+from isegm.inference.session import Session
+from isegm.inference.transforms import ZoomIn
+from isegm.model.base import ClickModel
+from isegm.utils.errors import InputError
+
+# Published names of what BRSParams holds.
+LBFGS_NAMES = {"m": "history", "factr": "factr", "pgtol": "pgtol", "maxfun": "max_evaluations"}
+ZOOM_IN_NAMES = [field.name for field in fields(ZoomIn)]
+
+
+class ClickerPredictor:
+    """One image being clicked by a ``Clicker``; made by ``get_predictor``."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+        self._session: Session | None = None
+
+    @property
+    def _present(self) -> Session:
+        if self._session is None:
+            raise RuntimeError("An image must be set with set_input_image first.")
+        return self._session
+
+    def set_input_image(self, image: ArrayLike | Tensor) -> None:
+        """Begin with an image; what was known of an earlier one is forgotten.
+
+        Args:
+            image: (H, W, 3) RGB, uint8 or float in 0..1; or a tensor (3, H, W) or (1, 3, H, W), likewise.
+
+        Raises:
+            InputError: another shape or dtype, or floats beyond 0..1.
+        """
+        if not isinstance(image, Tensor):
+            pixels = np.asarray(image)
+            if pixels.dtype.kind != "f":
+                self._session = self._predictor.start(pixels)
+                return
+            if pixels.ndim != 3:
+                raise InputError(f"the image must be (H, W, 3) RGB, got shape {pixels.shape}: give its three channels.")
+            image = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels, 2, 0)))
+        self._session = self._predictor.start_tensor(_image_tensor(image))
+
+    def get_prediction(self, clicker: Clicker, prev_mask: ArrayLike | Tensor | None = None) -> np.ndarray:
+        """Segment the object that the clicks of a clicker point at.
+
+        The clicker may hold other clicks than at the last call: clicks undone, or those of another clicker. The crop
+        and the previous mask are those of the last call all the same, until ``set_states`` or ``set_input_image``.
+
+        Args:
+            clicker: holds all clicks, in pixels of the image; fractions are kept.
+            prev_mask: (H, W) or (1, 1, H, W), bool or probabilities in [0, 1], to start from instead of the last
+                answer. The crop rule does not look at it, nor does a network that reads no previous mask.
+
+        Returns:
+            float32 (H, W) probabilities.
+
+        Raises:
+            RuntimeError: no image was set.
+            InputError: ``prev_mask`` is of another size than the image, or holds other values.
+        """
+        session = replace(self._present, clicks=tuple(clicker.get_clicks()))
+        if prev_mask is not None and self._predictor.model.with_prev_mask:
+            mask = prev_mask.detach().cpu().numpy() if isinstance(prev_mask, Tensor) else np.asarray(prev_mask)
+            if mask.ndim == 4 and mask.shape[:2] == (1, 1):
+                mask = mask[0, 0]
+            session = replace(session, prev_probs=session.mask_tensor(mask))
+        (self._session,) = self._predictor.run([session])
+        return self._session.probs.copy()
+
+    def get_states(self) -> dict[str, Any]:
+        """All that has to be known to come back to where the predictor is now, for ``set_states``.
+
+        Returns:
+            prev_prediction: float (1, 1, H, W), a copy of the last answer.
+            transform_states: the rest, which later calls do not change.
+        """
+        return {"prev_prediction": self._present.prev_probs.clone(), "transform_states": [self._present]}
+
+    def set_states(self, states: Mapping[str, Any]) -> None:
+        """Come back to where ``get_states`` was called; the image stays the present one.
+
+        Raises:
+            RuntimeError: no image was set.
+            InputError: they belong to an image of another size.
+        """
+        (session,) = states["transform_states"]
+        image = self._present.image
+        if session.image_size != self._present.image_size:
+            raise InputError(
+                f"the states belong to an image of {session.image_size} pixels, but the present one has "
+                f"{self._present.image_size}: set that image first."
+            )
+        if session.image is not image and not torch.equal(session.image, image):
+            session = replace(session, view=None)  # what was computed from the other image is not used
+        self._session = replace(session, image=image, prev_probs=states["prev_prediction"].to(image))
+
+
+def get_predictor(
+    net: ClickModel,
+    brs_mode: str,
+    device: torch.device | str,
+    prob_thresh: float = 0.49,
+    with_flip: bool = True,
+    zoom_in_params: Mapping[str, Any] | None = {},
+    predictor_params: Mapping[str, Any] | None = None,
+    brs_opt_func_params: Mapping[str, Any] | None = None,
+    lbfgs_params: Mapping[str, Any] | None = None,
+) -> ClickerPredictor:
+    """A predictor with RITM's rules, whatever rules the network was published with.
+
+    Args:
+        net: the network; it is moved to ``device``.
+        brs_mode: NoBRS, or one of ``list_refinements``.
+        device: where it runs.
+        prob_thresh: probability above which a pixel is in the mask, for the refinement.
+        with_flip: also run the mirror image and average the logits.
+        zoom_in_params: arguments of ``ZoomIn``; None to show the network the whole image at every click.
+        predictor_params: ``net_clicks_limit``, the clicks that the network is shown (all with NoBRS, 8 with f-BRS, 5
+            with RGB-BRS and DistMap-BRS; None for all); ``max_size``, the longest side of what it sees; and
+            ``optimize_after_n_clicks`` of ``BRSParams``.
+        brs_opt_func_params: ``min_iou_diff`` and ``reg_weight`` of ``BRSParams``.
+        lbfgs_params: ``m``, ``factr``, ``pgtol`` and ``maxfun`` of L-BFGS-B; ``maxiter`` is twice ``maxfun``, whatever
+            is given.
+
+    Raises:
+        InputError: there is no such mode, the network cannot be refined in it, several networks are given, or a
+            parameter is not known or out of its range.
+    """
+    if isinstance(net, Sequence):
+        raise InputError("several networks, one for each click, are not supported: give get_predictor one network.")
+    if brs_mode != "NoBRS" and brs_mode not in list_refinements():
+        raise InputError(f"there is no mode {brs_mode}: known are NoBRS, {', '.join(list_refinements())}.")
+    zoom_in = None
+    if zoom_in_params is not None:
+        zoom_in = ZoomIn(**_known("zoom_in_params", zoom_in_params, ZOOM_IN_NAMES))
+    params = _known("predictor_params", predictor_params, ("net_clicks_limit", "max_size", "optimize_after_n_clicks"))
+    fit = _known("brs_opt_func_params", brs_opt_func_params, ("min_iou_diff", "reg_weight"))
+    lbfgs = _known("lbfgs_params", lbfgs_params, (*LBFGS_NAMES, "maxiter"))
+    fit |= {name: lbfgs[published] for published, name in LBFGS_NAMES.items() if published in lbfgs}
+    if "optimize_after_n_clicks" in params:
+        fit["optimize_after"] = params["optimize_after_n_clicks"]
+    settings = InferenceSettings(zoom_in=zoom_in, flip=with_flip, max_size=params.get("max_size"))
+    limit = {"clicks_limit": params["net_clicks_limit"]} if "net_clicks_limit" in params else {}
+    if brs_mode == "NoBRS":
+        return ClickerPredictor(Predictor(net, device, settings=replace(settings, **limit), threshold=prob_thresh))
+    refinement = build_refinement(brs_mode, params=BRSParams(**fit), **limit)
+    return ClickerPredictor(Predictor(net, device, settings=settings, threshold=prob_thresh, refinement=refinement))
+
+
+def _known(argument: str, given: Mapping[str, Any] | None, names: Sequence[str]) -> dict[str, Any]:
+    """Parameters as a dict of their own; InputError for a name that means nothing."""
+    given = dict(given or {})
+    for name in given:
+        if name not in names:
+            raise InputError(f"{argument} of get_predictor holds {name}: known are {', '.join(names)}.")
+    return given
+
+
+def _image_tensor(image: Tensor) -> Tensor:
+    """The image as float32 (1, 3, H, W) in 0..1; InputError if it is none."""
+    pixels = image.detach()[None] if image.ndim == 3 else image.detach()
+    if pixels.ndim != 4 or pixels.shape[:2] != (1, 3) or not pixels.numel():
+        raise InputError(f"the image must hold three channels, RGB, got a tensor {tuple(image.shape)}: give (3, H, W).")
+    if pixels.dtype == torch.uint8:
+        return pixels.float() / 255
+    if not pixels.is_floating_point() or not (pixels.min() >= 0 and pixels.max() <= 1):  # also refuses NaN
+        raise InputError(
+            f"the image must be uint8 or float from 0 to 1, got {pixels.dtype}: divide levels up to 255 by 255."
+        )
+    return pixels.to(torch.float32, memory_format=torch.contiguous_format, copy=True)

@@ -1,0 +1,69 @@
+"""Files and folders by the beginnings of their names."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+
+from isegm.utils.errors import InputError
+
+NAMED = 5  # how many candidates an error message lists
+
+
+def matching(folder: Path, pattern: str) -> list[Path]:
+    """Paths in a folder that fit a pattern of ``glob``, sorted.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}: give the path of the checkpoint, or the folder it is in.")
+    return sorted(folder.glob(pattern))
+
+
+def only(found: list[Path], kind: str, beginning: str, folder: Path) -> Path:
+    """The only path of those found, or the only one that is named exactly ``beginning``.
+
+    Args:
+        found: paths in ``folder`` whose names begin so.
+        kind: what they are, for messages.
+
+    Raises:
+        InputError: there is none, or more than one.
+    """
+    exact = [path for path in found if beginning in (path.name, path.stem)]
+    if len(found) == 1 or len(exact) == 1:
+        return (exact or found)[0]
+    if not found:
+        raise InputError(f"there is no {kind} {beginning}* in {folder}: check the name.")
+    names = ", ".join(str(path.relative_to(folder)) for path in found[:NAMED])
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    raise InputError(f"{kind} {beginning}* is not unique in {folder} ({names}{more}): write the name out.")
+
+
+def find_checkpoint(weights_folder: str | Path, name: str) -> Path:
+    """The one checkpoint file that ``name`` means.
+
+    ``name`` is a path, with or without its ending; or the beginning of a file name anywhere below ``weights_folder``;
+    or ``model:checkpoint``, where ``model`` begins the name of a folder in ``weights_folder`` and ``checkpoint`` that
+    of a file below it. A file whose whole stem is the name is preferred to longer ones.
+
+    Raises:
+        InputError: no file, or more than one, matches.
+    """
+    folder = Path(weights_folder)
+    whole = [Path(name)] if Path(name).name == name else [Path(name), Path(f"{name}.pth")]
+    for path in whole:
+        if path.is_file():
+            return path
+    if ":" in name and not Path(name).is_absolute():
+        model, name = name.split(":", 1)
+        folder = only([p for p in matching(folder, f"{glob.escape(model)}*") if p.is_dir()], "folder", model, folder)
+    path = Path(name)
+    if path.suffix == ".pth":
+        if (folder / path).is_file():
+            return folder / path
+        raise InputError(f"there is no checkpoint {name}, neither as it stands nor in {folder}: check the path.")
+    if path.is_absolute():
+        return only(matching(path.parent, f"{glob.escape(path.name)}*.pth"), "checkpoint", path.name, path.parent)
+    return only(matching(folder, f"**/{glob.escape(name)}*.pth"), "checkpoint", path.name, folder)

@@ -1,0 +1,107 @@
+"""Every RITM command that users know runs, with other weights, data and device, and few steps."""
+
+import runpy
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+from isegm import build_model, load_model
+from isegm.model.checkpoint import save_checkpoint
+from isegm.utils import cli
+from isegm.utils.files import write_image
+from tests import miniatures
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = """
+python3 demo.py --checkpoint=hrnet18_cocolvis_itermask_3p --gpu=0
+python3 demo.py --checkpoint=/weights/hrnet18_cocolvis_itermask_3p --limit-longest-size=400
+python3 demo.py --checkpoint=hrnet18_cocolvis_itermask_3p --cpu
+python3 scripts/evaluate_model.py NoBRS --checkpoint=hrnet18_cocolvis_itermask_3p
+python3 scripts/evaluate_model.py f-BRS-B --checkpoint=hrnet18s_cocolvis_itermask_3p
+python3 scripts/evaluate_model.py NoBRS --checkpoint=hrnet18_cocolvis_itermask_3p --datasets=GrabCut,Berkeley
+python3 train.py models/noniterative_baselines/r34_dh128_cocolvis.py --gpus=0 --workers=4 --exp-name=first-try
+python3 train.py models/iter_mask/hrnet18s_cocolvis_itermask_3p.py --gpus=0 --workers=4 --exp-name=first-try
+python3 train.py models/iter_mask/hrnet18_cocolvis_itermask_3p.py --gpus=0,1 --workers=6 --exp-name=first-try
+python3 train.py models/iter_mask/hrnet32_cocolvis_itermask_3p.py --gpus=0,1,2,3 --workers=12 --exp-name=first-try
+"""
+FEW_STEPS = {
+    "evaluate_model.py": ["--n-clicks=2", "--max-objects=1"],
+    "train.py": ["--epochs=1", "--epoch-len=2", "--batch-size=2", "--workers=0"],
+}
+NOT_THERE_YET = (
+    "demo.py",
+    "models/noniterative_baselines/r34_dh128_cocolvis.py",
+    "models/iter_mask/hrnet18s_cocolvis_itermask_3p.py",
+    "models/iter_mask/hrnet18_cocolvis_itermask_3p.py",
+    "models/iter_mask/hrnet32_cocolvis_itermask_3p.py",
+)
+
+
+def commands(script):
+    """Those that start a script, as lists of words behind "python3"; but for those that are not there yet."""
+    listed = [shlex.split(line)[1:] for line in COMMANDS.strip().splitlines()]
+    assert {words[0] for words in listed} == {"demo.py", "scripts/evaluate_model.py", "train.py"}
+    return [words for words in listed if words[0] == script and not set(words) & set(NOT_THERE_YET)]
+
+
+def named(words):
+    return " ".join(words[1:3])
+
+
+def run(words, monkeypatch):
+    """The exit code of a command on the CPU, with few steps."""
+    words = [*(word for word in words if not word.startswith("--gpu")), "--cpu", *FEW_STEPS[Path(words[0]).name]]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit) as end:
+        cli.run(runpy.run_path(str(ROOT / words[0]))["main"])
+    return end.value.code
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A folder with what a checkout holds, to run commands in: the configuration, data and weights."""
+    for name in ("config.yml", "models"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    data = tmp_path / "datasets"
+    for name, images, masks in (
+        ("GrabCut", "data_GT", "boundary_GT"),
+        ("Berkeley", "images", "masks"),
+        ("DAVIS", "img", "gt"),
+    ):
+        miniatures.picture(data / name / images / "0.jpg")
+        write_image(data / name / masks / "0.png", 255 * miniatures.boxes((10, 15, 45, 60)))
+    for name, make in (("SBD", miniatures.sbd), ("PascalVOC", miniatures.voc), ("LVIS", miniatures.coco_lvis)):
+        make(data / name)
+    (tmp_path / "weights").mkdir()
+    torch.manual_seed(0)
+    network = build_model("ritm_hrnet18s", width=4, ocr_width=8)
+    for name in ("hrnet18", "hrnet18s"):
+        save_checkpoint(network, tmp_path / "weights" / f"{name}_cocolvis_itermask_3p.pth")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("words", commands("scripts/evaluate_model.py"), ids=named)
+def test_evaluations_run_and_leave_their_tables(words, checkout, monkeypatch, capsys):
+    assert run(words, monkeypatch) == 0
+    mode, checkpoint = words[1], words[2].split("=")[1]
+    datasets = words[3].split("=")[1] if len(words) > 3 else "GrabCut,Berkeley,DAVIS,SBD,PascalVOC"
+    table = (checkout / f"experiments/evaluation_logs/others/{checkpoint}/cvpr_{mode}_2.txt").read_text()
+    rows = [row.split("|")[1:3] for row in table.splitlines() if row.startswith("|") and "NoC" not in row]
+    assert [[mode, name] for name in datasets.split(",")] == [[cell.strip() for cell in row] for row in rows]
+    assert table.splitlines()[-1] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", commands("train.py"), ids=named)
+def test_trainings_run_and_leave_a_checkpoint(words, checkout, monkeypatch):
+    assert run(words, monkeypatch) == 0
+    folder = Path(words[1]).parent.name
+    (path,) = (checkout / "experiments" / folder).glob("*/000_first-try/checkpoints/last_checkpoint.pth")
+    assert not load_model(path).training
+
+
+@pytest.mark.parametrize("path", NOT_THERE_YET)
+def test_what_is_listed_as_not_there_yet_is_not(path):
+    assert not (ROOT / path).exists(), f"{path} is there: take it off the list, so that its commands are tested"
