@@ -4,10 +4,11 @@
     python train.py models/iter_mask/hrnet18s_folder.py --data my_photos --gpus 0 --amp bf16
     python train.py models/light/mobilenetv2_folder.py --data my_photos --resume-exp 000
 
+    python train.py models/iter_mask/hrnet18s_folder.py --data my_photos --gpus 0,1
     torchrun --nproc_per_node=2 train.py models/iter_mask/hrnet18s_folder.py --data my_photos --gpus 0,1
 
-The third one goes on where a stopped run ended, exactly; it takes the same options as the first start. The last one
-trains on two GPUs, each with half of every batch.
+The third one goes on where a stopped run ended, exactly; it takes the same options as the first start. The last two
+are the same: a process for each of two GPUs, which has half of every batch. torchrun also spans machines.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import torch
 
 from isegm.utils.cli import run
 from isegm.utils.exp import init_experiment, load_script
-from isegm.utils.processes import joined
+from isegm.utils.processes import joined, spread
 
 
 def count(text: str) -> int:
@@ -64,10 +65,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--workers", type=count, default=4, help="processes that load data, for each process that trains"
     )
-    parser.add_argument("--ngpus", type=count_from_1, default=1, help="number of GPUs of this machine; see --gpus")
+    parser.add_argument("--ngpus", type=count_from_1, default=1, help="processes on this machine, a GPU each")
     devices = parser.add_mutually_exclusive_group()
     devices.add_argument(
-        "--gpus", default="", help="CUDA ids, one for each process that torchrun starts here; default: 0, 1, ..."
+        "--gpus", default="", help="CUDA ids, one for each process on this machine; default: 0, 1, ..."
     )
     devices.add_argument("--cpu", action="store_true", help="train on the CPU")
     parser.add_argument("--amp", choices=("bf16", "fp16"), help="mixed precision; default: float32")
@@ -88,6 +89,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    spread(args.gpus, args.ngpus, args.cpu)
     with joined():
         script = load_script(args.temp_model_path or args.model_path)
         torch.manual_seed(args.seed)

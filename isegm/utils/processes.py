@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -38,6 +37,29 @@ def rank() -> int:
 def is_first() -> bool:
     """Whether this process writes logs, pictures and checkpoints."""
     return rank() == 0
+
+
+def spread(gpus: str = "", ngpus: int = 1, cpu: bool = False) -> None:
+    """Where one process is asked to use several GPUs, start the same command once for each, as torchrun does.
+
+    This process then becomes torchrun and does not come back. With ``cpu``, ``ngpus`` processes share the CPU.
+
+    Raises:
+        InputError: one of the GPUs is not there.
+    """
+    ids = _listed(gpus)
+    wanted = len(ids) or ngpus
+    if wanted == 1 or STARTED in os.environ:
+        return
+    if not cpu:
+        for name in ids or map(str, range(ngpus)):
+            choose_device(name)
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={wanted}"]
+    os.execv(sys.executable, [sys.executable, *launcher, *sys.argv])
+
+
+def _listed(gpus: str) -> list[str]:
+    return [name.strip() for name in gpus.split(",") if name.strip()]
 
 
 @contextmanager
@@ -93,14 +115,9 @@ def training_device(gpus: str = "", ngpus: int = 1, cpu: bool = False, local_ran
     Raises:
         InputError: there is no such device, or the number of GPUs is not that of the machine's processes.
     """
-    ids = [name.strip() for name in gpus.split(",") if name.strip()]
+    ids = _listed(gpus)
     wanted = len(ids) or ngpus
     if not dist.is_initialized():
-        if wanted > 1:
-            command = shlex.join(sys.argv)
-            raise InputError(
-                f"{wanted} GPUs take one process each: start this with torchrun --nproc_per_node={wanted} {command}."
-            )
         return choose_device(gpus, cpu)
     here = int(os.environ.get("LOCAL_WORLD_SIZE") or count())
     if wanted != here and (ids or ngpus > 1) and not cpu:

@@ -166,16 +166,28 @@ def test_parts_of_all_processes_are_the_batches_of_one(length, batch_size, count
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ({"gpus": "0,1"}, r"2 GPUs take one process each: start this with torchrun --nproc_per_node=2 train\.py x\.py"),
-        ({"ngpus": 4}, "torchrun --nproc_per_node=4"),
-    ],
+    ("arguments", "number"),
+    [({"gpus": "0,1"}, 2), ({"gpus": "4, 7,5"}, 3), ({"ngpus": 4}, 4), ({"ngpus": 2, "cpu": True}, 2), ({}, 1)],
+    ids=str,
 )
-def test_several_gpus_without_torchrun_are_told_how_to_start(arguments, words, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train.py", "x.py"])
-    with pytest.raises(InputError, match=words):
-        processes.training_device(**arguments)
+def test_several_gpus_are_a_process_each(arguments, number, monkeypatch):
+    started, looked_at = [], []
+    monkeypatch.setattr("sys.argv", ["train.py", "x.py", "--epochs=3"])
+    monkeypatch.setattr(os, "execv", lambda program, words: started.append(words[1:]))
+    monkeypatch.setattr(processes, "choose_device", looked_at.append)
+    processes.spread(**arguments)
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={number}"]
+    assert started == ([[*launcher, "train.py", "x.py", "--epochs=3"]] if number > 1 else [])
+    assert len(looked_at) == (0 if number == 1 or "cpu" in arguments else number)
+    monkeypatch.setenv("WORLD_SIZE", str(number))  # as each of the started ones finds it
+    processes.spread(**arguments)
+    assert len(started) == (number > 1)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has GPUs")
+def test_gpus_that_are_not_there_are_told_before_anything_starts():
+    with pytest.raises(InputError, match="cuda:0 cannot be used on this machine"):
+        processes.spread("0,1")
 
 
 def test_half_a_launcher_is_told_in_one_sentence(monkeypatch):
