@@ -107,11 +107,7 @@ def train_iterative(
     network: ClickModel,
     cfg: Any,
     photos: Photos,
-    *,
-    batch_size: int,
-    epochs: int,
-    milestones: Sequence[int],
-    checkpoint_interval: Sequence[tuple[int, int]],
+    **schedule: Any,
 ) -> None:
     """Train a network that reads the previous mask, with up to three simulated clicks before each step ("ITER-M").
 
@@ -119,31 +115,14 @@ def train_iterative(
         network: ``hrnet18s``, ``hrnet18`` or ``hrnet32``.
         cfg: the run's configuration.
         photos: what it sees, see ``isegm.recipes.photos``.
-        batch_size, epochs, milestones, checkpoint_interval: see ``training_plan``.
+        schedule: batch_size, epochs, milestones and checkpoint_interval of ``training_plan``.
     """
-    plan = training_plan(
-        network,
-        cfg,
-        batch_size=batch_size,
-        epochs=epochs,
-        milestones=milestones,
-        max_num_next_clicks=3,
-        checkpoint_interval=checkpoint_interval,
-        image_dump_interval=3000,
-    )
+    plan = training_plan(network, cfg, max_num_next_clicks=3, image_dump_interval=3000, **schedule)
     folder.start(network, cfg, plan, *open_photos(photos, cfg, CROP, SAMPLER))
 
 
 def train_baseline(
-    network: ClickModel,
-    cfg: Any,
-    photos: Photos,
-    *,
-    epochs: int,
-    milestones: Sequence[int],
-    loss: nn.Module | None = None,
-    checkpoint_interval: int | Sequence[tuple[int, int]] = 5,
-    image_dump_interval: int = 2000,
+    network: ClickModel, cfg: Any, photos: Photos, *, image_dump_interval: int = 2000, **schedule: Any
 ) -> None:
     """Train on the sampled clicks alone, without a previous mask.
 
@@ -151,19 +130,10 @@ def train_baseline(
         network: ``hrnet18_baseline`` or ``resnet34_baseline``.
         cfg: the run's configuration.
         photos: what it sees, see ``isegm.recipes.photos``.
-        epochs, milestones, loss, checkpoint_interval, image_dump_interval: see ``training_plan``.
+        schedule: epochs and milestones of ``training_plan``, and loss and checkpoint_interval where they differ.
     """
-    plan = training_plan(
-        network,
-        cfg,
-        batch_size=28,
-        epochs=epochs,
-        milestones=milestones,
-        max_num_next_clicks=0,
-        loss=loss,
-        checkpoint_interval=checkpoint_interval,
-        image_dump_interval=image_dump_interval,
-    )
+    schedule |= {"batch_size": 28, "max_num_next_clicks": 0, "image_dump_interval": image_dump_interval}
+    plan = training_plan(network, cfg, **schedule)
     folder.start(network, cfg, plan, *open_photos(photos, cfg, CROP, SAMPLER))
 
 
@@ -172,10 +142,8 @@ def train_on_folders(
     cfg: Any,
     *,
     crop: tuple[int, int],
-    batch_size: int,
     epoch_len: int,
-    epochs: int,
-    milestones: Sequence[int],
+    **schedule: Any,
 ) -> None:
     """Train as ``train_iterative`` does, on images-and-masks folders.
 
@@ -184,17 +152,9 @@ def train_on_folders(
         cfg: the run's configuration.
         crop: (H, W) in pixels.
         epoch_len: see ``TrainSet``.
-        batch_size, epochs, milestones: see ``training_plan``.
+        schedule: batch_size, epochs and milestones of ``training_plan``.
     """
-    plan = training_plan(
-        network,
-        cfg,
-        batch_size=batch_size,
-        epochs=epochs,
-        milestones=milestones,
-        max_num_next_clicks=3,
-        image_dump_interval=500,
-    )
+    plan = training_plan(network, cfg, max_num_next_clicks=3, image_dump_interval=500, **schedule)
     folder.train(
         network,
         cfg,
