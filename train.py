@@ -21,9 +21,9 @@ from isegm.utils.processes import joined, spread
 
 
 def count(text: str) -> int:
-    """Read a whole number from 0 on."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    """Read a whole number from 0 on, of 63 bits at most."""
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**63 - 1}")
     return int(text)
 
 

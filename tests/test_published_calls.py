@@ -1,6 +1,7 @@
 """Programs written against the published code's Python calls, and nothing else, get what they got there."""
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from isegm.inference.clicker import Click, Clicker
 from isegm.inference.evaluation import evaluate_dataset, evaluate_sample
-from isegm.inference.predictors import get_predictor
+from isegm.inference.predictors import ClickerPredictor, get_predictor
 from isegm.inference.utils import compute_noc_metric, find_checkpoint, get_dataset, get_iou, load_is_model
 from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
@@ -295,7 +296,6 @@ def test_a_limit_of_none_shows_the_network_every_click():
         ({"brs_mode": "g-BRS"}, "there is no mode g-BRS: known are NoBRS, DistMap-BRS"),
         ({"net": [TinyModel()]}, "several networks"),
         ({"zoom_in_params": {"size": 3}}, "zoom_in_params of get_predictor holds size: known are target_size"),
-        ({"predictor_params": {"cascade_step": 3}}, "predictor_params of get_predictor holds cascade_step"),
         ({"brs_opt_func_params": {"prob": 3}}, "brs_opt_func_params of get_predictor holds prob"),
         ({"lbfgs_params": {"iterations": 3}}, "lbfgs_params of get_predictor holds iterations"),
     ],
@@ -303,6 +303,50 @@ def test_a_limit_of_none_shows_the_network_every_click():
 def test_wrong_parameters_are_named(change, words):
     with pytest.raises(InputError, match=words):
         get_predictor(**{"net": TinyModel(), "brs_mode": "NoBRS", "device": "cpu", **change})
+
+
+def test_what_a_predictor_does_not_know_is_passed_over_with_a_warning(caplog):
+    predictor = get_predictor(TinyModel(), "NoBRS", "cpu", predictor_params={"cascade_step": 3, "max_size": 30})
+    assert isinstance(predictor, ClickerPredictor)
+    assert "predictor_params of get_predictor holds cascade_step: passed over" in caplog.text
+
+
+def test_a_ground_truth_without_the_object_or_of_another_image_is_an_error():
+    predictor = tiny_predictor()
+    for gt_mask, words in (
+        (np.full((60, 80), 255, np.uint8), r"gt_mask holds no object, .* it holds \[255\]\. Divide"),
+        (np.zeros((60, 80), np.int32), "gt_mask holds no object"),
+        (np.ones((30, 80), np.int32), r"gt_mask is \(30, 80\) pixels, the image \(60, 80\)"),
+    ):
+        with pytest.raises(InputError, match=words):
+            evaluate_sample(noise_image(), gt_mask, predictor, 0.9)
+
+
+def test_samples_of_a_foreign_data_set_need_an_image_and_a_mask():
+    class Foreign(DrawnDataset):
+        def get_sample(self, index):
+            sample = super().get_sample(index)
+            return SimpleNamespace(image=sample.image, gt_mask=sample.get_object_mask(sample.objects_ids[0]))
+
+    ious, _ = evaluate_dataset(Foreign(2), tiny_predictor(), max_iou_thr=0.99, max_clicks=2)
+    assert len(ious) == 2
+
+
+def test_a_repeated_click_starts_from_the_last_answer_and_not_from_the_given_mask():
+    seen = []
+
+    class Spied(BlobModel):
+        def logits(self, image, prev_mask, points):
+            seen.append(prev_mask)
+            return super().logits(image, prev_mask, points)
+
+    predictor = tiny_predictor(model=Spied(), zoom_in_params={"skip_clicks": 0, "min_crop_size": 20})
+    predictor.set_input_image(np.zeros((60, 80, 3), np.uint8))
+    clicker = Clicker()
+    clicker.add_click(CLICKS[0])
+    predictor.get_prediction(clicker, prev_mask=np.ones((60, 80), np.float32))
+    first, second = seen
+    assert first.max() == 1 and not second.any()
 
 
 def test_a_data_set_is_evaluated_object_by_object(tmp_path):
@@ -345,5 +389,10 @@ def test_pictures_take_a_mask_and_a_clickers_clicks():
     assert (picture[50:, :30] == image[50:, :30]).all()
     blue = draw_with_blend_and_clicks(image, clicks_list=CLICKS, neg_color=(0, 0, 255), radius=2)
     assert blue[10, 70].tolist() == [0, 0, 255]
+    labels = mask.astype(np.int32) + (np.arange(80) > 40) * mask
+    both = draw_with_blend_and_clicks(np.zeros_like(image), labels, alpha=1.0)
+    assert both[30, 25].tolist() == [128, 0, 0] and both[30, 50].tolist() == [0, 128, 0]  # Pascal VOC's colours
+    with pytest.raises(InputError, match="give the mask of this image"):
+        draw_with_blend_and_clicks(image, mask[:50])
     heat = draw_probmap(np.array([[0.0, 0.5, 1.0]]))
     assert heat.dtype == np.uint8 and heat.sum(axis=2).tolist()[0] == sorted(heat.sum(axis=2).tolist()[0])

@@ -23,4 +23,5 @@ class Chance:
 
     def __init__(self, *key: int, first: int, count: int) -> None:
         self.whole = np.random.default_rng(key)
-        self.samples = [np.random.default_rng((*key, place)) for place in range(first, first + count)]
+        places = range(first + 1, first + count + 1)  # from 1: NumPy takes (key, 0) for (key)
+        self.samples = [np.random.default_rng((*key, place)) for place in places]

@@ -47,21 +47,21 @@ def _depth(error: np.ndarray) -> np.ndarray:
 
 
 def add_simulated_clicks(
-    points: Tensor, probs: Tensor, labels: Tensor, order: int, rngs: Sequence[np.random.Generator]
+    points: Tensor, probs: Tensor, labels: np.ndarray, order: int, rngs: Sequence[np.random.Generator]
 ) -> None:
     """Add to each sample of a batch one click on a random candidate of its errors, in place.
 
     Args:
         points: (B, 2N, 3), see ``isegm.clicks``; changed in place.
         probs: (B, 1, H, W) probabilities.
-        labels: (B, 1, H, W) in {1, 0, -1}.
+        labels: (B, H, W) in {1, 0, -1}.
         order: 1 for the first simulated click, 2 for the second, ...
         rngs: for each sample the generator that chooses its candidate.
     """
     width = probs.shape[-1]
     rows = points.cpu()  # the same memory on the CPU; else one copy down and one up for the whole batch
-    predictions, truths = probs[:, 0].float().cpu().numpy(), labels[:, 0].cpu().numpy()
-    for sample, (prediction, truth, rng) in enumerate(zip(predictions, truths, rngs, strict=True)):
+    predictions = probs[:, 0].float().cpu().numpy()
+    for sample, (prediction, truth, rng) in enumerate(zip(predictions, labels, rngs, strict=True)):
         is_positive, candidates = click_candidates(prediction, truth)
         if len(candidates):
             flat = int(candidates[int(rng.integers(len(candidates)))])

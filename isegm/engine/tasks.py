@@ -74,6 +74,7 @@ class IterativeClicks:
         """Yield the steps of a batch: "images" (B, 3, H, W), "points" (B, 2N, 3), "instances" (B, 1, H, W)."""
         images, labels, points = batch["images"], batch["instances"], batch["points"].clone()
         prev_mask = torch.zeros_like(labels)  # (B, 1, H, W)
+        truths = labels[:, 0].cpu().numpy()  # (B, H, W)
         fewest = min(2, self.max_num_next_clicks + 1) if self.train_every_click else 1
         rounds = int(chance.whole.integers(fewest, self.max_num_next_clicks + 2))
         for number in range(rounds):
@@ -89,7 +90,7 @@ class IterativeClicks:
                 logits = _without_gradients(model, _network_input(model, images, prev_mask), points)
             if not last:
                 prev_mask = logits.detach().float().sigmoid()
-                add_simulated_clicks(points, prev_mask, labels, number + 1, chance.samples)
+                add_simulated_clicks(points, prev_mask, truths, number + 1, chance.samples)
 
     def log_states(self) -> dict[str, float]:
         """Running values of those losses that have some, such as ``instance_loss_k``."""

@@ -65,7 +65,8 @@ class Trainer:
         self.optimizer = torch.optim.Adam(self._parameter_groups(), lr=plan.lr, betas=(0.9, 0.999), eps=1e-8)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=options.amp == "fp16")
         if processes.rank() > 0:
-            torch.manual_seed(options.seed + (processes.rank() << 32))  # each process has dropout of its own
+            own = np.random.SeedSequence((options.seed, processes.rank())).generate_state(1)  # for dropout
+            torch.manual_seed(int(own[0]))
         if options.resume is not None:
             self._resume(options.resume)
         processes.take_from_first(self.model.state_dict().values())
@@ -228,7 +229,7 @@ class Trainer:
                     last[place] = step
                 else:
                     self._optimise()
-        if not self.plan.freeze_batchnorm:
+        if not (self.plan.freeze_batchnorm or self.options.sync_batchnorm):
             average_statistics(self.model)
         return [last[place] for place in range(len(batches))]
 
@@ -307,6 +308,9 @@ class Trainer:
             "photos": len(self.train_set.reader),
             "amp": self.options.amp,
             "accumulate": self.options.accumulate,
+            "lr": self.plan.lr,
+            "clip_norm": self.plan.clip_norm,
+            "sync_bn": self.options.sync_batchnorm,
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "metric": self.metric.state(),
@@ -347,11 +351,14 @@ class Trainer:
             ("photos", len(self.train_set.reader)),
             ("amp", self.options.amp),
             ("accumulate", self.options.accumulate),
+            ("lr", self.plan.lr),
+            ("clip_norm", self.plan.clip_norm),
+            ("sync_bn", self.options.sync_batchnorm),
         ):
-            if state.get(name, 1) != now:  # runs that were started without accumulation may not name it
+            was = state.get(name, 1 if name == "accumulate" else now)  # older runs do not name the last four
+            if was != now:
                 raise InputError(
-                    f"{path} was trained with {name} {state[name]}, not {now}: "
-                    "resume it with the same data and options."
+                    f"{path} was trained with {name} {was}, not {now}: resume it with the same data and options."
                 )
         if self.options.start_epoch is not None:
             raise InputError(f"{path} knows at which step its run stands: leave --start-epoch out.")

@@ -97,7 +97,7 @@ class ClickedPredictor(Protocol):
 
 
 class Samples(Protocol):
-    """What ``evaluate_dataset`` needs of a data set."""
+    """What ``evaluate_dataset`` needs of a data set; a sample may also be any object with ``image`` and ``gt_mask``."""
 
     def __len__(self) -> int: ...
 
@@ -138,13 +138,24 @@ def evaluate_sample(
         probs: (H, W) float32 probabilities after the last.
 
     Raises:
-        InputError: a number is out of its range (see ``EvalSettings``), or what the predictor raises.
+        InputError: a number is out of its range (see ``EvalSettings``), ``gt_mask`` holds no object or is of another
+            size than the image; or what the predictor raises.
     """
-    course = Course(np.asarray(gt_mask), EvalSettings(max_iou_thr, max_clicks, min_clicks, pred_thr))
+    gt_mask = np.asarray(gt_mask)
+    if not (gt_mask == 1).any():
+        raise InputError(
+            f"gt_mask holds no object, whose pixels must be 1: it holds {np.unique(gt_mask)[:5].tolist()}. "
+            "Divide masks of 0 and 255 by 255."
+        )
+    course = Course(gt_mask, EvalSettings(max_iou_thr, max_clicks, min_clicks, pred_thr))
     predictor.set_input_image(image)
     while not course.finished:
         course.next_click()
         probs = predictor.get_prediction(course.clicker)
+        if probs.shape != gt_mask.shape:
+            raise InputError(
+                f"gt_mask is {gt_mask.shape} pixels, the image {probs.shape}: give the mask of this image."
+            )
         if callback is not None:
             callback(image, gt_mask, probs, sample_id, len(course.ious), course.clicker.clicks_list)
         course.judge(probs)
@@ -173,5 +184,8 @@ def evaluate_dataset(dataset: Samples, predictor: ClickedPredictor, **kwargs: An
 def _objects(dataset: Samples) -> Iterable[tuple[int, DSample, np.ndarray]]:
     for index in range(len(dataset)):
         sample = dataset.get_sample(index)
+        if not hasattr(sample, "objects_ids"):  # data sets of RITM's users, with one object a sample
+            yield index, sample, sample.gt_mask
+            continue
         for object_id in sample.objects_ids:
             yield index, sample, sample.get_object_mask(object_id)

@@ -181,18 +181,24 @@ class Predictor:
         """
         return self.run([session.with_click(click) for session, click in zip(sessions, clicks, strict=True)])
 
-    def run(self, sessions: Sequence[Session]) -> list[Session]:
+    def run(self, sessions: Sequence[Session], before: Sequence[Session] | None = None) -> list[Session]:
         """One answer for each session, with the clicks that it holds.
 
         Inputs of equal size go through the network together; a refinement sees them one by one.
+
+        Args:
+            sessions: of any images; they are not changed.
+            before: where the crop rule repeats a click, the repetition looks at the mask of these; None for
+                ``sessions``.
         """
+        before = sessions if before is None else before
         answered = self._pass(sessions)
         zoom_in = self.settings.zoom_in
         again = [
             i for i, session in enumerate(answered) if zoom_in is not None and zoom_in.wants_repetition(session.zoom)
         ]
         # The repeated click looks at the crop of the new answer, but at the mask from before the click.
-        repeated = self._pass([replace(answered[i], prev_probs=sessions[i].prev_probs) for i in again])
+        repeated = self._pass([replace(answered[i], prev_probs=before[i].prev_probs) for i in again])
         for i, session in zip(again, repeated, strict=True):
             answered[i] = session
         return answered

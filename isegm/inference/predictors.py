@@ -23,6 +23,7 @@ from isegm.inference.session import Session
 from isegm.inference.transforms import ZoomIn
 from isegm.model.base import ClickModel
 from isegm.utils.errors import InputError
+from isegm.utils.log import logger
 
 # Published names of what BRSParams holds.
 LBFGS_NAMES = {"m": "history", "factr": "factr", "pgtol": "pgtol", "maxfun": "max_evaluations"}
@@ -70,7 +71,8 @@ class ClickerPredictor:
         Args:
             clicker: holds all clicks, in pixels of the image; fractions are kept.
             prev_mask: (H, W) or (1, 1, H, W), bool or probabilities in [0, 1], to start from instead of the last
-                answer. The crop rule does not look at it, nor does a network that reads no previous mask.
+                answer. The crop rule does not look at it, nor does a network that reads no previous mask. A click
+                that the crop rule repeats (``skip_clicks`` 0) starts from the last answer, as published.
 
         Returns:
             float32 (H, W) probabilities.
@@ -81,11 +83,13 @@ class ClickerPredictor:
         """
         session = replace(self._present, clicks=tuple(clicker.get_clicks()))
         if prev_mask is not None and self._predictor.model.with_prev_mask:
-            mask = prev_mask.detach().cpu().numpy() if isinstance(prev_mask, Tensor) else np.asarray(prev_mask)
+            mask = prev_mask.detach() if isinstance(prev_mask, Tensor) else np.asarray(prev_mask)
+            if isinstance(mask, Tensor):
+                mask = (mask if mask.dtype == torch.bool else mask.float()).cpu().numpy()
             if mask.ndim == 4 and mask.shape[:2] == (1, 1):
                 mask = mask[0, 0]
             session = replace(session, prev_probs=session.mask_tensor(mask))
-        (self._session,) = self._predictor.run([session])
+        (self._session,) = self._predictor.run([session], before=[self._present])
         return self._session.probs.copy()
 
     def get_states(self) -> dict[str, Any]:
@@ -138,7 +142,8 @@ def get_predictor(
         zoom_in_params: arguments of ``ZoomIn``; None to show the network the whole image at every click.
         predictor_params: ``net_clicks_limit``, the clicks that the network is shown (all with NoBRS, 8 with f-BRS, 5
             with RGB-BRS and DistMap-BRS; None for all); ``max_size``, the longest side of what it sees; and
-            ``optimize_after_n_clicks`` of ``BRSParams``.
+            ``optimize_after_n_clicks`` of ``BRSParams``. Others are passed over with a warning, as published code
+            passes over what its predictors do not know.
         brs_opt_func_params: ``min_iou_diff`` and ``reg_weight`` of ``BRSParams``.
         lbfgs_params: ``m``, ``factr``, ``pgtol`` and ``maxfun`` of L-BFGS-B; ``maxiter`` is twice ``maxfun``, whatever
             is given.
@@ -154,7 +159,9 @@ def get_predictor(
     zoom_in = None
     if zoom_in_params is not None:
         zoom_in = ZoomIn(**_known("zoom_in_params", zoom_in_params, ZOOM_IN_NAMES))
-    params = _known("predictor_params", predictor_params, ("net_clicks_limit", "max_size", "optimize_after_n_clicks"))
+    params = dict(predictor_params or {})
+    if others := set(params) - {"net_clicks_limit", "max_size", "optimize_after_n_clicks"}:
+        logger.warning("predictor_params of get_predictor holds %s: passed over", ", ".join(sorted(others)))
     fit = _known("brs_opt_func_params", brs_opt_func_params, ("min_iou_diff", "reg_weight"))
     lbfgs = _known("lbfgs_params", lbfgs_params, (*LBFGS_NAMES, "maxiter"))
     fit |= {name: lbfgs[published] for published, name in LBFGS_NAMES.items() if published in lbfgs}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 from isegm.clicks import Click
 from isegm.inference.boxes import whole_image
@@ -45,7 +46,7 @@ class InferenceSettings:
                 )
         for name in ("max_size", "clicks_limit"):
             value = getattr(self, name)
-            if value is not None and value < 1:
+            if value is not None and (not isinstance(value, Integral) or value < 1):
                 raise InputError(f"{name} must be at least 1, got {value}: leave it at None for no limit.")
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 import torch.nn.functional as F
@@ -112,7 +113,7 @@ class ZoomIn:
         if isinstance(size, list):  # configurations read from files hold lists
             object.__setattr__(self, "target_size", tuple(size))
         sides = size if isinstance(size, (list, tuple)) and len(size) == 2 else (size,)
-        if size is not None and not all(isinstance(side, int) and side > 0 for side in sides):
+        if size is not None and not all(isinstance(side, Integral) and side > 0 for side in sides):
             raise InputError(
                 f"target_size of ZoomIn is {size}: give its longest side, (height, width), or None for no resizing."
             )

@@ -49,7 +49,8 @@ def compute_noc_metric(
     Args:
         all_ious: for each object its IoUs after each click, such as ``evaluate_dataset`` returns.
         iou_thrs: IoUs to reach.
-        max_clicks: what an object counts that never does.
+        max_clicks: what an object counts that never does, or does so later; published code counts the later click,
+            which its own evaluation never makes.
 
     Returns:
         noc: for each threshold the mean number of clicks.

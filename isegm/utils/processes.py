@@ -14,13 +14,17 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.distributed.run
 from torch import Tensor
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-from isegm.utils.cli import BAD_INPUT, choose_device
+from isegm.utils.cli import BAD_INPUT, INTERRUPTED, choose_device
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
 
 STARTED = "WORLD_SIZE"  # in the environment of every process that torchrun, or another launcher, has started
+KILLED = 1  # exit code where a process was ended by a signal
 FAILED = "isegm_failed"  # counts in the processes' common store how many of them have failed
 
 
@@ -42,10 +46,12 @@ def is_first() -> bool:
 def spread(gpus: str = "", ngpus: int = 1, cpu: bool = False) -> None:
     """Where one process is asked to use several GPUs, start the same command once for each, as torchrun does.
 
-    This process then becomes torchrun and does not come back. With ``cpu``, ``ngpus`` processes share the CPU.
+    This process then does nothing but watch over them, and ends as the first of them that failed. With ``cpu``,
+    ``ngpus`` processes share the CPU.
 
     Raises:
         InputError: one of the GPUs is not there.
+        SystemExit: all have ended.
     """
     ids = _listed(gpus)
     wanted = len(ids) or ngpus
@@ -54,8 +60,16 @@ def spread(gpus: str = "", ngpus: int = 1, cpu: bool = False) -> None:
     if not cpu:
         for name in ids or map(str, range(ngpus)):
             choose_device(name)
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={wanted}"]
-    os.execv(sys.executable, [sys.executable, *launcher, *sys.argv])
+    for name in ("torch.distributed.elastic", "torch.distributed.run"):  # each process says itself why it ends
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        torch.distributed.run.main(["--standalone", f"--nproc_per_node={wanted}", *sys.argv])
+    except ChildFailedError as error:
+        code = error.get_first_failure()[1].exitcode
+        sys.exit(code if code > 0 else KILLED)
+    except SignalException:
+        sys.exit(INTERRUPTED)
+    sys.exit(0)
 
 
 def _listed(gpus: str) -> list[str]:
@@ -67,7 +81,8 @@ def joined() -> Iterator[None]:
     """Be one of the processes of a run while the block lasts; without a launcher, be the only one.
 
     The first process that fails is the one that says why: the others, which its end tears along, end silently with exit
-    code 2. Only the first process logs below the level of errors. Tensors on GPUs go by NCCL, those on the CPU by gloo.
+    code 2 (where the first one kept the common store, they say that it does not answer). Only the first process logs
+    below the level of errors. Tensors on GPUs go by NCCL, those on the CPU by gloo.
 
     Raises:
         InputError: the processes do not find each other.
@@ -92,6 +107,7 @@ def joined() -> Iterator[None]:
         if _is_first_failure(store):
             raise
         sys.exit(BAD_INPUT)
+    gather(None)  # the end of one process would end those that still write their files
     dist.destroy_process_group()
 
 
@@ -119,7 +135,7 @@ def training_device(gpus: str = "", ngpus: int = 1, cpu: bool = False, local_ran
     wanted = len(ids) or ngpus
     if not dist.is_initialized():
         return choose_device(gpus, cpu)
-    here = int(os.environ.get("LOCAL_WORLD_SIZE") or count())
+    here = _number("LOCAL_WORLD_SIZE") or count()
     if wanted != here and (ids or ngpus > 1) and not cpu:
         raise InputError(
             f"{wanted} GPUs are asked for and {here} processes run on this machine: name one GPU for each with --gpus, "
@@ -127,10 +143,21 @@ def training_device(gpus: str = "", ngpus: int = 1, cpu: bool = False, local_ran
         )
     if cpu or not (ids or torch.cuda.is_available()):
         return choose_device(cpu=True)
-    place = int(os.environ.get("LOCAL_RANK", local_rank or 0))
+    place = _number("LOCAL_RANK")
+    place = (local_rank or 0) if place is None else place
     device = choose_device(ids[place] if ids else str(place))
     torch.cuda.set_device(device)
     return device
+
+
+def _number(variable: str) -> int | None:
+    """A number that the launcher has set in the environment, if it has."""
+    text = os.environ.get(variable)
+    if not text:
+        return None
+    if not text.isdecimal():
+        raise InputError(f"{variable} in the environment is {text!r}: it must be a whole number, as torchrun sets it.")
+    return int(text)
 
 
 def add_up(tensor: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from isegm.utils.errors import InputError
+
 POSITIVE_COLOR = (0, 255, 0)
 NEGATIVE_COLOR = (255, 0, 0)
 MASK_COLOR = (0, 128, 255)
@@ -24,9 +26,16 @@ class DrawnClick(Protocol):
 
 
 def draw_probmap(probs: np.ndarray) -> np.ndarray:
-    """(H, W) probabilities in 0..1 as a heat map, (H, W, 3) uint8 RGB."""
+    """(H, W) probabilities in 0..1 as a heat map, (H, W, 3) uint8 RGB (published code: BGR, which it showed as RGB)."""
     levels = np.clip(probs * 255, 0, 255).astype(np.uint8)
     return cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_HOT), cv2.COLOR_BGR2RGB)
+
+
+def voc_palette(count: int) -> np.ndarray:
+    """(count, 3) uint8 RGB colours of label maps, as Pascal VOC's pictures have them: label 0 is black."""
+    labels = np.arange(count)[:, None]
+    bits = [((labels >> (3 * bit + np.arange(3))) & 1) << (7 - bit) for bit in range(8)]
+    return np.sum(bits, axis=0).astype(np.uint8)
 
 
 def draw_clicks(
@@ -58,16 +67,30 @@ def draw_with_blend_and_clicks(
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        mask: (H, W) bool or 0/1; None for none.
+        mask: (H, W) bool, or integer labels of objects, each of which has its colour of ``voc_palette``; 0 for
+            background. None for none.
         alpha: share of the mask's colour.
         clicks_list: clicks, such as ``Clicker.clicks_list``; None for none.
         pos_color, neg_color: RGB of the dots of positive and of negative clicks.
         radius: of the dots, in pixels.
+
+    Raises:
+        InputError: the mask is of another size than the photo.
     """
     result = image.copy()
     if mask is not None:
-        inside = mask > 0
-        result[inside] = (result[inside] * (1 - alpha) + np.array(MASK_COLOR) * alpha + 0.5).astype(np.uint8)
-        edges, _ = cv2.findContours(inside.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(result, edges, -1, MASK_COLOR, 1)
+        mask = np.asarray(mask)
+        if mask.shape != image.shape[:2]:
+            raise InputError(
+                f"the mask is {mask.shape} pixels, the image {image.shape[:2]}: give the mask of this image."
+            )
+        labels = mask.astype(np.int64) if mask.dtype.kind in "iu" else (mask > 0).astype(np.int64)
+        inside = labels > 0
+        colors = (
+            voc_palette(labels.max(initial=0) + 1) if mask.dtype.kind in "iu" else np.array([(0, 0, 0), MASK_COLOR])
+        )
+        result[inside] = (result[inside] * (1 - alpha) + colors[labels[inside]] * alpha + 0.5).astype(np.uint8)
+        for label in np.unique(labels[inside]):
+            edges, _ = cv2.findContours((labels == label).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+            cv2.drawContours(result, edges, -1, colors[label].tolist(), 1)
     return draw_clicks(result, clicks_list or (), radius, pos_color, neg_color)

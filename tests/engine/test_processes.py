@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +140,11 @@ def test_a_process_that_fails_ends_all_in_one_sentence(photos, tmp_path):
                 arguments, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
             )
         )
-    first, second = (process.communicate(timeout=120)[1] for process in running)
+    try:
+        first, second = (process.communicate(timeout=120)[1] for process in running)
+    finally:
+        for process in running:
+            process.kill()
     assert [process.returncode for process in running] == [2, 2], first + second
     assert second.count("error: 07.png is broken: get it again.\n") == 1
     assert "error:" not in first and "Traceback" not in first + second
@@ -173,15 +178,38 @@ def test_parts_of_all_processes_are_the_batches_of_one(length, batch_size, count
 def test_several_gpus_are_a_process_each(arguments, number, monkeypatch):
     started, looked_at = [], []
     monkeypatch.setattr("sys.argv", ["train.py", "x.py", "--epochs=3"])
-    monkeypatch.setattr(os, "execv", lambda program, words: started.append(words[1:]))
+    monkeypatch.setattr(torch.distributed.run, "main", started.append)
     monkeypatch.setattr(processes, "choose_device", looked_at.append)
-    processes.spread(**arguments)
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={number}"]
+    with pytest.raises(SystemExit) if number > 1 else nullcontext():
+        processes.spread(**arguments)
+    launcher = ["--standalone", f"--nproc_per_node={number}"]
     assert started == ([[*launcher, "train.py", "x.py", "--epochs=3"]] if number > 1 else [])
     assert len(looked_at) == (0 if number == 1 or "cpu" in arguments else number)
     monkeypatch.setenv("WORLD_SIZE", str(number))  # as each of the started ones finds it
     processes.spread(**arguments)
     assert len(started) == (number > 1)
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_one_command_trains_in_two_processes_and_ends_as_they_do(good, photos, tmp_path):
+    (tmp_path / "models" / "tiny").mkdir(parents=True)
+    (tmp_path / "models" / "tiny" / "tiny.py").write_text(SCRIPT.replace('["RANK"] == "1"', '["RANK"] == "7"'))
+    command = [sys.executable, str(REPOSITORY / "train.py"), "models/tiny/tiny.py", "--cpu", "--ngpus=2", "--workers=0"]
+    command += ["--data", str(photos if good else tmp_path / "absent")]
+    ended = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert ended.returncode == (0 if good else 2), ended.stderr
+    assert ended.stderr.count("error: there is no data folder") == (not good) and "Traceback" not in ended.stderr
+    assert len(list(tmp_path.rglob("last_checkpoint.pth"))) == good
+
+
+def test_processes_have_dropout_of_their_own(photos, tmp_path, monkeypatch):
+    drawn = []
+    for rank in range(3):
+        monkeypatch.setattr(processes, "rank", lambda rank=rank: rank)
+        torch.manual_seed(0)
+        tiny(photos, tmp_path / str(rank))
+        drawn.append(torch.rand(3).tolist())
+    assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has GPUs")
@@ -215,6 +243,9 @@ def test_each_process_takes_a_gpu_of_its_own(second_of_four, monkeypatch):
     assert processes.training_device(gpus="4,5,6,7", ngpus=1) == "cuda:5"
     assert processes.training_device(ngpus=4) == "cuda:1"
     assert processes.training_device(cpu=True) == "cpu"
+    monkeypatch.setenv("LOCAL_RANK", "first")
+    with pytest.raises(InputError, match="LOCAL_RANK in the environment is 'first'"):
+        processes.training_device()
     for wrong in ({"gpus": "0"}, {"gpus": "0,1"}, {"ngpus": 2}):
         with pytest.raises(InputError, match="4 processes run on this machine"):
             processes.training_device(**wrong)

@@ -78,12 +78,30 @@ def test_checkpoints_of_older_runs_can_be_gone_on_with(photos, tmp_path):
     run.run()
     content = read_checkpoint(tmp_path / "checkpoints" / "last_checkpoint.pth")
     older = content["training"]
-    del older["accumulate"]
+    for name in ("accumulate", "lr", "clip_norm", "sync_bn"):
+        del older[name]
     older["random"] = older["random"][0]
     save_checkpoint(run.model, tmp_path / "older.pth", training=older)
     torch.manual_seed(5)
     resumed = tiny(photos, tmp_path, epoch_len=8, plan={"epochs": 1}, resume=tmp_path / "older.pth")
     assert resumed.epoch == 1 and torch.equal(torch.get_rng_state(), older["random"]["cpu"])
+    with pytest.raises(InputError, match="was trained with accumulate 1, not 2"):
+        tiny(photos, tmp_path, epoch_len=8, plan={"epochs": 1}, resume=tmp_path / "older.pth", accumulate=2)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"lr": 1e-3}, r"trained with lr 0\.002, not 0\.001"),
+        ({"clip_norm": 0.5}, r"trained with clip_norm 1\.0, not 0\.5"),
+        ({"sync_batchnorm": True}, "trained with sync_bn False, not True"),
+    ],
+)
+def test_a_run_goes_on_only_with_the_options_it_began_with(change, words, photos, tmp_path):
+    short = {"epoch_len": 8, "plan": {"epochs": 1}}
+    tiny(photos, tmp_path, **short).run()
+    with pytest.raises(InputError, match=words):
+        tiny(photos, tmp_path, resume=tmp_path / "checkpoints" / "last_checkpoint.pth", **short, **change)
 
 
 def test_rate_and_clipping_of_the_command_line_win(photos, tmp_path):
