@@ -24,7 +24,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY isegm ./isegm
 RUN pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" --constraint constraints.txt --editable .
 
-COPY config.yml train.py ./
+COPY config.yml train.py demo.py ./
 COPY scripts ./scripts
 COPY models ./models
 COPY weights ./weights

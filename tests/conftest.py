@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from isegm.utils.exp import init_experiment, load_script
+from tests.screen import HAS_SCREEN, virtual_screen
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -25,3 +26,12 @@ def configure(tmp_path, monkeypatch):
         return module, init_experiment(args, module)  # EXPS_PATH is relative to the test's folder
 
     return run
+
+
+@pytest.fixture(scope="session")
+def screen():
+    """The name of a virtual screen's display, such as ":1"; it needs Xvfb."""
+    if not HAS_SCREEN:
+        pytest.skip("Xvfb, a virtual screen, is not installed")
+    with virtual_screen() as display:
+        yield display

@@ -41,7 +41,7 @@ def load_config_file(path: str | Path, model_name: str | None = None, return_edi
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"there is no configuration file {path}: give its path with --config-path.")
+        raise InputError(f"there is no configuration file {path}: check its path.")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -1,0 +1,84 @@
+"""Segment objects interactively, in a window.
+
+    python demo.py
+    python demo.py --checkpoint=hrnet18_cocolvis_itermask_3p --gpu=0
+    python demo.py --checkpoint=hrnet18_cocolvis_itermask_3p --limit-longest-size=400 --cpu
+
+Without arguments the shipped network and a sample photo are there at once. Left click: on the object; right click: on
+the background; wheel: zoom; right button held down: move the picture; space: finish the object.
+"""
+
+import argparse
+import sys
+
+import torch
+
+from isegm import InputError, load_model
+from isegm.data.samples import PHOTOS, photo_path
+from isegm.demo.controller import Controller
+from isegm.demo.settings import Settings
+from isegm.model.checkpoint import DEFAULT_CHECKPOINT
+from isegm.utils.cli import choose_device, run
+from isegm.utils.exp import load_config_file
+from isegm.utils.lookup import find_checkpoint
+
+SAMPLE = next(photo for photo in PHOTOS if photo.name == "cat")
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Segment objects interactively, in a window.")
+    parser.add_argument(
+        "--checkpoint",
+        help="network: a path, with or without .pth, or the beginning of a name below INTERACTIVE_MODELS_PATH; "
+        "default: the shipped one",
+    )
+    devices = parser.add_mutually_exclusive_group()
+    devices.add_argument("--gpu", help="CUDA id; default: CUDA where there is one")
+    devices.add_argument("--cpu", action="store_true", help="run on the CPU")
+    devices.add_argument("--device", help="any device that PyTorch knows, such as mps")
+    parser.add_argument(
+        "--limit-longest-size",
+        type=int,
+        default=800,
+        help="longest side of what the network sees, in pixels; masks keep the picture's size (default: %(default)s)",
+    )
+    parser.add_argument("--cfg", default="config.yml", help="configuration (default: %(default)s)")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    Settings(max_size=args.limit_longest_size, target_size=min(400, args.limit_longest_size))
+    checkpoint = DEFAULT_CHECKPOINT
+    if args.checkpoint is not None:
+        weights = load_config_file(args.cfg).get("INTERACTIVE_MODELS_PATH", "./weights")
+        checkpoint = find_checkpoint(weights, args.checkpoint)
+    device = choose_device(args.gpu, args.cpu, args.device)
+    try:
+        import tkinter as tk
+
+        from isegm.demo.view import Program
+    except ModuleNotFoundError as error:
+        if error.name not in ("tkinter", "_tkinter"):
+            raise
+        raise InputError(
+            "this Python has no tkinter, which draws the window: install it (Debian, Ubuntu: apt install python3-tk)."
+        ) from error
+    try:
+        root = tk.Tk()
+    except tk.TclError as error:
+        raise InputError(
+            f"no window can be opened ({error}): run demo.py on a desktop, or over ssh -X; without "
+            "a screen, segment with scripts/predict.py."
+        ) from error
+    torch.backends.cudnn.deterministic = True
+    model = load_model(checkpoint, device)
+    controller = Controller(model, device, Settings.for_model(model, args.limit_longest_size))
+    if len(sys.argv) == 1:
+        controller.load_image(photo_path(SAMPLE))
+    Program(root, controller)
+    root.mainloop()
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,159 @@
+"""The picture in the window: clicks, zooming with the wheel, panning with the right button, scroll bars."""
+
+from __future__ import annotations
+
+import sys
+import tkinter as tk
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageTk
+
+from isegm.demo.viewport import Viewport
+
+ZOOM_STEP = 1.2
+CLICK_MS = 500  # a longer press of the right button is no click
+CLICK_PIXELS = 3  # nor is one that moves farther
+SCROLL_STEP = 40
+RIGHT_BUTTON = 2 if sys.platform == "darwin" else 3
+KEY_STEPS = {"w": (0, 1), "up": (0, 1), "s": (0, -1), "down": (0, -1)}
+KEY_STEPS |= {"a": (1, 0), "left": (1, 0), "d": (-1, 0), "right": (-1, 0)}
+CONTROL = 0x4  # in the state of a Tk event
+
+
+class PictureCanvas(tk.Frame):
+    """A picture that is looked at and clicked.
+
+    Args:
+        master: the widget around it.
+        on_click: called with x, y in pixels of the picture and whether the click is positive.
+    """
+
+    def __init__(self, master: tk.Misc, on_click: Callable[[int, int, bool], None]) -> None:
+        super().__init__(master)
+        self.canvas = tk.Canvas(self, width=400, height=400, highlightthickness=0, background="gray25", cursor="hand1")
+        self.viewport: Viewport | None = None
+        self._on_click = on_click
+        self._picture: np.ndarray | None = None
+        self._shown: ImageTk.PhotoImage | None = None
+        self._press: tuple[int, int, int] | None = None  # x, y, milliseconds
+        self._dragged: tuple[int, int] = (0, 0)
+        self._moved = False
+        self.rowconfigure(0, weight=1)
+        self.columnconfigure(0, weight=1)
+        self.canvas.grid(row=0, column=0, sticky="nsew")
+        self._bars = (
+            tk.Scrollbar(self, orient=tk.HORIZONTAL, command=lambda *what: self._scroll(0, *what)),
+            tk.Scrollbar(self, orient=tk.VERTICAL, command=lambda *what: self._scroll(1, *what)),
+        )
+        for bar, place in zip(self._bars, ({"row": 1, "sticky": "ew"}, {"column": 1, "sticky": "ns"}), strict=True):
+            bar.grid(**{"row": 0, "column": 0} | place)
+            bar.grid_remove()
+        self._bind()
+
+    def show(self, picture: np.ndarray, fit: bool = False) -> None:
+        """Show a picture.
+
+        Args:
+            picture: (H, W, 3) uint8 RGB.
+            fit: show all of it; else the part that is seen stays, which supposes a picture of the same size.
+        """
+        self._picture = picture
+        if fit or self.viewport is None:
+            self.viewport = Viewport((picture.shape[1], picture.shape[0]), self._window())
+        self._draw()
+
+    def busy(self, working: bool) -> None:
+        """Show whether the program works on a click."""
+        self.canvas.configure(cursor="watch" if working else "hand1")
+
+    def scroll_by_key(self, event: tk.Event) -> None:
+        """Move by a step if the key is one of W, A, S, D and the arrows."""
+        step = KEY_STEPS.get(event.keysym.lower())
+        if step is not None and self.viewport is not None and not event.state & CONTROL:
+            self._look(self.viewport.panned(step[0] * SCROLL_STEP, step[1] * SCROLL_STEP))
+
+    def _bind(self) -> None:
+        right = RIGHT_BUTTON
+        for event, handler in (
+            ("<Configure>", self._resized),
+            ("<Button-1>", lambda event: self._clicked(event.x, event.y, True)),
+            (f"<ButtonPress-{right}>", self._right_pressed),
+            (f"<B{right}-Motion>", self._right_moved),
+            (f"<ButtonRelease-{right}>", self._right_released),
+            ("<MouseWheel>", lambda event: self._wheel(event, event.delta > 0)),
+            ("<Button-4>", lambda event: self._wheel(event, True)),
+            ("<Button-5>", lambda event: self._wheel(event, False)),
+            ("<Key>", self.scroll_by_key),
+        ):
+            self.canvas.bind(event, handler)
+
+    def _window(self) -> tuple[int, int]:
+        return max(1, self.canvas.winfo_width()), max(1, self.canvas.winfo_height())
+
+    def _look(self, viewport: Viewport) -> None:
+        if viewport != self.viewport:
+            self.viewport = viewport
+            self._draw()
+
+    def _draw(self) -> None:
+        seen, (x, y) = self.viewport.render(self._picture)
+        self._shown = ImageTk.PhotoImage(Image.fromarray(seen), master=self.canvas)
+        self.canvas.delete("all")
+        self.canvas.create_image(x, y, anchor=tk.NW, image=self._shown)
+        for axis, bar in enumerate(self._bars):
+            share = self.viewport.share(axis)
+            bar.set(*share)
+            if share == (0.0, 1.0):
+                bar.grid_remove()
+            else:
+                bar.grid()
+
+    def _resized(self, event: tk.Event) -> None:
+        if self.viewport is not None:
+            self._look(self.viewport.resized((event.width, event.height)))
+
+    def _clicked(self, x: int, y: int, is_positive: bool) -> None:
+        self.canvas.focus_set()
+        pixel = (0, 0) if self.viewport is None else self.viewport.pixel(x, y)
+        if pixel is not None:
+            self._on_click(*pixel, is_positive)
+
+    def _right_pressed(self, event: tk.Event) -> None:
+        self._press, self._dragged, self._moved = (event.x, event.y, event.time), (event.x, event.y), False
+
+    def _right_moved(self, event: tk.Event) -> None:
+        if self._press is None:
+            return
+        self._note_move(event)
+        if self._moved and self.viewport is not None:
+            x, y = self._dragged
+            self._look(self.viewport.panned(event.x - x, event.y - y))
+            self._dragged = (event.x, event.y)
+
+    def _right_released(self, event: tk.Event) -> None:
+        if self._press is None:
+            return
+        self._note_move(event)
+        x, y, time = self._press
+        self._press = None
+        if not self._moved and event.time - time <= CLICK_MS:
+            self._clicked(x, y, False)
+
+    def _note_move(self, event: tk.Event) -> None:
+        x, y, _ = self._press
+        self._moved |= max(abs(event.x - x), abs(event.y - y)) > CLICK_PIXELS
+
+    def _wheel(self, event: tk.Event, larger: bool) -> None:
+        if self.viewport is not None:
+            self._look(self.viewport.zoomed(ZOOM_STEP if larger else 1 / ZOOM_STEP, event.x, event.y))
+
+    def _scroll(self, axis: int, action: str, amount: str, what: str = "") -> None:
+        """What a scroll bar asks for: ``moveto <share>`` or ``scroll <number> units|pages``."""
+        if self.viewport is None:
+            return
+        if action == "moveto":
+            self._look(self.viewport.at_share(axis, float(amount)))
+            return
+        step = self._window()[axis] if what == "pages" else SCROLL_STEP
+        self._look(self.viewport.panned(*(-int(amount) * step if i == axis else 0 for i in (0, 1))))

@@ -1,0 +1,164 @@
+"""What a user of the interactive program can set, with the published defaults and bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import isfinite
+
+from isegm.inference.brs import BRSParams
+from isegm.inference.protocols import InferenceSettings, settings_for
+from isegm.inference.refinement import Refinement, build_refinement
+from isegm.inference.transforms import ZoomIn
+from isegm.model.base import ClickModel
+from isegm.utils.errors import InputError
+
+NO_BRS = "NoBRS"
+BRS_MODES = (NO_BRS, "RGB-BRS", "DistMap-BRS", "f-BRS-A", "f-BRS-B", "f-BRS-C")
+ALL_CLICKS = "INF"  # how "no limit" of the network's clicks is written
+NETWORK_CLICKS = 8  # their limit where a refinement is switched on
+SMALLEST_TARGET = 100
+FIT_TOLERANCE = 1e-3  # ``min_iou_diff`` of BRS in the published program, a tenth of that in evaluations
+
+
+@dataclass(frozen=True)
+class Numeric:
+    """A setting that is a number.
+
+    Attributes:
+        label: its name in the window and in messages.
+        kind: int or float.
+        least, most: its bounds, both allowed; None for no upper one.
+    """
+
+    label: str
+    kind: type
+    least: float
+    most: float | None = None
+
+
+NUMERIC = {
+    "max_size": Numeric("--limit-longest-size", int, SMALLEST_TARGET),
+    "skip_clicks": Numeric("Skip clicks", int, -1),
+    "target_size": Numeric("Target size", int, SMALLEST_TARGET),
+    "expand_ratio": Numeric("Expand ratio", float, 1.0, 2.0),
+    "network_clicks": Numeric("Network clicks", int, 1),
+    "lbfgs_iterations": Numeric("L-BFGS max iterations", int, 1, 1000),
+    "threshold": Numeric("Predictions threshold", float, 0.0, 1.0),
+    "alpha": Numeric("Alpha blending coefficient", float, 0.0, 1.0),
+    "click_radius": Numeric("Visualisation click radius", int, 0, 7),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set.
+
+    Args:
+        max_size: longest side of what the network sees in pixels (``--limit-longest-size``); stays as it is.
+        zoom_in: whether the network sees a crop around the object.
+        fixed_crop: whether crops become squares of ``target_size``; else that is their longest side.
+        skip_clicks: up to this number of clicks the network sees the whole image, see ``ZoomIn``.
+        target_size: of crops, in pixels, at most ``max_size``.
+        expand_ratio: by how much the crop is larger than the object.
+        brs_mode: one of ``BRS_MODES``.
+        network_clicks: the network is given only this many first clicks; None for all, as always without refinement.
+        lbfgs_iterations: evaluations of the fit for each click.
+        threshold: probability above which a pixel is object.
+        alpha: share of an object's colour in the picture.
+        click_radius: of the dots, in pixels of the image.
+
+    Raises:
+        InputError: a value is of another kind or out of its bounds.
+    """
+
+    max_size: int = 800
+    zoom_in: bool = True
+    fixed_crop: bool = True
+    skip_clicks: int = -1
+    target_size: int = 400
+    expand_ratio: float = 1.4
+    brs_mode: str = NO_BRS
+    network_clicks: int | None = None
+    lbfgs_iterations: int = 20
+    threshold: float = 0.5
+    alpha: float = 0.5
+    click_radius: int = 3
+
+    def __post_init__(self) -> None:
+        for name, numeric in NUMERIC.items():
+            value = getattr(self, name)
+            if name == "network_clicks" and value is None:
+                continue
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            fitting = whole or (numeric.kind is float and isinstance(value, float) and isfinite(value))
+            most = self._most(name)
+            if not fitting or value < numeric.least or (most is not None and value > most):
+                raise InputError(self._wrong(name, str(value).removesuffix(".0")))
+        if self.brs_mode not in BRS_MODES:
+            raise InputError(f"there is no BRS mode {self.brs_mode}: known are {', '.join(BRS_MODES)}.")
+        if self.brs_mode == NO_BRS and self.network_clicks is not None:
+            raise InputError(f"Network clicks is {self.network_clicks}: {NO_BRS} shows the network all clicks.")
+
+    @classmethod
+    def for_model(cls, model: ClickModel, max_size: int = 800) -> Settings:
+        """The defaults: crops have the size of the network's published evaluations, 400 for RITM, where it fits."""
+        usual = settings_for(model.protocol).input_size or (cls.target_size,)
+        return replace(cls(max_size=max_size, target_size=SMALLEST_TARGET), target_size=min(max(usual), max_size))
+
+    def with_text(self, name: str, text: str) -> Settings:
+        """The settings with one number as a user wrote it.
+
+        Args:
+            name: a key of ``NUMERIC``.
+            text: a number; for ``network_clicks`` also INF.
+
+        Raises:
+            InputError: it is no number, or out of its bounds.
+        """
+        text = text.strip()
+        if name == "network_clicks" and text.upper() == ALL_CLICKS:
+            return replace(self, network_clicks=None)
+        try:
+            value = NUMERIC[name].kind(text)
+        except ValueError:
+            raise InputError(self._wrong(name, text)) from None
+        return replace(self, **{name: value})
+
+    def text(self, name: str) -> str:
+        """A number as ``with_text`` reads it."""
+        value = getattr(self, name)
+        return ALL_CLICKS if value is None else f"{value:g}"
+
+    def with_mode(self, mode: str) -> Settings:
+        """The settings with another BRS mode: the first clicks are limited when refinement is switched on."""
+        if mode == NO_BRS:
+            return replace(self, brs_mode=mode, network_clicks=None)
+        clicks = NETWORK_CLICKS if self.brs_mode == NO_BRS else self.network_clicks
+        return replace(self, brs_mode=mode, network_clicks=clicks)
+
+    @property
+    def inference(self) -> InferenceSettings:
+        """Crop, size and mirroring as the published program has them, for every network."""
+        zoom_in = None
+        if self.zoom_in:
+            size = (self.target_size, self.target_size) if self.fixed_crop else self.target_size
+            zoom_in = ZoomIn(size, skip_clicks=self.skip_clicks, expansion_ratio=self.expand_ratio)
+        return InferenceSettings(zoom_in, flip=True, max_size=self.max_size)
+
+    @property
+    def refinement(self) -> Refinement | None:
+        """What improves on the network's answer; None for nothing."""
+        if self.brs_mode == NO_BRS:
+            return None
+        params = BRSParams(min_iou_diff=FIT_TOLERANCE, max_evaluations=self.lbfgs_iterations)
+        return build_refinement(self.brs_mode, params=params, clicks_limit=self.network_clicks)
+
+    def _most(self, name: str) -> float | None:
+        return self.max_size if name == "target_size" else NUMERIC[name].most
+
+    def _wrong(self, name: str, value: str) -> str:
+        numeric, most = NUMERIC[name], self._most(name)
+        kind = "whole number" if numeric.kind is int else "number"
+        bounds = f"of at least {numeric.least:g}" if most is None else f"from {numeric.least:g} to {most:g}"
+        more = f", or {ALL_CLICKS} for all clicks" if name == "network_clicks" else ""
+        return f"{numeric.label} is {value or 'empty'}: give a {kind} {bounds}{more}."

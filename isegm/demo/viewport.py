@@ -1,0 +1,101 @@
+"""Which part of an image a window shows, and how large: zooming and panning without a toolkit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+LARGEST_SCALE = 20.0
+ROUNDING = 1e-6  # pixels by which an image may exceed a window that it fits
+BLOCKS_ABOVE = 2.0  # scale above which pixels are shown as squares
+
+
+@dataclass(frozen=True)
+class Viewport:
+    """A place and a scale. Sizes are (width, height), places (x, y), as on screens.
+
+    Args:
+        image: size in pixels of the image.
+        window: size in pixels of the screen.
+        scale: pixels of the screen for one of the image; brought to what is allowed.
+        offset: place in the window of the image's top left corner; brought to what is allowed: an axis along which the
+            image is smaller than the window is centred, along others the image fills the window.
+    """
+
+    image: tuple[int, int]
+    window: tuple[int, int]
+    scale: float = 0.0
+    offset: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        fitting = min(outer / inner for inner, outer in zip(self.image, self.window, strict=True))
+        scale = max(min(self.scale, LARGEST_SCALE), fitting)
+        offset = []
+        for inner, outer, place in zip(self.image, self.window, self.offset, strict=True):
+            spare = outer - inner * scale
+            offset.append(spare / 2 if spare > -ROUNDING else min(0.0, max(spare, place)))
+        object.__setattr__(self, "scale", scale)
+        object.__setattr__(self, "offset", tuple(offset))
+
+    def resized(self, window: tuple[int, int]) -> Viewport:
+        """For a window of another size; an image of which all was seen is still seen whole."""
+        whole = self.share(0) == self.share(1) == (0.0, 1.0)
+        return replace(self, window=window, scale=0.0 if whole else self.scale)
+
+    def pixel(self, x: float, y: float) -> tuple[int, int] | None:
+        """The pixel (x, y) of the image at a place of the window; None outside the image."""
+        column, row = ((place - start) / self.scale for place, start in zip((x, y), self.offset, strict=True))
+        inside = 0 <= column < self.image[0] and 0 <= row < self.image[1]
+        return (int(column), int(row)) if inside else None
+
+    def zoomed(self, factor: float, x: float, y: float) -> Viewport:
+        """Larger or smaller, so that what lies at (x, y) of the window stays there; itself outside the image."""
+        if self.pixel(x, y) is None:
+            return self
+        scale = replace(self, scale=self.scale * factor).scale
+        offset = tuple(
+            place - (place - start) * scale / self.scale for place, start in zip((x, y), self.offset, strict=True)
+        )
+        return replace(self, scale=scale, offset=offset)
+
+    def panned(self, dx: float, dy: float) -> Viewport:
+        """The image moved by (dx, dy) pixels of the window, as far as it goes."""
+        return replace(self, offset=(self.offset[0] + dx, self.offset[1] + dy))
+
+    def share(self, axis: int) -> tuple[float, float]:
+        """Which part of the image is seen along x (0) or y (1): beginning and end in 0..1, as scroll bars take it."""
+        length = self.image[axis] * self.scale
+        if self.window[axis] - length > -ROUNDING:
+            return 0.0, 1.0
+        first = max(0.0, -self.offset[axis] / length)
+        return first, min(1.0, first + self.window[axis] / length)
+
+    def at_share(self, axis: int, first: float) -> Viewport:
+        """Moved so that what is seen along an axis begins at that share of the image."""
+        offset = list(self.offset)
+        offset[axis] = -first * self.image[axis] * self.scale
+        return replace(self, offset=tuple(offset))
+
+    def render(self, picture: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+        """What is seen of a picture of the image's size.
+
+        Args:
+            picture: (H, W, 3) uint8.
+
+        Returns:
+            (h, w, 3) uint8 at the scale of the window, and its place (x, y) there.
+        """
+        spans = []
+        for inner, outer, start in zip(self.image, self.window, self.offset, strict=True):
+            first = max(0, int(-start / self.scale))
+            last = min(inner, int((outer - start) / self.scale) + 1)
+            spans.append((first, last, round(start + first * self.scale), round(start + last * self.scale)))
+        (left, right, x, x_end), (top, bottom, y, y_end) = spans
+        if self.scale > BLOCKS_ABOVE:
+            interpolation = cv2.INTER_NEAREST
+        else:
+            interpolation = cv2.INTER_AREA if self.scale < 1 else cv2.INTER_LINEAR
+        size = (max(1, x_end - x), max(1, y_end - y))
+        return cv2.resize(picture[top:bottom, left:right], size, interpolation=interpolation), (x, y)

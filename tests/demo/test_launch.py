@@ -1,0 +1,85 @@
+"""How demo.py starts, and what it says where it cannot."""
+
+import builtins
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from isegm.utils import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run_demo(monkeypatch, *arguments):
+    monkeypatch.setattr("sys.argv", ["demo.py", *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli.run(runpy.run_path(str(ROOT / "demo.py"))["main"])
+    return end.value.code
+
+
+def test_without_arguments_the_shipped_network_and_a_sample_photo_are_there(screen, monkeypatch):
+    tk = pytest.importorskip("tkinter")
+    monkeypatch.setenv("DISPLAY", screen)
+    titles = []
+
+    def mainloop(root, n=0):
+        root.update()
+        titles.append((root.title(), root.winfo_viewable(), root.winfo_width() >= 960))
+        save = next(w for w in _all_widgets(root) if isinstance(w, tk.Button) and w["text"] == "Save mask")
+        assert save["state"] == tk.NORMAL
+        root.destroy()
+
+    monkeypatch.setattr(tk.Tk, "mainloop", mainloop)
+    assert run_demo(monkeypatch) == 0
+    assert titles == [("isegm: interactive segmentation", 1, True)]
+
+
+def _all_widgets(widget):
+    return [widget, *(below for child in widget.winfo_children() for below in _all_widgets(child))]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--cpu",), ("--limit-longest-size=400", "--cpu")])
+def test_without_a_display_one_sentence_says_what_to_do(arguments, monkeypatch, capsys):
+    tk = pytest.importorskip("tkinter")
+
+    def refuse(*_, **__):
+        raise tk.TclError("no display name and no $DISPLAY environment variable")
+
+    monkeypatch.delenv("DISPLAY", raising=False)
+    if not sys.platform.startswith("linux"):  # where windows need no DISPLAY
+        monkeypatch.setattr(tk, "Tk", refuse)
+    assert run_demo(monkeypatch, *arguments) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "error: no window can be opened (no display name and no $DISPLAY environment variable): run demo.py on a "
+        "desktop, or over ssh -X; without a screen, segment with scripts/predict.py."
+    )
+
+
+def test_without_tkinter_one_sentence_says_how_to_get_it(monkeypatch, capsys):
+    real = builtins.__import__
+
+    def without_tkinter(name, *args, **kwargs):
+        if name == "tkinter":
+            raise ModuleNotFoundError("No module named 'tkinter'", name="tkinter")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without_tkinter)
+    assert run_demo(monkeypatch, "--cpu") == 2
+    assert "apt install python3-tk" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--cpu", "--checkpoint=nothing"], "there is no checkpoint nothing"),
+        (["--cpu", "--checkpoint=x", "--cfg=other.yml"], "there is no configuration file other.yml: check its path."),
+        (["--cpu", "--limit-longest-size=50"], "--limit-longest-size is 50: give a whole number of at least 100."),
+        (["--device=abacus"], "the device abacus cannot be used"),
+    ],
+)
+def test_wrong_arguments_are_told_before_a_window_opens(arguments, sentence, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    assert run_demo(monkeypatch, *arguments) == 2
+    assert sentence in capsys.readouterr().err
