@@ -139,8 +139,8 @@ SOURCES: dict[str, Source] = {
         (
             Part("train/images", 118287),
             Part("val/images", 5000),
-            Part("train/lvis_v1_train.json"),
-            Part("val/lvis_v1_val.json"),
+            Part("train/lvis_v1_train.json|train/lvis_train.json"),
+            Part("val/lvis_v1_val.json|val/lvis_val.json"),
         ),
     ),
     "COCO_LVIS": Source(
@@ -176,6 +176,9 @@ SOURCES: dict[str, Source] = {
             Part("train/images"),
             Part("train/masks"),
             Part("train/train-annotations-object-segmentation_clean.pkl"),
+            Part("validation/images"),
+            Part("validation/masks"),
+            Part("validation/validation-annotations-object-segmentation_clean.pkl"),
         ),
     ),
 }

@@ -22,7 +22,7 @@ MINIATURES = {
     "LVIS": (miniatures.lvis, "LVIS_v1_PATH", (3, 1, None, None)),
     "COCO_LVIS": (miniatures.coco_lvis, "LVIS_PATH", (2, 1, None, None, None, None)),
     "ADE20k": (miniatures.ade20k, "ADE20K_PATH", (None, None, None)),
-    "OpenImages": (miniatures.openimages, "OPENIMAGES_PATH", (None, None, None)),
+    "OpenImages": (miniatures.openimages, "OPENIMAGES_PATH", (None,) * 6),
 }
 
 
