@@ -74,9 +74,9 @@ class IterativeClicks:
         """Yield the steps of a batch: "images" (B, 3, H, W), "points" (B, 2N, 3), "instances" (B, 1, H, W)."""
         images, labels, points = batch["images"], batch["instances"], batch["points"].clone()
         prev_mask = torch.zeros_like(labels)  # (B, 1, H, W)
-        truths = labels[:, 0].cpu().numpy()  # (B, H, W)
         fewest = min(2, self.max_num_next_clicks + 1) if self.train_every_click else 1
         rounds = int(chance.whole.integers(fewest, self.max_num_next_clicks + 2))
+        truths = labels[:, 0].cpu().numpy() if rounds > 1 else None  # (B, H, W), for simulated clicks
         for number in range(rounds):
             last = number == rounds - 1
             if self.train_every_click or last:
