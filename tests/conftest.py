@@ -1,6 +1,7 @@
 """What tests of several folders share."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,25 @@ def configure(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def screen():
-    """The name of a virtual screen's display, such as ":1"; it needs Xvfb."""
+    """The name of a virtual screen's display, such as ":1".
+
+    Tests of windows are skipped where Xvfb is not installed: on a real display they would open in front of whoever
+    works there, and on a server there is none. The controller behind the windows is tested everywhere.
+    """
     if not HAS_SCREEN:
         pytest.skip("Xvfb, a virtual screen, is not installed")
     with virtual_screen() as display:
         yield display
+
+
+@pytest.fixture
+def no_screen(monkeypatch):
+    """No window can be opened, on systems whose windows need no DISPLAY either."""
+    tk = pytest.importorskip("tkinter")
+    monkeypatch.delenv("DISPLAY", raising=False)
+
+    def refuse(*_, **__):
+        raise tk.TclError("no display name and no $DISPLAY environment variable")
+
+    if not sys.platform.startswith("linux"):
+        monkeypatch.setattr(tk, "Tk", refuse)

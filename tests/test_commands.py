@@ -2,7 +2,6 @@
 
 import runpy
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
@@ -128,10 +127,7 @@ def test_demos_open_their_window(words, checkout, screen, monkeypatch):
     assert programs == [(400 if "--limit-longest-size=400" in words else 800, 400)]
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="windows need no DISPLAY here")
 @pytest.mark.parametrize("words", commands("demo.py"), ids=named)
-def test_demos_without_a_display_say_so_in_a_sentence(words, checkout, monkeypatch, capsys):
-    pytest.importorskip("tkinter")
-    monkeypatch.delenv("DISPLAY", raising=False)
+def test_demos_without_a_display_say_so_in_a_sentence(words, checkout, no_screen, monkeypatch, capsys):
     assert run(demo_words(words, checkout), monkeypatch) == 2
     assert capsys.readouterr().err.startswith("error: no window can be opened")

@@ -2,7 +2,6 @@
 
 import builtins
 import runpy
-import sys
 from pathlib import Path
 
 import pytest
@@ -41,15 +40,7 @@ def _all_widgets(widget):
 
 
 @pytest.mark.parametrize("arguments", [(), ("--cpu",), ("--limit-longest-size=400", "--cpu")])
-def test_without_a_display_one_sentence_says_what_to_do(arguments, monkeypatch, capsys):
-    tk = pytest.importorskip("tkinter")
-
-    def refuse(*_, **__):
-        raise tk.TclError("no display name and no $DISPLAY environment variable")
-
-    monkeypatch.delenv("DISPLAY", raising=False)
-    if not sys.platform.startswith("linux"):  # where windows need no DISPLAY
-        monkeypatch.setattr(tk, "Tk", refuse)
+def test_without_a_display_one_sentence_says_what_to_do(arguments, no_screen, monkeypatch, capsys):
     assert run_demo(monkeypatch, *arguments) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
         "error: no window can be opened (no display name and no $DISPLAY environment variable): run demo.py on a "
