@@ -37,11 +37,15 @@ class ClickModel(nn.Module, ABC):
         with_prev_mask: the network reads the previous mask.
         with_aux_output: ``decode`` also returns ``instances_aux``.
         protocol: name of the published inference protocol (see ``isegm.inference.protocols``) it is evaluated with.
+        has_refiner: the network has ``refine``, which sharpens its answer in a crop.
+        has_diffusion: the network has ``diffuse``, which spreads its answer along the colours of the image.
         config: {"model": registered name, "params": constructor arguments}, plain data; set by ``build_model``.
     """
 
     protocol = "ritm"
     encodes_once = False
+    has_refiner = False
+    has_diffusion = False
     config: dict[str, Any] | None = None
 
     def __init__(
@@ -118,6 +122,38 @@ class ClickModel(nn.Module, ABC):
         Returns:
             a dict with ``instances``, logits (B, 1, H, W), and what else the method has (``instances_aux``, ``cache``).
         """
+
+    def refine(
+        self, image: Tensor, points: Tensor, features: Tensor, logits: Tensor, boxes: Tensor
+    ) -> dict[str, Tensor]:
+        """Segment crops of the network's input again, with its own answer to start from (where ``has_refiner``).
+
+        Args:
+            image: float (N, 3, h, w) RGB in 0..1, the crops at any size.
+            points: float (N, 2M, 3) clicks in pixels of the crops; they may lie outside.
+            features: ``outputs["feature"]`` of ``decode``, (B, C, ...).
+            logits: ``outputs["instances"]``, (B, 1, H, W).
+            boxes: float (N, 5), which part of ``logits`` each crop shows: place in the batch, x1, y1, x2, y2, the ends
+                excluded.
+
+        Returns:
+            ``instances_refined``, ``trimap`` and ``instances_coarse``, logits (N, 1, h, w): the better answer, where it
+            differs from the first one, and the first one in the crop.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no refiner")
+
+    def diffuse(self, image: Tensor, logits: Tensor, points: Tensor) -> Tensor:
+        """Spread an answer along the colours of the image (where ``has_diffusion``).
+
+        Args:
+            image: float (B, 3, H, W) RGB in 0..1.
+            logits: (B, 1, H, W).
+            points: float (B, 2N, 3), see ``isegm.clicks``.
+
+        Returns:
+            logits (B, 1, H, W).
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no pixel diffusion")
 
     def forward(self, image: Tensor, points: Tensor) -> dict[str, Any]:
         """Segment in one call, as published scripts do.
