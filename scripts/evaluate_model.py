@@ -97,7 +97,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         "--infer-size",
         type=int,
         default=defaults.infer_size,
-        help="side of the network's input, ClickSEG protocol (default: %(default)s)",
+        help="side of the network's input, ClickSEG's protocols (default: 256 for FocalClick, else 384)",
     )
     parser.add_argument(
         "--target-crop-r",

@@ -66,7 +66,7 @@ class EvalOptions:
     thresh: float = 0.49
     clicks_limit: int | None = None
     eval_mode: str = "cvpr"
-    infer_size: int = 384
+    infer_size: int | None = None
     target_crop_r: float = 1.4
     save_ious: bool = False
     print_ious: bool = False

@@ -16,6 +16,9 @@ from isegm.inference.boxes import whole_image
 from isegm.inference.transforms import View, ZoomIn, ZoomState, with_longest_side
 from isegm.utils.errors import InputError
 
+# Side of the square that ClickSEG's networks look at, by protocol.
+CLICKSEG_SIZES = {"clickseg": 384, "focalclick": 256, "cdnet": 384}
+
 
 @dataclass(frozen=True)
 class InferenceSettings:
@@ -69,19 +72,21 @@ def settings_for(
     protocol_name: str,
     eval_mode: str = "cvpr",
     dataset_name: str | None = None,
-    infer_size: int = 384,
+    infer_size: int | None = None,
     target_crop_r: float = 1.4,
     clicks_limit: int | None = None,
 ) -> InferenceSettings:
     """The settings that a published protocol uses.
 
     Args:
-        protocol_name: "ritm" or "clickseg"; a network names its own as ``model.protocol``.
+        protocol_name: "ritm", or one of ClickSEG's: "clickseg", "focalclick" and "cdnet"; a network names its own as
+            ``model.protocol``.
         eval_mode: "cvpr", the one of the papers; or "fixedN" (or "fixedH,W"): crop from the first click on and, with
             "ritm", resize every crop to exactly N x N (H x W).
         dataset_name: "ritm" looks at crops of 600 pixels on the dataset named DAVIS and of 400 elsewhere.
-        infer_size: side of the square network input; only "clickseg".
-        target_crop_r: expansion of the crop; only "clickseg" in mode "cvpr".
+        infer_size: side of the square network input of ClickSEG's protocols; None for the published one: 256 with
+            "focalclick", else 384. "cdnet" knows no other.
+        target_crop_r: expansion of the crop; only ClickSEG's protocols in mode "cvpr".
         clicks_limit: see ``InferenceSettings``.
 
     Raises:
@@ -92,7 +97,7 @@ def settings_for(
         target_size = fixed or (600 if dataset_name == "DAVIS" else 400)
         zoom_in = ZoomIn(target_size=target_size, skip_clicks=-1 if fixed else 1)
         return InferenceSettings(zoom_in=zoom_in, flip=True, clicks_limit=clicks_limit)
-    if protocol_name == "clickseg":
+    if protocol_name in CLICKSEG_SIZES:
         zoom_in = ZoomIn(
             target_size=None,  # [KEEP] A3: crops are not resized to 400 or 600 but squashed to the square below
             skip_clicks=-1 if fixed else 1,
@@ -101,8 +106,14 @@ def settings_for(
             prob_thresh=0.49,
             always_recompute=True,
         )
-        return InferenceSettings(zoom_in=zoom_in, resize=(infer_size, infer_size), clicks_limit=clicks_limit)
-    raise InputError(f"there is no inference protocol named {protocol_name}: known are ritm and clickseg.")
+        side = CLICKSEG_SIZES[protocol_name]
+        if infer_size is not None and protocol_name != "cdnet":  # [KEEP] A10: CDNet looks at 384 pixels, mirrored too
+            side = infer_size
+        flip = protocol_name == "cdnet"
+        return InferenceSettings(zoom_in=zoom_in, resize=(side, side), flip=flip, clicks_limit=clicks_limit)
+    raise InputError(
+        f"there is no inference protocol named {protocol_name}: known are ritm, {', '.join(CLICKSEG_SIZES)}."
+    )
 
 
 def _fixed_size(eval_mode: str) -> tuple[int, int] | None:
