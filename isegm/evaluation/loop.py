@@ -70,7 +70,7 @@ class _Item:
 
     def judge(self, session: Session) -> ClickEvent:
         self.session, probs = session, session.probs
-        iou = self.course.judge(probs)
+        iou = self.course.judge(session.mask(self.course.settings.threshold))
         clicks = tuple(self.course.clicker.clicks_list)
         return ClickEvent(
             self.index, self.object_id, self.sample, self.course.gt_mask, probs, self.course.mask, clicks, iou
@@ -168,13 +168,13 @@ def _items(
                 )
             if session is None:
                 session = predictor.start(sample.image, sample.init_mask)
-            mask = session.probs > settings.threshold  # the initial mask, or nothing
+            mask = session.mask(settings.threshold)  # the initial mask, or nothing
             yield _Item(index, object_id, sample, session, Course(gt_mask, settings, mask))
 
 
-def replay(record: ObjectRecord, sample: DSample, predictor: Predictor) -> np.ndarray:
-    """Probabilities (H, W) float32 after the clicks of a record, so that no run has to store masks."""
+def replay(record: ObjectRecord, sample: DSample, predictor: Predictor) -> Session:
+    """The session after the clicks of a record, so that no run has to store masks."""
     session = predictor.start(sample.image, sample.init_mask)
     for index, (x, y, label) in enumerate(record.clicks):
         (session,) = predictor.step([session], [Click(bool(label), (y, x), index)])
-    return session.probs
+    return session

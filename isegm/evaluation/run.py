@@ -337,7 +337,7 @@ def _draw(
         cases = []
         for record in chosen:
             sample = dataset.get_sample(record.index)
-            mask = replay(record, sample, predictor) > settings.threshold
+            mask = replay(record, sample, predictor).mask(settings.threshold)
             cases.append(plots.Case(record, sample.image, sample.get_object_mask(record.object_id), mask))
         sheet = plots.contact_sheet(cases, f"{kind} of {title}")
         plots.save_figure(sheet, candidate.folder / f"{kind}_{dataset.name}.png")

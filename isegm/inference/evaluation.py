@@ -77,9 +77,9 @@ class Course:
         """Make the next click, see ``Clicker.make_next_click``."""
         return self.clicker.make_next_click(self.mask)
 
-    def judge(self, probs: np.ndarray) -> float:
-        """Take in the answer to the last click, (H, W) probabilities; returns the IoU of its mask."""
-        self.mask = probs > self.settings.threshold
+    def judge(self, mask: np.ndarray) -> float:
+        """Take in the answer to the last click, (H, W) bool; returns its IoU."""
+        self.mask = mask
         iou = get_iou(self.gt_mask, self.mask)
         self.ious.append(float(np.float32(iou)))
         made = len(self.ious)
@@ -158,7 +158,7 @@ def evaluate_sample(
             )
         if callback is not None:
             callback(image, gt_mask, probs, sample_id, len(course.ious), course.clicker.clicks_list)
-        course.judge(probs)
+        course.judge(probs > pred_thr)
     return course.clicker.clicks_list, np.array(course.ious, dtype=np.float32), probs
 
 

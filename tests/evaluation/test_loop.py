@@ -7,6 +7,7 @@ from isegm.data.sample import DSample
 from isegm.evaluation.loop import evaluate_dataset, replay
 from isegm.inference.clicker import Clicker
 from isegm.inference.evaluation import NEVER_STOP, EvalSettings
+from isegm.inference.merge import guarded_merge
 from isegm.inference.metrics import get_iou
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import settings_for
@@ -135,11 +136,14 @@ def test_an_object_without_pixels_is_named():
         evaluate(DrawnDataset(1, empty=0))
 
 
-def test_initial_masks_are_refused_before_the_first_click_where_the_network_reads_none():
-    predictor = Predictor(BlobModel(with_prev_mask=False), settings=settings_for("ritm"))
-    with pytest.raises(InputError, match="BlobModel was built without a previous mask"):
-        evaluate(DrawnDataset(init_mask=ellipse(24, 32, 6, 6).astype(np.float32)), predictor=predictor)
-    assert predictor.model.calls == 0
+def test_answers_are_merged_into_an_initial_mask():
+    init = ellipse(24, 32, 6, 6).astype(np.float32)
+    predictor, mask, events = blob_predictor(), init > 0.5, []
+    evaluate(DrawnDataset(1, init_mask=init), predictor=predictor, on_click=events.append)
+    assert len(events) > 1
+    for event in events:
+        mask = guarded_merge(mask, event.probs > 0.49, event.clicks[-1])
+        np.testing.assert_array_equal(event.mask, mask)
 
 
 def test_an_initial_mask_decides_the_first_click():
@@ -155,7 +159,7 @@ def test_replaying_a_record_gives_its_last_mask():
     dataset = DrawnDataset()
     for record in evaluate(dataset, batch_size=3):
         sample = dataset.get_sample(record.index)
-        probs = replay(record, sample, blob_predictor())
+        probs = replay(record, sample, blob_predictor()).probs
         assert probs.shape == (HEIGHT, WIDTH)
         iou = get_iou(sample.get_object_mask(record.object_id), probs > SETTINGS.threshold)
         assert np.float32(iou) == np.float32(record.ious[-1])

@@ -1,5 +1,7 @@
 """Whole runs of clicks against runs of the published code."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.transforms import ZoomIn
 from isegm.model.registry import build_model
-from tests.analytic import BlobModel
+from tests.analytic import BlobModel, CDNetBlobModel, FocalBlobModel
 from tests.golden import apply_pipeline_weights, fill_weights, golden, golden_json
 from tests.inference.replay import assert_follows, photo
 
@@ -20,7 +22,12 @@ ANALYTIC = {
     "ritm_skip0": InferenceSettings(zoom_in=ZoomIn(skip_clicks=0), flip=True),
     "simpleclick_fixed448": settings_for("ritm", "fixed448"),
     "clickseg_baseline384": settings_for("clickseg"),
+    "clickseg_focal256": settings_for("focalclick"),
+    "clickseg_focal256_flip": replace(settings_for("focalclick"), flip=True),
+    "clickseg_focal256_initmask": replace(settings_for("focalclick"), guarded_merge=False),
+    "clickseg_cdnet384": settings_for("cdnet"),
 }
+MODELS = {"clickseg_focal": FocalBlobModel, "clickseg_cdnet": CDNetBlobModel}
 CASES = ("astronaut_ellipse", "coffee_holes", "chelsea_ignore", "coffee_small")
 
 
@@ -46,14 +53,24 @@ def analytic_case(name):
     return image, gt
 
 
+def initial_mask(image):
+    """The mask to start from of golden/README section 4."""
+    height, width = image.shape[:2]
+    mask = np.zeros((height, width), dtype=bool)
+    mask[int(0.2 * height) : int(0.55 * height), int(0.35 * width) : int(0.75 * width)] = True
+    return mask
+
+
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("variant", ANALYTIC)
 def test_clicks_crops_and_probabilities_follow_the_published_predictor(variant, case):
     log = golden_json(f"pipelines_analytic/{variant}.json")["sequences"][case]
     image, gt = analytic_case(case)
-    model = BlobModel()
+    model = next((kind for start, kind in MODELS.items() if variant.startswith(start)), BlobModel)()
+    init_mask = initial_mask(image) if variant.endswith("initmask") else None
     with np.load(golden(f"pipelines_analytic/{variant}.npz")) as arrays:
-        assert_follows(log, arrays, Predictor(model, settings=ANALYTIC[variant]), image, gt, f"{case}/", tolerance=2e-5)
+        predictor = Predictor(model, settings=ANALYTIC[variant])
+        assert_follows(log, arrays, predictor, image, gt, f"{case}/", tolerance=2e-5, init_mask=init_mask)
     assert model.calls == log[-1]["net_calls_so_far"]
 
 
