@@ -39,7 +39,8 @@ class Predictor:
     Args:
         model: the network; it is moved to ``device`` and put into evaluation mode.
         device: where it runs; None for where it is.
-        settings: crop, size and mirroring; None for those that the network was published with.
+        settings: crop, size, mirroring and what follows; None for those that the network was published with, with a
+            guard against clicks that simulated users never make.
         threshold: probability above which a pixel is in the mask.
         refinement: improves on the network's answer (``build_refinement``), one session at a time, with its own limit
             of clicks where the settings have none, and in place of their ``finish``; None for the answer itself.
@@ -64,7 +65,7 @@ class Predictor:
             device = next(itertools.chain(model.parameters(), model.buffers())).device
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
-        self.settings = settings_for(model.protocol) if settings is None else settings
+        self.settings = replace(settings_for(model.protocol), guarded_merge=True) if settings is None else settings
         self.refinement = refinement
         if refinement is not None:
             refinement.check(model)

@@ -83,7 +83,9 @@ def settings_for(
     clicks_limit: int | None = None,
     focus_crop_r: float = 1.4,
 ) -> InferenceSettings:
-    """The settings that a published protocol uses.
+    """The settings that a published protocol uses in evaluations.
+
+    [KEEP] (A5) Answers are merged into initial masks without a guard, which with people is wanted.
 
     Args:
         protocol_name: "ritm", or one of ClickSEG's: "clickseg", "focalclick" and "cdnet"; a network names its own as
@@ -104,7 +106,7 @@ def settings_for(
     if protocol_name == "ritm":
         target_size = fixed or (600 if dataset_name == "DAVIS" else 400)
         zoom_in = ZoomIn(target_size=target_size, skip_clicks=-1 if fixed else 1)
-        return InferenceSettings(zoom_in=zoom_in, flip=True, clicks_limit=clicks_limit)
+        return InferenceSettings(zoom_in=zoom_in, flip=True, clicks_limit=clicks_limit, guarded_merge=False)
     if protocol_name in CLICKSEG_SIZES:
         zoom_in = ZoomIn(
             target_size=None,  # [KEEP] A3: crops are not resized to 400 or 600 but squashed to the square below
@@ -119,7 +121,9 @@ def settings_for(
             side = infer_size
         finish = {"focalclick": FocusRefine(focus_crop_r), "cdnet": PixelDiffusion()}.get(protocol_name)
         flip = protocol_name == "cdnet"
-        return InferenceSettings(zoom_in, (side, side), flip, clicks_limit=clicks_limit, finish=finish)
+        return InferenceSettings(
+            zoom_in, (side, side), flip, clicks_limit=clicks_limit, finish=finish, guarded_merge=False
+        )
     raise InputError(
         f"there is no inference protocol named {protocol_name}: known are ritm, {', '.join(CLICKSEG_SIZES)}."
     )

@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -142,7 +143,7 @@ def test_answers_are_merged_into_an_initial_mask():
     evaluate(DrawnDataset(1, init_mask=init), predictor=predictor, on_click=events.append)
     assert len(events) > 1
     for event in events:
-        mask = guarded_merge(mask, event.probs > 0.49, event.clicks[-1])
+        mask = guarded_merge(mask, event.session.probs > 0.49, event.clicks[-1])
         np.testing.assert_array_equal(event.mask, mask)
 
 
@@ -173,7 +174,9 @@ def test_callbacks_see_every_click():
         own = [event for event in events if (event.index, event.object_id) == record.key]
         assert [len(event.clicks) for event in own] == list(range(1, len(record.clicks) + 1))
         assert [np.float32(event.iou) for event in own] == [np.float32(iou) for iou in record.ious]
-        assert np.array_equal(own[-1].mask, own[-1].probs > SETTINGS.threshold)
+        assert [event.finished for event in own] == [False] * (len(own) - 1) + [True]
+        assert all(np.array_equal(after.previous, before.mask) for before, after in itertools.pairwise(own))
+        assert np.array_equal(own[-1].mask, own[-1].session.probs > SETTINGS.threshold)
 
 
 def test_times_are_shares_of_the_wall_time(monkeypatch):

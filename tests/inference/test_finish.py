@@ -1,5 +1,6 @@
 """FocalClick's second look and CDNet's diffusion, on networks without weights."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -63,7 +64,7 @@ def test_from_the_eleventh_click_on_the_rest_of_the_mask_is_frozen():
     clicks = [(int(rng.integers(60)), int(rng.integers(80)), bool(rng.random() < 0.6)) for _ in range(15)]
     sessions = list(clicked(Predictor(FocalBlobModel(), settings=FOCAL), noise_image(), *clicks))
     outside_changes = []
-    for before, after in zip(sessions, sessions[1:], strict=False):
+    for before, after in itertools.pairwise(sessions):
         outside = np.ones(after.image_size, dtype=bool)
         outside[after.focus.slices] = False
         outside_changes.append(bool((before.probs != after.probs)[outside].any()))

@@ -24,7 +24,7 @@ ANALYTIC = {
     "clickseg_baseline384": settings_for("clickseg"),
     "clickseg_focal256": settings_for("focalclick"),
     "clickseg_focal256_flip": replace(settings_for("focalclick"), flip=True),
-    "clickseg_focal256_initmask": replace(settings_for("focalclick"), guarded_merge=False),
+    "clickseg_focal256_initmask": settings_for("focalclick"),
     "clickseg_cdnet384": settings_for("cdnet"),
 }
 MODELS = {"clickseg_focal": FocalBlobModel, "clickseg_cdnet": CDNetBlobModel}

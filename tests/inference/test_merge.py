@@ -1,6 +1,7 @@
 """Progressive Merge: the published rule against vectors, and what no click may do to a good mask."""
 
 import zlib
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -113,7 +114,8 @@ def test_the_published_rule_destroys_a_good_mask_where_the_guarded_one_does_not(
 @pytest.mark.parametrize("seed", range(4))
 def test_no_odd_click_destroys_a_mask_that_segmentation_started_from(protocol, seed):
     model = FocalBlobModel() if protocol == "focalclick" else TinyModel()
-    predictor = Predictor(model, settings=settings_for(protocol, infer_size=32 if protocol != "ritm" else None))
+    settings = settings_for(protocol, infer_size=32 if protocol != "ritm" else None)
+    predictor = Predictor(model, settings=replace(settings, guarded_merge=True))
     image = np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
     good = blobs(seed)
     agreeing = [click for click in clicks_of(seed, good) if good[click.coords] == click.is_positive]
