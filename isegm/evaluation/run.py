@@ -38,7 +38,7 @@ from isegm.evaluation.scores import DatasetScores, score
 from isegm.inference.evaluation import NEVER_STOP, EvalSettings
 from isegm.inference.metrics import number_of_clicks
 from isegm.inference.predictor import Predictor
-from isegm.inference.protocols import InferenceSettings, settings_for
+from isegm.inference.protocols import CLICKSEG_MODES, InferenceSettings, settings_for
 from isegm.inference.refinement import Refinement, build_refinement, list_refinements
 from isegm.model.base import ClickModel
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT, load_model
@@ -48,14 +48,8 @@ from isegm.utils.files import atomic_write, sha256
 
 CPU = torch.device("cpu")
 # What the positional argument may be, and the inference protocol that it asks for; None: the network's own.
-MODES: dict[str, str | None] = {
-    "NoBRS": None,
-    "Baseline": "clickseg",
-    "FocalClick": "focalclick",
-    "CDNet": "cdnet",
-    **dict.fromkeys(list_refinements()),
-}
-USUAL_MODES = {protocol: mode for mode, protocol in MODES.items() if protocol is not None}
+MODES: dict[str, str | None] = {"NoBRS": None, **CLICKSEG_MODES, **dict.fromkeys(list_refinements())}
+USUAL_MODES = {protocol: mode for mode, protocol in CLICKSEG_MODES.items()}
 VIS_PATH = "./experiments/vis_val"
 CASES = 6  # objects on a sheet of best or worst cases
 

@@ -80,6 +80,8 @@ def test_clicks_crops_and_probabilities_follow_the_published_predictor(variant, 
         ("ritm_hrnet18s_NoBRS_astronaut", "ritm_hrnet18s", settings_for("ritm")),
         ("ritm_hrnet18s_NoBRS_noflip_nozoom", "ritm_hrnet18s", InferenceSettings()),
         ("baseline_mobilenetv2", "clickseg_mobilenetv2", settings_for("clickseg")),
+        ("focalclick_segformerB0_S2_astronaut", "focalclick_segformerb0_s2", settings_for("focalclick")),
+        ("focalclick_segformerB0_S2_initmask", "focalclick_segformerb0_s2", settings_for("focalclick")),
     ],
 )
 def test_real_networks_repeat_the_published_runs(file, network, settings):
@@ -87,5 +89,7 @@ def test_real_networks_repeat_the_published_runs(file, network, settings):
     model = apply_pipeline_weights(fill_weights(build_model(network)), spec)
     image = photo(spec["photo"].split(".")[-1])
     gt = (ellipse(image) <= 1).astype(np.int32)
+    init_mask = initial_mask(image) if spec["init_mask"] else None
     with np.load(golden(f"pipelines/{file}.npz")) as arrays:
-        assert_follows(spec["log"], arrays, Predictor(model, settings=settings), image, gt, tolerance=1e-4)
+        predictor = Predictor(model, settings=settings)
+        assert_follows(spec["log"], arrays, predictor, image, gt, tolerance=1e-4, init_mask=init_mask)
