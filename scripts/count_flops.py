@@ -85,7 +85,7 @@ def main() -> None:
             f"{row['macs_coarse'] / 1e9:8.3f}  {row['macs_refine'] / 1e9:8.3f}  {row['macs'] / 1e9:8.3f}  "
             f"{(row['macs'] - row['macs_encode']) / 1e9:9.3f}  {row['flops'] / 1e9:8.3f}  {row['passes_per_click']:>6}"
         )
-    print("GMACs: multiply-accumulates of one pass, coarse answer and refiner; per click: those repeated at every click;")
+    print("GMACs: multiply-accumulates of one pass, coarse + refiner; per click: those repeated at every click.")
     print("GFLOPs = 2 x GMACs.")
     if args.json:
         with atomic_write(args.json, "w") as file:

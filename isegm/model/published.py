@@ -17,6 +17,7 @@ from torch import Tensor
 from isegm.model.base import ClickModel
 from isegm.model.baseline import BACKBONES
 from isegm.model.registry import argument_names, build_stored_model, list_models
+from isegm.model.segformer import VERSIONS as SEGFORMERS
 from isegm.utils.errors import InputError
 
 # Stored arguments that say how click maps were computed or trained, and change nothing that is computed here.
@@ -67,7 +68,13 @@ def _focal_hrnet(params: dict[str, Any], path: str | Path) -> tuple[str, dict[st
 def _segformer(params: dict[str, Any], state: Mapping[str, Tensor], path: str | Path) -> tuple[str, dict[str, Any]]:
     params = {**SEGFORMER_DEFAULTS, **_with(ONLY_NORM, params, path)}
     pipeline = _pipeline(params)
-    family = f"focalclick_segformer{params['model_version']}"
+    version = str(params["model_version"])
+    if version not in SEGFORMERS:
+        raise InputError(
+            f"{path} holds FocalClick with the SegFormer {version}, which is not supported: "
+            f"known are {', '.join(SEGFORMERS)}."
+        )
+    family = f"focalclick_segformer{version}"
     name = f"{family}_{pipeline}" if f"{family}_{pipeline}" in list_models() else f"{family}_s2"
     unread = {*UNREAD_BY_BASELINES, "use_leaky_relu"}
     return name, {**{key: params[key] for key in params if key not in unread}, "pipeline_version": pipeline}
