@@ -54,7 +54,7 @@ def test_a_refiner_is_counted_apart_from_the_coarse_answer(call, tmp_path, capsy
         (["--models", "ritm_hrnet18t"], "there is no network named ritm_hrnet18t: did you mean ritm_hrnet18"),
         (["--size", "400"], "--size is 400: give height,width in pixels"),
         (["--size", "8,400"], "give at least 32 pixels"),
-        (["--models", "focalclick_segformerb0_s1", "--size", "32,64"], "was given 16x32 pixels: make the network's input"),
+        (["--models", "focalclick_segformerb0_s1", "--size", "32,64"], "was given 16x32 pixels: make the network's"),
         (["--checkpoint", "absent.pth"], "there is no checkpoint absent.pth"),
     ],
 )
