@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,14 +34,18 @@ class FocalLoss(nn.Module):
 
     def forward(self, pred: Tensor, label: Tensor) -> Tensor:
         """Loss of logits (B, 1, H, W) against labels (B, 1, H, W): (B,)."""
-        valid = (label != -1).to(pred)  # (B, 1, H, W)
+        loss, valid = self.per_pixel(pred, label)
+        total = loss.sum(PIXELS)
+        return (total / (valid.sum(PIXELS) + self.eps) if self.size_average else total).flatten(1).mean(1)
+
+    def per_pixel(self, pred: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss of each pixel, 0 where it is ignored, and which pixels count: both (B, 1, H, W)."""
+        valid = (label != -1).to(pred)
         prob = pred if self.from_sigmoid else pred.sigmoid()
         alpha = torch.where(label > 0.5, self.alpha, 1 - self.alpha) * valid
         right = torch.where(label != -1, 1 - (label - prob).abs(), 1.0)  # probability of the right answer
         weight = self.modulate((1 - right) ** self.gamma, valid)
-        loss = -alpha * weight * (right + self.eps).clamp_max(1.0).log() * valid
-        total = loss.sum(PIXELS)
-        return (total / (valid.sum(PIXELS) + self.eps) if self.size_average else total).flatten(1).mean(1)
+        return -alpha * weight * (right + self.eps).clamp_max(1.0).log() * valid, valid
 
     def modulate(self, weight: Tensor, valid: Tensor) -> Tensor:
         """The weight of each pixel's log-likelihood."""
@@ -98,6 +104,39 @@ class NormalizedFocalLoss(FocalLoss):
         return {"k": float(self.k_sum), "m": float(self.m_max)}
 
 
+class WeightedNormalizedFocalLoss(NormalizedFocalLoss):
+    """Normalised focal loss in which some pixels count more (Chen et al. 2022, "FocalClick").
+
+    Args:
+        weight_share: how much of a pixel's weight comes from the weight map, 0 to 1; the rest is the same for all.
+        kwargs: see ``NormalizedFocalLoss``.
+    """
+
+    def __init__(self, weight_share: float = 0.5, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.weight_share = weight_share
+
+    def forward(self, pred: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Loss of logits (B, 1, H, W) against labels (B, 1, H, W): (B,).
+
+        Args:
+            weight: (B, 1, H, W) weight map in [0, 1]; None for the plain normalised focal loss. With it, the mean of
+                what is returned is the weighted mean over all pixels of the batch.
+        """
+        if weight is None:
+            return super().forward(pred, label)
+        loss, _ = self.per_pixel(pred, label)
+        return _weighted_mean(loss, self.weight_share * weight + (1 - self.weight_share))
+
+
+def _weighted_mean(loss: Tensor, weight: Tensor) -> Tensor:
+    """The batch's weighted mean as one share per sample, (B,): the shares' mean is sum(loss * weight) / sum(weight).
+
+    [KEEP] The weights of ignored pixels, whose loss is 0, count in the denominator, as published.
+    """
+    return len(loss) * (loss * weight).flatten(1).sum(1) / (weight.sum() + 1e-12)
+
+
 class SoftIoU(nn.Module):
     """One minus the intersection over the union of probabilities and labels."""
 
@@ -119,9 +158,54 @@ class SigmoidBinaryCrossEntropyLoss(nn.Module):
 
     def forward(self, pred: Tensor, label: Tensor) -> Tensor:
         """Loss of logits (B, 1, H, W) against labels (B, 1, H, W): (B,)."""
-        valid = (label != -1).to(pred)
-        loss = pred.relu() - pred * label.clamp_min(0) + F.softplus(-pred.abs())  # exact for large logits, too
-        return (loss * valid).flatten(1).mean(1)
+        return _cross_entropy(pred, label).flatten(1).mean(1)
+
+
+def _cross_entropy(pred: Tensor, label: Tensor) -> Tensor:
+    """Binary cross-entropy of each pixel's logit, 0 where it is ignored; exact for large logits, too."""
+    loss = pred.relu() - pred * label.clamp_min(0) + F.softplus(-pred.abs())
+    return loss * (label != -1).to(pred)
+
+
+class ClickLoss(nn.Module):
+    """Binary cross-entropy that counts the pixels of the clicks' disks a hundred times as much as the others.
+
+    The click loss of CDNet (Chen et al. 2021, "Conditional Diffusion for Interactive Segmentation").
+    """
+
+    elsewhere = 0.01  # weight of a pixel outside all disks; inside it is 1
+
+    def forward(self, pred: Tensor, label: Tensor, clicks: Tensor) -> Tensor:
+        """Loss of logits (B, 1, H, W) against labels (B, 1, H, W): (B,), see ``_weighted_mean``.
+
+        Args:
+            clicks: (B, 2, H, W) disks of the positive and the negative clicks, 0 or 1 (``outputs["click_map"]``).
+        """
+        weight = clicks.amax(1, keepdim=True) * (1 - self.elsewhere) + self.elsewhere  # (B, 1, H, W)
+        return _weighted_mean(_cross_entropy(pred, label), weight)
+
+
+class DiversityLoss(nn.Module):
+    """What CDNet's latent answers pay (Chen et al. 2021): the best one for the object, all of them for the clicks.
+
+    Of each sample only the best answer has to fit the object (normalised focal loss with alpha 0.5 and gamma 2), so
+    that the answers may differ; each of them has to agree with the clicks (``ClickLoss``).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.focal = NormalizedFocalLoss(alpha=0.5, gamma=2)
+        self.click = ClickLoss()
+
+    def forward(self, pred: Tensor, label: Tensor, clicks: Tensor) -> Tensor:
+        """Loss of logits (B, K, H, W) of K answers against labels (B, 1, H, W): (B,).
+
+        Args:
+            clicks: see ``ClickLoss``.
+        """
+        answers = pred.split(1, dim=1)
+        best = torch.stack([self.focal(answer, label) for answer in answers]).amin(0)  # (B,)
+        return best + sum(self.click(answer, label, clicks) for answer in answers)
 
 
 class Sum(nn.Module):
