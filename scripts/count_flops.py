@@ -4,8 +4,8 @@
     python scripts/count_flops.py --models ritm_hrnet18s,clickseg_mobilenetv2 --size 448,448 --json compute.json
     python scripts/count_flops.py --checkpoint weights/mobilenetv2_default.pth
 
-One pass of one image is counted. The mirror image that some protocols also run costs another pass, which the last
-column says.
+One pass of one image is counted: the coarse answer, the refiner of networks that have one, and both. The mirror image
+that some protocols also run costs another pass, which the last column says.
 """
 
 import argparse
@@ -13,6 +13,8 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+
+import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -55,6 +57,7 @@ def figures(name: str, model: ClickModel, size: tuple[int, int] | None) -> dict:
     return {
         "network": name,
         **asdict(compute),
+        "macs_coarse": compute.macs_coarse,
         "macs": compute.macs,
         "flops": 2 * compute.macs,
         "passes_per_click": 1 + settings.flip,
@@ -68,16 +71,22 @@ def main() -> None:
         rows = [figures(Path(args.checkpoint).stem, load_model(args.checkpoint), size)]
     else:
         names = [name.strip() for name in args.models.split(",")] if args.models else list_models()
-        rows = [figures(name, build_model(name), size) for name in names]
+        with torch.device("meta"):  # shapes alone are counted
+            networks = [build_model(name) for name in names]
+            rows = [figures(name, network, size) for name, network in zip(names, networks, strict=True)]
     wide = max(len(row["network"]) for row in rows)
-    print(f"{'network':<{wide}}  {'input':>9}  {'params, M':>9}  {'GMACs':>8}  {'per click':>9}  {'GFLOPs':>8}  passes")
+    print(
+        f"{'network':<{wide}}  {'input':>9}  {'params, M':>9}  {'coarse':>8}  {'refiner':>8}  {'GMACs':>8}  "
+        f"{'per click':>9}  {'GFLOPs':>8}  passes"
+    )
     for row in rows:
         print(
             f"{row['network']:<{wide}}  {'x'.join(map(str, row['size'])):>9}  {row['parameters'] / 1e6:9.3f}  "
-            f"{row['macs'] / 1e9:8.3f}  {row['macs_decode'] / 1e9:9.3f}  {row['flops'] / 1e9:8.3f}  "
-            f"{row['passes_per_click']:>6}"
+            f"{row['macs_coarse'] / 1e9:8.3f}  {row['macs_refine'] / 1e9:8.3f}  {row['macs'] / 1e9:8.3f}  "
+            f"{(row['macs'] - row['macs_encode']) / 1e9:9.3f}  {row['flops'] / 1e9:8.3f}  {row['passes_per_click']:>6}"
         )
-    print("GMACs: multiply-accumulates of one pass; per click: those repeated at every click; GFLOPs = 2 x GMACs.")
+    print("GMACs: multiply-accumulates of one pass, coarse + refiner; per click: those repeated at every click.")
+    print("GFLOPs = 2 x GMACs.")
     if args.json:
         with atomic_write(args.json, "w") as file:
             json.dump(rows, file, indent=2)

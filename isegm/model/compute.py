@@ -24,19 +24,26 @@ class Compute:
     Attributes:
         size: (height, width) of the network's input in pixels.
         macs_encode: MACs of what depends on the image alone.
-        macs_decode: MACs of what is done again at every click.
-        parameters: trained numbers; buffers are not among them.
+        macs_decode: MACs of what is done again at every click; where there is a refiner, of the coarse answer alone.
+        macs_refine: MACs of the refiner on a crop of the same size, at every click; 0 where there is none.
+        parameters: trained numbers, the refiner's included; buffers are not among them.
     """
 
     size: tuple[int, int]
     macs_encode: int
     macs_decode: int
+    macs_refine: int
     parameters: int
+
+    @property
+    def macs_coarse(self) -> int:
+        """MACs of one image with one click without the refiner."""
+        return self.macs_encode + self.macs_decode
 
     @property
     def macs(self) -> int:
         """MACs of one image with one click."""
-        return self.macs_encode + self.macs_decode
+        return self.macs_coarse + self.macs_refine
 
 
 @torch.no_grad()
@@ -56,6 +63,11 @@ def count_compute(model: ClickModel, size: tuple[int, int]) -> Compute:
         with FlopCounterMode(display=False) as encoding:
             features = model.encode(image)
         with FlopCounterMode(display=False) as decoding:
-            model.decode(features, points, prev_mask)
+            outputs = model.decode(features, points, prev_mask)
+        with FlopCounterMode(display=False) as refining:
+            if model.has_refiner:
+                whole = torch.tensor([[0.0, 0.0, 0.0, size[1], size[0]]], device=device)
+                model.refine(image, points, outputs["feature"], outputs["instances"], whole)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return Compute(size, encoding.get_total_flops() // 2, decoding.get_total_flops() // 2, parameters)
+    encode, decode, refine = (counter.get_total_flops() // 2 for counter in (encoding, decoding, refining))
+    return Compute(size, encode, decode, refine, parameters)

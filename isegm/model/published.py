@@ -17,6 +17,7 @@ from torch import Tensor
 from isegm.model.base import ClickModel
 from isegm.model.baseline import BACKBONES
 from isegm.model.registry import argument_names, build_stored_model, list_models
+from isegm.model.segformer import VERSIONS as SEGFORMERS
 from isegm.utils.errors import InputError
 
 # Stored arguments that say how click maps were computed or trained, and change nothing that is computed here.
@@ -38,24 +39,59 @@ RITM_DEFAULTS: dict[str, Any] = dict(
     backbone_lr_mult=0.1,
 )
 HRNET_DEFAULTS: dict[str, Any] = dict(width=48, ocr_width=256, small=False, **RITM_DEFAULTS)
+SEGFORMER_DEFAULTS: dict[str, Any] = dict(
+    model_version="b0", with_prev_mask=False, with_aux_output=False, binary_prev_mask=False, backbone_lr_mult=0.1
+)
 DEEPLAB_DEFAULTS: dict[str, Any] = dict(backbone="resnet50", deeplab_ch=256, aspp_dropout=0.5, **RITM_DEFAULTS)
 # ClickSEG's baselines store these arguments of RITM and do not read them.
 UNREAD_BY_BASELINES = {"use_rgb_conv", "clicks_groups", "conv_extend", "use_disks", "norm_radius"}
+# Nor does FocalClick, whose radii and learning rates are fixed as well (traps A8 and C3 of ClickSEG).
+UNREAD_BY_FOCALCLICK = {*UNREAD_BY_BASELINES, "backbone_lr_mult"}
 
 
-def _hrnet(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, Any]]:
+def _hrnet(params: dict[str, Any], state: Mapping[str, Tensor], path: str | Path) -> tuple[str, dict[str, Any]]:
+    if "pipeline_version" in params or any(key.startswith("refiner.") for key in state):
+        return _focal_hrnet(params, path)
     name = "ritm_hrnet32" if params.get("width") == 32 else "ritm_hrnet18"
     name += "s" if params.get("small") and params.get("width") != 32 else ""
     return name, {**HRNET_DEFAULTS, **_with(ONLY_NORM, params, path)}
 
 
-def _deeplab(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, Any]]:
+def _focal_hrnet(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, Any]]:
+    params = {**HRNET_DEFAULTS, **_with(ONLY_NORM, params, path)}
+    pipeline = _pipeline(params)
+    network = "hrnet32" if params["width"] == 32 else "hrnet18s"
+    kept = {name: value for name, value in params.items() if name not in UNREAD_BY_FOCALCLICK}
+    return f"focalclick_{network}_{pipeline}", {**kept, "pipeline_version": pipeline}
+
+
+def _segformer(params: dict[str, Any], state: Mapping[str, Tensor], path: str | Path) -> tuple[str, dict[str, Any]]:
+    params = {**SEGFORMER_DEFAULTS, **_with(ONLY_NORM, params, path)}
+    pipeline = _pipeline(params)
+    version = str(params["model_version"])
+    if version not in SEGFORMERS:
+        raise InputError(
+            f"{path} holds FocalClick with the SegFormer {version}, which is not supported: "
+            f"known are {', '.join(SEGFORMERS)}."
+        )
+    family = f"focalclick_segformer{version}"
+    name = f"{family}_{pipeline}" if f"{family}_{pipeline}" in list_models() else f"{family}_s2"
+    unread = {*UNREAD_BY_BASELINES, "use_leaky_relu"}
+    return name, {**{key: params[key] for key in params if key not in unread}, "pipeline_version": pipeline}
+
+
+def _pipeline(params: Mapping[str, Any]) -> str:
+    """FocalClick's pipeline: [KEEP] every value but "s1" is "s2"."""
+    return "s1" if params.get("pipeline_version") == "s1" else "s2"
+
+
+def _deeplab(params: dict[str, Any], state: Mapping[str, Tensor], path: str | Path) -> tuple[str, dict[str, Any]]:
     params = {**DEEPLAB_DEFAULTS, **_with(ONLY_NORM, params, path)}
     name = f"ritm_{params['backbone']}"
     return (name if name in list_models() else "ritm_resnet50"), params
 
 
-def _baseline(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, Any]]:
+def _baseline(params: dict[str, Any], state: Mapping[str, Tensor], path: str | Path) -> tuple[str, dict[str, Any]]:
     params = {name: value for name, value in params.items() if name not in UNREAD_BY_BASELINES}
     backbone = str(params.pop("backbone", "MobileNetV2"))
     backbone = "MobileNetV2" if backbone == "MobleNetV2" else backbone  # the published spelling
@@ -69,6 +105,7 @@ def _baseline(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, 
 
 FAMILIES = {
     "isegm.model.is_hrnet_model.HRNetModel": _hrnet,
+    "isegm.model.is_segformer_model.SegFormerModel": _segformer,
     "isegm.model.is_deeplab_model.DeeplabModel": _deeplab,
     "isegm.model.is_strong_baseline.BaselineModel": _baseline,
 }
@@ -84,11 +121,9 @@ def model_from_published(config: Mapping[str, Any], state: Mapping[str, Tensor],
         InputError: a class, or an argument of it, that is not supported; or ``params`` of another form.
     """
     family = FAMILIES.get(str(config["class"]))
-    if family is None or any(key.startswith("refiner.") for key in state):
-        refined = " with a refiner" if family is not None else ""
+    if family is None:
         raise InputError(
-            f"{path} holds the network {config['class']}{refined}, which is not supported: "
-            f"known are {', '.join(FAMILIES)}."
+            f"{path} holds the network {config['class']}, which is not supported: known are {', '.join(FAMILIES)}."
         )
     entries = config.get("params", {})
     if not isinstance(entries, Mapping) or not all(
@@ -96,7 +131,7 @@ def model_from_published(config: Mapping[str, Any], state: Mapping[str, Tensor],
     ):
         raise InputError(f"{path} has a configuration without a value for each argument: it is damaged.")
     values = {name: _plain(entry["value"]) for name, entry in entries.items() if name not in WITHOUT_EFFECT}
-    name, overrides = family(values, path)
+    name, overrides = family(values, state, path)
     known = argument_names(name)
     kept = {key: value for key, value in overrides.items() if key in known or entries[key].get("specified", True)}
     return build_stored_model(name, kept, path)

@@ -6,16 +6,20 @@ import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from isegm.model import build_model, list_models
+from isegm.model import build_model
 from isegm.model.base import ClickModel
 from isegm.model.compute import count_compute
 from tests.golden import golden_json
+from tests.networks import light_models, without_weights
 
 PUBLISHED = {
     "ritm_hrnet18s": "ritm/hrnet18s_itermask",
     "ritm_hrnet18": "ritm/hrnet18_itermask",
     "ritm_resnet34": "ritm/r34_dh128",
     "clickseg_mobilenetv2": "clickseg/mobilenetv2",
+    "focalclick_hrnet18s_s1": "clickseg/hrnet18s_S1",
+    "focalclick_segformerb0_s1": "clickseg/segformerB0_S1",
+    "focalclick_segformerb0_s2": "clickseg/segformerB0_S2",
 }
 PRODUCTS = {torch.matmul, torch.bmm, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.Tensor.bmm}
 
@@ -29,6 +33,8 @@ class CountByHand(TorchFunctionMode):
         result = function(*args, **(kwargs or {}))
         if function in PRODUCTS:
             self.macs += result.numel() * args[0].shape[-1]
+        if function is F.scaled_dot_product_attention:  # queries with keys, and what comes of it with values
+            self.macs += (args[0].numel() + result.numel()) * args[1].shape[-2]
         return result
 
     def layer(self, module, inputs, output):
@@ -41,17 +47,24 @@ def count_by_hand(model, size):
     for module in model.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             module.register_forward_hook(counter.layer)
-    image = torch.zeros(1, 3 + model.with_prev_mask, *size)
+    image, points = torch.zeros(1, 3 + model.with_prev_mask, *size), torch.full((1, 2, 3), -1.0)
     with torch.no_grad(), counter:
-        model(image, torch.full((1, 2, 3), -1.0))
-    return counter.macs
+        outputs = model(image, points)
+        coarse = counter.macs
+        if model.has_refiner:
+            boxes = torch.tensor([[0, 8, 8, 40, 64]])
+            model.refine(image[:, :3], points, outputs["feature"], outputs["instances"], boxes)
+    return coarse, counter.macs
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", light_models())
 def test_every_network_agrees_with_a_count_by_hand(name):
-    model = build_model(name).eval()
-    found = count_compute(model, (96, 128))
-    assert found.macs == count_by_hand(model, (96, 128)) > 0
+    with torch.device("meta"):
+        model = build_model(name).eval()
+        found = count_compute(model, (96, 128))
+        assert (found.macs_coarse, found.macs) == count_by_hand(model, (96, 128))
+    assert 0 < found.macs_coarse <= found.macs == found.macs_coarse + found.macs_refine
+    assert (found.macs_refine > 0) == model.has_refiner
     assert found.parameters == sum(value.numel() for value in model.parameters())
     assert (found.macs_encode > 0) == model.encodes_once
 
@@ -59,7 +72,8 @@ def test_every_network_agrees_with_a_count_by_hand(name):
 def left_out(model, size):
     """MACs of the attention to a single object, which the published code computes and which changes nothing."""
     width = getattr(model.feature_extractor, "ocr_width", 0) if hasattr(model, "feature_extractor") else 0
-    channels, pixels = 2 * width, size[0] // 4 * size[1] // 4
+    stride = 8 if getattr(model, "pipeline_version", None) == "s1" else 4
+    channels, pixels = 2 * width, size[0] // stride * size[1] // stride
     query_and_key = (channels * width + width * width) * (pixels + 1)
     return query_and_key + 2 * width * pixels + width * channels * (pixels - 1)
 
@@ -67,9 +81,10 @@ def left_out(model, size):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_flops_are_those_of_the_published_code_but_for_what_changes_nothing(name):
     spec = golden_json(f"{PUBLISHED[name]}.json")
-    model, size = build_model(name).eval(), (spec["input"]["H"], spec["input"]["W"])
+    model, size = without_weights(name), (spec["input"]["H"], spec["input"]["W"])
     found = count_compute(model, size)
-    assert 2 * (found.macs + left_out(model, size)) == spec["flops_forward_batch1"]
+    assert 2 * (found.macs_coarse + left_out(model, size)) == spec["flops_forward_batch1"]
+    assert 2 * found.macs_refine == spec.get("flops_refine_batch1", 0)
     assert found.parameters == spec["num_params"]
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from isegm.model import build_model, list_models
+from isegm.model import build_model
 from tests.analytic import TinyModel
 from tests.golden import fill_weights, golden, golden_json, model_inputs
+from tests.networks import light_models, without_weights
 
-with torch.device("meta"):
-    PLACES = [(name, place) for name in list_models() for place in build_model(name).feature_places]
+PLACES = [(name, place) for name in light_models() for place in without_weights(name).feature_places]
 
 
 def inputs(network, size=(64, 96)):
@@ -95,17 +95,18 @@ def test_a_network_that_mixes_maps_into_rgb_has_the_same_places(name):
 
 # network, its golden file, place, channels there, and the published module that puts the same numbers out
 MEASURED = [
-    ("ritm_hrnet18s", "hrnet18s_itermask", "A", slice(18), "feature_extractor.stage4|0|0"),
-    ("ritm_hrnet18s", "hrnet18s_itermask", "C", slice(None), "feature_extractor.ocr_distri_head|0|0"),
-    ("ritm_resnet34", "r34_dh128", "A", slice(None), "feature_extractor.backbone|0|3"),
-    ("ritm_resnet34", "r34_dh128", "B", slice(128, None), "feature_extractor.skip_project|0|0"),
-    ("ritm_resnet34", "r34_dh128", "C", slice(None), "feature_extractor.head|0|0"),
+    ("ritm_hrnet18s", "ritm/hrnet18s_itermask", "A", slice(18), "feature_extractor.stage4|0|0"),
+    ("ritm_hrnet18s", "ritm/hrnet18s_itermask", "C", slice(None), "feature_extractor.ocr_distri_head|0|0"),
+    ("focalclick_hrnet18s_s1", "clickseg/hrnet18s_S1", "C", slice(None), "feature_extractor.ocr_distri_head|0|0"),
+    ("ritm_resnet34", "ritm/r34_dh128", "A", slice(None), "feature_extractor.backbone|0|3"),
+    ("ritm_resnet34", "ritm/r34_dh128", "B", slice(128, None), "feature_extractor.skip_project|0|0"),
+    ("ritm_resnet34", "ritm/r34_dh128", "C", slice(None), "feature_extractor.head|0|0"),
 ]
 
 
 @pytest.mark.parametrize(("name", "file", "place", "channels", "module"), MEASURED)
 def test_features_equal_those_measured_in_the_published_networks(filled, name, file, place, channels, module):
-    network, spec = filled(name), golden_json(f"ritm/{file}.json")
+    network, spec = filled(name), golden_json(f"{file}.json")
     image, points = model_inputs(spec)
     image, prev_mask = image[:, :3], image[:, 3:] if network.with_prev_mask else None
     coord_features = network.coord_features(points, prev_mask, tuple(image.shape[2:]))
@@ -114,5 +115,5 @@ def test_features_equal_those_measured_in_the_published_networks(filled, name, f
     assert list(features.shape) == facts["shape"]
     assert features.double().mean().item() == pytest.approx(facts["mean"], rel=1e-5, abs=1e-5 * facts["std"])
     flat = features.flatten().numpy()
-    expected = np.load(golden(f"ritm/{file}.npz"))[f"hook/{module}"]
+    expected = np.load(golden(f"{file}.npz"))[f"hook/{module}"]
     np.testing.assert_allclose(flat[:: max(1, flat.size // 64)], expected, rtol=0, atol=1e-4 * facts["std"])

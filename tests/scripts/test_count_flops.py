@@ -38,12 +38,23 @@ def test_the_size_is_that_of_the_protocol(call, tmp_path):
     assert settings_for("ritm", "fixed320,480").input_size == (320, 480)
 
 
+def test_a_refiner_is_counted_apart_from_the_coarse_answer(call, tmp_path, capsys):
+    path = tmp_path / "compute.json"
+    assert call("--models", "focalclick_segformerb0_s1,clickseg_mobilenetv2", "--json", path) == 0
+    row, plain = json.loads(path.read_text())
+    assert (row["size"], row["macs_coarse"], row["macs_refine"]) == ([256, 256], 429_047_808, 132_120_576)
+    assert row["macs"] == row["macs_coarse"] + row["macs_refine"]
+    assert (plain["macs"], plain["macs_refine"]) == (plain["macs_coarse"], 0)
+    assert "0.429     0.132     0.561" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
         (["--models", "ritm_hrnet18t"], "there is no network named ritm_hrnet18t: did you mean ritm_hrnet18"),
         (["--size", "400"], "--size is 400: give height,width in pixels"),
         (["--size", "8,400"], "give at least 32 pixels"),
+        (["--models", "focalclick_segformerb0_s1", "--size", "32,64"], "was given 16x32 pixels: make the network's"),
         (["--checkpoint", "absent.pth"], "there is no checkpoint absent.pth"),
     ],
 )
