@@ -243,11 +243,7 @@ class FocalClickSegFormer(FocalClickModel):
         return {"instances": instances, "feature": feature}
 
     def decode(
-        self,
-        features: Mapping[str, Tensor],
-        points: Tensor,
-        prev_mask: Tensor | None = None,
-        cache: Any = None,
+        self, features: Mapping[str, Tensor], points: Tensor, prev_mask: Tensor | None = None, cache: Any = None
     ) -> dict[str, Any]:
         outputs = super().decode(features, points, prev_mask, cache)
         return {**outputs, "instances_aux": outputs["instances"]} if self.with_aux_output else outputs

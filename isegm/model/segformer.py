@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -240,16 +239,33 @@ class Projection(nn.Module):
         return to_map(self.proj(to_tokens(x)), x.shape[2:])  # (B, outputs, H, W)
 
 
-class FuseConv(nn.Module):
-    """1x1 convolution, batch norm, ReLU."""
+class Fusion(nn.Module):
+    """Maps of all stages resized to the largest, a 1x1 convolution of them together, batch norm, ReLU.
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    The convolution runs on each map before it is resized, and the results are added: both are linear, so that this is
+    the same at less than half the work.
+
+    Args:
+        channels: of each map and of the result.
+        count: how many maps there are.
+    """
+
+    def __init__(self, channels: int, count: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 1, bias=False)
-        self.bn = nn.BatchNorm2d(outputs)
+        self.conv = nn.Conv2d(count * channels, channels, 1, bias=False)
+        self.bn = nn.BatchNorm2d(channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn(self.conv(x)), inplace=True)
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """``maps`` (B, channels, h_i, w_i), smallest first -> (B, channels, H, W), the size of the last."""
+        size = maps[-1].shape[2:]
+        weights = self.conv.weight.flatten(1).chunk(len(maps), dim=1)  # (channels, channels) each
+        total = None
+        for x, weight in zip(maps, weights, strict=True):
+            part = to_map(to_tokens(x) @ weight.T, x.shape[2:])
+            if part.shape[2:] != size:
+                part = F.interpolate(part, size=size, mode="bilinear", align_corners=False)
+            total = part if total is None else total + part
+        return F.relu(self.bn(total), inplace=True)
 
 
 class DecodeHead(nn.Module):
@@ -266,19 +282,15 @@ class DecodeHead(nn.Module):
         self.linear_c4, self.linear_c3, self.linear_c2, self.linear_c1 = (
             Projection(width, channels) for width in reversed(inputs)
         )
-        self.linear_fuse = FuseConv(4 * channels, channels)
+        self.linear_fuse = Fusion(channels, len(inputs))
         self.dropout = nn.Dropout2d(dropout)
         self.linear_pred = nn.Conv2d(channels, 1, 1)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Logits (B, 1, H/4, W/4), and the fused map behind the dropout, (B, channels, H/4, W/4)."""
-        c1, c2, c3, c4 = maps
-        size = c1.shape[2:]
-        parts = [
-            F.interpolate(layer(x), size=size, mode="bilinear", align_corners=False)
-            for layer, x in ((self.linear_c4, c4), (self.linear_c3, c3), (self.linear_c2, c2))
-        ]
-        fused = self.dropout(self.linear_fuse(torch.cat((*parts, self.linear_c1(c1)), dim=1)))
+        layers = (self.linear_c4, self.linear_c3, self.linear_c2, self.linear_c1)
+        parts = [layer(x) for layer, x in zip(layers, reversed(maps), strict=True)]
+        fused = self.dropout(self.linear_fuse(parts))
         return self.linear_pred(fused), fused
 
 

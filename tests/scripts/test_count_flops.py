@@ -42,10 +42,10 @@ def test_a_refiner_is_counted_apart_from_the_coarse_answer(call, tmp_path, capsy
     path = tmp_path / "compute.json"
     assert call("--models", "focalclick_segformerb0_s1,clickseg_mobilenetv2", "--json", path) == 0
     row, plain = json.loads(path.read_text())
-    assert (row["size"], row["macs_coarse"], row["macs_refine"]) == ([256, 256], 429_047_808, 132_120_576)
+    assert (row["size"], row["macs_coarse"], row["macs_refine"]) == ([256, 256], 249_741_312, 132_120_576)
     assert row["macs"] == row["macs_coarse"] + row["macs_refine"]
     assert (plain["macs"], plain["macs_refine"]) == (plain["macs_coarse"], 0)
-    assert "0.429     0.132     0.561" in capsys.readouterr().out
+    assert "0.250     0.132     0.382" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
