@@ -17,6 +17,7 @@ PUBLISHED = {
     "ritm_hrnet18": "ritm/hrnet18_itermask",
     "ritm_resnet34": "ritm/r34_dh128",
     "clickseg_mobilenetv2": "clickseg/mobilenetv2",
+    "clickseg_pplcnet": "clickseg/pplcnet",
     "focalclick_hrnet18s_s1": "clickseg/hrnet18s_S1",
     "focalclick_segformerb0_s1": "clickseg/segformerB0_S1",
     "focalclick_segformerb0_s2": "clickseg/segformerB0_S2",
