@@ -53,6 +53,7 @@ BASELINES = {
     "PPLCNet": "clickseg_pplcnet",
     "EfficientNet": "clickseg_efficientnetb0",
 }
+CDNET_KEYS = ("feature_extractor.FDM.", "latent_head.", "PDM.")  # what tells CDNet from RITM's class of the same name
 
 
 def _hrnet(params: dict[str, Any], state: Mapping[str, Tensor], path: str | Path) -> tuple[str, dict[str, Any]]:
@@ -92,9 +93,16 @@ def _pipeline(params: Mapping[str, Any]) -> str:
 
 
 def _deeplab(params: dict[str, Any], state: Mapping[str, Tensor], path: str | Path) -> tuple[str, dict[str, Any]]:
+    if any(key.startswith(CDNET_KEYS) for key in state):
+        return _cdnet(params, path)
     params = {**DEEPLAB_DEFAULTS, **_with(ONLY_NORM, params, path)}
     name = f"ritm_{params['backbone']}"
     return (name if name in list_models() else "ritm_resnet50"), params
+
+
+def _cdnet(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, Any]]:
+    params = {**DEEPLAB_DEFAULTS, **_with(ONLY_NORM, params, path)}
+    return "cdnet_resnet34", {name: value for name, value in params.items() if name not in UNREAD_BY_CLICKSEG}
 
 
 def _baseline(params: dict[str, Any], state: Mapping[str, Tensor], path: str | Path) -> tuple[str, dict[str, Any]]:

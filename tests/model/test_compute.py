@@ -8,6 +8,7 @@ from torch.overrides import TorchFunctionMode
 
 from isegm.model import build_model
 from isegm.model.base import ClickModel
+from isegm.model.cdnet import CDNet
 from isegm.model.compute import count_compute
 from tests.golden import golden_json
 from tests.networks import light_models, without_weights
@@ -18,6 +19,7 @@ PUBLISHED = {
     "ritm_resnet34": "ritm/r34_dh128",
     "clickseg_mobilenetv2": "clickseg/mobilenetv2",
     "clickseg_pplcnet": "clickseg/pplcnet",
+    "cdnet_resnet34": "clickseg/cdnet_res34",
     "focalclick_hrnet18s_s1": "clickseg/hrnet18s_S1",
     "focalclick_segformerb0_s1": "clickseg/segformerB0_S1",
     "focalclick_segformerb0_s2": "clickseg/segformerB0_S2",
@@ -71,7 +73,12 @@ def test_every_network_agrees_with_a_count_by_hand(name):
 
 
 def left_out(model, size):
-    """MACs of the attention to a single object, which the published code computes and which changes nothing."""
+    """MACs of the attention to a single object, which the published code computes and which changes nothing.
+
+    CDNet's are negative: it multiplies query and key once for each sign of click, to keep no matrix of all pixel pairs.
+    """
+    if isinstance(model, CDNet):
+        return -model.feature_extractor.FDM.p.out_channels * (size[0] // 8 * size[1] // 8) ** 2
     width = getattr(model.feature_extractor, "ocr_width", 0) if hasattr(model, "feature_extractor") else 0
     stride = 8 if getattr(model, "pipeline_version", None) == "s1" else 4
     channels, pixels = 2 * width, size[0] // stride * size[1] // stride
