@@ -15,7 +15,6 @@ from typing import Any
 from torch import Tensor
 
 from isegm.model.base import ClickModel
-from isegm.model.baseline import BACKBONES
 from isegm.model.registry import argument_names, build_stored_model, list_models
 from isegm.model.segformer import VERSIONS as SEGFORMERS
 from isegm.utils.errors import InputError
@@ -43,10 +42,18 @@ SEGFORMER_DEFAULTS: dict[str, Any] = dict(
     model_version="b0", with_prev_mask=False, with_aux_output=False, binary_prev_mask=False, backbone_lr_mult=0.1
 )
 DEEPLAB_DEFAULTS: dict[str, Any] = dict(backbone="resnet50", deeplab_ch=256, aspp_dropout=0.5, **RITM_DEFAULTS)
-# ClickSEG's baselines store these arguments of RITM and do not read them.
-UNREAD_BY_BASELINES = {"use_rgb_conv", "clicks_groups", "conv_extend", "use_disks", "norm_radius"}
+# ClickSEG's networks store these arguments of RITM and do not read them.
+UNREAD_BY_CLICKSEG = {"use_rgb_conv", "clicks_groups", "conv_extend", "use_disks", "norm_radius"}
 # Nor does FocalClick, whose radii and learning rates are fixed as well (traps A8 and C3 of ClickSEG).
-UNREAD_BY_FOCALCLICK = {*UNREAD_BY_BASELINES, "backbone_lr_mult"}
+UNREAD_BY_FOCALCLICK = {*UNREAD_BY_CLICKSEG, "backbone_lr_mult"}
+# The backbones of its baselines as files spell them, and the networks that they mean.
+BASELINES = {
+    "MobleNetV2": "clickseg_mobilenetv2",
+    "MobileNetV2": "clickseg_mobilenetv2",
+    "PPLCNet": "clickseg_pplcnet",
+    "EfficientNet": "clickseg_efficientnetb0",
+}
+CDNET_KEYS = ("feature_extractor.FDM.", "latent_head.", "PDM.")  # what tells CDNet from RITM's class of the same name
 
 
 def _hrnet(params: dict[str, Any], state: Mapping[str, Tensor], path: str | Path) -> tuple[str, dict[str, Any]]:
@@ -76,7 +83,7 @@ def _segformer(params: dict[str, Any], state: Mapping[str, Tensor], path: str | 
         )
     family = f"focalclick_segformer{version}"
     name = f"{family}_{pipeline}" if f"{family}_{pipeline}" in list_models() else f"{family}_s2"
-    unread = {*UNREAD_BY_BASELINES, "use_leaky_relu"}
+    unread = {*UNREAD_BY_CLICKSEG, "use_leaky_relu"}
     return name, {**{key: params[key] for key in params if key not in unread}, "pipeline_version": pipeline}
 
 
@@ -86,21 +93,27 @@ def _pipeline(params: Mapping[str, Any]) -> str:
 
 
 def _deeplab(params: dict[str, Any], state: Mapping[str, Tensor], path: str | Path) -> tuple[str, dict[str, Any]]:
+    if any(key.startswith(CDNET_KEYS) for key in state):
+        return _cdnet(params, path)
     params = {**DEEPLAB_DEFAULTS, **_with(ONLY_NORM, params, path)}
     name = f"ritm_{params['backbone']}"
     return (name if name in list_models() else "ritm_resnet50"), params
 
 
+def _cdnet(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, Any]]:
+    params = {**DEEPLAB_DEFAULTS, **_with(ONLY_NORM, params, path)}
+    return "cdnet_resnet34", {name: value for name, value in params.items() if name not in UNREAD_BY_CLICKSEG}
+
+
 def _baseline(params: dict[str, Any], state: Mapping[str, Tensor], path: str | Path) -> tuple[str, dict[str, Any]]:
-    params = {name: value for name, value in params.items() if name not in UNREAD_BY_BASELINES}
+    params = {name: value for name, value in params.items() if name not in UNREAD_BY_CLICKSEG}
     backbone = str(params.pop("backbone", "MobileNetV2"))
-    backbone = "MobileNetV2" if backbone == "MobleNetV2" else backbone  # the published spelling
-    if backbone not in BACKBONES:
+    if backbone not in BASELINES:
         raise InputError(
             f"{path} holds ClickSEG's baseline with the backbone {backbone}, which is not supported: "
-            f"known are {', '.join(BACKBONES)}."
+            f"known are {', '.join(BASELINES)}."
         )
-    return f"clickseg_{backbone.lower()}", _with(ONLY_NORM, params, path)
+    return BASELINES[backbone], _with(ONLY_NORM, params, path)
 
 
 FAMILIES = {

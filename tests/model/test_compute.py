@@ -8,6 +8,7 @@ from torch.overrides import TorchFunctionMode
 
 from isegm.model import build_model
 from isegm.model.base import ClickModel
+from isegm.model.cdnet import CDNet
 from isegm.model.compute import count_compute
 from isegm.model.focalclick import FocalClickSegFormer
 from tests.golden import golden_json
@@ -18,6 +19,8 @@ PUBLISHED = {
     "ritm_hrnet18": "ritm/hrnet18_itermask",
     "ritm_resnet34": "ritm/r34_dh128",
     "clickseg_mobilenetv2": "clickseg/mobilenetv2",
+    "clickseg_pplcnet": "clickseg/pplcnet",
+    "cdnet_resnet34": "clickseg/cdnet_res34",
     "focalclick_hrnet18s_s1": "clickseg/hrnet18s_S1",
     "focalclick_segformerb0_s1": "clickseg/segformerB0_S1",
     "focalclick_segformerb0_s2": "clickseg/segformerB0_S2",
@@ -71,7 +74,12 @@ def test_every_network_agrees_with_a_count_by_hand(name):
 
 
 def left_out(model, size):
-    """MACs that the published code computes in vain: OCR's attention to a single object, fusing after resizing."""
+    """MACs that the published code computes in vain: OCR's attention to a single object, fusing after resizing.
+
+    CDNet's are negative: it multiplies query and key once for each sign of click, to keep no matrix of all pixel pairs.
+    """
+    if isinstance(model, CDNet):
+        return -model.feature_extractor.FDM.p.out_channels * (size[0] // 8 * size[1] // 8) ** 2
     if isinstance(model, FocalClickSegFormer):
         sides = [size[0] // (8 if model.pipeline_version == "s1" else 4) // 2**stage for stage in range(4)]
         return model.feature_extractor.channels**2 * (4 * sides[0] ** 2 - sum(side**2 for side in sides))
