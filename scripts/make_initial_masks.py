@@ -42,7 +42,12 @@ def parse_args() -> argparse.Namespace:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--dataset", help="an evaluation set by name, or folder:<path>")
     source.add_argument("--davis585", metavar="DAVIS", help="DAVIS 2017, to make DAVIS-585 from it")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write; masks of the same name are replaced")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="folder to write: masks of the same name in it are replaced; for --davis585 it must be empty",
+    )
     parser.add_argument("--iou", type=iou_range, default=(0.75, 0.85), help="IoU of the masks (default: 0.75,0.85)")
     parser.add_argument("--seed", type=int, default=0, help="of all draws (default: %(default)s)")
     parser.add_argument("--max-objects", type=int, help="only the first so many objects")

@@ -117,9 +117,10 @@ def _benchmark(name: str, images: str, masks: str, count: int) -> Source:
 
 def _davis585(*starts: str) -> Source:
     """The objects of DAVIS-585, and initial masks of some kinds."""
-    own = "; or scripts/make_initial_masks.py --davis585 makes them from DAVIS 2017" if starts != ("stm",) else ""
+    chosen = "; or scripts/make_initial_masks.py --davis585 chooses its objects from DAVIS 2017"
+    made = {(): chosen, ("sp",): f"{chosen} and makes masks of the same kind, not the same ones"}.get(starts, "")
     return Source(
-        f"the links in the README of https://github.com/XavierCHEN34/ClickSEG{own}",
+        f"the links in the README of https://github.com/XavierCHEN34/ClickSEG{made}",
         (Part("*/*.jpg"), Part("*/object*.png", 585), *(Part(f"*/init_{start}_object*.png", 585) for start in starts)),
     )
 

@@ -90,6 +90,8 @@ def test_objects_are_chosen_from_davis_as_published(tmp_path):
     assert (out / "car" / "00022.jpg").read_bytes() == source.read_bytes()
     dataset = Davis585Dataset(out)
     dataset.check()
+    with pytest.raises(InputError, match="out is not empty"):
+        select_davis585(davis, out)
     assert len(dataset) == 17 and (dataset.get_sample(0).image == read_image(out / "car" / "00010.jpg")).all()
 
 

@@ -24,14 +24,16 @@ def select_davis585(davis: Path, out: Path) -> int:
 
     Args:
         davis: the folder with ``JPEGImages/480p``, ``Annotations/480p`` and ``ImageSets/2017/val.txt``.
-        out: the folder to write.
+        out: the folder to write, new or empty, so that published masks are never replaced.
 
     Returns:
         number of objects; 585 from the published files.
 
     Raises:
-        InputError: files are not there or broken, or cannot be written.
+        InputError: files are not there or broken, or cannot be written; or the folder holds something.
     """
+    if out.is_dir() and any(out.iterdir()):
+        raise InputError(f"{out} is not empty, and nothing in it is to be replaced: choose another folder.")
     listed = davis / "ImageSets" / "2017" / "val.txt"
     count = 0
     for sequence in read_names(listed):
