@@ -50,6 +50,12 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         "--datasets", default=defaults.datasets, help="names, or folder:<path>, with commas (default: %(default)s)"
     )
 
+    parser.add_argument(
+        "--init-masks",
+        metavar="FOLDER",
+        help="start from these masks, which scripts/make_initial_masks.py makes, on one data set",
+    )
+
     device = parser.add_mutually_exclusive_group()
     device.add_argument(
         "--gpus", help="id of the CUDA device; of several the first is used (default: 0 where there is one)"

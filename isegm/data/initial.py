@@ -17,6 +17,8 @@ from isegm.utils.errors import InputError
 from isegm.utils.files import read_mask, sha256
 from isegm.utils.log import logger
 
+STARTED = "_init"  # behind the name of a set whose objects start from masks
+
 
 @dataclass(frozen=True)
 class Item:
@@ -83,7 +85,7 @@ class WithInitialMasks:
 
     def __init__(self, dataset: Any, folder: str | Path) -> None:
         self.dataset, self.folder = dataset, Path(folder)
-        self.name = f"{dataset.name}_init"
+        self.name = dataset.name + STARTED
         found = by_stem(list_files(self.folder, MASK_ENDINGS))
         self.items = list_items(dataset)
         bare = [f"{item.name}.png" for item in self.items if item.name not in found]

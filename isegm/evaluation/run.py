@@ -29,6 +29,7 @@ import torch
 from tqdm import tqdm
 
 from isegm.data import get_dataset
+from isegm.data.initial import STARTED, WithInitialMasks
 from isegm.evaluation import plots, reports
 from isegm.evaluation.checkpoints import Selection, select_checkpoints, select_experiment
 from isegm.evaluation.loop import ClickEvent, EvaluationDataset, evaluate_dataset, replay
@@ -63,6 +64,7 @@ class EvalOptions:
     exp_path: str | None = None
     model_dir: str = ""
     datasets: str = "GrabCut,Berkeley,DAVIS,SBD,PascalVOC"
+    init_masks: str | None = None
     device: torch.device = CPU
     target_iou: float = 0.90
     iou_analysis: bool = False
@@ -118,7 +120,8 @@ class EvalOptions:
         return EvalSettings(target, self.n_clicks, self.min_n_clicks, self.thresh)
 
     def inference_settings(self, protocol: str, dataset: str) -> InferenceSettings:
-        """Crop, size and mirroring for a data set."""
+        """Crop, size, mirroring and what follows for a data set."""
+        dataset = dataset if self.init_masks is None else dataset.removesuffix(STARTED)
         limit = self.n_clicks if self.clicks_limit == -1 else self.clicks_limit
         sizes = (self.infer_size, self.target_crop_r)
         return settings_for(protocol, self.eval_mode, dataset, *sizes, limit, self.focus_crop_r)
@@ -224,7 +227,11 @@ def _load_datasets(options: EvalOptions, cfg: Mapping[str, Any]) -> list[Evaluat
     wanted = dict.fromkeys(name.strip() for name in options.datasets.split(",") if name.strip())
     if not wanted:
         raise InputError("--datasets names no data set: give names with commas between them, such as GrabCut,Berkeley.")
+    if options.init_masks is not None and len(wanted) > 1:
+        raise InputError(f"--init-masks belongs to one data set, --datasets names {len(wanted)}: give one.")
     datasets = [get_dataset(name, cfg) for name in wanted]
+    if options.init_masks is not None:
+        datasets = [WithInitialMasks(datasets[0], options.init_masks)]
     names = [dataset.name for dataset in datasets]
     for name in names:
         if names.count(name) > 1:

@@ -1,0 +1,107 @@
+"""Evaluations with ClickSEG's modes, from masks and with its pictures."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from isegm.data import get_dataset
+from isegm.data.initial import list_items
+from isegm.evaluation.records import read_records
+from isegm.evaluation.run import EvalOptions, run_evaluation
+from isegm.model import build_model
+from isegm.model.checkpoint import save_checkpoint
+from isegm.utils.errors import InputError
+from isegm.utils.files import read_image, write_image
+from tests.evaluation.fakes import HEIGHT, WIDTH, write_folder
+from tests.golden import fill_weights
+
+OBJECTS = 3
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A data set of three objects and a checkpoint of FocalClick and one of CDNet."""
+    home = tmp_path_factory.mktemp("home")
+    torch.manual_seed(0)
+    write_folder(home / "drawn", 2)
+    (home / "config.yml").write_text(f"INTERACTIVE_MODELS_PATH: {home}\nEXPS_PATH: {home}/experiments\n")
+    focal, cdnet = fill_weights(build_model("focalclick_segformerb0_s1")), fill_weights(build_model("cdnet_resnet34"))
+    with torch.no_grad():  # so that masks are neither empty nor full
+        image = torch.cat((torch.rand(1, 3, 128, 128), torch.zeros(1, 1, 128, 128)), dim=1)
+        logits = focal(image, torch.tensor([[[64.0, 64.0, 0.0], [-1.0, -1.0, -1.0]]]))["instances"]
+        last = focal.feature_extractor.decode_head.linear_pred
+        last.weight.mul_(3 / logits.std())
+        last.bias.sub_(logits.mean()).mul_(3 / logits.std())
+    for name, model in (("focal", focal), ("cdnet", cdnet)):
+        save_checkpoint(model, home / f"{name}.pth")
+    return home
+
+
+@pytest.fixture
+def evaluate(home, tmp_path):
+    def run(mode, **options):
+        given = {
+            "checkpoint": "focal",
+            "datasets": f"folder:{home}/drawn",
+            "config_path": str(home / "config.yml"),
+            "logs_path": str(tmp_path / "logs"),
+            "vis_path": str(tmp_path / "vis"),
+            "infer_size": 128,
+            "n_clicks": 3,
+            "overlays": False,
+            **options,
+        }
+        run_evaluation(EvalOptions(mode, **given))
+        return tmp_path / "logs" / "others" / given["checkpoint"] / f"cvpr_{mode}_3"
+
+    return run
+
+
+def ious(folder, dataset="drawn"):
+    return [record.ious for record in read_records(folder / f"records_{dataset}.jsonl").records]
+
+
+def test_focalclick_is_evaluated_with_its_second_look_and_baseline_without(evaluate, capsys):
+    folder = evaluate("FocalClick", vis=True)
+    printed = capsys.readouterr().out
+    assert "|  Pipeline   |" in printed and "| FocalClick  |   drawn   |" in printed
+    assert "network input 128x128, no mirroring, refined in a focus crop (box x 1.4)" in printed
+    (summary,) = json.loads((folder / "summary.json").read_text())["evaluations"]
+    assert summary["protocol"] == "focalclick" and summary["inference"]["finish"] == {"crop_ratio": 1.4}
+    vis = folder.parents[3] / "vis" / "drawn"
+    names = {"0.png", "0_focus.png"} | {f"1_{k}{end}.png" for k in (0, 1) for end in ("", "_focus")}
+    assert {path.name for path in vis.iterdir()} == names
+    assert read_image(vis / "0.png").shape == (40 + HEIGHT, 5 * WIDTH, 3)
+    assert ious(folder) != ious(evaluate("Baseline"))
+    assert ious(folder) != ious(evaluate("FocalClick", focus_crop_r=3.0))
+
+
+def test_cdnet_is_evaluated_at_its_own_size_whatever_is_asked_for(evaluate, capsys):
+    folder = evaluate("CDNet", checkpoint="cdnet")
+    assert "network input 384x384, mirror average, pixel diffusion" in capsys.readouterr().out
+    assert len(ious(folder)) == OBJECTS
+
+
+def test_a_mode_that_the_network_is_not_made_for_is_one_sentence(evaluate):
+    with pytest.raises(InputError, match="has no pixel diffusion, which mode CDNet needs"):
+        evaluate("CDNet")
+
+
+def test_objects_start_from_the_masks_of_a_folder(evaluate, home, tmp_path, capsys):
+    masks = tmp_path / "masks"
+    dataset = get_dataset(f"folder:{home}/drawn", {})
+    for item in list_items(dataset):
+        truth = dataset.get_sample(item.index).get_object_mask(item.object_id) == 1
+        worse = truth.copy()
+        worse[:, : int(np.flatnonzero(truth.any(axis=0)).mean())] = False
+        write_image(masks / f"{item.name}.png", worse.astype(np.uint8) * 255)
+    folder = evaluate("FocalClick", init_masks=str(masks), vis=True)
+    assert "drawn_init" in capsys.readouterr().out
+    started, from_zero = ious(folder, "drawn_init"), ious(evaluate("FocalClick"))
+    assert len(started) == OBJECTS and started != from_zero
+    panels = read_image(folder.parents[3] / "vis" / "drawn_init" / "0.png")
+    assert (panels[40:, WIDTH : 2 * WIDTH] == 255).any()  # the initial mask
+    with pytest.raises(InputError, match="--init-masks belongs to one data set, --datasets names 2"):
+        evaluate("FocalClick", init_masks=str(masks), datasets=f"folder:{home}/drawn,Samples")
