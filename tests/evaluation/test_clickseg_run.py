@@ -33,7 +33,7 @@ def home(tmp_path_factory):
         logits = focal(image, torch.tensor([[[64.0, 64.0, 0.0], [-1.0, -1.0, -1.0]]]))["instances"]
         last = focal.feature_extractor.decode_head.linear_pred
         last.weight.mul_(3 / logits.std())
-        last.bias.sub_(logits.mean()).mul_(3 / logits.std())
+        last.bias.sub_(logits.mean() + logits.std()).mul_(3 / logits.std())
     for name, model in (("focal", focal), ("cdnet", cdnet)):
         save_checkpoint(model, home / f"{name}.pth")
     return home
@@ -75,7 +75,8 @@ def test_focalclick_is_evaluated_with_its_second_look_and_baseline_without(evalu
     assert {path.name for path in vis.iterdir()} == names
     assert read_image(vis / "0.png").shape == (40 + HEIGHT, 5 * WIDTH, 3)
     assert ious(folder) != ious(evaluate("Baseline"))
-    assert ious(folder) != ious(evaluate("FocalClick", focus_crop_r=3.0))
+    evaluate("FocalClick", focus_crop_r=3.0)
+    assert "refined in a focus crop (box x 3)" in capsys.readouterr().out
 
 
 def test_cdnet_is_evaluated_at_its_own_size_whatever_is_asked_for(evaluate, capsys):
