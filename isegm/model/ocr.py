@@ -98,12 +98,12 @@ class HRNetOCR(HRNet):
         features = self.conv3x3_ocr(aggregated)  # (B, 2 * ocr_width, H/4, W/4)
         return self.ocr_distri_head(features, spatial_gather(features, aux)), aux
 
-    def forward(self, image: Tensor, side: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Logits and auxiliary logits (None with ``ocr_width`` 0), each (B, 1, H/4, W/4).
+    def forward(self, image: Tensor, side: Tensor | None = None) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Logits and auxiliary logits (None with ``ocr_width`` 0), each (B, 1, H/4, W/4), and what ``cls_head`` reads.
 
         Args:
             image: float (B, 3, H, W), normalised.
             side: (B, 64, H/2, W/2) what is added behind the first convolution (click maps); None for nothing.
         """
         features, aux = self.forward_features(self.aggregate(self.forward_maps(image, side)))
-        return self.cls_head(features), aux
+        return self.cls_head(features), aux, features

@@ -34,18 +34,22 @@ def read_weights(path: str | Path) -> Mapping[str, Tensor]:
     return content
 
 
-def load_backbone(module: nn.Module, path: str | Path, rename: Callable[[str], str | None]) -> None:
+def load_backbone(
+    module: nn.Module, path: str | Path, rename: Callable[[str], str | None], keeping: str | None = None
+) -> None:
     """Load a backbone's parameters, all of them, from a classification network's file.
 
     Args:
         module: the backbone.
         path: file of the classification network's state dict.
         rename: its key as a key of ``module``; None for what the backbone does not have.
+        keeping: how names of parameters start that no such file has and that keep their values; None for none.
 
     Raises:
         InputError: a parameter is missing, has another shape, or has no place (the first ones are named).
     """
-    wanted = module.state_dict()
+    state = module.state_dict()
+    wanted = {key: value for key, value in state.items() if keeping is None or not key.startswith(keeping)}
     renamed = {rename(key): value for key, value in read_weights(path).items()}
     wrong = [
         key
@@ -63,7 +67,7 @@ def load_backbone(module: nn.Module, path: str | Path, rename: Callable[[str], s
             f"{path} does not fit {type(module).__name__}: it has {len(foreign)} entries too many, "
             f"first {', '.join(foreign[:3])}: give the weights of that network."
         )
-    module.load_state_dict({key: renamed.get(key, value) for key, value in wanted.items()})
+    module.load_state_dict({**state, **{key: renamed.get(key, value) for key, value in wanted.items()}})
 
 
 def has_folded_batchnorm(module: nn.Module) -> bool:

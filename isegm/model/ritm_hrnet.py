@@ -55,7 +55,7 @@ class HRNetModel(RitmModel):
             image: (B, 3, H, W), normalised.
             coord_features: (B, ``coord_channels``, H, W), see ``coord_features``.
         """
-        instances, aux = self.feature_extractor(*self.mix(image, coord_features))  # (B, 1, H/4, W/4) each
+        instances, aux, _ = self.feature_extractor(*self.mix(image, coord_features))  # (B, 1, H/4, W/4) each
         return {"instances": instances, "instances_aux": aux} if self.with_aux_output else {"instances": instances}
 
     @property

@@ -1,0 +1,261 @@
+"""FocalClick (Chen et al. 2022, "FocalClick: Towards Practical Interactive Image Segmentation").
+
+A coarse segmentor answers on a small input; a light refiner segments again, at full resolution, the part of the image
+that the last click changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from isegm.clicks import DistMaps
+from isegm.model.base import EarlyFusionModel, ScaleLayer
+from isegm.model.blocks import resize
+from isegm.model.init import xavier_gluon
+from isegm.model.registry import register_model
+from isegm.model.ritm_hrnet import HRNetModel
+from isegm.model.segformer import SegFormer
+from isegm.utils.errors import InputError
+
+REFINER_CHANNELS = 32
+CLICK_RADIUS = 5  # pixels of the network's input, with S2 and in the refiner
+PIPELINES = ("s1", "s2")
+
+
+def crop_boxes(maps: Tensor, boxes: Tensor, frame: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """Cut boxes out of maps and resize them, one bilinear sample at the centre of each cell of the result.
+
+    It is RoIAlign (He et al. 2017, "Mask R-CNN") with aligned corners of pixels and its adaptive number of samples,
+    which is one where no box is larger than the result. Gradients flow to ``maps``.
+
+    Args:
+        maps: (B, C, h, w), any resolution of the frame.
+        boxes: (N, 5) place in the batch, x1, y1, x2, y2 in pixels of the frame, the ends excluded, inside it.
+        frame: (H, W).
+        size: (height, width) of the result.
+
+    Returns:
+        float32 (N, C, height, width).
+    """
+    boxes = boxes.to(maps.device, torch.float32)
+    axes = []
+    for start, end, length, count in zip(boxes[:, 1:3].T, boxes[:, 3:5].T, frame[::-1], size[::-1], strict=True):
+        centres = (torch.arange(count, device=maps.device) + 0.5) / count
+        axes.append(2 * (start[:, None] + (end - start)[:, None] * centres) / length - 1)  # (N, count), -1..1
+    x, y = axes
+    grid = torch.stack((x[:, None].expand(-1, size[0], -1), y[:, :, None].expand(-1, -1, size[1])), dim=3)
+    chosen = maps.float()[boxes[:, 0].long()]  # (N, C, h, w)
+    return F.grid_sample(chosen, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+class ConvNorm(nn.Module):
+    """Convolution, batch norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv(x)), inplace=True)
+
+
+class XConv(nn.Module):
+    """3x3 convolution of each channel, 1x1 convolution, batch norm, ReLU."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv3x3 = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.conv1x1 = nn.Conv2d(channels, channels, 1)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv1x1(self.conv3x3(x))), inplace=True)
+
+
+class Refiner(nn.Module):
+    """Segments a crop again from its pixels, clicks, coarse logits and coarse features.
+
+    Args:
+        feature_channels: of the coarse features.
+        with_gate: own the gate on features that files of the SegFormer networks hold and nothing reads.
+    """
+
+    def __init__(self, feature_channels: int, with_gate: bool = False) -> None:
+        super().__init__()
+        width = REFINER_CHANNELS
+        self.image_conv1 = ConvNorm(6, width, kernel=3, stride=2)
+        self.image_conv2 = XConv(width)
+        self.image_conv3 = XConv(width)
+        self.refine_fusion = ConvNorm(feature_channels, width, kernel=1)
+        self.refine_fusion2 = XConv(width)
+        self.refine_fusion3 = XConv(width)
+        if with_gate:
+            self.feature_gate = nn.Sequential(nn.Conv2d(width, 1, 1), nn.Sigmoid())
+        self.refine_pred = nn.Conv2d(width, 1, 3, padding=1)
+        self.refine_trimap = nn.Conv2d(width, 1, 3, padding=1)
+
+    def forward(self, image: Tensor, click_maps: Tensor, features: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
+        """Refined logits, and logits of where they replace the coarse ones, each (N, 1, h, w).
+
+        Args:
+            image: (N, 3, h, w) RGB in 0..1.
+            click_maps: (N, 2, h, w), positive and negative disks.
+            features: (N, feature_channels, h', w') in the crop.
+            coarse: (N, 1, h, w) logits in the crop.
+        """
+        x = torch.cat((image, click_maps, coarse.sigmoid()), dim=1)  # (N, 6, h, w)
+        x = self.image_conv3(self.image_conv2(self.image_conv1(x)))  # (N, 32, h/2, w/2)
+        x = x + resize(self.refine_fusion(features), x.shape[2:])
+        x = self.refine_fusion3(self.refine_fusion2(x))
+        fine, trimap = (resize(layer(x), image.shape[2:]) for layer in (self.refine_pred, self.refine_trimap))
+        share = trimap.sigmoid()  # (N, 1, h, w)
+        return fine * share + coarse * (1 - share), trimap
+
+
+class FocalClickModel(EarlyFusionModel):
+    """What the networks of FocalClick share: the two pipelines and the step into the refiner.
+
+    A subclass makes ``refiner`` and ``feature_extractor``, gives the latter what ``scaled`` returns, and puts
+    ``feature`` into its outputs.
+
+    Args:
+        pipeline_version: "s1" runs the backbone at half the size of the network's input, "s2" at its size.
+        kwargs: see ``ClickModel``; the radius of clicks is that of the pipeline.
+
+    Attributes:
+        half_radius: of the clicks with "s1", in pixels of the network's input, before it is halved.
+
+    Raises:
+        InputError: no such pipeline.
+    """
+
+    protocol = "focalclick"
+    has_refiner = True
+    half_radius: int
+    refiner: Refiner
+
+    def __init__(self, *, pipeline_version: str = "s2", **kwargs: Any) -> None:
+        if pipeline_version not in PIPELINES:
+            raise InputError(f"pipeline_version is {pipeline_version!r}: known are {' and '.join(PIPELINES)}.")
+        # [KEEP] A8: the radii are these, whatever a configuration says
+        radius = self.half_radius if pipeline_version == "s1" else CLICK_RADIUS
+        super().__init__(norm_radius=radius, use_disks=True, **kwargs)
+        self.pipeline_version = pipeline_version
+        self.dist_maps_refine = DistMaps(CLICK_RADIUS, use_disks=True)
+
+    def scaled(self, image: Tensor, coord_features: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised image and ``coord_features`` as the backbone sees them: at half the size with "s1"."""
+        if self.pipeline_version == "s2":
+            return image, coord_features
+        size = [side // 2 for side in image.shape[2:]]
+        return resize(image, size), resize(coord_features, size)
+
+    def refine(
+        self, image: Tensor, points: Tensor, features: Tensor, logits: Tensor, boxes: Tensor
+    ) -> dict[str, Tensor]:
+        frame = (logits.shape[2], logits.shape[3])
+        size = (image.shape[2], image.shape[3])
+        coarse = crop_boxes(logits, boxes, frame, size)  # (N, 1, h, w)
+        inside = crop_boxes(features, boxes, frame, (features.shape[2], features.shape[3]))  # (N, C, ...)
+        # [KEEP] A9: the refiner reads RGB in 0..1, which is not normalised
+        refined, trimap = self.refiner(image, self.dist_maps_refine(points, size), inside, coarse)
+        return {"instances_refined": refined, "trimap": trimap, "instances_coarse": coarse}
+
+
+_PUBLISHED: dict[str, Any] = dict(with_prev_mask=True, with_aux_output=True)
+_HRNET18S: dict[str, Any] = dict(width=18, ocr_width=48, small=True, use_leaky_relu=True, **_PUBLISHED)
+_HRNET32: dict[str, Any] = dict(width=32, ocr_width=128, use_leaky_relu=True, **_PUBLISHED)
+
+
+@register_model("focalclick_hrnet18s_s1", pipeline_version="s1", **_HRNET18S)
+@register_model("focalclick_hrnet18s_s2", pipeline_version="s2", **_HRNET18S)
+@register_model("focalclick_hrnet32_s1", pipeline_version="s1", **_HRNET32)
+@register_model("focalclick_hrnet32_s2", pipeline_version="s2", **_HRNET32)
+class FocalClickHRNet(FocalClickModel, HRNetModel):
+    """FocalClick with HRNet and OCR.
+
+    Args:
+        backbone_lr_mult: learning rate of the whole ``feature_extractor`` relative to the rest; the published networks
+            were trained with 2.
+        kwargs: see ``FocalClickModel``, ``isegm.model.ritm_hrnet.HRNetModel`` and ``ClickModel``.
+    """
+
+    half_radius = 2
+
+    def __init__(self, *, backbone_lr_mult: float = 2.0, **kwargs: Any) -> None:
+        super().__init__(backbone_lr_mult=backbone_lr_mult, **kwargs)
+        network = self.feature_extractor
+        self.refiner = Refiner(2 * network.ocr_width or network.channels)
+        xavier_gluon(self.refiner)
+
+    def mix(self, image: Tensor, coord_features: Tensor) -> tuple[Tensor, Tensor | None]:
+        return super().mix(*self.scaled(image, coord_features))
+
+    def backbone_forward(self, image: Tensor, coord_features: Tensor) -> dict[str, Tensor]:
+        instances, aux, feature = self.feature_extractor(*self.mix(image, coord_features))
+        outputs = {"instances": instances, "feature": feature}
+        return {**outputs, "instances_aux": aux} if self.with_aux_output else outputs
+
+    def lr_multipliers(self) -> dict[str, float]:
+        # [KEEP] C3: the backbone learns faster than the rest, not slower
+        names = [f"feature_extractor.{name}" for name, _ in self.feature_extractor.named_parameters()]
+        return dict.fromkeys(names, self.backbone_lr_mult)
+
+
+@register_model("focalclick_segformerb0_s1", model_version="b0", pipeline_version="s1", **_PUBLISHED)
+@register_model("focalclick_segformerb3_s1", model_version="b3", pipeline_version="s1", **_PUBLISHED)
+@register_model("focalclick_segformerb0_s2", model_version="b0", pipeline_version="s2", **_PUBLISHED)
+@register_model("focalclick_segformerb1_s2", model_version="b1", pipeline_version="s2", **_PUBLISHED)
+@register_model("focalclick_segformerb2_s2", model_version="b2", pipeline_version="s2", **_PUBLISHED)
+@register_model("focalclick_segformerb3_s2", model_version="b3", pipeline_version="s2", **_PUBLISHED)
+@register_model("focalclick_segformerb4_s2", model_version="b4", pipeline_version="s2", **_PUBLISHED)
+@register_model("focalclick_segformerb5_s2", model_version="b5", pipeline_version="s2", **_PUBLISHED)
+class FocalClickSegFormer(FocalClickModel):
+    """FocalClick with SegFormer. Its auxiliary output is the output itself, as published.
+
+    Args:
+        model_version: size of SegFormer, "b0" to "b5".
+        backbone_lr_mult: learning rate of the backbone, the embedding of click maps included, relative to the rest.
+        kwargs: see ``FocalClickModel`` and ``ClickModel``.
+    """
+
+    half_radius = 3
+
+    def __init__(self, *, model_version: str = "b0", backbone_lr_mult: float = 0.1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.backbone_lr_mult = backbone_lr_mult
+        # part of published files; nothing reads it, since the backbone embeds the click maps
+        self.maps_transform = nn.Sequential(
+            nn.Conv2d(self.coord_channels, 16, 3), nn.LeakyReLU(0.2), nn.Conv2d(16, 32, 3), ScaleLayer(0.05)
+        )
+        self.feature_extractor = SegFormer(model_version, self.coord_channels)
+        self.refiner = Refiner(self.feature_extractor.channels, with_gate=True)
+
+    def backbone_forward(self, image: Tensor, coord_features: Tensor) -> dict[str, Tensor]:
+        instances, feature = self.feature_extractor(*self.scaled(image, coord_features))
+        return {"instances": instances, "feature": feature}
+
+    def decode(
+        self,
+        features: Mapping[str, Tensor],
+        points: Tensor,
+        prev_mask: Tensor | None = None,
+        cache: Any = None,
+    ) -> dict[str, Any]:
+        outputs = super().decode(features, points, prev_mask, cache)
+        return {**outputs, "instances_aux": outputs["instances"]} if self.with_aux_output else outputs
+
+    def lr_multipliers(self) -> dict[str, float]:
+        names = [f"feature_extractor.backbone.{name}" for name, _ in self.feature_extractor.backbone.named_parameters()]
+        return dict.fromkeys(names, self.backbone_lr_mult)
+
+    def load_imagenet_weights(self, path: str | Path) -> None:
+        """Start the backbone from NVIDIA's ``mit_b*.pth``; see ``MixTransformer.load_imagenet_weights``."""
+        self.feature_extractor.backbone.load_imagenet_weights(path)
