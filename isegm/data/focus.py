@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from isegm.data.sample import IGNORE
 from isegm.data.train_set import Sample
 
 Box = tuple[int, int, int, int]  # y1, x1, y2, x2 in pixels, the ends excluded
@@ -44,8 +45,8 @@ class WholeTargets:
 class FocusCrops:
     """Adds a crop for FocalClick's refiner, around the object or on its boundary.
 
-    New in the sample: images_focus (side, side, 3) uint8 RGB, instances_focus and trimap_focus (1, side, side) float32
-    in {0, 1}, rois (4,) float32: x1, y1, x2, y2 of the crop in the view, the ends excluded.
+    New in the sample: images_focus (side, side, 3) uint8 RGB, instances_focus (1, side, side) float32 in {0, 1, -1},
+    trimap_focus likewise in {0, 1}, rois (4,) float32: x1, y1, x2, y2 of the crop in the view, the ends excluded.
 
     Args:
         side: of the crops, in pixels.
@@ -55,14 +56,18 @@ class FocusCrops:
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         mask = sample["instances"][0] > 0.5
-        y1, x1, y2, x2 = box = focus_box(mask, rng)
+        y1, x1, y2, x2 = focus_box(mask, rng)
         window = (slice(y1, y2), slice(x1, x2))
         size = (self.side, self.side)
+        truth = resized_mask(mask[window], size).astype(np.float32)
+        ignored = sample["instances"][0][window] == IGNORE
+        if ignored.any():
+            truth[resized_mask(ignored, size)] = IGNORE
         return sample | {
             "images_focus": cv2.resize(sample["images"][window], size, interpolation=cv2.INTER_LINEAR),
-            "instances_focus": resized_mask(mask[window], size)[None].astype(np.float32),
+            "instances_focus": truth[None],
             "trimap_focus": resized_mask(trimap(mask)[window], size)[None].astype(np.float32),
-            "rois": np.array((box[1], box[0], box[3], box[2]), dtype=np.float32),
+            "rois": np.array((x1, y1, x2, y2), dtype=np.float32),
         }
 
 
@@ -88,7 +93,12 @@ def trimap(mask: np.ndarray) -> np.ndarray:
 
 
 def focus_box(mask: np.ndarray, rng: np.random.Generator) -> Box:
-    """A random crop for the refiner: of a small object's surroundings, of a large one's or of its boundary."""
+    """A random crop for the refiner: of a small object's surroundings, of a large one's or of its boundary.
+
+    Of an empty target all of the view is seen.
+    """
+    if not mask.any():
+        return 0, 0, *mask.shape
     if mask.sum() >= SMALL_OBJECT and rng.random() < BOUNDARY_SHARE:
         return boundary_box(mask, rng)
     return object_box(mask, rng)

@@ -94,7 +94,9 @@ class EfficientAttention(nn.Module):
         source = x
         if self.reduction > 1:
             source = self.norm(to_tokens(self.sr(to_map(x, size))))  # (B, M, C)
-        key, value = self.kv(source).unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, heads, M, C / heads)
+        key, value = (
+            self.kv(source).unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        )  # (B, heads, M, C / heads)
         x = F.scaled_dot_product_attention(query, key, value)  # (B, heads, N, C / heads)
         return self.proj(x.transpose(1, 2).flatten(2))  # (B, N, C)
 
