@@ -2,6 +2,7 @@
 
     python scripts/evaluate_model.py NoBRS --checkpoint=coco_lvis_h18_itermask --datasets=GrabCut,Berkeley
     python scripts/evaluate_model.py Baseline --checkpoint=mobilenetv2_default --infer-size=384 --thresh=0.5
+    python scripts/evaluate_model.py FocalClick --checkpoint=<file>.pth --thresh=0.5 --datasets=DAVIS,D585_SP --vis
     python scripts/evaluate_model.py f-BRS-B --checkpoint=coco_lvis_h18_itermask --datasets=GrabCut
     python scripts/evaluate_model.py --datasets=Samples --cpu
 
@@ -28,7 +29,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         "mode",
         nargs="?",
         choices=MODES,
-        help="NoBRS: the protocol the network was published with; Baseline: that of ClickSEG; "
+        help="NoBRS: the protocol the network was published with; Baseline, FocalClick, CDNet: those of ClickSEG; "
         "the others fit features (f-BRS), the image (RGB-BRS) or the click maps (DistMap-BRS) to the clicks. "
         "Left out, it is chosen by the network.",
     )
@@ -103,12 +104,24 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         "--target-crop-r",
         type=float,
         default=defaults.target_crop_r,
-        help="expansion of the crop, ClickSEG protocol (default: %(default)s)",
+        help="expansion of the crop, ClickSEG's protocols (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--focus-crop-r",
+        type=float,
+        default=defaults.focus_crop_r,
+        help="expansion of the part that FocalClick looks at again (default: %(default)s)",
     )
 
     parser.add_argument("--save-ious", action="store_true", help="pickle the IoUs of each object")
     parser.add_argument("--print-ious", action="store_true", help="give every object all clicks, and print mean IoUs")
     parser.add_argument("--vis-preds", action="store_true", help="write a picture for each click")
+    parser.add_argument(
+        "--vis", action="store_true", help="write a picture for each object: where it started, where it ended"
+    )
+    parser.add_argument(
+        "--vis_path", default=defaults.vis_path, help="folder of the pictures of --vis (default: %(default)s)"
+    )
     parser.add_argument("--no-overlays", action="store_true", help="do not draw the best and the worst objects")
     parser.add_argument("--model-name", help="name of the model in plots of --iou-analysis")
     parser.add_argument("--config-path", default=defaults.config_path, help="configuration (default: %(default)s)")

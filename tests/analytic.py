@@ -1,6 +1,7 @@
 """Networks that need no weights, for tests of what surrounds a network."""
 
 import torch
+import torch.nn.functional as functional
 from torch import Tensor
 
 from isegm.clicks import DistMaps, split_points, used
@@ -47,6 +48,44 @@ class BlobModel(AnalyticModel):
             + 1.5 * (prev_mask - 0.5)
             + 3 * (gray - 0.5)
         )
+
+
+class FocalBlobModel(BlobModel):
+    """The same function as FocalClick's coarse network, and as its refiner with the crop of the coarse answer."""
+
+    has_refiner = True
+
+    def decode(self, features, points, prev_mask=None, cache=None):
+        outputs = super().decode(features, points, prev_mask)
+        return {**outputs, "feature": outputs["instances"]}
+
+    def refine(self, image, points, features, logits, boxes):
+        height, width = image.shape[2:]
+        left, top, right, bottom = boxes[:, 1:].T[..., None]
+        columns = left + (torch.arange(width) + 0.5) * (right - left) / width - 0.5  # (N, w)
+        rows = top + (torch.arange(height) + 0.5) * (bottom - top) / height - 0.5  # (N, h)
+        across = (2 * columns + 1) / logits.shape[3] - 1
+        down = (2 * rows + 1) / logits.shape[2] - 1
+        grid = torch.stack((across[:, None].expand(-1, height, -1), down[..., None].expand(-1, -1, width)), dim=-1)
+        coarse = functional.grid_sample(
+            logits[boxes[:, 0].long()], grid, mode="bilinear", padding_mode="border", align_corners=False
+        )
+        inside = torch.sigmoid(coarse)
+        unsure = 1 - (1 - 2 * inside).abs()
+        refined = unsure * self.logits(image, inside, points) + (1 - unsure) * coarse
+        return {"instances_refined": refined, "trimap": unsure, "instances_coarse": coarse}
+
+
+class CDNetBlobModel(BlobModel):
+    """The same function as CDNet, which reads no previous mask; its diffusion changes nothing."""
+
+    has_diffusion = True
+
+    def __init__(self):
+        super().__init__(with_prev_mask=False)
+
+    def diffuse(self, image, logits, points):
+        return logits
 
 
 class RadialModel(AnalyticModel):

@@ -53,6 +53,11 @@ class Step:
         probs = self.session.probs
         return probs if self.base is None else np.maximum(self.base, probs)
 
+    def mask(self, threshold: float) -> np.ndarray:
+        """(H, W) bool: where ``probs`` is above the threshold; a loaded mask changes only where clicks point."""
+        mask = self.session.mask(threshold)
+        return mask if self.base is None else mask | (self.base > threshold)
+
     def clicked(self, predictor: Predictor, click: Click) -> Step:
         """The step after a click. The first click on a loaded mask runs the network twice, as published."""
         before = self.session
@@ -144,7 +149,7 @@ class Controller:
     @property
     def mask(self) -> np.ndarray | None:
         """(H, W) bool, the object in progress; None where there is none."""
-        return self.probs > self.settings.threshold if self.steps else None
+        return self.steps[-1].mask(self.settings.threshold) if self.steps else None
 
     @property
     def all_labels(self) -> np.ndarray:
@@ -271,7 +276,9 @@ class Controller:
     def partially_finish(self) -> None:
         """Keep the probabilities so far and go on without the clicks: later answers can only add to the object."""
         if self.steps:
-            self.steps = (*self.steps, Step(self._image_session(), base=self.probs.copy()))
+            merged = self.steps[-1].session.merged
+            kept = self.probs.copy() if merged is None else self.mask.astype(np.float32)
+            self.steps = (*self.steps, Step(self._image_session(), base=kept))
 
     def picture(self) -> np.ndarray:
         """(H, W, 3) uint8 RGB: the image with all objects, and the clicks of the one in progress.

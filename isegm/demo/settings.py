@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 
 from isegm.inference.brs import BRSParams
+from isegm.inference.finish import Finish
 from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.refinement import Refinement, build_refinement
 from isegm.inference.transforms import ZoomIn
@@ -66,6 +67,8 @@ class Settings:
         threshold: probability above which a pixel is object.
         alpha: share of an object's colour in the picture.
         click_radius: of the dots, in pixels of the image.
+        finish: what the network's protocol makes of its answer where there is no refinement, such as FocalClick's
+            second look; belongs to the network and stays as it is.
 
     Raises:
         InputError: a value is of another kind or out of its bounds.
@@ -83,6 +86,7 @@ class Settings:
     threshold: float = 0.5
     alpha: float = 0.5
     click_radius: int = 3
+    finish: Finish | None = None
 
     def __post_init__(self) -> None:
         for name, numeric in NUMERIC.items():
@@ -102,8 +106,10 @@ class Settings:
     @classmethod
     def for_model(cls, model: ClickModel, max_size: int = 800) -> Settings:
         """The defaults: crops have the size of the network's published evaluations, 400 for RITM, where it fits."""
-        usual = settings_for(model.protocol).input_size or (cls.target_size,)
-        return replace(cls(max_size=max_size, target_size=SMALLEST_TARGET), target_size=min(max(usual), max_size))
+        published = settings_for(model.protocol)
+        usual = published.input_size or (cls.target_size,)
+        start = cls(max_size=max_size, target_size=SMALLEST_TARGET, finish=published.finish)
+        return replace(start, target_size=min(max(usual), max_size))
 
     def with_text(self, name: str, text: str) -> Settings:
         """The settings with one number as a user wrote it.
@@ -138,12 +144,12 @@ class Settings:
 
     @property
     def inference(self) -> InferenceSettings:
-        """Crop, size and mirroring as the published program has them, for every network."""
+        """Crop, size and mirroring as the published program has them, for every network, and what belongs to it."""
         zoom_in = None
         if self.zoom_in:
             size = (self.target_size, self.target_size) if self.fixed_crop else self.target_size
             zoom_in = ZoomIn(size, skip_clicks=self.skip_clicks, expansion_ratio=self.expand_ratio)
-        return InferenceSettings(zoom_in, flip=True, max_size=self.max_size)
+        return InferenceSettings(zoom_in, flip=True, max_size=self.max_size, finish=self.finish)
 
     @property
     def refinement(self) -> Refinement | None:

@@ -41,20 +41,24 @@ class ClickEvent:
         index, object_id: which object of the data set.
         sample: the sample it belongs to.
         gt_mask: (H, W) int32, 1 on the object, 0 elsewhere, -1 ignored.
-        probs: (H, W) float32 probabilities after the click.
-        mask: (H, W) bool, probabilities above the threshold.
+        session: after the click.
+        mask: (H, W) bool, what the simulated user sees after the click.
+        previous: (H, W) bool, likewise before it.
         clicks: all clicks so far.
         iou: IoU of the mask.
+        finished: this was the object's last click.
     """
 
     index: int
     object_id: int
     sample: DSample
     gt_mask: np.ndarray
-    probs: np.ndarray
+    session: Session
     mask: np.ndarray
+    previous: np.ndarray
     clicks: tuple[Click, ...]
     iou: float
+    finished: bool
 
 
 @dataclass
@@ -69,11 +73,20 @@ class _Item:
     seconds: float = 0.0
 
     def judge(self, session: Session) -> ClickEvent:
-        self.session, probs = session, session.probs
-        iou = self.course.judge(probs)
-        clicks = tuple(self.course.clicker.clicks_list)
+        course, previous = self.course, self.course.mask
+        self.session = session
+        iou = course.judge(session.mask(course.settings.threshold))
         return ClickEvent(
-            self.index, self.object_id, self.sample, self.course.gt_mask, probs, self.course.mask, clicks, iou
+            self.index,
+            self.object_id,
+            self.sample,
+            course.gt_mask,
+            session,
+            course.mask,
+            previous,
+            tuple(course.clicker.clicks_list),
+            iou,
+            course.finished,
         )
 
     def record(self, dataset: str) -> ObjectRecord:
@@ -168,13 +181,13 @@ def _items(
                 )
             if session is None:
                 session = predictor.start(sample.image, sample.init_mask)
-            mask = session.probs > settings.threshold  # the initial mask, or nothing
+            mask = session.mask(settings.threshold)  # the initial mask, or nothing
             yield _Item(index, object_id, sample, session, Course(gt_mask, settings, mask))
 
 
-def replay(record: ObjectRecord, sample: DSample, predictor: Predictor) -> np.ndarray:
-    """Probabilities (H, W) float32 after the clicks of a record, so that no run has to store masks."""
+def replay(record: ObjectRecord, sample: DSample, predictor: Predictor) -> Session:
+    """The session after the clicks of a record, so that no run has to store masks."""
     session = predictor.start(sample.image, sample.init_mask)
     for index, (x, y, label) in enumerate(record.clicks):
         (session,) = predictor.step([session], [Click(bool(label), (y, x), index)])
-    return session.probs
+    return session

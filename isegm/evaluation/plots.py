@@ -135,4 +135,4 @@ class ClickPictures:
         photo = draw_with_blend_and_clicks(event.sample.image, event.mask, clicks_list=event.clicks)
         of_object = f"_{event.object_id}" if len(event.sample.objects_ids) > 1 else ""
         name = f"{event.index}{of_object}_{len(event.clicks) - 1}.jpg"
-        write_image(self.folder / name, np.hstack((photo, draw_probmap(event.probs))))
+        write_image(self.folder / name, np.hstack((photo, draw_probmap(event.session.probs))))

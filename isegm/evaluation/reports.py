@@ -20,7 +20,8 @@ import torch
 import isegm
 from isegm.evaluation.scores import THRESHOLDS, DatasetScores
 from isegm.inference.evaluation import EvalSettings
-from isegm.inference.protocols import InferenceSettings
+from isegm.inference.finish import FocusRefine
+from isegm.inference.protocols import CLICKSEG_SIZES, InferenceSettings
 from isegm.utils.files import atomic_write
 from isegm.utils.log import logger
 
@@ -73,7 +74,7 @@ class RunFacts:
 def table_header(model_name: str, protocol: str, max_clicks: int) -> str:
     """Lines above the rows; without ``model_name`` the first of them is left out."""
     columns = [
-        f"{'Pipeline' if protocol == 'clickseg' else 'BRS Type':^{NAME_WIDTH}}",
+        f"{'Pipeline' if protocol in CLICKSEG_SIZES else 'BRS Type':^{NAME_WIDTH}}",
         f"{'Dataset':^{DATASET_WIDTH}}",
         *(f"{f'NoC@{threshold:.0%}':^{COLUMN_WIDTH}}" for threshold in TABLE_THRESHOLDS),
         *(f"{f'>={max_clicks}@{threshold:.0%}':^{COLUMN_WIDTH}}" for threshold in TABLE_OVER_MAX),
@@ -182,6 +183,10 @@ def describe(inference: InferenceSettings) -> str:
     if inference.max_size is not None:
         parts.append(f"longest side at most {inference.max_size}")
     parts.append("mirror average" if inference.flip else "no mirroring")
+    if isinstance(inference.finish, FocusRefine):
+        parts.append(f"refined in a focus crop (box x {inference.finish.crop_ratio:g})")
+    elif inference.finish is not None:
+        parts.append("pixel diffusion")
     return ", ".join(parts)
 
 

@@ -8,7 +8,8 @@ What is written, with ``<run>`` for ``[<prefix>_]<eval_mode>_<mode>_<n_clicks>``
   ``miou_<dataset>.png``, ``best_<dataset>.png`` and ``worst_<dataset>.png``; and ``summary.json`` and ``summary.csv``
   of these and of earlier runs into this folder; of several checkpoints each has a folder in it;
 - ``<logs dir>/ious/``, ``plots/`` and ``predictions_vis/``: what ``--save-ious``, ``--iou-analysis`` and
-  ``--vis-preds`` ask for.
+  ``--vis-preds`` ask for;
+- ``<vis path>/<dataset>/``: what ``--vis`` asks for.
 
 The logs dir is ``<logs path>/others/<stem of the checkpoint>``, of several their names with + between them; with
 ``--exp-path`` it is ``<logs path>/<experiment>``.
@@ -17,7 +18,7 @@ The logs dir is ``<logs path>/others/<stem of the checkpoint>``, of several thei
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,13 +31,14 @@ from tqdm import tqdm
 from isegm.data import get_dataset
 from isegm.evaluation import plots, reports
 from isegm.evaluation.checkpoints import Selection, select_checkpoints, select_experiment
-from isegm.evaluation.loop import EvaluationDataset, evaluate_dataset, replay
+from isegm.evaluation.loop import ClickEvent, EvaluationDataset, evaluate_dataset, replay
+from isegm.evaluation.panels import SamplePanels
 from isegm.evaluation.records import ObjectRecord, RecordWriter
 from isegm.evaluation.scores import DatasetScores, score
 from isegm.inference.evaluation import NEVER_STOP, EvalSettings
 from isegm.inference.metrics import number_of_clicks
 from isegm.inference.predictor import Predictor
-from isegm.inference.protocols import InferenceSettings, settings_for
+from isegm.inference.protocols import CLICKSEG_MODES, InferenceSettings, settings_for
 from isegm.inference.refinement import Refinement, build_refinement, list_refinements
 from isegm.model.base import ClickModel
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT, load_model
@@ -45,7 +47,10 @@ from isegm.utils.exp import load_config_file
 from isegm.utils.files import atomic_write, sha256
 
 CPU = torch.device("cpu")
-MODES = ("NoBRS", "Baseline", *list_refinements())
+# What the positional argument may be, and the inference protocol that it asks for; None: the network's own.
+MODES: dict[str, str | None] = {"NoBRS": None, **CLICKSEG_MODES, **dict.fromkeys(list_refinements())}
+USUAL_MODES = {protocol: mode for mode, protocol in CLICKSEG_MODES.items()}
+VIS_PATH = "./experiments/vis_val"
 CASES = 6  # objects on a sheet of best or worst cases
 
 
@@ -68,9 +73,12 @@ class EvalOptions:
     eval_mode: str = "cvpr"
     infer_size: int | None = None
     target_crop_r: float = 1.4
+    focus_crop_r: float = 1.4
     save_ious: bool = False
     print_ious: bool = False
     vis_preds: bool = False
+    vis: bool = False
+    vis_path: str = VIS_PATH
     model_name: str | None = None
     config_path: str = "./config.yml"
     logs_path: str = ""
@@ -83,7 +91,8 @@ class EvalOptions:
     def __post_init__(self) -> None:
         if self.mode is not None and self.mode not in MODES:
             raise InputError(f"there is no mode {self.mode}: known are {', '.join(MODES)}.")
-        for name, least, most in (("target_iou", 0.0, 1.0), ("target_crop_r", 1.0, 100.0)):
+        bounds = (("target_iou", 0.0, 1.0), ("target_crop_r", 1.0, 100.0), ("focus_crop_r", 1.0, 100.0))
+        for name, least, most in bounds:
             value = getattr(self, name)
             if not least <= value <= most:  # also refuses NaN
                 raise InputError(f"--{name.replace('_', '-')} is {value:g}: give a number from {least:g} to {most:g}.")
@@ -111,7 +120,8 @@ class EvalOptions:
     def inference_settings(self, protocol: str, dataset: str) -> InferenceSettings:
         """Crop, size and mirroring for a data set."""
         limit = self.n_clicks if self.clicks_limit == -1 else self.clicks_limit
-        return settings_for(protocol, self.eval_mode, dataset, self.infer_size, self.target_crop_r, limit)
+        sizes = (self.infer_size, self.target_crop_r)
+        return settings_for(protocol, self.eval_mode, dataset, *sizes, limit, self.focus_crop_r)
 
 
 @dataclass(frozen=True)
@@ -227,11 +237,11 @@ def _load_datasets(options: EvalOptions, cfg: Mapping[str, Any]) -> list[Evaluat
 def _load(options: EvalOptions, selection: Selection, path: Path) -> tuple[ClickModel, Candidate]:
     """A network, and how it is evaluated."""
     model = load_model(path, options.device)
-    mode = options.mode or ("Baseline" if model.protocol == "clickseg" else "NoBRS")
+    mode = options.mode or USUAL_MODES.get(model.protocol, "NoBRS")
     facts = reports.RunFacts(
         model_name=f"{selection.model_name}, {selection.own_name(path)}" if selection.several else selection.model_name,
         mode=mode,
-        protocol="clickseg" if mode == "Baseline" else model.protocol,
+        protocol=MODES[mode] or model.protocol,
         eval_mode=options.eval_mode,
         checkpoint=str(path),
         sha256=sha256(path),
@@ -269,12 +279,12 @@ def _evaluate(
     }
     if predictor.refinement is not None:
         identity["refinement"] = asdict(predictor.refinement)
-    on_click = None
-    if options.vis_preds:
-        pictures = candidate.selection.logs_dir / "predictions_vis"
-        if candidate.selection.several:
-            pictures /= candidate.folder.name
-        on_click = plots.ClickPictures(pictures / dataset.name)
+    drawing = _drawing(options, candidate, dataset)
+
+    def on_click(event: ClickEvent) -> None:
+        for draw in drawing:
+            draw(event)
+
     with RecordWriter(candidate.folder / f"records_{dataset.name}.jsonl", identity, options.resume) as writer:
         records = list(writer.records)
         done = {record.key for record in records}
@@ -283,6 +293,22 @@ def _evaluate(
             writer.write(record)
             records.append(record)
     return records
+
+
+def _drawing(
+    options: EvalOptions, candidate: Candidate, dataset: EvaluationDataset
+) -> list[Callable[[ClickEvent], None]]:
+    """What draws each click, or each object's end."""
+
+    def folder(root: Path) -> Path:
+        return (root / candidate.folder.name if candidate.selection.several else root) / dataset.name
+
+    drawing: list[Callable[[ClickEvent], None]] = []
+    if options.vis_preds:
+        drawing.append(plots.ClickPictures(folder(candidate.selection.logs_dir / "predictions_vis")))
+    if options.vis:
+        drawing.append(SamplePanels(folder(Path(options.vis_path))))
+    return drawing
 
 
 def _with_progress(
@@ -337,7 +363,7 @@ def _draw(
         cases = []
         for record in chosen:
             sample = dataset.get_sample(record.index)
-            mask = replay(record, sample, predictor) > settings.threshold
+            mask = replay(record, sample, predictor).mask(settings.threshold)
             cases.append(plots.Case(record, sample.image, sample.get_object_mask(record.object_id), mask))
         sheet = plots.contact_sheet(cases, f"{kind} of {title}")
         plots.save_figure(sheet, candidate.folder / f"{kind}_{dataset.name}.png")

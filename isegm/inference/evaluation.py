@@ -77,9 +77,9 @@ class Course:
         """Make the next click, see ``Clicker.make_next_click``."""
         return self.clicker.make_next_click(self.mask)
 
-    def judge(self, probs: np.ndarray) -> float:
-        """Take in the answer to the last click, (H, W) probabilities; returns the IoU of its mask."""
-        self.mask = probs > self.settings.threshold
+    def judge(self, mask: np.ndarray) -> float:
+        """Take in the answer to the last click, (H, W) bool; returns its IoU."""
+        self.mask = mask
         iou = get_iou(self.gt_mask, self.mask)
         self.ious.append(float(np.float32(iou)))
         made = len(self.ious)
@@ -94,6 +94,15 @@ class ClickedPredictor(Protocol):
     def set_input_image(self, image: ArrayLike) -> None: ...
 
     def get_prediction(self, clicker: Clicker) -> np.ndarray: ...
+
+
+class MergingPredictor(ClickedPredictor, Protocol):
+    """What it needs to start from a mask."""
+
+    @property
+    def merged(self) -> np.ndarray | None: ...
+
+    def set_prev_mask(self, mask: np.ndarray) -> None: ...
 
 
 class Samples(Protocol):
@@ -111,13 +120,14 @@ ClickCallback = Callable[[np.ndarray, np.ndarray, np.ndarray, Any, int, Sequence
 def evaluate_sample(
     image: ArrayLike,
     gt_mask: np.ndarray,
-    predictor: ClickedPredictor,
+    predictor: ClickedPredictor | MergingPredictor,
     max_iou_thr: float,
     pred_thr: float = 0.49,
     min_clicks: int = 1,
     max_clicks: int = 20,
     sample_id: Any = None,
     callback: ClickCallback | None = None,
+    init_mask: np.ndarray | None = None,
 ) -> tuple[list[Click], np.ndarray, np.ndarray]:
     """Click one object until its mask is good enough.
 
@@ -131,6 +141,8 @@ def evaluate_sample(
         sample_id: handed to ``callback``.
         callback: called after each prediction with (image, gt_mask, probabilities, sample_id, number of the click
             from 0, clicks so far).
+        init_mask: (H, W) mask to start from, into which answers are merged (at the ``prob_thresh`` of the predictor,
+            which should be ``pred_thr``); None for none.
 
     Returns:
         clicks: those that were made.
@@ -149,6 +161,9 @@ def evaluate_sample(
         )
     course = Course(gt_mask, EvalSettings(max_iou_thr, max_clicks, min_clicks, pred_thr))
     predictor.set_input_image(image)
+    if init_mask is not None:
+        predictor.set_prev_mask(init_mask)
+        course.mask = predictor.merged
     while not course.finished:
         course.next_click()
         probs = predictor.get_prediction(course.clicker)
@@ -158,7 +173,7 @@ def evaluate_sample(
             )
         if callback is not None:
             callback(image, gt_mask, probs, sample_id, len(course.ious), course.clicker.clicks_list)
-        course.judge(probs)
+        course.judge(probs > pred_thr if init_mask is None else predictor.merged)
     return course.clicker.clicks_list, np.array(course.ious, dtype=np.float32), probs
 
 
@@ -175,7 +190,14 @@ def evaluate_dataset(dataset: Samples, predictor: ClickedPredictor, **kwargs: An
     """
     started = time.perf_counter()
     all_ious = [
-        evaluate_sample(sample.image, gt_mask, predictor, sample_id=index, **kwargs)[1]
+        evaluate_sample(
+            sample.image,
+            gt_mask,
+            predictor,
+            sample_id=index,
+            init_mask=getattr(sample, "init_mask", None),
+            **kwargs,
+        )[1]
         for index, sample, gt_mask in _objects(dataset)
     ]
     return all_ious, time.perf_counter() - started

@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from isegm.clicks import Click, clicks_from_xy, points_tensor
+from isegm.inference.finish import Answer, Finished
+from isegm.inference.merge import guarded_merge, progressive_merge
 from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.refinement import NetworkInput, Refinement
 from isegm.inference.session import Session, join_rows, take_rows
@@ -37,13 +39,15 @@ class Predictor:
     Args:
         model: the network; it is moved to ``device`` and put into evaluation mode.
         device: where it runs; None for where it is.
-        settings: crop, size and mirroring; None for those that the network was published with.
+        settings: crop, size, mirroring and what follows; None for those that the network was published with, with a
+            guard against clicks that simulated users never make.
         threshold: probability above which a pixel is in the mask.
         refinement: improves on the network's answer (``build_refinement``), one session at a time, with its own limit
-            of clicks where the settings have none; None for the answer itself.
+            of clicks where the settings have none, and in place of their ``finish``; None for the answer itself.
 
     Raises:
-        InputError: the threshold does not lie between 0 and 1, or the network cannot be refined in this way.
+        InputError: the threshold does not lie between 0 and 1, or the network cannot be refined in this way, or is not
+            made for the ``finish`` of the settings.
     """
 
     def __init__(
@@ -61,12 +65,14 @@ class Predictor:
             device = next(itertools.chain(model.parameters(), model.buffers())).device
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
-        self.settings = settings_for(model.protocol) if settings is None else settings
+        self.settings = replace(settings_for(model.protocol), guarded_merge=True) if settings is None else settings
         self.refinement = refinement
         if refinement is not None:
             refinement.check(model)
-            if self.settings.clicks_limit is None:
-                self.settings = replace(self.settings, clicks_limit=refinement.clicks_limit)
+            limit = self.settings.clicks_limit or refinement.clicks_limit
+            self.settings = replace(self.settings, clicks_limit=limit, finish=None)
+        elif self.settings.finish is not None:
+            self.settings.finish.check(model)
         self.threshold = threshold
         self._history: list[Session] = []
 
@@ -102,23 +108,23 @@ class Predictor:
                 are kept. The network runs once, with all of them.
             labels: (N,) 1 for a click on the object, 0 for one on the background.
             prev_mask: (H, W) bool, or float probabilities in [0, 1], to start from instead of the network's last
-                answer.
+                answer. From then on a click changes the mask only in the region that it points at, and never against
+                its sign ("Progressive Merge").
 
         Returns:
-            mask: (H, W) bool, probabilities above the threshold.
-            probs: (H, W) float32 in [0, 1].
+            mask: (H, W) bool, probabilities above the threshold; after ``prev_mask`` the merged mask.
+            probs: (H, W) float32 in [0, 1], the network's.
 
         Raises:
             RuntimeError: no image was set.
-            InputError: there is no click, one lies outside the image, sizes do not agree, or the network reads no
-                previous mask (the message says which).
+            InputError: there is no click, one lies outside the image, or sizes do not agree (the message says which).
         """
         session = self.session
         clicks = clicks_from_xy(points, labels, session.image_size)
         if not clicks:
             raise InputError("predict needs at least one click: give points [(x, y)] and labels [1].")
         if prev_mask is not None:
-            session = self._from_mask(session, prev_mask)
+            session = session.with_prev_mask(prev_mask)
         self._history += self.run([session.with_click(*clicks)])
         return self._answer()
 
@@ -147,14 +153,14 @@ class Predictor:
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            init_mask: (H, W) bool, or float probabilities in [0, 1], to start from.
+            init_mask: (H, W) bool, or float probabilities in [0, 1], to start from; see ``Session.with_prev_mask``.
 
         Raises:
-            InputError: another shape or dtype, or an ``init_mask`` for a network that reads no previous mask.
+            InputError: another shape or dtype.
         """
         pixels = torch.from_numpy(_checked_image(image).copy()).to(self.device).permute(2, 0, 1)[None]  # (1, 3, H, W)
         session = self.start_tensor(pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255))
-        return session if init_mask is None else self._from_mask(session, init_mask)
+        return session if init_mask is None else session.with_prev_mask(init_mask)
 
     def start_tensor(self, image: Tensor) -> Session:
         """The same for an image that is a tensor already.
@@ -201,7 +207,19 @@ class Predictor:
         repeated = self._pass([replace(answered[i], prev_probs=before[i].prev_probs) for i in again])
         for i, session in zip(again, repeated, strict=True):
             answered[i] = session
-        return answered
+        return [self._merged(session, given.answered) for session, given in zip(answered, sessions, strict=True)]
+
+    def _merged(self, session: Session, answered: int) -> Session:
+        """The session with what the clicks after the first ``answered`` ones ask for in its mask, if it has one."""
+        mask = session.merged
+        if mask is None or not session.clicks:
+            return session
+        prediction = session.probs > self.threshold
+        if not self.settings.guarded_merge:
+            return session.with_merged(progressive_merge(mask, prediction, session.clicks[-1]))
+        for click in session.clicks[answered:]:
+            mask = guarded_merge(mask, prediction, click)
+        return session.with_merged(mask)
 
     def _pass(self, sessions: Sequence[Session]) -> list[Session]:
         """The sessions after one network pass."""
@@ -240,7 +258,7 @@ class Predictor:
         features = self._joined([session.features for session in sessions])
         if features is None:
             features = self._encode(sessions, views)
-        cache = refined = None
+        cache = refined = outputs = None
         if self.refinement is None:
             outputs = self.model.decode(
                 features, points, prev_mask, self._joined([session.cache for session in sessions])
@@ -252,18 +270,22 @@ class Predictor:
             given = NetworkInput(features, points, prev_mask, clicks, all_shown, flip, self.threshold)
             logits, refined = self.refinement.refine(self.model, given, sessions[0].refinement)  # (B, 1, h, w)
 
-        # [KEEP] mirrored answers are averaged as logits, and probabilities, not logits, are resized to the image
-        # (trap 4 of RITM).
-        probs = torch.sigmoid(mean_with_mirrored(logits) if flip else logits)  # (sessions, 1, h, w)
+        # [KEEP] mirrored answers are averaged as logits (trap 4 of RITM)
+        answer = Answer(sessions, views, points, outputs, mean_with_mirrored(logits) if flip else logits)
+        if self.settings.finish is None:
+            finished = [Finished(probs, probs) for probs in answer.pasted()]
+        else:
+            finished = self.settings.finish(self.model, answer)
         answered = []
-        for i, (session, view) in enumerate(zip(sessions, views, strict=True)):
+        for i, (session, view, of_session) in enumerate(zip(sessions, views, finished, strict=True)):
             rows = (i, count + i) if flip else (i,)
-            full = view.paste(probs[i : i + 1])  # (1, 1, H, W)
             answered.append(
                 replace(
                     session,
-                    prev_probs=full,
-                    zoom=ZoomState(view.roi, full),
+                    prev_probs=of_session.probs,
+                    answered=len(session.clicks),
+                    focus=of_session.focus,
+                    zoom=ZoomState(view.roi, of_session.zoom_probs),
                     features=take_rows(features, rows) if self.model.encodes_once else None,
                     cache=take_rows(cache, rows),
                     refinement=refined,
@@ -291,19 +313,9 @@ class Predictor:
             return joined
         return take_rows(joined, [*range(0, 2 * count, 2), *range(1, 2 * count, 2)])
 
-    def _from_mask(self, session: Session, mask: np.ndarray) -> Session:
-        """``Session.with_prev_mask`` where the network looks at it."""
-        if not self.model.with_prev_mask:
-            raise InputError(
-                f"{type(self.model).__name__} was built without a previous mask and cannot start from one: "
-                "leave the mask out, or take a network that reads one."
-            )
-        return session.with_prev_mask(mask)
-
     def _answer(self) -> tuple[np.ndarray, np.ndarray]:
         """Mask and probabilities of the present session."""
-        probs = self.session.probs.copy()
-        return probs > self.threshold, probs
+        return self.session.mask(self.threshold).copy(), self.session.probs.copy()
 
 
 def _checked_image(image: ArrayLike) -> np.ndarray:

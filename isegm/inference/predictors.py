@@ -14,10 +14,12 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from isegm.clicks import Click
 from isegm.inference.brs import BRSParams
 from isegm.inference.clicker import Clicker
+from isegm.inference.merge import progressive_merge
 from isegm.inference.predictor import Predictor
-from isegm.inference.protocols import InferenceSettings
+from isegm.inference.protocols import CLICKSEG_MODES, InferenceSettings, settings_for
 from isegm.inference.refinement import build_refinement, list_refinements
 from isegm.inference.session import Session
 from isegm.inference.transforms import ZoomIn
@@ -92,6 +94,23 @@ class ClickerPredictor:
         (self._session,) = self._predictor.run([session], before=[self._present])
         return self._session.probs.copy()
 
+    def set_prev_mask(self, mask: np.ndarray) -> None:
+        """Start from a mask, as ClickSEG's evaluations do: before each later click answers are merged into it.
+
+        Args:
+            mask: (H, W) bool, or probabilities in [0, 1].
+
+        Raises:
+            RuntimeError: no image was set.
+            InputError: it is of another size than the image, or holds other values.
+        """
+        self._session = self._present.with_prev_mask(mask)
+
+    @property
+    def merged(self) -> np.ndarray | None:
+        """(H, W) bool, the mask of ``set_prev_mask`` with what clicks have changed; None where there was none."""
+        return self._present.merged
+
     def get_states(self) -> dict[str, Any]:
         """All that has to be known to come back to where the predictor is now, for ``set_states``.
 
@@ -120,26 +139,84 @@ class ClickerPredictor:
         self._session = replace(session, image=image, prev_probs=states["prev_prediction"].to(image))
 
 
+class FocalPredictor(ClickerPredictor):
+    """FocalClick on one image, by ClickSEG's rules.
+
+    Args:
+        model: a network of FocalClick; it is moved to ``device``.
+        device: where it runs.
+        net_clicks_limit: the coarse network is shown only so many first clicks; None for all.
+        with_flip: also run the mirror image through the coarse network and average the logits.
+        zoom_in: of it, only ``skip_clicks`` and ``expansion_ratio`` count ([KEEP] A3); None to show the whole image.
+        infer_size: side of the square that both networks look at, in pixels.
+        focus_crop_r: expansion of the part that is looked at again.
+        prob_thresh: probability above which a pixel is merged into the mask of ``set_prev_mask``.
+
+    Raises:
+        InputError: the network has no refiner.
+    """
+
+    def __init__(
+        self,
+        model: ClickModel,
+        device: torch.device | str,
+        net_clicks_limit: int | None = None,
+        with_flip: bool = False,
+        zoom_in: ZoomIn | None = None,
+        infer_size: int = 256,
+        focus_crop_r: float = 1.4,
+        prob_thresh: float = 0.49,
+    ) -> None:
+        settings = settings_for("focalclick", infer_size=infer_size, focus_crop_r=focus_crop_r)
+        settings = replace(settings, zoom_in=_clickseg_zoom(zoom_in), flip=with_flip, clicks_limit=net_clicks_limit)
+        super().__init__(Predictor(model, device, settings=settings, threshold=prob_thresh))
+
+
+def Progressive_Merge(pred_mask: np.ndarray, previous_mask: np.ndarray, y: int, x: int) -> np.ndarray:
+    """``isegm.inference.merge.progressive_merge`` as programs for ClickSEG call it, with the click at row y, column x.
+
+    Args:
+        pred_mask, previous_mask: (H, W) bool, or 0 and 1.
+
+    Returns:
+        (H, W) bool.
+    """
+    masks = (np.asarray(previous_mask) > 0, np.asarray(pred_mask) > 0)
+    return progressive_merge(*masks, Click(True, (y, x)))
+
+
+def _clickseg_zoom(zoom_in: ZoomIn | None) -> ZoomIn | None:
+    """ClickSEG's crop rule with what it takes of a given one."""
+    if zoom_in is None:
+        return None
+    published = settings_for("clickseg").zoom_in
+    return replace(published, skip_clicks=zoom_in.skip_clicks, expansion_ratio=zoom_in.expansion_ratio)
+
+
 def get_predictor(
     net: ClickModel,
     brs_mode: str,
     device: torch.device | str,
     prob_thresh: float = 0.49,
-    with_flip: bool = True,
+    with_flip: bool | None = None,
     zoom_in_params: Mapping[str, Any] | None = {},
     predictor_params: Mapping[str, Any] | None = None,
     brs_opt_func_params: Mapping[str, Any] | None = None,
     lbfgs_params: Mapping[str, Any] | None = None,
+    infer_size: int | None = None,
+    focus_crop_r: float = 1.4,
 ) -> ClickerPredictor:
-    """A predictor with RITM's rules, whatever rules the network was published with.
+    """A predictor with RITM's rules, or in ClickSEG's modes with those of ClickSEG.
 
     Args:
         net: the network; it is moved to ``device``.
-        brs_mode: NoBRS, or one of ``list_refinements``.
+        brs_mode: NoBRS, or one of ``list_refinements``; or ClickSEG's "Baseline", "FocalClick" or "CDNet".
         device: where it runs.
-        prob_thresh: probability above which a pixel is in the mask, for the refinement.
-        with_flip: also run the mirror image and average the logits.
-        zoom_in_params: arguments of ``ZoomIn``; None to show the network the whole image at every click.
+        prob_thresh: probability above which a pixel is in the mask, for the refinement and for merging.
+        with_flip: also run the mirror image and average the logits; None for what the mode was published with. "CDNet"
+            does so whatever is said.
+        zoom_in_params: arguments of ``ZoomIn``; None to show the network the whole image at every click. ClickSEG's
+            modes look at ``skip_clicks`` and ``expansion_ratio`` alone.
         predictor_params: ``net_clicks_limit``, the clicks that the network is shown (all with NoBRS, 8 with f-BRS, 5
             with RGB-BRS and DistMap-BRS; None for all); ``max_size``, the longest side of what it sees; and
             ``optimize_after_n_clicks`` of ``BRSParams``. Others are passed over with a warning, as published code
@@ -147,6 +224,9 @@ def get_predictor(
         brs_opt_func_params: ``min_iou_diff`` and ``reg_weight`` of ``BRSParams``.
         lbfgs_params: ``m``, ``factr``, ``pgtol`` and ``maxfun`` of L-BFGS-B; ``maxiter`` is twice ``maxfun``, whatever
             is given.
+        infer_size: side of the square network input in ClickSEG's modes; None for the published one, the only one of
+            "CDNet".
+        focus_crop_r: expansion of the part that "FocalClick" looks at again.
 
     Raises:
         InputError: there is no such mode, the network cannot be refined in it, several networks are given, or a
@@ -154,8 +234,9 @@ def get_predictor(
     """
     if isinstance(net, Sequence):
         raise InputError("several networks, one for each click, are not supported: give get_predictor one network.")
-    if brs_mode != "NoBRS" and brs_mode not in list_refinements():
-        raise InputError(f"there is no mode {brs_mode}: known are NoBRS, {', '.join(list_refinements())}.")
+    if brs_mode not in ("NoBRS", *CLICKSEG_MODES, *list_refinements()):
+        known = ", ".join(("NoBRS", *CLICKSEG_MODES, *list_refinements()))
+        raise InputError(f"there is no mode {brs_mode}: known are {known}.")
     zoom_in = None
     if zoom_in_params is not None:
         zoom_in = ZoomIn(**_known("zoom_in_params", zoom_in_params, ZOOM_IN_NAMES))
@@ -167,8 +248,15 @@ def get_predictor(
     fit |= {name: lbfgs[published] for published, name in LBFGS_NAMES.items() if published in lbfgs}
     if "optimize_after_n_clicks" in params:
         fit["optimize_after"] = params["optimize_after_n_clicks"]
-    settings = InferenceSettings(zoom_in=zoom_in, flip=with_flip, max_size=params.get("max_size"))
     limit = {"clicks_limit": params["net_clicks_limit"]} if "net_clicks_limit" in params else {}
+    if brs_mode in CLICKSEG_MODES:
+        limit = {"clicks_limit": params.get("net_clicks_limit"), "zoom_in": _clickseg_zoom(zoom_in)}
+        settings = settings_for(CLICKSEG_MODES[brs_mode], infer_size=infer_size, focus_crop_r=focus_crop_r)
+        settings = replace(settings, flip=settings.flip or bool(with_flip), **limit)
+        return ClickerPredictor(Predictor(net, device, settings=settings, threshold=prob_thresh))
+    settings = InferenceSettings(
+        zoom_in=zoom_in, flip=with_flip is not False, max_size=params.get("max_size"), guarded_merge=False
+    )
     if brs_mode == "NoBRS":
         return ClickerPredictor(Predictor(net, device, settings=replace(settings, **limit), threshold=prob_thresh))
     refinement = build_refinement(brs_mode, params=BRSParams(**fit), **limit)

@@ -13,11 +13,14 @@ from numbers import Integral
 
 from isegm.clicks import Click
 from isegm.inference.boxes import whole_image
+from isegm.inference.finish import Finish, FocusRefine, PixelDiffusion
 from isegm.inference.transforms import View, ZoomIn, ZoomState, with_longest_side
 from isegm.utils.errors import InputError
 
 # Side of the square that ClickSEG's networks look at, by protocol.
 CLICKSEG_SIZES = {"clickseg": 384, "focalclick": 256, "cdnet": 384}
+# The mode in which its commands ask for each.
+CLICKSEG_MODES = {"Baseline": "clickseg", "FocalClick": "focalclick", "CDNet": "cdnet"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,9 @@ class InferenceSettings:
         flip: also run the mirror image and average the logits.
         max_size: longest side of what the network sees; larger crops and images are made smaller. None for no limit.
         clicks_limit: the network is given only this many first clicks; the crop rule sees all. None for no limit.
+        finish: what is made of the answer, see ``isegm.inference.finish``; None for the answer itself.
+        guarded_merge: in sessions begun from a mask a click cannot do the opposite of what its sign asks for
+            (``isegm.inference.merge.guarded_merge``); False for the rule of published evaluations.
     """
 
     zoom_in: ZoomIn | None = None
@@ -37,6 +43,8 @@ class InferenceSettings:
     flip: bool = False
     max_size: int | None = None
     clicks_limit: int | None = None
+    finish: Finish | None = None
+    guarded_merge: bool = True
 
     def __post_init__(self) -> None:
         if self.resize is not None:
@@ -75,8 +83,11 @@ def settings_for(
     infer_size: int | None = None,
     target_crop_r: float = 1.4,
     clicks_limit: int | None = None,
+    focus_crop_r: float = 1.4,
 ) -> InferenceSettings:
-    """The settings that a published protocol uses.
+    """The settings that a published protocol uses in evaluations.
+
+    [KEEP] (A5) Answers are merged into initial masks without a guard, which with people is wanted.
 
     Args:
         protocol_name: "ritm", or one of ClickSEG's: "clickseg", "focalclick" and "cdnet"; a network names its own as
@@ -88,6 +99,7 @@ def settings_for(
             "focalclick", else 384. "cdnet" knows no other.
         target_crop_r: expansion of the crop; only ClickSEG's protocols in mode "cvpr".
         clicks_limit: see ``InferenceSettings``.
+        focus_crop_r: expansion of the part that is looked at again; only "focalclick".
 
     Raises:
         InputError: no such protocol or mode.
@@ -96,7 +108,7 @@ def settings_for(
     if protocol_name == "ritm":
         target_size = fixed or (600 if dataset_name == "DAVIS" else 400)
         zoom_in = ZoomIn(target_size=target_size, skip_clicks=-1 if fixed else 1)
-        return InferenceSettings(zoom_in=zoom_in, flip=True, clicks_limit=clicks_limit)
+        return InferenceSettings(zoom_in=zoom_in, flip=True, clicks_limit=clicks_limit, guarded_merge=False)
     if protocol_name in CLICKSEG_SIZES:
         zoom_in = ZoomIn(
             target_size=None,  # [KEEP] A3: crops are not resized to 400 or 600 but squashed to the square below
@@ -109,8 +121,11 @@ def settings_for(
         side = CLICKSEG_SIZES[protocol_name]
         if infer_size is not None and protocol_name != "cdnet":  # [KEEP] A10: CDNet looks at 384 pixels, mirrored too
             side = infer_size
+        finish = {"focalclick": FocusRefine(focus_crop_r), "cdnet": PixelDiffusion()}.get(protocol_name)
         flip = protocol_name == "cdnet"
-        return InferenceSettings(zoom_in=zoom_in, resize=(side, side), flip=flip, clicks_limit=clicks_limit)
+        return InferenceSettings(
+            zoom_in, (side, side), flip, clicks_limit=clicks_limit, finish=finish, guarded_merge=False
+        )
     raise InputError(
         f"there is no inference protocol named {protocol_name}: known are ritm, {', '.join(CLICKSEG_SIZES)}."
     )

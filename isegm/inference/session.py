@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from isegm.clicks import Click
+from isegm.inference.focus import Extent
 from isegm.inference.transforms import View, ZoomState
 from isegm.utils.errors import InputError
 
@@ -33,6 +34,10 @@ class Session:
         cache: what ``model.decode`` handed out to be handed back at the next click, for ``view``; tensors likewise.
             A network must not write into it.
         refinement: what a refinement strategy keeps from click to click, see ``isegm.inference.refinement``.
+        merged: bool (H, W), in a session begun from a mask: that mask with the changes that clicks asked for, see
+            ``isegm.inference.merge``. It is not to be written into. None in other sessions.
+        answered: how many of the clicks the network has seen.
+        focus: the part of the image that was looked at again for the last answer; None for none.
     """
 
     image: Tensor
@@ -43,6 +48,9 @@ class Session:
     features: Mapping[str, Any] | None = None
     cache: Any = None
     refinement: Any = None
+    merged: np.ndarray | None = None
+    answered: int = 0
+    focus: Extent | None = None
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -55,6 +63,10 @@ class Session:
         probs = self.prev_probs[0, 0].detach().cpu().numpy()
         probs.flags.writeable = False
         return probs
+
+    def mask(self, threshold: float) -> np.ndarray:
+        """What people see, bool (H, W): ``merged`` where there is one, else where ``probs`` is above ``threshold``."""
+        return self.probs > threshold if self.merged is None else self.merged
 
     def with_click(self, *clicks: Click) -> Session:
         """The session with clicks added, before the network has seen them. Their indices become their places."""
@@ -80,16 +92,22 @@ class Session:
         return torch.from_numpy(values.astype(np.float32))[None, None].to(self.image.device)
 
     def with_prev_mask(self, mask: np.ndarray) -> Session:
-        """The session with a mask in place of the last answer.
+        """The session with a mask in place of the last answer; from now on clicks change it only where they point.
 
         Before the first click the crop rule does not look at the mask, as in published evaluations from initial masks.
-        After it, the next crop is the one around the mask.
+        After it, the next crop is the one around the mask. A network that reads no previous mask does not see it.
 
         Args:
-            mask: see ``mask_tensor``, which says what is raised too.
+            mask: see ``mask_tensor``, which says what is raised too; ``merged`` becomes where it is above one half.
         """
         probs = self.mask_tensor(mask)
-        return replace(self, prev_probs=probs, zoom=ZoomState(probs=probs if self.clicks else None))
+        zoom = ZoomState(probs=probs if self.clicks else None)
+        return replace(self, prev_probs=probs, zoom=zoom, merged=np.asarray(mask) > 0.5)
+
+    def with_merged(self, merged: np.ndarray) -> Session:
+        """The session with another mask to merge into. The crop rule looks at it; the network does not ([KEEP] A1)."""
+        probs = self.mask_tensor(merged)
+        return replace(self, merged=merged, zoom=replace(self.zoom, probs=probs))
 
 
 def join_rows(trees: Sequence[Any]) -> Any:

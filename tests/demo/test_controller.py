@@ -9,10 +9,11 @@ from isegm import Click, InputError
 from isegm.demo.controller import LOAD_MASK, Controller
 from isegm.demo.settings import BRS_MODES, Settings
 from isegm.inference.clicker import Clicker
+from isegm.inference.merge import guarded_merge
 from isegm.inference.predictors import get_predictor
 from isegm.utils.files import read_image, read_mask, write_image
 from isegm.utils.vis import voc_palette
-from tests.analytic import BlobModel, TinyModel
+from tests.analytic import BlobModel, FocalBlobModel, TinyModel
 
 CLICKS = ((40, 30, True), (70, 50, False), (55, 22, True), (20, 60, True))
 SIZE = (72, 96)
@@ -51,24 +52,41 @@ def clicked(*clicks, model=None, **changes):
         ({"zoom_in": False}, None),
     ],
 )
-@pytest.mark.parametrize("mask", [None, (30, 50, 40, 80)], ids=["no mask", "loaded mask"])
-def test_clicks_give_what_the_published_predictor_gives(changes, zoom_in, mask):
+def test_clicks_give_what_the_published_predictor_gives(changes, zoom_in):
     controller = started(TinyModel(), **changes)
     published = get_predictor(TinyModel(), "NoBRS", "cpu", prob_thresh=0.5, zoom_in_params=zoom_in)
     published.set_input_image(drawn())
-    initial = None
-    if mask is not None:
-        initial = np.zeros(SIZE, bool)
-        initial[mask[0] : mask[1], mask[2] : mask[3]] = True
-        controller.set_mask(initial)
     clicker = Clicker()
-    for number, (x, y, is_positive) in enumerate(CLICKS):
+    for x, y, is_positive in CLICKS:
         controller.click(x, y, is_positive)
         clicker.add_click(Click(is_positive, (y, x)))
-        for _ in range(2 if number == 0 and mask is not None else 1):  # a loaded mask is refined twice at first
-            expected = published.get_prediction(clicker, prev_mask=initial)
+        expected = published.get_prediction(clicker)
         np.testing.assert_array_equal(controller.probs, expected)
-    np.testing.assert_array_equal(controller.mask, expected > 0.5)
+        np.testing.assert_array_equal(controller.mask, expected > 0.5)
+
+
+@pytest.mark.parametrize("zoom_in", [True, False])
+def test_a_loaded_mask_changes_only_where_clicks_point(zoom_in):
+    controller = started(TinyModel(), zoom_in=zoom_in)
+    published = get_predictor(TinyModel(), "NoBRS", "cpu", prob_thresh=0.5, zoom_in_params=None)
+    published.set_input_image(drawn())
+    initial = np.zeros(SIZE, bool)
+    initial[30:50, 40:80] = True
+    controller.set_mask(initial)
+    clicker, mask = Clicker(), initial
+    for number, (x, y, is_positive) in enumerate(CLICKS):
+        controller.click(x, y, is_positive)
+        click = clicker.add_click(Click(is_positive, (y, x)))
+        for _ in range(2 if number == 0 else 1):  # as published, and the network is given the loaded mask every time
+            expected = published.get_prediction(clicker, prev_mask=initial)
+        if not zoom_in:
+            np.testing.assert_array_equal(controller.probs, expected)
+        touched = controller.mask ^ mask
+        assert not (touched & (mask == is_positive)).any()
+        if number > 0:
+            np.testing.assert_array_equal(controller.mask, guarded_merge(mask, controller.probs > 0.5, click))
+        mask = controller.mask
+    assert (mask != initial).any()
 
 
 @pytest.mark.parametrize("mode", ["RGB-BRS", "DistMap-BRS"])
@@ -168,6 +186,26 @@ def test_a_partial_finish_right_after_loading_a_mask_keeps_the_mask():
     controller.partially_finish()
     controller.click(*CLICKS[0])
     np.testing.assert_array_equal(controller.mask, mask | clicked(CLICKS[0]).mask)
+
+
+def test_a_partial_finish_of_a_loaded_mask_keeps_what_was_seen():
+    controller = started()
+    mask = np.zeros(SIZE, bool)
+    mask[60:70, 80:94] = True
+    controller.set_mask(mask)
+    controller.click(*CLICKS[0])
+    seen = controller.mask
+    controller.partially_finish()
+    np.testing.assert_array_equal(controller.mask, seen)
+
+
+def test_a_network_of_focalclick_looks_twice_here_too():
+    model = FocalBlobModel()
+    model.protocol = "focalclick"
+    controller = Controller(model, settings=replace(Settings.for_model(model), target_size=100))
+    controller.set_image(drawn())
+    controller.click(*CLICKS[0])
+    assert controller.steps[-1].session.focus is not None
 
 
 def test_reset_forgets_the_object_and_sets_threshold_and_blending_back():

@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ from isegm.data.sample import DSample
 from isegm.evaluation.loop import evaluate_dataset, replay
 from isegm.inference.clicker import Clicker
 from isegm.inference.evaluation import NEVER_STOP, EvalSettings
+from isegm.inference.merge import guarded_merge
 from isegm.inference.metrics import get_iou
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import settings_for
@@ -135,11 +137,14 @@ def test_an_object_without_pixels_is_named():
         evaluate(DrawnDataset(1, empty=0))
 
 
-def test_initial_masks_are_refused_before_the_first_click_where_the_network_reads_none():
-    predictor = Predictor(BlobModel(with_prev_mask=False), settings=settings_for("ritm"))
-    with pytest.raises(InputError, match="BlobModel was built without a previous mask"):
-        evaluate(DrawnDataset(init_mask=ellipse(24, 32, 6, 6).astype(np.float32)), predictor=predictor)
-    assert predictor.model.calls == 0
+def test_answers_are_merged_into_an_initial_mask():
+    init = ellipse(24, 32, 6, 6).astype(np.float32)
+    predictor, mask, events = blob_predictor(), init > 0.5, []
+    evaluate(DrawnDataset(1, init_mask=init), predictor=predictor, on_click=events.append)
+    assert len(events) > 1
+    for event in events:
+        mask = guarded_merge(mask, event.session.probs > 0.49, event.clicks[-1])
+        np.testing.assert_array_equal(event.mask, mask)
 
 
 def test_an_initial_mask_decides_the_first_click():
@@ -155,7 +160,7 @@ def test_replaying_a_record_gives_its_last_mask():
     dataset = DrawnDataset()
     for record in evaluate(dataset, batch_size=3):
         sample = dataset.get_sample(record.index)
-        probs = replay(record, sample, blob_predictor())
+        probs = replay(record, sample, blob_predictor()).probs
         assert probs.shape == (HEIGHT, WIDTH)
         iou = get_iou(sample.get_object_mask(record.object_id), probs > SETTINGS.threshold)
         assert np.float32(iou) == np.float32(record.ious[-1])
@@ -169,7 +174,9 @@ def test_callbacks_see_every_click():
         own = [event for event in events if (event.index, event.object_id) == record.key]
         assert [len(event.clicks) for event in own] == list(range(1, len(record.clicks) + 1))
         assert [np.float32(event.iou) for event in own] == [np.float32(iou) for iou in record.ious]
-        assert np.array_equal(own[-1].mask, own[-1].probs > SETTINGS.threshold)
+        assert [event.finished for event in own] == [False] * (len(own) - 1) + [True]
+        assert all(np.array_equal(after.previous, before.mask) for before, after in itertools.pairwise(own))
+        assert np.array_equal(own[-1].mask, own[-1].session.probs > SETTINGS.threshold)
 
 
 def test_times_are_shares_of_the_wall_time(monkeypatch):

@@ -3,11 +3,16 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from isegm.clicks import Click
 from isegm.evaluation import plots
 from isegm.evaluation.loop import ClickEvent
+from isegm.evaluation.panels import SamplePanels
+from isegm.inference.focus import Extent
+from isegm.inference.predictor import Predictor
 from isegm.utils.files import read_image
+from tests.analytic import BlobModel
 from tests.evaluation.fakes import HEIGHT, WIDTH, DrawnDataset, ellipse, record
 
 
@@ -74,11 +79,42 @@ def test_a_photo_of_any_size_fits_on_a_sheet(tmp_path):
     assert (tmp_path / "sheet.png").stat().st_size > 0
 
 
-def event(sample_index, probs):
-    sample = DrawnDataset().get_sample(sample_index)
+def event(sample_index, probs, finished=True, focus=None, init_mask=None):
+    sample = DrawnDataset(init_mask=init_mask).get_sample(sample_index)
     clicks = (Click(True, (20, 30), 0), Click(False, (5, 5), 1))
     gt = sample.get_object_mask(0)
-    return ClickEvent(sample_index, 0, sample, gt, probs, probs > 0.49, clicks, 0.5)
+    before = Predictor(BlobModel()).start(sample.image, init_mask)
+    session = replace(before, prev_probs=torch.from_numpy(probs)[None, None], focus=focus, clicks=clicks)
+    return ClickEvent(sample_index, 0, sample, gt, session, probs > 0.49, before.mask(0.49), clicks, 0.5, finished)
+
+
+def test_the_panels_of_an_object_are_written_at_its_end(tmp_path):
+    (tmp_path / "7_focus.png").write_bytes(b"of an earlier run")
+    (tmp_path / "mine.png").write_bytes(b"somebody else's")
+    draw, probs = SamplePanels(tmp_path), np.full((HEIGHT, WIDTH), 0.3, dtype=np.float32)
+    probs[10:30, 20:40] = 0.9
+    draw(event(0, probs, finished=False))
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.png"]
+    initial = np.zeros((HEIGHT, WIDTH), np.float32)
+    initial[5:9, 5:9] = 1
+    draw(event(0, probs, init_mask=initial))
+    draw(event(1, probs, focus=Extent(8, 32, 18, 42)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.png", "1_0.png", "1_0_focus.png", "mine.png"]
+    row = read_image(tmp_path / "0.png")
+    assert row.shape == (40 + HEIGHT, 5 * WIDTH, 3)
+    assert (row[0] == 255).all()  # the strips above
+    np.testing.assert_array_equal(row[40:, WIDTH : 2 * WIDTH, 0] == 255, initial == 1)
+    np.testing.assert_array_equal(row[40:, 4 * WIDTH :, 0] == 255, initial == 1)
+    sample = DrawnDataset().get_sample(0)
+    truth = sample.get_object_mask(0)
+    np.testing.assert_array_equal(
+        row[40:, 3 * WIDTH : 4 * WIDTH, 0], np.select([truth == 1, truth == -1], [255, 128], 0)
+    )
+    focus = read_image(tmp_path / "1_0_focus.png")
+    assert focus.shape == (40 + 512, WIDTH + 2 * 512, 3)
+    assert tuple(focus[40 + 8, 18]) == (255, 0, 255)  # the focus crop's corner
+    before, after = focus[40:, WIDTH:-512].astype(int), focus[40:, -512:].astype(int)
+    assert np.abs(before - after)[256, 256].max() > 20  # inside the mask that the click has made
 
 
 def test_click_pictures_have_the_photo_left_and_heat_in_its_right_colours_right(tmp_path):

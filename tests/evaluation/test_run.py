@@ -231,7 +231,7 @@ def test_checkpoints_of_equal_stems_have_rows_and_folders_of_their_own(evaluate,
         ({"exp_path": "light/000", "iou_analysis": True}, "--iou-analysis takes one checkpoint"),
         ({"exp_path": "light/000", "save_ious": True}, "--save-ious takes one checkpoint, got 2"),
         ({"eval_mode": "fixed"}, "evaluation mode"),
-        ({"mode": "f-BRS"}, "no mode f-BRS: known are NoBRS, Baseline, DistMap-BRS"),
+        ({"mode": "f-BRS"}, "no mode f-BRS: known are NoBRS, Baseline, FocalClick, CDNet, DistMap-BRS"),
         ({"batch_size": 0}, "--batch-size"),
         ({"max_objects": 0}, "--max-objects"),
         ({"clicks_limit": 0}, "--clicks-limit"),
@@ -365,7 +365,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(home, tmp_path):
     ("line", "expected"),
     [
         ("NoBRS --gpu=0 --checkpoint=h18 --eval-mode=cvpr", {"mode": "NoBRS", "gpus": "0", "checkpoint": "h18"}),
-        ("--gpus=2,3 --exp-path=a/000:last --vis", {"mode": None, "gpus": "2,3", "vis_preds": True}),
+        ("--gpus=2,3 --exp-path=a/000:last --vis", {"mode": None, "gpus": "2,3", "vis": True, "vis_preds": False}),
         (
             "Baseline --model_dir=./w/ --infer-size=256 --target-crop-r=1.5 --thresh=0.50",
             {"infer_size": 256, "thresh": 0.5},

@@ -16,21 +16,21 @@ def photo(name: str) -> np.ndarray:
     return getattr(skimage.data, name)()
 
 
-def play(predictor, image, gt, clicks, threshold=0.49):
+def play(predictor, image, gt, clicks, threshold=0.49, init_mask=None):
     """Yield (click, session, IoU) after each simulated click."""
     clicker = Clicker(gt)
-    session = predictor.start(image)
-    mask = session.probs > threshold
+    session = predictor.start(image, init_mask)
+    mask = session.mask(threshold)
     for _ in range(clicks):
         click = clicker.make_next_click(mask)
         (session,) = predictor.step([session], [click])
-        mask = session.probs > threshold
+        mask = session.mask(threshold)
         yield click, session, get_iou(gt, mask)
 
 
-def assert_follows(log, arrays, predictor, image, gt, prefix="", tolerance=1e-4):
-    """A run must repeat a golden log: clicks, crops, IoUs and probabilities."""
-    for i, (click, session, iou) in enumerate(play(predictor, image, gt, len(log))):
+def assert_follows(log, arrays, predictor, image, gt, prefix="", tolerance=1e-4, init_mask=None):
+    """A run must repeat a golden log: clicks, crops, focus crops, IoUs and probabilities."""
+    for i, (click, session, iou) in enumerate(play(predictor, image, gt, len(log), init_mask=init_mask)):
         expected, where = log[i], f"{prefix} click {i}"
         assert [*click.coords, click.is_positive, click.indx] == [
             expected["y"],
@@ -40,6 +40,8 @@ def assert_follows(log, arrays, predictor, image, gt, prefix="", tolerance=1e-4)
         ], where
         roi = session.zoom.roi
         assert (None if roi is None else list(roi)) == expected["roi"], where
+        if "focus_roi" in expected:
+            assert list(session.focus) == expected["focus_roi"], where
         # pixels that lie on the threshold to within float noise may fall on either side
         slack = 1e-6 + expected["near_threshold"] / max(1, np.count_nonzero(gt == 1))
         assert abs(iou - expected["iou"]) <= min(slack, 1e-3), (where, iou, expected["iou"])

@@ -1,5 +1,7 @@
 """Whole runs of clicks against runs of the published code."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.transforms import ZoomIn
 from isegm.model.registry import build_model
-from tests.analytic import BlobModel
+from tests.analytic import BlobModel, CDNetBlobModel, FocalBlobModel
 from tests.golden import apply_pipeline_weights, fill_weights, golden, golden_json
 from tests.inference.replay import assert_follows, photo
 
@@ -20,7 +22,12 @@ ANALYTIC = {
     "ritm_skip0": InferenceSettings(zoom_in=ZoomIn(skip_clicks=0), flip=True),
     "simpleclick_fixed448": settings_for("ritm", "fixed448"),
     "clickseg_baseline384": settings_for("clickseg"),
+    "clickseg_focal256": settings_for("focalclick"),
+    "clickseg_focal256_flip": replace(settings_for("focalclick"), flip=True),
+    "clickseg_focal256_initmask": settings_for("focalclick"),
+    "clickseg_cdnet384": settings_for("cdnet"),
 }
+MODELS = {"clickseg_focal": FocalBlobModel, "clickseg_cdnet": CDNetBlobModel}
 CASES = ("astronaut_ellipse", "coffee_holes", "chelsea_ignore", "coffee_small")
 
 
@@ -46,14 +53,24 @@ def analytic_case(name):
     return image, gt
 
 
+def initial_mask(image):
+    """The mask to start from of golden/README section 4."""
+    height, width = image.shape[:2]
+    mask = np.zeros((height, width), dtype=bool)
+    mask[int(0.2 * height) : int(0.55 * height), int(0.35 * width) : int(0.75 * width)] = True
+    return mask
+
+
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("variant", ANALYTIC)
 def test_clicks_crops_and_probabilities_follow_the_published_predictor(variant, case):
     log = golden_json(f"pipelines_analytic/{variant}.json")["sequences"][case]
     image, gt = analytic_case(case)
-    model = BlobModel()
+    model = next((kind for start, kind in MODELS.items() if variant.startswith(start)), BlobModel)()
+    init_mask = initial_mask(image) if variant.endswith("initmask") else None
     with np.load(golden(f"pipelines_analytic/{variant}.npz")) as arrays:
-        assert_follows(log, arrays, Predictor(model, settings=ANALYTIC[variant]), image, gt, f"{case}/", tolerance=2e-5)
+        predictor = Predictor(model, settings=ANALYTIC[variant])
+        assert_follows(log, arrays, predictor, image, gt, f"{case}/", tolerance=2e-5, init_mask=init_mask)
     assert model.calls == log[-1]["net_calls_so_far"]
 
 
@@ -63,6 +80,8 @@ def test_clicks_crops_and_probabilities_follow_the_published_predictor(variant, 
         ("ritm_hrnet18s_NoBRS_astronaut", "ritm_hrnet18s", settings_for("ritm")),
         ("ritm_hrnet18s_NoBRS_noflip_nozoom", "ritm_hrnet18s", InferenceSettings()),
         ("baseline_mobilenetv2", "clickseg_mobilenetv2", settings_for("clickseg")),
+        ("focalclick_segformerB0_S2_astronaut", "focalclick_segformerb0_s2", settings_for("focalclick")),
+        ("focalclick_segformerB0_S2_initmask", "focalclick_segformerb0_s2", settings_for("focalclick")),
     ],
 )
 def test_real_networks_repeat_the_published_runs(file, network, settings):
@@ -70,5 +89,7 @@ def test_real_networks_repeat_the_published_runs(file, network, settings):
     model = apply_pipeline_weights(fill_weights(build_model(network)), spec)
     image = photo(spec["photo"].split(".")[-1])
     gt = (ellipse(image) <= 1).astype(np.int32)
+    init_mask = initial_mask(image) if spec["init_mask"] else None
     with np.load(golden(f"pipelines/{file}.npz")) as arrays:
-        assert_follows(spec["log"], arrays, Predictor(model, settings=settings), image, gt, tolerance=1e-4)
+        predictor = Predictor(model, settings=settings)
+        assert_follows(spec["log"], arrays, predictor, image, gt, tolerance=1e-4, init_mask=init_mask)

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from isegm.clicks import Click
+from isegm.inference.merge import guarded_merge
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.session import join_rows, take_rows
@@ -284,15 +285,16 @@ def test_prev_mask_in_the_middle_moves_the_crop_to_it():
     assert predictor.session.zoom.roi == (11, 29, 11, 29)
 
 
-def test_a_network_without_a_previous_mask_refuses_to_start_from_one():
+def test_a_network_that_reads_no_previous_mask_starts_from_one_by_merging():
     predictor, image = Predictor(TinyModel(with_prev_mask=False)), noise_image()
-    with pytest.raises(InputError, match="TinyModel was built without a previous mask"):
-        predictor.start(image, disk(image, 20, 20))
+    start = disk(image, 20, 20)
     predictor.set_image(image)
-    before = predictor.predict([(40, 30)], [1])[1]
-    with pytest.raises(InputError, match="without a previous mask"):
-        predictor.predict([(20, 20)], [1], prev_mask=disk(image, 20, 20))
-    np.testing.assert_array_equal(predictor.session.probs, before)
+    predictor.predict([(40, 30)], [1])
+    probs = predictor.predict([(20, 20)], [0])[1]
+    predictor.undo()
+    mask, merged_probs = predictor.predict([(20, 20)], [0], prev_mask=start)
+    np.testing.assert_array_equal(merged_probs, probs)  # the network does not see the mask
+    np.testing.assert_array_equal(mask, guarded_merge(start, probs > 0.49, Click(False, (20, 20))))
 
 
 def test_calls_before_an_image_is_set_say_so():

@@ -150,11 +150,13 @@ def test_an_empty_initial_mask(call, tmp_path):
     assert_refused(call("--init-mask", tmp_path / "empty.png"), tmp_path, "empty.png is empty")
 
 
-def test_an_initial_mask_for_a_network_that_reads_none(call, tmp_path):
-    save_checkpoint(build_model("clickseg_mobilenetv2", with_prev_mask=False), tmp_path / "bare.pth")
-    write_image(tmp_path / "initial.png", np.ones((48, 64), np.uint8))
-    arguments = ("--checkpoint", tmp_path / "bare.pth", "--init-mask", tmp_path / "initial.png")
-    assert_refused(call(*arguments), tmp_path, "without a previous mask")
+def test_a_click_that_agrees_with_the_initial_mask_leaves_it_as_it_is(call, tmp_path):
+    initial = np.zeros((48, 64), np.uint8)
+    initial[10:30, 20:50] = 1
+    write_image(tmp_path / "initial.png", initial)
+    code, _, err = call("--init-mask", tmp_path / "initial.png", "--point", "30,20,1", "--point", "5,5,0")
+    assert code == 0, err
+    np.testing.assert_array_equal(read_mask(tmp_path / "out" / "mask.png") > 0, initial > 0)
 
 
 def test_a_checkpoint_that_is_a_text_file(call, tmp_path):
