@@ -1,4 +1,8 @@
-"""ADE20k (Zhou et al. 2017), release of 2016-07-26, with an index that ``scripts/convert_annotations.py`` makes."""
+"""ADE20k (Zhou et al. 2017), release of 2016-07-26, as RITM reads it and as ClickSEG does.
+
+``Ade20kDataset`` needs an index that ``scripts/convert_annotations.py`` makes; ``Ade20kFullDataset`` reads the release
+as it is, without knowing what is stuff.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from isegm.data.listed import RandomReader, foreign, read_pickle, require_equal_sizes, require_files
+from isegm.data.listed import HELP, RandomReader, foreign, read_pickle, require_equal_sizes, require_files
 from isegm.data.sample import DSample
+from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
 
+RELEASE = "ADE20K_2016_07_26"
+FOLDERS = {"train": "training", "val": "validation"}
 INDEX = "{}-annotations-object-segmentation.pkl"
 
 
@@ -65,13 +72,65 @@ class Ade20kDataset(RandomReader):
         name, folder, layers = self.items[index]
         base = picture_folder(self.root, folder)
         mask_name, stuff = layers[int(rng.integers(len(layers)))]
-        image, mask = read_image(base / f"{name}.jpg"), read_image(base / mask_name)[..., 2].astype(np.int32)
-        require_equal_sizes(image, base / f"{name}.jpg", mask, base / mask_name)
-        values = [int(value) for value in np.unique(mask) if value != 0]
+        image, mask, values = _read_layer(base / f"{name}.jpg", base / mask_name)
         if rng.random() >= self.stuff_prob:
             values = [value for instance, value in enumerate(values, start=1) if instance not in stuff]
             mask[~np.isin(mask, values)] = 0
         return DSample.flat(image, mask, values, sample_id=name)
+
+
+class Ade20kFullDataset(RandomReader):
+    """Every picture of the release with all that its masks hold, stuff too.
+
+    Args:
+        root: the folder with ``ADE20K_2016_07_26/``, or that folder itself.
+        split: "train" (20210 pictures) or "val".
+        with_part: chance chooses among the objects of a picture and, where they are annotated, their parts
+            (``_parts_1.png``) and parts of these (``_parts_2.png``); else it is always the objects.
+
+    Raises:
+        InputError: the folder is not there, it holds no pictures, or pictures lack their masks.
+    """
+
+    def __init__(self, root: str | Path, split: str = "train", with_part: bool = False) -> None:
+        if split not in FOLDERS:
+            raise InputError(f"ADE20k_full has no part {split}: it has {' and '.join(FOLDERS)}.")
+        self.name = f"ADE20k_full_{split}"
+        folder = picture_folder(Path(root), f"{RELEASE}/images/{FOLDERS[split]}")
+        files = {path for path in folder.rglob("*") if path.suffix in (".jpg", ".png")}
+        pictures = sorted(path for path in files if path.suffix == ".jpg")
+        if not pictures:
+            raise InputError(f"there are no pictures below {folder}, where those of ADE20k should lie; {HELP}.")
+        require_files((_layer(picture, "seg") for picture in pictures), folder)
+        layers = ("seg", "parts_1", "parts_2") if with_part else ("seg",)
+        self.items = [
+            (picture, [_layer(picture, layer) for layer in layers if _layer(picture, layer) in files])
+            for picture in pictures
+        ]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def draw_sample(self, index: int, rng: np.random.Generator) -> DSample:
+        """The ``index``-th picture with the objects of one of its layers: values above 0 in a mask's blue channel.
+
+        Raises:
+            InputError: a file does not decode, or sizes differ.
+        """
+        picture, layers = self.items[index]
+        image, mask, values = _read_layer(picture, layers[int(rng.integers(len(layers)))])
+        return DSample.flat(image, mask, values, sample_id=picture.stem)
+
+
+def _layer(picture: Path, layer: str) -> Path:
+    return picture.with_name(f"{picture.stem}_{layer}.png")
+
+
+def _read_layer(image_path: Path, mask_path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """(H, W, 3) uint8 RGB picture, (H, W) int32 blue channel of its mask, and the values of instances in that."""
+    image, mask = read_image(image_path), read_image(mask_path)[..., 2].astype(np.int32)
+    require_equal_sizes(image, image_path, mask, mask_path)
+    return image, mask, [int(value) for value in np.unique(mask) if value != 0]
 
 
 def _item(name: str, entry: Any) -> tuple[str, str, list[tuple[str, frozenset[int]]]]:

@@ -19,12 +19,17 @@ class PairsDataset(PairedFiles):
 
     Subclasses say where the files lie and how a mask's pixels are read.
 
+    Attributes:
+        images, masks: the folders below the root.
+        allow_empty: a mask without an object gives a sample without objects, instead of an error.
+
     Raises:
         InputError: as ``paired_files``.
     """
 
     images: str
     masks: str
+    allow_empty = False
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
@@ -34,7 +39,7 @@ class PairsDataset(PairedFiles):
         """The ``index``-th picture with its object.
 
         Raises:
-            InputError: a file does not decode, sizes differ, or the mask is empty.
+            InputError: a file does not decode, sizes differ, or the mask is empty and must not be.
         """
         image_path, mask_path = self.pairs[index]
         image = read_image(image_path)
@@ -44,10 +49,11 @@ class PairsDataset(PairedFiles):
                 f"{mask_path} is {labels.shape[1]}x{labels.shape[0]} pixels, its picture {image_path.name} "
                 f"{image.shape[1]}x{image.shape[0]}: make them equal."
             )
-        if not (labels == OBJECT).any():
+        objects = [OBJECT] if (labels == OBJECT).any() else []
+        if not objects and not self.allow_empty:
             raise InputError(f"{mask_path} holds no object: no pixel is marked as one.")
         ignore = [IGNORED] if (labels == IGNORED).any() else []
-        return DSample.flat(image, labels, [OBJECT], ignore, sample_id=image_path.stem)
+        return DSample.flat(image, labels, objects, ignore, sample_id=image_path.stem)
 
     def holds_object(self, mask: Path) -> bool:
         """Whether any pixel of a mask file is marked as the object."""
@@ -56,6 +62,13 @@ class PairsDataset(PairedFiles):
     def labels(self, mask: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 RGB picture of a mask as (H, W) int32: 0 background, 1 object, 2 ignored."""
         return (mask.max(axis=2) > 0).astype(np.int32)
+
+
+class BrightMasks(PairsDataset):
+    """ClickSEG's rule: the object is what is brighter than 128 in OpenCV's first channel, which is blue."""
+
+    def labels(self, mask: np.ndarray) -> np.ndarray:
+        return (mask[..., 2] > 128).astype(np.int32)
 
 
 class GrabCutDataset(PairsDataset):
@@ -81,6 +94,16 @@ class DavisDataset(PairsDataset):
 
 
 class CocoMValDataset(DavisDataset):
-    """COCO_MVal: 800 COCO pictures with one object each, in the layout of DAVIS."""
+    """COCO_MVal: 800 COCO pictures with one object each, in the layout of DAVIS; any colour is the object.
+
+    That is how RITM, SimpleClick, CFR-ICL and SegNext read it. ClickSEG and EMC-Click take only what is brighter than
+    128, which is the same for masks of 0 and 255, and differs on soft edges: see ``CocoMValBrightDataset``.
+    """
 
     name = "COCO_MVal"
+
+
+class CocoMValBrightDataset(BrightMasks):
+    """COCO_MVal as ClickSEG and EMC-Click read it: pixels of 128 and less are background."""
+
+    name, images, masks = "COCO_MVal_CS", "img", "gt"

@@ -8,16 +8,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from isegm.data.ade20k import Ade20kDataset
-from isegm.data.benchmarks import BerkeleyDataset, CocoMValDataset, DavisDataset, GrabCutDataset
+from isegm.data.ade20k import Ade20kDataset, Ade20kFullDataset
+from isegm.data.benchmarks import (
+    BerkeleyDataset,
+    CocoMValBrightDataset,
+    CocoMValDataset,
+    DavisDataset,
+    GrabCutDataset,
+)
 from isegm.data.coco import CocoDataset
 from isegm.data.coco_lvis import CocoLvisDataset
+from isegm.data.davis585 import Davis585Dataset
 from isegm.data.folder import FolderDataset
+from isegm.data.foregrounds import DutsTeDataset, DutsTrDataset, HFlickrDataset, Msra10kDataset, ThinObjectDataset
 from isegm.data.lvis import LvisDataset
 from isegm.data.openimages import OpenImagesDataset
 from isegm.data.samples import SamplesDataset
 from isegm.data.sbd import SbdDataset, SbdEvaluationDataset
+from isegm.data.train_set import ComposeDataset
 from isegm.data.voc import PascalVocDataset, PascalVocEvaluationDataset
+from isegm.data.youtube_vos import YouTubeVosDataset
 from isegm.utils.errors import InputError
 
 FOLDER_PREFIX = "folder:"
@@ -45,6 +55,10 @@ EVALUATION_SETS: dict[str, DataSet] = {
     "Berkeley": DataSet(BerkeleyDataset, "BERKELEY_PATH"),
     "DAVIS": DataSet(DavisDataset, "DAVIS_PATH"),
     "COCO_MVal": DataSet(CocoMValDataset, "COCO_MVAL_PATH"),
+    "COCO_MVal_CS": DataSet(CocoMValBrightDataset, "COCO_MVAL_PATH"),
+    "D585_ZERO": DataSet(Davis585Dataset, "DAVIS585_PATH"),
+    "D585_SP": DataSet(Davis585Dataset, "DAVIS585_PATH", {"start": "sp", "name": "D585_SP"}),
+    "D585_STM": DataSet(Davis585Dataset, "DAVIS585_PATH", {"start": "stm", "name": "D585_STM"}),
     "SBD": DataSet(SbdEvaluationDataset, "SBD_PATH"),
     "SBD_Train": DataSet(SbdEvaluationDataset, "SBD_PATH", {"split": "train", "name": "SBD_Train"}),
     "PascalVOC": DataSet(PascalVocEvaluationDataset, "PASCALVOC_PATH"),
@@ -57,8 +71,16 @@ TRAINING_SETS: dict[str, DataSet] = {
     "LVIS": DataSet(LvisDataset, "LVIS_v1_PATH"),
     "COCO_LVIS": DataSet(CocoLvisDataset, "LVIS_v1_PATH"),
     "ADE20k": DataSet(Ade20kDataset, "ADE20K_PATH"),
+    "ADE20k_full": DataSet(Ade20kFullDataset, "ADE20K_PATH"),
     "OpenImages": DataSet(OpenImagesDataset, "OPENIMAGES_PATH"),
+    "MSRA10K": DataSet(Msra10kDataset, "MSRA10K_PATH"),
+    "DUTS_TR": DataSet(DutsTrDataset, "DUT_TR_PATH"),
+    "DUTS_TE": DataSet(DutsTeDataset, "DUT_TE_PATH"),
+    "ThinObject": DataSet(ThinObjectDataset, "THINOBJECT_PATH"),
+    "HFlickr": DataSet(HFlickrDataset, "HFLICKER_PATH"),
+    "YouTubeVOS": DataSet(YouTubeVosDataset, "YTBVOS_PATH"),
 }
+JOINED_SETS: dict[str, tuple[str, ...]] = {"Saliency": ("MSRA10K", "DUTS_TR", "DUTS_TE")}
 
 
 def get_dataset(name: str, cfg: Mapping[str, Any]) -> Any:
@@ -97,16 +119,18 @@ def get_training_set(name: str, cfg: Mapping[str, Any], split: str = "train", **
     """A training set by name, to be handed to ``TrainSet`` or ``ComposeDataset``.
 
     Args:
-        name: a key of ``TRAINING_SETS``.
+        name: a key of ``TRAINING_SETS``, or of ``JOINED_SETS`` for the photos of several of them.
         cfg: configuration with the paths.
         split: "train" or "val", or what else the reader knows.
-        options: further arguments of the reader, such as ``stuff_prob``.
+        options: further arguments of the reader, such as ``stuff_prob``; of each of several.
 
     Raises:
         InputError: an unknown name (the nearest is suggested), a path that is not set, or files that are not there.
     """
+    if name in JOINED_SETS:
+        return ComposeDataset([get_training_set(part, cfg, split, **options) for part in JOINED_SETS[name]])
     if name not in TRAINING_SETS:
-        raise unknown(name, TRAINING_SETS)
+        raise unknown(name, [*TRAINING_SETS, *JOINED_SETS])
     return _open(name, TRAINING_SETS[name], cfg, split=split, **options)
 
 

@@ -25,6 +25,8 @@ class CocoLvisDataset(RandomReader):
         stuff_prob: how often a sample has its stuff masks as objects too; else their pixels are background.
         allow_list_name: a JSON file in the split's folder with the ids of pictures to keep; None for all.
         anno_file: the index in the split's folder.
+        first: keep only so many pictures, the first by their sorted ids; None for all. [KEEP] ClickSEG's combined
+            training set sees only the first 30000.
 
     Raises:
         InputError: the index is not there, or not of this format, or names files that are not there.
@@ -37,6 +39,7 @@ class CocoLvisDataset(RandomReader):
         stuff_prob: float = 0.0,
         allow_list_name: str | None = None,
         anno_file: str = "hannotation.pickle",
+        first: int | None = None,
     ) -> None:
         self.folder = Path(root) / split
         self.name = f"COCO_LVIS_{split}"
@@ -54,7 +57,9 @@ class CocoLvisDataset(RandomReader):
                     f"{self.folder / allow_list_name} names no picture of {self.index_file}: give ids such as the "
                     "names of the pictures without their endings."
                 )
-        self.items = items
+        if first is not None and first < 1:
+            raise ValueError(f"first is {first}: it must be at least 1")
+        self.items = items[:first]
         require_files((path for name, *_ in items for path in self._paths(name)), self.index_file)
 
     def _items(self, content: Any) -> list[tuple[str, int, Hierarchy]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,21 @@ def name_some(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
+def by_stem(files: Sequence[Path]) -> dict[str, Path]:
+    """Files of one folder by their names without endings.
+
+    Raises:
+        InputError: several share a name but for their endings (up to ten are named).
+    """
+    twice = sorted(stem for stem, count in Counter(path.stem for path in files).items() if count > 1)
+    if twice:
+        raise InputError(
+            f"{files[0].parent} holds several files of one name but for their endings: {name_some(twice)}; "
+            "keep one of each."
+        )
+    return {path.stem: path for path in files}
+
+
 def paired_files(root: str | Path, images: str, masks: str) -> list[tuple[Path, Path]]:
     """Pictures in ``root/images`` and the masks of the same name in ``root/masks``, sorted by name.
 
@@ -43,15 +59,8 @@ def paired_files(root: str | Path, images: str, masks: str) -> list[tuple[Path, 
     if not root.is_dir():
         raise InputError(f"there is no data folder {root}: it should hold {images}/ and {masks}/.")
     pictures = list_files(root / images, IMAGE_ENDINGS)
-    mask_files = list_files(root / masks, MASK_ENDINGS)
-    for files in (pictures, mask_files):
-        twice = sorted(stem for stem, count in Counter(path.stem for path in files).items() if count > 1)
-        if twice:
-            raise InputError(
-                f"{files[0].parent} holds several files of one name but for their endings: {name_some(twice)}; "
-                "keep one of each."
-            )
-    found = {path.stem: path for path in mask_files}
+    by_stem(pictures)
+    found = by_stem(list_files(root / masks, MASK_ENDINGS))
     if not pictures:
         raise InputError(f"{root / images} holds no pictures: put files ending in .jpg or .png there.")
     bare = [path.name for path in pictures if path.stem not in found]
@@ -103,10 +112,12 @@ class PairedFiles:
             InputError: a mask does not decode, or some hold no object (up to ten are named).
         """
         pairs = self.pairs[:samples]
-        empty = [mask.name for _, mask in pairs if not self.holds_object(mask)]
+        empty = [mask for _, mask in pairs if not self.holds_object(mask)]
         if empty:
+            folder = Path(os.path.commonpath([mask.parent for _, mask in self.pairs]))
+            names = name_some([str(mask.relative_to(folder)) for mask in empty])
             raise InputError(
-                f"{len(empty)} of {len(pairs)} masks in {pairs[0][1].parent} hold no object: {name_some(empty)}; "
+                f"{len(empty)} of {len(pairs)} masks in {folder} hold no object: {names}; "
                 "draw one in each, or remove them and their pictures."
             )
 

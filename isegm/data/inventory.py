@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from isegm.data.catalogue import configured_path
+from isegm.data.catalogue import JOINED_SETS, configured_path
 from isegm.data.sources import SOURCES, Source, find_source
 from isegm.utils.errors import InputError
 
@@ -30,7 +30,8 @@ def inspect(names: list[str], cfg: Mapping[str, Any]) -> Iterator[Finding]:
     Raises:
         InputError: an unknown name; the nearest is suggested.
     """
-    for name, source in [(name, find_source(name)) for name in names or SOURCES]:
+    parts = [part for name in names or SOURCES for part in JOINED_SETS.get(name, (name,))]
+    for name, source in [(name, find_source(name)) for name in parts]:
         yield _inspect(name, source, cfg)
 
 
@@ -51,6 +52,5 @@ def _inspect(name: str, source: Source, cfg: Mapping[str, Any]) -> Finding:
         complete = complete and enough
         published = "" if part.count is None else f" of {part.count}"
         found = "missing" if size is None else f"{size}{published}"
-        where = part.found(root).relative_to(root)
-        lines.append(f"{'ok ' if enough else '-- '} {where}: {found}")
+        lines.append(f"{'ok ' if enough else '-- '} {part.shown(root)}: {found}")
     return Finding(name, "present" if complete else "incomplete", (*lines, *([] if complete else [origin])))

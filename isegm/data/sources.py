@@ -5,6 +5,7 @@ Counts are those of the papers and of the sets' own pages.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +23,10 @@ class Part:
     """One folder or file of a data set.
 
     Attributes:
-        path: below the data set's folder; of several with | between them the first that is there.
-        count: published number of files in the folder, or of lines in a list; None where no number is known.
+        path: below the data set's folder; of several with | between them the first that is there. One with a * is a
+            pattern of files.
+        count: published number of files in the folder or of the pattern, or of lines in a list; None where no number
+            is known.
         endings: of the files that count in a folder.
     """
 
@@ -32,18 +35,35 @@ class Part:
     endings: tuple[str, ...] = IMAGE_ENDINGS
 
     def found(self, root: Path) -> Path:
-        """The part below ``root``; it may not be there."""
-        choices = [root / path for path in self.path.split("|")]
-        return next((path for path in choices if path.exists()), choices[0])
+        """The part below ``root``, of a pattern the first file; it may not be there."""
+        return next((match for path in self.path.split("|") for match in self._matches(root, path)), root / self.place)
+
+    def shown(self, root: Path) -> str:
+        """What was found, as a path below ``root``; a pattern as it stands."""
+        there = (path for path in self.path.split("|") if any(self._matches(root, path)))
+        return next(there, self.place)
+
+    @property
+    def place(self) -> str:
+        """Where it should be: the first of several paths."""
+        return self.path.partition("|")[0]
 
     def size(self, root: Path) -> int | None:
-        """Number of files in the folder, or of names in the list; 1 for another file, None where nothing is there."""
+        """Number of files in the folder or of the pattern, or of names in the list; 1 for another file, else None."""
         path = self.found(root)
+        if "*" in self.shown(root):
+            return len(list(self._matches(root, self.shown(root)))) or None
         if path.is_dir():
             return sum(entry.suffix.lower() in self.endings for entry in path.iterdir() if entry.name[0] != ".")
         if not path.is_file():
             return None
         return len(read_names(path)) if path.suffix == ".txt" else 1
+
+    @staticmethod
+    def _matches(root: Path, path: str) -> Iterator[Path]:
+        if "*" in path:
+            return (match for match in root.glob(path) if match.name[0] != ".")
+        return iter([root / path] if (root / path).exists() else [])
 
 
 @dataclass(frozen=True)
@@ -95,11 +115,31 @@ def _benchmark(name: str, images: str, masks: str, count: int) -> Source:
     return _whole_archive(name, archive, (Part(images, count), Part(masks, count)))
 
 
+def _davis585(*starts: str) -> Source:
+    """The objects of DAVIS-585, and initial masks of some kinds."""
+    chosen = "; or scripts/make_initial_masks.py --davis585 chooses its objects from DAVIS 2017"
+    made = {(): chosen, ("sp",): f"{chosen} and makes masks of the same kind, not the same ones"}.get(starts, "")
+    return Source(
+        f"the links in the README of https://github.com/XavierCHEN34/ClickSEG{made}",
+        (Part("*/*.jpg"), Part("*/object*.png", 585), *(Part(f"*/init_{start}_object*.png", 585) for start in starts)),
+    )
+
+
+def _duts(name: str, count: int) -> tuple[Part, ...]:
+    """Pictures and masks, in two folders of the configured one, or in that one and one beside it."""
+    return tuple(Part(f"{name}-{kind}|../{name}-{kind}", count) for kind in ("Image", "Mask"))
+
+
+ADE20K_RELEASE = "the release of 2016-07-26 of https://groups.csail.mit.edu/vision/datasets/ADE20K/"
+DUTS_ORIGIN = "http://saliencydetection.net/duts/"
 SOURCES: dict[str, Source] = {
     "GrabCut": _benchmark("GrabCut", "data_GT", "boundary_GT", 50),
     "Berkeley": _benchmark("Berkeley", "images", "masks", 100),
     "DAVIS": _benchmark("DAVIS", "img", "gt", 345),
     "COCO_MVal": _benchmark("COCO_MVal", "img", "gt", 800),
+    "D585_ZERO": _davis585(),
+    "D585_SP": _davis585("sp"),
+    "D585_STM": _davis585("stm"),
     "SBD": _whole_archive(
         "SBD",
         Archive(
@@ -161,8 +201,7 @@ SOURCES: dict[str, Source] = {
         ),
     ),
     "ADE20k": Source(
-        "the release of 2016-07-26 of https://groups.csail.mit.edu/vision/datasets/ADE20K/, then "
-        "scripts/convert_annotations.py ade20k",
+        f"{ADE20K_RELEASE}, then scripts/convert_annotations.py ade20k",
         (
             Part("index_ade20k.mat|ADE20K_2016_07_26/index_ade20k.mat"),
             Part("train-annotations-object-segmentation.pkl"),
@@ -181,8 +220,27 @@ SOURCES: dict[str, Source] = {
             Part("validation/validation-annotations-object-segmentation_clean.pkl"),
         ),
     ),
+    "ADE20k_full": Source(
+        ADE20K_RELEASE,
+        (
+            Part("ADE20K_2016_07_26/images/training/**/*.jpg|images/training/**/*.jpg", 20210),
+            Part("ADE20K_2016_07_26/images/training/**/*_seg.png|images/training/**/*_seg.png", 20210),
+        ),
+    ),
+    "MSRA10K": Source("https://mmcheng.net/msra10k/", (Part("*.jpg", 10000), Part("*.png", 10000))),
+    "DUTS_TR": Source(DUTS_ORIGIN, _duts("DUTS-TR", 10553)),
+    "DUTS_TE": Source(DUTS_ORIGIN, _duts("DUTS-TE", 5019)),
+    "ThinObject": Source("https://github.com/liewjunhao/thin-object-selection", (Part("images"), Part("masks"))),
+    "HFlickr": Source(
+        "HFlickr of iHarmony4, https://github.com/bcmi/Image-Harmonization-Dataset-iHarmony4",
+        (Part("real_images"), Part("masks")),
+    ),
+    "YouTubeVOS": Source(
+        "https://youtube-vos.org, the training part",
+        (Part("train/JPEGImages", 3471, ("",)), Part("train/Annotations", 3471, ("",)), Part("train/meta.json")),
+    ),
 }
-OTHER_NAMES = {"SBD_Train": "SBD"}  # evaluation sets that lie in another's folder
+OTHER_NAMES = {"SBD_Train": "SBD", "COCO_MVal_CS": "COCO_MVal"}  # evaluation sets that lie in another's folder
 
 
 def find_source(name: str) -> Source:

@@ -12,6 +12,7 @@ from isegm.data.listed import InstanceDataset, foreign, listed_pairs, read_names
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
+from isegm.utils.log import logger
 
 WANTED_TEST_ITEMS = "a list of picture names and one of grey levels of objects"
 VOID = 220  # grey level of the palette's colour for borders and hard pixels
@@ -71,7 +72,8 @@ class PascalVocEvaluationDataset(InstanceDataset):
     """VOC for evaluation: one item for each object; void pixels are ignored.
 
     The items are those of ``ImageSets/Segmentation/test.pickle`` where there is one: a pair of lists, picture names and
-    grey levels. That file was never published; without it every (picture, grey level) of val.txt is an item.
+    grey levels, as RITM reads it. That file was never published; without it every (picture, grey level) of val.txt is
+    an item, as with ClickSEG and EMC-Click. The log says which of the lists was read.
 
     Raises:
         InputError: neither list is there, it names files that are not, or the pickle holds something else.
@@ -88,6 +90,7 @@ class PascalVocEvaluationDataset(InstanceDataset):
         if listed.is_file():
             names, self.values = _test_items(listed)
             self.pairs = _pairs(self.root, names, listed)
+            logger.info("PascalVOC: %d objects, those that %s lists", len(self.pairs), listed)
             return
         self.pairs, self.values = [], []
         listed = lists / "val.txt"
@@ -97,6 +100,7 @@ class PascalVocEvaluationDataset(InstanceDataset):
             self.values += levels
         if not self.pairs:
             raise InputError(f"no mask that {listed} names holds an object: get the published set again.")
+        logger.info("PascalVOC: %d objects, all of the pictures that %s lists", len(self.pairs), listed)
 
 
 def _test_items(path: Path) -> tuple[list[str], list[int]]:

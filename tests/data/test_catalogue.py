@@ -1,5 +1,6 @@
 """Data sets by name, and what is said about wrong names, keys and paths."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import yaml
 
 from isegm import InputError
 from isegm.data import EVALUATION_SETS, TRAINING_SETS, get_dataset, get_training_set
-from tests import miniatures
+from tests import clickseg_miniatures, miniatures
 
 MINIATURES = {
     "SBD_PATH": miniatures.sbd,
@@ -15,6 +16,13 @@ MINIATURES = {
     "COCO_PATH": miniatures.coco,
     "ADE20K_PATH": miniatures.ade20k,
     "OPENIMAGES_PATH": miniatures.openimages,
+    "DAVIS585_PATH": clickseg_miniatures.davis585,
+    "MSRA10K_PATH": clickseg_miniatures.msra10k,
+    "DUT_TR_PATH": partial(clickseg_miniatures.duts, part="TR"),
+    "DUT_TE_PATH": partial(clickseg_miniatures.duts, part="TE"),
+    "THINOBJECT_PATH": clickseg_miniatures.thin_object,
+    "HFLICKER_PATH": clickseg_miniatures.hflickr,
+    "YTBVOS_PATH": clickseg_miniatures.youtube_vos,
 }
 DRAWN_ELSEWHERE = {"GRABCUT_PATH", "BERKELEY_PATH", "DAVIS_PATH", "COCO_MVAL_PATH", None}
 
