@@ -34,13 +34,16 @@ def read_weights(path: str | Path) -> Mapping[str, Tensor]:
     return content
 
 
-def load_backbone(module: nn.Module, path: str | Path, rename: Callable[[str], str | None]) -> None:
+def load_backbone(
+    module: nn.Module, path: str | Path, rename: Callable[[str], str | None], optional: tuple[str, ...] = ()
+) -> None:
     """Load a backbone's parameters, all of them, from a classification network's file.
 
     Args:
         module: the backbone.
         path: file of the classification network's state dict.
         rename: its key as a key of ``module``; None for what the backbone does not have.
+        optional: beginnings of keys of ``module`` that the file may lack; their values stay as they are.
 
     Raises:
         InputError: a parameter is missing, has another shape, or has no place (the first ones are named).
@@ -50,7 +53,9 @@ def load_backbone(module: nn.Module, path: str | Path, rename: Callable[[str], s
     wrong = [
         key
         for key, value in wanted.items()
-        if not key.endswith("num_batches_tracked") and (key not in renamed or renamed[key].shape != value.shape)
+        if not key.endswith("num_batches_tracked")
+        and not (key not in renamed and key.startswith(optional))
+        and (key not in renamed or renamed[key].shape != value.shape)
     ]
     if wrong:
         raise InputError(

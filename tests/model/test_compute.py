@@ -16,6 +16,7 @@ PUBLISHED = {
     "ritm_hrnet18": "ritm/hrnet18_itermask",
     "ritm_resnet34": "ritm/r34_dh128",
     "clickseg_mobilenetv2": "clickseg/mobilenetv2",
+    "clickseg_pplcnet": "clickseg/pplcnet",
 }
 PRODUCTS = {torch.matmul, torch.bmm, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.Tensor.bmm}
 
