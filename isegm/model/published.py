@@ -47,6 +47,7 @@ BASELINES = {
     "PPLCNet": "clickseg_pplcnet",
     "EfficientNet": "clickseg_efficientnetb0",
 }
+CDNET_KEYS = ("feature_extractor.FDM.", "latent_head.", "PDM.")  # what tells CDNet from RITM's class of the same name
 
 
 def _hrnet(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, Any]]:
@@ -59,6 +60,11 @@ def _deeplab(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, A
     params = {**DEEPLAB_DEFAULTS, **_with(ONLY_NORM, params, path)}
     name = f"ritm_{params['backbone']}"
     return (name if name in list_models() else "ritm_resnet50"), params
+
+
+def _cdnet(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, Any]]:
+    params = {**DEEPLAB_DEFAULTS, **_with(ONLY_NORM, params, path)}
+    return "cdnet_resnet34", {name: value for name, value in params.items() if name not in UNREAD_BY_CLICKSEG}
 
 
 def _baseline(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, Any]]:
@@ -101,6 +107,8 @@ def model_from_published(config: Mapping[str, Any], state: Mapping[str, Tensor],
     ):
         raise InputError(f"{path} has a configuration without a value for each argument: it is damaged.")
     values = {name: _plain(entry["value"]) for name, entry in entries.items() if name not in WITHOUT_EFFECT}
+    if family is _deeplab and any(key.startswith(CDNET_KEYS) for key in state):
+        family = _cdnet
     name, overrides = family(values, path)
     known = argument_names(name)
     kept = {key: value for key, value in overrides.items() if key in known or entries[key].get("specified", True)}

@@ -11,7 +11,7 @@ from isegm.model.checkpoint import save_checkpoint
 from tests.golden import golden, golden_json, key_manifest, model_inputs, rule_state_dict
 
 PUBLISHED = ["ritm/hrnet18s_itermask", "ritm/hrnet18_itermask", "ritm/r34_dh128"]
-PUBLISHED += ["clickseg/mobilenetv2", "clickseg/pplcnet"]
+PUBLISHED += ["clickseg/mobilenetv2", "clickseg/pplcnet"]  # CDNet's is in test_cdnet.py
 
 
 @pytest.mark.parametrize("name", list_models())
@@ -331,6 +331,7 @@ CLICKSEGS_PUBLISHED = [
     ("clickseg_mobilenetv2", "keys_cs_mobile.txt", CLICKSEG, {**MASK_AND_AUX, "backbone": ("MobleNetV2", True)}),
     ("clickseg_pplcnet", "keys_cs_pplc.txt", CLICKSEG, {**MASK_AND_AUX, "backbone": ("PPLCNet", True)}),
     ("clickseg_efficientnetb0", "keys_cs_eff.txt", CLICKSEG, {**MASK_AND_AUX, "backbone": ("EfficientNet", True)}),
+    ("cdnet_resnet34", "keys_cs_cdnet.txt", DEEPLAB, {"backbone": ("resnet34", True), "deeplab_ch": (128, True)}),
 ]
 
 
@@ -352,3 +353,11 @@ def test_a_file_with_the_published_keys_is_taken_as_clicksegs_network(tmp_path, 
         write(tmp_path / "less.pth", {"state_dict": state, "config": {"class": class_path, "params": entries}}),
         "1 missing",
     )
+
+
+def test_the_radius_that_clickseg_stores_is_not_the_one_that_it_draws(tmp_path):
+    model = build_model("cdnet_resnet34", deeplab_ch=32)
+    said = {"backbone": ("resnet34", True), "deeplab_ch": (32, True), "use_leaky_relu": (True, True)}
+    unread = {"norm_radius": (260, False), "use_disks": (False, False), **RGB}
+    loaded = load_model(write(tmp_path / "cdnet.pth", stored(model, DEEPLAB, **said, **unread)))
+    assert loaded.dist_maps.norm_radius == 5 and loaded.dist_maps.use_disks and loaded.protocol == "cdnet"
