@@ -9,12 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from isegm.model.base import EarlyFusionModel, ScaleLayer
+from isegm.model.efficientnet import EfficientNet
 from isegm.model.init import xavier_gluon
-from isegm.model.mobilenetv2 import MobileNetV2, torchvision_key
-from isegm.model.pretrained import load_backbone
+from isegm.model.mobilenetv2 import MobileNetV2
+from isegm.model.pplcnet import PPLCNet
 from isegm.model.registry import register_model
 
-BACKBONES: dict[str, type[nn.Module]] = {"MobileNetV2": MobileNetV2}
+BACKBONES: dict[str, type[nn.Module]] = {"MobileNetV2": MobileNetV2, "PPLCNet": PPLCNet, "EfficientNet": EfficientNet}
 CLICK_RADIUS = 5  # pixels of the network's input; these models draw it whatever norm_radius says
 
 
@@ -59,8 +60,10 @@ class LightSegmentor(nn.Module):
 
 
 @register_model("clickseg_mobilenetv2", backbone="MobileNetV2")
+@register_model("clickseg_pplcnet", backbone="PPLCNet")
+@register_model("clickseg_efficientnetb0", backbone="EfficientNet")
 class BaselineModel(EarlyFusionModel):
-    """A light click network: 1.9 M parameters with MobileNetV2.
+    """A light click network: 1.9 M parameters with MobileNetV2, 3.1 M with PP-LCNet, 6.8 M with EfficientNet-B0.
 
     Args:
         backbone: name of the backbone, one of ``BACKBONES``.
@@ -101,7 +104,8 @@ class BaselineModel(EarlyFusionModel):
     def backbone_forward(self, image: Tensor, coord_features: Tensor) -> dict[str, Tensor]:
         side = self.maps_transform(coord_features)  # (B, 32, H/2, W/2)
         instances, auxiliary, fused = self.feature_extractor(image, side)
-        outputs = {"instances": instances, "feature": fused}
+        maps = coord_features[:, -self.dist_maps.channels :]  # (B, 2, H, W)
+        outputs = {"instances": instances, "feature": fused, "click_map": maps}
         if self.with_aux_output:
             outputs["instances_aux"] = auxiliary
         return outputs
@@ -120,5 +124,5 @@ class BaselineModel(EarlyFusionModel):
         return self.feature_extractor.head(features)
 
     def load_imagenet_weights(self, path: str | Path) -> None:
-        """Initialise the backbone from a file with the parameter names of torchvision's ``mobilenet_v2``."""
-        load_backbone(self.feature_extractor.backbone, path, torchvision_key)
+        """Initialise the backbone; see there for which file it takes."""
+        self.feature_extractor.backbone.load_imagenet_weights(path)

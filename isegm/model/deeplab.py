@@ -25,11 +25,21 @@ class SeparableConv(nn.Module):
         return self.body(x)
 
 
-def separable_head(inputs: int, middle: int, outputs: int) -> nn.Sequential:
-    """Two separable convolutions to ``middle`` channels and a 1x1 convolution to ``outputs``."""
-    return nn.Sequential(
-        SeparableConv(inputs, middle), SeparableConv(middle, middle), nn.Conv2d(middle, outputs, kernel_size=1)
-    )
+def separable_head(inputs: int, middle: int, outputs: int, depth: int = 2) -> nn.Sequential:
+    """``depth`` separable convolutions to ``middle`` channels and a 1x1 convolution to ``outputs``."""
+    separable = [SeparableConv(inputs if number == 0 else middle, middle) for number in range(depth)]
+    return nn.Sequential(*separable, nn.Conv2d(middle, outputs, kernel_size=1))
+
+
+class SeparableHead(nn.Module):
+    """Features (B, inputs, H, W) to logits (B, outputs, H, W), see ``separable_head``."""
+
+    def __init__(self, inputs: int, middle: int, outputs: int = 1, depth: int = 2) -> None:
+        super().__init__()
+        self.layers = separable_head(inputs, middle, outputs, depth)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
 
 
 class GlobalPooling(nn.Module):
@@ -100,7 +110,11 @@ class DeepLabV3Plus(nn.Module):
 
     def join(self, low: Tensor, high: Tensor) -> Tensor:
         """Both outputs of the backbone to what ``head`` reads: (B, joined_channels, H/4, W/4)."""
-        context = resize(self.aspp(high), low.shape[2:])  # (B, channels, H/4, W/4)
+        return self.with_skip(low, self.aspp(high))
+
+    def with_skip(self, low: Tensor, context: Tensor) -> Tensor:
+        """ASPP's features (B, channels, H/8, W/8) beside those of the skip connection."""
+        context = resize(context, low.shape[2:])  # (B, channels, H/4, W/4)
         return torch.cat((context, self.skip_project(low)), dim=1)
 
     def forward(self, image: Tensor, side: Tensor | None = None) -> Tensor:

@@ -35,7 +35,7 @@ def read_weights(path: str | Path) -> Mapping[str, Tensor]:
 
 
 def load_backbone(
-    module: nn.Module, path: str | Path, rename: Callable[[str], str | None], keeping: str | None = None
+    module: nn.Module, path: str | Path, rename: Callable[[str], str | None], optional: tuple[str, ...] = ()
 ) -> None:
     """Load a backbone's parameters, all of them, from a classification network's file.
 
@@ -43,18 +43,19 @@ def load_backbone(
         module: the backbone.
         path: file of the classification network's state dict.
         rename: its key as a key of ``module``; None for what the backbone does not have.
-        keeping: how names of parameters start that no such file has and that keep their values; None for none.
+        optional: beginnings of keys of ``module`` that the file may lack; their values stay as they are.
 
     Raises:
         InputError: a parameter is missing, has another shape, or has no place (the first ones are named).
     """
-    state = module.state_dict()
-    wanted = {key: value for key, value in state.items() if keeping is None or not key.startswith(keeping)}
+    wanted = module.state_dict()
     renamed = {rename(key): value for key, value in read_weights(path).items()}
     wrong = [
         key
         for key, value in wanted.items()
-        if not key.endswith("num_batches_tracked") and (key not in renamed or renamed[key].shape != value.shape)
+        if not key.endswith("num_batches_tracked")
+        and not (key not in renamed and key.startswith(optional))
+        and (key not in renamed or renamed[key].shape != value.shape)
     ]
     if wrong:
         raise InputError(
@@ -67,7 +68,7 @@ def load_backbone(
             f"{path} does not fit {type(module).__name__}: it has {len(foreign)} entries too many, "
             f"first {', '.join(foreign[:3])}: give the weights of that network."
         )
-    module.load_state_dict({**state, **{key: renamed.get(key, value) for key, value in wanted.items()}})
+    module.load_state_dict({key: renamed.get(key, value) for key, value in wanted.items()})
 
 
 def has_folded_batchnorm(module: nn.Module) -> bool:

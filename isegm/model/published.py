@@ -15,7 +15,6 @@ from typing import Any
 from torch import Tensor
 
 from isegm.model.base import ClickModel
-from isegm.model.baseline import BACKBONES
 from isegm.model.registry import argument_names, build_stored_model, list_models
 from isegm.utils.errors import InputError
 
@@ -39,8 +38,16 @@ RITM_DEFAULTS: dict[str, Any] = dict(
 )
 HRNET_DEFAULTS: dict[str, Any] = dict(width=48, ocr_width=256, small=False, **RITM_DEFAULTS)
 DEEPLAB_DEFAULTS: dict[str, Any] = dict(backbone="resnet50", deeplab_ch=256, aspp_dropout=0.5, **RITM_DEFAULTS)
-# ClickSEG's baselines store these arguments of RITM and do not read them.
-UNREAD_BY_BASELINES = {"use_rgb_conv", "clicks_groups", "conv_extend", "use_disks", "norm_radius"}
+# ClickSEG's networks store these arguments of RITM and do not read them.
+UNREAD_BY_CLICKSEG = {"use_rgb_conv", "clicks_groups", "conv_extend", "use_disks", "norm_radius"}
+# The backbones of its baselines as files spell them, and the networks that they mean.
+BASELINES = {
+    "MobleNetV2": "clickseg_mobilenetv2",
+    "MobileNetV2": "clickseg_mobilenetv2",
+    "PPLCNet": "clickseg_pplcnet",
+    "EfficientNet": "clickseg_efficientnetb0",
+}
+CDNET_KEYS = ("feature_extractor.FDM.", "latent_head.", "PDM.")  # what tells CDNet from RITM's class of the same name
 
 
 def _hrnet(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, Any]]:
@@ -55,16 +62,20 @@ def _deeplab(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, A
     return (name if name in list_models() else "ritm_resnet50"), params
 
 
+def _cdnet(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, Any]]:
+    params = {**DEEPLAB_DEFAULTS, **_with(ONLY_NORM, params, path)}
+    return "cdnet_resnet34", {name: value for name, value in params.items() if name not in UNREAD_BY_CLICKSEG}
+
+
 def _baseline(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, Any]]:
-    params = {name: value for name, value in params.items() if name not in UNREAD_BY_BASELINES}
+    params = {name: value for name, value in params.items() if name not in UNREAD_BY_CLICKSEG}
     backbone = str(params.pop("backbone", "MobileNetV2"))
-    backbone = "MobileNetV2" if backbone == "MobleNetV2" else backbone  # the published spelling
-    if backbone not in BACKBONES:
+    if backbone not in BASELINES:
         raise InputError(
             f"{path} holds ClickSEG's baseline with the backbone {backbone}, which is not supported: "
-            f"known are {', '.join(BACKBONES)}."
+            f"known are {', '.join(BASELINES)}."
         )
-    return f"clickseg_{backbone.lower()}", _with(ONLY_NORM, params, path)
+    return BASELINES[backbone], _with(ONLY_NORM, params, path)
 
 
 FAMILIES = {
@@ -96,6 +107,8 @@ def model_from_published(config: Mapping[str, Any], state: Mapping[str, Tensor],
     ):
         raise InputError(f"{path} has a configuration without a value for each argument: it is damaged.")
     values = {name: _plain(entry["value"]) for name, entry in entries.items() if name not in WITHOUT_EFFECT}
+    if family is _deeplab and any(key.startswith(CDNET_KEYS) for key in state):
+        family = _cdnet
     name, overrides = family(values, path)
     known = argument_names(name)
     kept = {key: value for key, value in overrides.items() if key in known or entries[key].get("specified", True)}

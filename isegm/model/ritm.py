@@ -47,7 +47,7 @@ class RitmModel(EarlyFusionModel):
         self.use_rgb_conv = use_rgb_conv
         self.conv_extend = conv_extend
         activation = nn.LeakyReLU(0.2, inplace=True) if use_leaky_relu else nn.ReLU(inplace=True)
-        maps = self.coord_channels
+        maps = self.mixed_channels
         if use_rgb_conv:
             self.rgb_conv = nn.Sequential(
                 nn.Conv2d(3 + maps, 6 + maps, 1), nn.BatchNorm2d(6 + maps), activation, nn.Conv2d(6 + maps, 3, 1)
@@ -59,12 +59,17 @@ class RitmModel(EarlyFusionModel):
                 nn.Conv2d(maps, 16, 1), activation, nn.Conv2d(16, 64, 3, stride=2, padding=1), ScaleLayer(0.05)
             )
 
+    @property
+    def mixed_channels(self) -> int:
+        """Number of channels that ``mix`` reads: previous mask and click maps."""
+        return super().coord_channels
+
     def mix(self, image: Tensor, coord_features: Tensor) -> tuple[Tensor, Tensor | None]:
         """What the backbone reads: three channels, and what is added behind its first convolution.
 
         Args:
             image: (B, 3, H, W), normalised.
-            coord_features: (B, ``coord_channels``, H, W).
+            coord_features: (B, ``coord_channels``, H, W), see ``coord_features``.
 
         Returns:
             (B, 3, H, W), and (B, 64, H/2, W/2) or None.

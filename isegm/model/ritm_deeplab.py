@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from isegm.model.deeplab import DeepLabV3Plus, separable_head
+from isegm.model.deeplab import DeepLabV3Plus, SeparableHead
 from isegm.model.init import xavier_gluon
 from isegm.model.registry import register_model
 from isegm.model.resnet import RESNETS
@@ -15,17 +15,6 @@ from isegm.model.ritm import PUBLISHED, RitmModel
 from isegm.utils.errors import InputError
 
 _PUBLISHED: dict[str, Any] = dict(with_prev_mask=False, aspp_dropout=0.2, **PUBLISHED)
-
-
-class SeparableHead(nn.Module):
-    """Features (B, inputs, H, W) to logits (B, 1, H, W)."""
-
-    def __init__(self, inputs: int) -> None:
-        super().__init__()
-        self.layers = separable_head(inputs, inputs // 2, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x)
 
 
 @register_model("ritm_resnet34", backbone="resnet34", deeplab_ch=128, **_PUBLISHED)
@@ -42,6 +31,8 @@ class DeepLabModel(RitmModel):
         kwargs: see ``RitmModel``, ``EarlyFusionModel`` and ``ClickModel``.
     """
 
+    extractor: type[DeepLabV3Plus] = DeepLabV3Plus
+
     def __init__(
         self,
         *,
@@ -57,8 +48,8 @@ class DeepLabModel(RitmModel):
         if self.with_aux_output:
             raise InputError("DeepLabV3+ has no auxiliary output: give with_aux_output=False.")
         self.backbone_lr_mult = backbone_lr_mult
-        self.feature_extractor = DeepLabV3Plus(backbone, deeplab_ch, aspp_dropout)
-        self.head = SeparableHead(deeplab_ch)
+        self.feature_extractor = self.extractor(backbone, deeplab_ch, aspp_dropout)
+        self.head = SeparableHead(deeplab_ch, deeplab_ch // 2)
         xavier_gluon(self)
 
     def backbone_forward(self, image: Tensor, coord_features: Tensor) -> dict[str, Tensor]:
@@ -69,6 +60,10 @@ class DeepLabModel(RitmModel):
             coord_features: (B, ``coord_channels``, H, W), see ``coord_features``.
         """
         return {"instances": self.head(self.feature_extractor(*self.mix(image, coord_features)))}
+
+    def late_clicks(self, coord_features: Tensor) -> tuple[Tensor, ...]:
+        """Click maps that the network reads behind the backbone: none here."""
+        return ()
 
     @property
     def feature_places(self) -> dict[str, int]:
@@ -83,17 +78,18 @@ class DeepLabModel(RitmModel):
         self._require_place(place)
         network = self.feature_extractor
         low, high = network.backbone(*self.mix(image, coord_features))  # (B, C4, H/4, W/4), (B, C8, H/8, W/8)
+        late = self.late_clicks(coord_features)
         if place == "A":
-            return high, (low,)
-        joined = network.join(low, high)  # (B, deeplab_ch + 32, H/4, W/4)
+            return high, (low, *late)
+        joined = network.join(low, high, *late)  # (B, deeplab_ch + 32, H/4, W/4)
         return (joined if place == "B" else network.head(joined)), None
 
     def logits_from(self, place: str, features: Tensor, rest: tuple[Tensor, ...] | None) -> Tensor:
         self._require_place(place)
         network = self.feature_extractor
         if place == "A":
-            (low,) = rest or ()
-            features = network.join(low, features)
+            low, *late = rest or ()
+            features = network.join(low, features, *late)
         if place != "C":
             features = network.head(features)
         return self.head(features)

@@ -8,9 +8,10 @@ import torch
 
 from isegm import InputError, build_model, list_models, load_model
 from isegm.model.checkpoint import save_checkpoint
-from tests.golden import golden, golden_json, model_inputs, rule_state_dict
+from tests.golden import golden, golden_json, key_manifest, model_inputs, rule_state_dict
 
-PUBLISHED = ["ritm/hrnet18s_itermask", "ritm/hrnet18_itermask", "ritm/r34_dh128", "clickseg/mobilenetv2"]
+PUBLISHED = ["ritm/hrnet18s_itermask", "ritm/hrnet18_itermask", "ritm/r34_dh128"]
+PUBLISHED += ["clickseg/mobilenetv2", "clickseg/pplcnet"]  # CDNet's is in test_cdnet.py
 
 
 @pytest.mark.parametrize("name", list_models())
@@ -322,5 +323,41 @@ def test_another_norm_layer_is_refused(tmp_path, class_path):
 
 def test_another_backbone_of_clickseg_is_named(tmp_path):
     model = build_model("clickseg_mobilenetv2")
-    path = write(tmp_path / "pplc.pth", stored(model, CLICKSEG, backbone=("PPLCNet", True)))
-    refused(path, "the backbone PPLCNet, which is not supported: known are MobileNetV2")
+    path = write(tmp_path / "v3.pth", stored(model, CLICKSEG, backbone=("MobileNetV3", True)))
+    refused(path, "the backbone MobileNetV3, which is not supported: known are MobleNetV2, MobileNetV2, PPLCNet")
+
+
+CLICKSEGS_PUBLISHED = [
+    ("clickseg_mobilenetv2", "keys_cs_mobile.txt", CLICKSEG, {**MASK_AND_AUX, "backbone": ("MobleNetV2", True)}),
+    ("clickseg_pplcnet", "keys_cs_pplc.txt", CLICKSEG, {**MASK_AND_AUX, "backbone": ("PPLCNet", True)}),
+    ("clickseg_efficientnetb0", "keys_cs_eff.txt", CLICKSEG, {**MASK_AND_AUX, "backbone": ("EfficientNet", True)}),
+    ("cdnet_resnet34", "keys_cs_cdnet.txt", DEEPLAB, {"backbone": ("resnet34", True), "deeplab_ch": (128, True)}),
+]
+
+
+@pytest.mark.parametrize(("network", "manifest", "class_path", "said"), CLICKSEGS_PUBLISHED)
+def test_a_file_with_the_published_keys_is_taken_as_clicksegs_network(tmp_path, network, manifest, class_path, said):
+    shapes = dict(line.split("\t") for line in key_manifest(manifest))
+    state = {
+        key: torch.full([int(n) for n in shape.strip("()").split(",") if n.strip()], 2.0)
+        for key, shape in shapes.items()
+    }
+    entries = {name: {"value": value, "specified": given} for name, (value, given) in {**MAPS, **said}.items()}
+    path = write(tmp_path / "clickseg.pth", {"state_dict": state, "config": {"class": class_path, "params": entries}})
+    model = load_model(path)
+    assert model.config["model"] == network
+    assert model.config["params"].keys().isdisjoint({"use_rgb_conv", "use_disks", "norm_radius"})
+    assert all((value == 2).all() for value in model.state_dict().values())
+    del state["feature_extractor.head.bias" if class_path == CLICKSEG else "latent_head.layers.2.bias"]
+    refused(
+        write(tmp_path / "less.pth", {"state_dict": state, "config": {"class": class_path, "params": entries}}),
+        "1 missing",
+    )
+
+
+def test_the_radius_that_clickseg_stores_is_not_the_one_that_it_draws(tmp_path):
+    model = build_model("cdnet_resnet34", deeplab_ch=32)
+    said = {"backbone": ("resnet34", True), "deeplab_ch": (32, True), "use_leaky_relu": (True, True)}
+    unread = {"norm_radius": (260, False), "use_disks": (False, False), **RGB}
+    loaded = load_model(write(tmp_path / "cdnet.pth", stored(model, DEEPLAB, **said, **unread)))
+    assert loaded.dist_maps.norm_radius == 5 and loaded.dist_maps.use_disks and loaded.protocol == "cdnet"

@@ -8,6 +8,7 @@ from torch.overrides import TorchFunctionMode
 
 from isegm.model import build_model, list_models
 from isegm.model.base import ClickModel
+from isegm.model.cdnet import CDNet
 from isegm.model.compute import count_compute
 from tests.golden import golden_json
 
@@ -16,6 +17,8 @@ PUBLISHED = {
     "ritm_hrnet18": "ritm/hrnet18_itermask",
     "ritm_resnet34": "ritm/r34_dh128",
     "clickseg_mobilenetv2": "clickseg/mobilenetv2",
+    "clickseg_pplcnet": "clickseg/pplcnet",
+    "cdnet_resnet34": "clickseg/cdnet_res34",
 }
 PRODUCTS = {torch.matmul, torch.bmm, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.Tensor.bmm}
 
@@ -29,6 +32,8 @@ class CountByHand(TorchFunctionMode):
         result = function(*args, **(kwargs or {}))
         if function in PRODUCTS:
             self.macs += result.numel() * args[0].shape[-1]
+        elif function is F.scaled_dot_product_attention:
+            self.macs += 2 * result.numel() * args[1].shape[-2]  # query by key, and weights by value
         return result
 
     def layer(self, module, inputs, output):
@@ -57,7 +62,12 @@ def test_every_network_agrees_with_a_count_by_hand(name):
 
 
 def left_out(model, size):
-    """MACs of the attention to a single object, which the published code computes and which changes nothing."""
+    """MACs of the attention to a single object, which the published code computes and which changes nothing.
+
+    CDNet's are negative: it multiplies query and key once for each sign of click, to keep no matrix of all pixel pairs.
+    """
+    if isinstance(model, CDNet):
+        return -model.feature_extractor.FDM.p.out_channels * (size[0] // 8 * size[1] // 8) ** 2
     width = getattr(model.feature_extractor, "ocr_width", 0) if hasattr(model, "feature_extractor") else 0
     channels, pixels = 2 * width, size[0] // 4 * size[1] // 4
     query_and_key = (channels * width + width * width) * (pixels + 1)

@@ -1,0 +1,164 @@
+"""CDNet: conditional diffusion of clicks in feature space and of the answer between pixels (Chen et al. 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from isegm.clicks import DistMaps
+from isegm.model.blocks import resize
+from isegm.model.deeplab import DeepLabV3Plus, SeparableHead
+from isegm.model.diffusion import PixelDiffusion
+from isegm.model.init import xavier_gluon
+from isegm.model.registry import register_model
+from isegm.model.ritm_deeplab import DeepLabModel
+
+CLICK_RADIUS = 5  # pixels of the network's input; these models draw it whatever norm_radius says
+WIDE_RADIUS = 24  # of the disks that condition the features
+WIDE_CHANNELS = 2
+SURE = 0.8  # a gate above this counts like a click
+LATENT_ANSWERS = 4
+
+
+class FeatureDiffusion(nn.Module):
+    """Spreads features from clicks and sure regions to all that look alike (the FDM, Chen et al. 2021).
+
+    Each pixel takes from all others in proportion to softmax(t_i p_j w_j), once with the weights w of the object and
+    once with those of the background. [KEEP] A weight of 0 gives the logit 0; it does not exclude a pixel.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gate_head_pos = SeparableHead(channels, channels, depth=1)
+        self.t = nn.Conv2d(channels, channels, 1, bias=False)
+        self.p = nn.Conv2d(channels, channels, 1, bias=False)
+        self.g = nn.Conv2d(channels, channels, 1, bias=False)
+        self.z = nn.Conv2d(channels, channels, 1, bias=False)
+        self.bn = nn.BatchNorm2d(channels)
+        self.z2 = nn.Conv2d(channels, channels, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor, clicks: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, C, h, w) and the object's gate (B, 1, h, w), probabilities.
+
+        Args:
+            x: (B, C, h, w).
+            clicks: (B, 2, h, w) wide disks of the positive and the negative clicks.
+        """
+        with torch.autocast(x.device.type, enabled=False):  # the logits have no scale: half precision rounds them away
+            return self._forward(x.float(), clicks.float())
+
+    def _forward(self, x: Tensor, clicks: Tensor) -> tuple[Tensor, Tensor]:
+        gate = self.gate_head_pos(x).sigmoid()  # (B, 1, h, w)
+        gates = torch.cat((gate, 1 - gate), dim=1).detach()  # (B, 2, h, w) of object and background
+        weights = clicks + (gates > SURE)  # (B, 2, h, w) in [0, 2]
+        query, key, value = (_tokens(layer(x)) for layer in (self.t, self.p, self.g))  # (B, 1, hw, C)
+        key = key * weights.flatten(2)[..., None]  # (B, 2, hw, C)
+        both = (-1, 2, -1, -1)
+        taken = F.scaled_dot_product_attention(query.expand(both), key, value.expand(both), scale=1.0)
+        taken = taken * gates.flatten(2)[..., None]  # (B, 2, hw, C)
+        positive, negative = taken.transpose(2, 3).unflatten(3, x.shape[2:]).unbind(1)  # (B, C, h, w) each
+        return self.bn(self.z(positive)) + x + self.bn2(self.z2(negative)), gate
+
+
+def _tokens(x: Tensor) -> Tensor:
+    """(B, C, h, w) to (B, 1, hw, C)."""
+    return x.flatten(2).transpose(1, 2)[:, None]
+
+
+class DiffusedDeepLab(DeepLabV3Plus):
+    """DeepLabV3+ with feature diffusion behind ASPP."""
+
+    def __init__(self, backbone: str, channels: int, aspp_dropout: float) -> None:
+        super().__init__(backbone, channels, aspp_dropout)
+        self.FDM = FeatureDiffusion(channels)
+
+    def diffused(self, low: Tensor, high: Tensor, clicks: Tensor) -> tuple[Tensor, Tensor]:
+        """Both outputs of the backbone to what ``head`` reads, and the gate (B, 1, H/8, W/8).
+
+        Args:
+            clicks: (B, 2, H, W) wide disks.
+        """
+        context, gate = self.FDM(self.aspp(high), resize(clicks, high.shape[2:]))
+        return self.with_skip(low, context), gate
+
+    def join(self, low: Tensor, high: Tensor, clicks: Tensor) -> Tensor:
+        """Both outputs of the backbone to what ``head`` reads: (B, joined_channels, H/4, W/4)."""
+        return self.diffused(low, high, clicks)[0]
+
+
+@register_model(
+    "cdnet_resnet34", backbone="resnet34", deeplab_ch=128, aspp_dropout=0.2, use_leaky_relu=True, with_prev_mask=False
+)
+class CDNet(DeepLabModel):
+    """ClickSEG's CDNet: RITM's DeepLabV3+ with feature diffusion, four latent answers, and pixel diffusion at the end.
+
+    Args:
+        kwargs: see ``DeepLabModel``; ``norm_radius`` and ``use_disks`` are fixed.
+    """
+
+    protocol = "cdnet"
+    has_diffusion = True
+    extractor = DiffusedDeepLab
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(norm_radius=CLICK_RADIUS, use_disks=True, **kwargs)
+        self.wide_maps = DistMaps(WIDE_RADIUS, use_disks=True)
+        channels = self.head.layers[0].body[0].in_channels
+        self.latent_head = SeparableHead(channels, channels // 2, LATENT_ANSWERS)
+        self.PDM = PixelDiffusion()
+        xavier_gluon(self.latent_head)
+
+    @property
+    def coord_channels(self) -> int:
+        """Number of channels of ``coord_features``."""
+        return WIDE_CHANNELS + self.mixed_channels
+
+    def coord_features(self, points: Tensor, prev_mask: Tensor | None, size: tuple[int, int]) -> Tensor:
+        """Wide disks for the features, and what RITM's networks read: (B, ``coord_channels``, H, W)."""
+        return torch.cat((self.wide_maps(points, size), super().coord_features(points, prev_mask, size)), dim=1)
+
+    def mix(self, image: Tensor, coord_features: Tensor) -> tuple[Tensor, Tensor | None]:
+        return super().mix(image, coord_features[:, WIDE_CHANNELS:])
+
+    def late_clicks(self, coord_features: Tensor) -> tuple[Tensor]:
+        return (coord_features[:, :WIDE_CHANNELS],)
+
+    def backbone_forward(self, image: Tensor, coord_features: Tensor) -> dict[str, Tensor]:
+        """What ``decode`` returns, at the network's own resolution."""
+        network = self.feature_extractor
+        low, high = network.backbone(*self.mix(image, coord_features))  # (B, 64, H/4, W/4), (B, 512, H/8, W/8)
+        joined, gate = network.diffused(low, high, *self.late_clicks(coord_features))
+        features = network.head(joined)  # (B, deeplab_ch, H/4, W/4)
+        return {
+            "instances": self.head(features),
+            "latent_instances": self.latent_head(features),
+            "fdm_instances": gate,
+            "click_map": coord_features[:, -self.dist_maps.channels :],
+        }
+
+    def decode(
+        self,
+        features: Mapping[str, Tensor],
+        points: Tensor,
+        prev_mask: Tensor | None = None,
+        cache: Any = None,
+    ) -> dict[str, Any]:
+        """As ``ClickModel.decode``.
+
+        Returns:
+            ``instances``, logits (B, 1, H, W); ``latent_instances``, logits (B, 4, H, W) of four answers;
+            ``fdm_instances``, probabilities (B, 1, H, W) by which features were diffused; ``click_map``, the disks
+            (B, 2, H, W) of positive and negative clicks.
+        """
+        outputs = super().decode(features, points, prev_mask, cache)
+        for name in ("latent_instances", "fdm_instances"):
+            outputs[name] = resize(outputs[name], outputs["instances"].shape[2:])
+        return outputs
+
+    def diffuse(self, image: Tensor, logits: Tensor, points: Tensor) -> Tensor:
+        return self.PDM(image, logits, self.dist_maps(points, (image.shape[2], image.shape[3])))

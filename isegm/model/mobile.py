@@ -1,0 +1,119 @@
+"""Layers that mobile backbones share, with the parameter names of ClickSEG's light baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Activation = Callable[..., Tensor]
+
+
+class ConvBNAct(nn.Module):
+    """Convolution without bias, BatchNorm, activation; at stride 1 the size stays the same.
+
+    Under autocast on a CPU, depthwise convolutions with stride or dilation stay in float32: their bfloat16 backward
+    pass there is three to four times slower.
+
+    Args:
+        activation: a function that takes ``inplace``, such as ``F.relu6``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        activation: Activation = F.relu6,
+    ) -> None:
+        super().__init__()
+        padding = dilation * (kernel // 2)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=False)
+        self.bn = nn.BatchNorm2d(out_channels)
+        self.activation = activation
+        self.slow_in_bf16 = groups > 1 and (stride > 1 or dilation > 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.slow_in_bf16 and x.dtype == torch.bfloat16 and x.device.type == "cpu":
+            with torch.autocast("cpu", enabled=False):
+                x = self.conv(x.float()).to(x.dtype)
+        else:
+            x = self.conv(x)
+        return self.activation(self.bn(x), inplace=True)
+
+
+class InvertedResidual(nn.Module):
+    """Expand, filter each channel, project; a shortcut where the shape allows one (Sandler et al. 2018, table 1).
+
+    Args:
+        expansion: channels between, relative to ``in_channels``.
+        stride, dilation, kernel: of the convolution that filters each channel.
+        activation: see ``ConvBNAct``.
+        gate: makes a module for so many channels that stands before the projection; None for none.
+        dropout: share of channels that training sets to 0 before the shortcut is added.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        expansion: int,
+        stride: int,
+        dilation: int,
+        kernel: int = 3,
+        activation: Activation = F.relu6,
+        gate: Callable[[int], nn.Module] | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        hidden = in_channels * expansion
+        expand = [ConvBNAct(in_channels, hidden, 1, activation=activation)] if expansion != 1 else []
+        self.conv = nn.Sequential(
+            *expand,
+            ConvBNAct(hidden, hidden, kernel, stride, dilation, groups=hidden, activation=activation),
+            *([] if gate is None else [gate(hidden)]),
+            nn.Conv2d(hidden, out_channels, 1, bias=False),
+            nn.BatchNorm2d(out_channels),
+        )
+        self.shortcut = stride == 1 and in_channels == out_channels
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.shortcut:
+            return self.conv(x)
+        return x + F.dropout2d(self.conv(x), self.dropout, self.training)
+
+
+def inverted_residuals(
+    in_channels: int, settings: Sequence[tuple[int, int, int, int, int]], dilation: int, **options: Any
+) -> nn.Sequential:
+    """Blocks one behind the other.
+
+    Args:
+        settings: rows (expansion, channels, blocks, stride of the first block, kernel).
+        dilation: if not 1, all strides become 1, and the first block of each row is dilated instead.
+        options: see ``InvertedResidual``.
+    """
+    blocks = []
+    for expansion, channels, count, stride, kernel in settings:
+        for index in range(count):
+            first = index == 0
+            blocks.append(
+                InvertedResidual(
+                    in_channels,
+                    channels,
+                    expansion,
+                    stride=stride if first and dilation == 1 else 1,
+                    dilation=dilation if first else 1,  # [KEEP] only the first block of a row is dilated
+                    kernel=kernel,
+                    **options,
+                )
+            )
+            in_channels = channels
+    return nn.Sequential(*blocks)
