@@ -215,7 +215,9 @@ class MixTransformer(nn.Module):
         Raises:
             InputError: the file cannot be read, or is not of a backbone of this size.
         """
-        load_backbone(self, path, lambda key: None if key.startswith("head.") else key, optional=("patch_embed_side1.",))
+        load_backbone(
+            self, path, lambda key: None if key.startswith("head.") else key, optional=("patch_embed_side1.",)
+        )
 
 
 def _initialise(layer: nn.Module) -> None:

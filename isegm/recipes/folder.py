@@ -27,6 +27,9 @@ IMAGENET_FILES = {
     "HRNETV2_W18": f"hrnetv2_w18_imagenet_pretrained.pth {HRNET_RELEASE}",
     "HRNETV2_W32": f"hrnetv2_w32_imagenet_pretrained.pth {HRNET_RELEASE}",
     "RESNET34": "gluon_resnet34_v1b-*.pth of github.com/rwightman/pytorch-pretrained-gluonresnet",
+    "SEGFORMER_B0": "mit_b0.pth of github.com/NVlabs/SegFormer",
+    "SEGFORMER_B3": "mit_b3.pth of github.com/NVlabs/SegFormer",
+    "PPLCNET_X1": "PPLCNet_x1_0_ssld_pretrained.pth with the parameter names of ClickSEG",
 }
 
 
