@@ -95,9 +95,9 @@ def trimap(mask: np.ndarray) -> np.ndarray:
 def focus_box(mask: np.ndarray, rng: np.random.Generator) -> Box:
     """A random crop for the refiner: of a small object's surroundings, of a large one's or of its boundary.
 
-    Of an empty target all of the view is seen.
+    Of a target without boundary in the view all of it is seen.
     """
-    if not mask.any():
+    if not mask.any() or mask.all():
         return 0, 0, *mask.shape
     if mask.sum() >= SMALL_OBJECT and rng.random() < BOUNDARY_SHARE:
         return boundary_box(mask, rng)

@@ -126,13 +126,15 @@ def test_crops_show_image_mask_and_box_alike():
         assert mask[int(y1) : int(y2), int(x1) : int(x2)].mean() == pytest.approx(truth.mean(), abs=0.03)
 
 
-def test_crops_keep_ignored_pixels_and_show_all_of_a_view_without_object():
+def test_crops_keep_ignored_pixels_and_show_all_of_a_view_without_boundary():
     sample = sample_of(drawn())
     sample["instances"][0, 100:110] = -1
     found = FocusCrops(64)(sample, np.random.default_rng(2))["instances_focus"]
     assert set(np.unique(found)) == {-1, 0, 1} and 0.01 < (found == -1).mean() < 0.5
-    found = FocusCrops(64)(sample_of(np.zeros((128, 96), bool)), np.random.default_rng(0))
-    assert found["rois"].tolist() == [0, 0, 96, 128] and not found["instances_focus"].any()
+    rng = np.random.default_rng(0)
+    for everywhere in [False, True] * 8:
+        found = FocusCrops(64)(sample_of(np.full((128, 96), everywhere)), rng)
+        assert found["rois"].tolist() == [0, 0, 96, 128] and (found["instances_focus"] == everywhere).all()
 
 
 @pytest.fixture
