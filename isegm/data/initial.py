@@ -61,8 +61,7 @@ def list_items(dataset: Any) -> list[Item]:
 def read_item(dataset: Any, item: Item) -> DSample:
     """The sample of an object, with that object alone."""
     sample = dataset.get_sample(item.index)
-    node = replace(sample.objects[item.object_id], parent=None, children=())
-    return replace(sample, objects={item.object_id: node})
+    return replace(sample, objects={item.object_id: sample.objects[item.object_id]})
 
 
 class WithInitialMasks:
