@@ -123,6 +123,8 @@ class CopyPaste:
 class TrainSet(Dataset):
     """Samples for training: images (3, H, W) float32 RGB in 0..1, points (2N, 3), instances (1, H, W) in {0, 1, -1}.
 
+    Steps may add more: see ``SampleStep``.
+
     What a sample is depends on (seed, epoch, index) alone, so that it is the same for any number of workers and after a
     resumed run.
 
