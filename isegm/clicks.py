@@ -132,6 +132,27 @@ def write_simulated_click(
     points[sample, place] = points.new_tensor((row, column, float(order)))
 
 
+def write_only_click(points: Tensor, sample: int, is_positive: bool, row: float, column: float) -> None:
+    """Make a training sample start with one click, of order 0, instead of those it has, in place."""
+    points[sample] = UNUSED
+    points[sample, 0 if is_positive else points.shape[1] // 2] = points.new_tensor((row, column, 0.0))
+
+
+def points_in_boxes(points: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Clicks in pixels of crops, each sample's box resized to ``size`` (H, W): (B, 2N, 3).
+
+    Clicks outside a crop get coordinates outside ``size``; unused rows stay unused, as their coordinates stay negative.
+
+    Args:
+        points: (B, 2N, 3).
+        boxes: (B, 4) x1, y1, x2, y2 in the pixels of ``points``, the ends excluded.
+    """
+    x1, y1, x2, y2 = boxes[:, None].unbind(-1)  # (B, 1) each
+    rows = (points[..., 0] - y1) * (size[0] / (y2 - y1))
+    columns = (points[..., 1] - x1) * (size[1] / (x2 - x1))
+    return torch.stack((rows, columns, points[..., 2]), dim=-1)
+
+
 def split_points(points: Tensor) -> tuple[Tensor, Tensor]:
     """The positive and the negative half of a points tensor, each (B, N, 3)."""
     positive, negative = points.chunk(2, dim=1)

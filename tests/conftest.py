@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from isegm.recipes import folder
 from isegm.utils.exp import init_experiment, load_script
+from tests.published_data import make_all
 from tests.screen import HAS_SCREEN, virtual_screen
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,6 +27,42 @@ def configure(tmp_path, monkeypatch):
         args = train.parse_args()
         module = load_script(args.model_path)
         return module, init_experiment(args, module)  # EXPS_PATH is relative to the test's folder
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory):
+    """A folder with all training sets where config.yml says, and SBD's scores."""
+    return make_all(tmp_path_factory.mktemp("published"))
+
+
+@pytest.fixture
+def at_data(configure, published, tmp_path):
+    """``configure`` in a folder that shows the training sets."""
+    for name in ("datasets", "assets"):
+        (tmp_path / name).symlink_to(published / name)
+    return configure
+
+
+@pytest.fixture
+def planned(at_data, monkeypatch):
+    """What a script hands to the trainer: network, training samples, validation samples, plan."""
+
+    class Recorder:
+        def __init__(self, *parts):
+            self.__class__.parts = parts
+
+        def run(self):
+            pass
+
+    monkeypatch.setattr(folder, "Trainer", Recorder)
+
+    def run(script, *arguments, **configured):
+        module, cfg = at_data(script, *arguments)
+        cfg.update(configured)
+        module.main(cfg)
+        return Recorder.parts[:4]
 
     return run
 

@@ -1,6 +1,5 @@
 """RITM's 22 experiments: what they say is what was published, and each of them trains."""
 
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -26,8 +25,7 @@ from isegm.data.transforms import (
 from isegm.model.base import EarlyFusionModel
 from isegm.model.checkpoint import read_checkpoint
 from isegm.model.losses import FocalLoss, NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss, SoftIoU
-from isegm.recipes import folder
-from tests import miniatures
+from tests.published_data import SBD_SCORES
 
 
 @dataclass(frozen=True)
@@ -121,33 +119,10 @@ SAMPLER = MultiPointSampler(
     positive_erode_prob=0.9, positive_erode_iters=3, negative_bg_prob=0.1, negative_other_prob=0.4,
     negative_border_prob=0.5, use_hierarchy=False, first_click_center=False, only_one_first_click=False,
 )  # fmt: skip
-SCORES = (0.1, 0.5, 0.9)
-FOLDERS = {"sbd": "SBD", "voc": "PascalVOC", "coco": "coco2017", "ade20k": "ADE20K", "openimages": "OpenImages"}
 
 
 def of_script(file):
     return f"models/{file}.py"
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory):
-    """A folder with all training sets where config.yml says, and SBD's scores."""
-    root = tmp_path_factory.mktemp("published")
-    for make in (miniatures.sbd, miniatures.voc, miniatures.coco, miniatures.ade20k, miniatures.openimages):
-        make(root / "datasets" / FOLDERS[make.__name__])
-    miniatures.coco_lvis(miniatures.lvis(root / "datasets" / "LVIS"))
-    (root / "assets").mkdir()
-    rows = [(index, str(index), np.float32(score)) for index, score in enumerate(SCORES)]
-    (root / "assets" / "sbd_samples_weights.pkl").write_bytes(pickle.dumps(rows))
-    return root
-
-
-@pytest.fixture
-def at_data(configure, published, tmp_path):
-    """``configure`` in a folder that shows the training sets."""
-    for name in ("datasets", "assets"):
-        (tmp_path / name).symlink_to(published / name)
-    return configure
 
 
 class Light(EarlyFusionModel):
@@ -194,27 +169,6 @@ def test_every_script_trains_a_step_on_its_data(file, at_data):
     trained(module, cfg)
 
 
-@pytest.fixture
-def planned(at_data, monkeypatch):
-    """What a script hands to the trainer: network, training samples, validation samples, plan."""
-
-    class Recorder:
-        def __init__(self, *parts):
-            self.__class__.parts = parts
-
-        def run(self):
-            pass
-
-    monkeypatch.setattr(folder, "Trainer", Recorder)
-
-    def run(file, *arguments):
-        module, cfg = at_data(of_script(file), *arguments)
-        module.main(cfg)
-        return Recorder.parts[:4]
-
-    return run
-
-
 def test_the_table_names_every_script():
     folders = {Path(file).parts[0] for file in EXPERIMENTS}
     root = Path(__file__).resolve().parents[1] / "models"
@@ -225,7 +179,7 @@ def test_the_table_names_every_script():
 @pytest.mark.parametrize("file", EXPERIMENTS)
 def test_every_script_says_what_was_published(file, planned):
     row = EXPERIMENTS[file]
-    network, train_set, val_set, plan = planned(file)
+    network, train_set, val_set, plan = planned(of_script(file))
     name, overrides = NETWORKS[row.network]
     assert network.config == {"model": name, "params": overrides}
     assert (plan.batch_size, plan.epochs, plan.lr, plan.clip_norm) == (row.batch_size, row.epochs, 5e-4, None)
@@ -261,7 +215,7 @@ def test_every_script_says_what_was_published(file, planned):
     assert val_set.reader.name in {f"{row.data.split('+')[-1]}_{split}" for split in ("val", "validation")}
     assert getattr(train_set.reader, "stuff_prob", 0) == row.stuff and getattr(val_set.reader, "stuff_prob", 0) == 0
     if row.scores:
-        weights = (1 - np.array(SCORES, np.float32)) ** 1.25
+        weights = (1 - np.array(SBD_SCORES, np.float32)) ** 1.25
         np.testing.assert_allclose(np.diff(train_set.shares, prepend=0), weights / weights.sum(), rtol=1e-5)
     else:
         assert train_set.shares is None
@@ -270,11 +224,11 @@ def test_every_script_says_what_was_published(file, planned):
 
 def test_a_run_of_another_length_keeps_its_shape(planned):
     options = ("--epochs", "23", "--epoch-len", "100", "--batch-size", "4")
-    _, train_set, val_set, plan = planned("iter_mask/hrnet18s_cocolvis_itermask_3p", *options)
+    _, train_set, val_set, plan = planned(of_script("iter_mask/hrnet18s_cocolvis_itermask_3p"), *options)
     assert (plan.epochs, plan.batch_size, plan.checkpoint_interval) == (23, 4, [(0, 5), (20, 1)])
     assert [epoch for epoch in range(1, 23) if plan.schedule(epoch) < plan.schedule(epoch - 1)] == [20, 22]
     assert len(train_set) == 100 and len(val_set) == 100
-    assert len(planned("noniterative_baselines/hrnet18_sbd", "--epoch-len", "100")[2]) == 2  # all of val
+    assert len(planned(of_script("noniterative_baselines/hrnet18_sbd"), "--epoch-len", "100")[2]) == 2  # all of val
 
 
 @pytest.mark.parametrize("file", EXPERIMENTS)

@@ -18,6 +18,7 @@ from isegm.data.sample import DSample
 from isegm.data.transforms import Transform
 from isegm.utils.errors import InputError
 
+Sample = dict[str, np.ndarray]
 TRIES = 50  # views in a row that may show no object before another photo is tried, or the sample given up
 
 
@@ -29,6 +30,16 @@ class Reader(Protocol):
     def __len__(self) -> int: ...
 
     def get_sample(self, index: int) -> DSample: ...
+
+
+class SampleStep(Protocol):
+    """Changes a finished sample, or passes it over by returning None, so that another view is tried.
+
+    A sample's arrays: images (H, W, 3) uint8 RGB, points (2N, 3) float32, instances (1, H, W) float32 in {0, 1, -1},
+    and what steps add: uint8 arrays are images likewise, others become tensors as they are.
+    """
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample | None: ...
 
 
 class ComposeDataset(RandomReader):
@@ -112,6 +123,8 @@ class CopyPaste:
 class TrainSet(Dataset):
     """Samples for training: images (3, H, W) float32 RGB in 0..1, points (2N, 3), instances (1, H, W) in {0, 1, -1}.
 
+    Steps may add more: see ``SampleStep``.
+
     What a sample is depends on (seed, epoch, index) alone, so that it is the same for any number of workers and after a
     resumed run.
 
@@ -130,6 +143,7 @@ class TrainSet(Dataset):
         copy_paste: pasting of foreign objects before augmentation; None for none.
         weights: how often to draw each of the reader's samples, such as ``score_weights`` gives them; None: as above.
             Every sample is then drawn at random, with replacement, whatever ``epoch_len`` is.
+        steps: what a method does with a sample once its target and clicks are chosen.
     """
 
     def __init__(
@@ -145,6 +159,7 @@ class TrainSet(Dataset):
         retry_photo: bool = False,
         copy_paste: CopyPaste | None = None,
         weights: np.ndarray | None = None,
+        steps: Sequence[SampleStep] = (),
         seed: int = 0,
     ) -> None:
         self.reader = reader
@@ -159,6 +174,7 @@ class TrainSet(Dataset):
         if weights is not None and len(weights) != len(reader):
             raise ValueError(f"{len(weights)} weights for {len(reader)} samples")
         self.shares = None if weights is None else np.cumsum(weights) / np.cumsum(weights)[-1]
+        self.steps = steps
         self.seed = seed
         self.epoch = 0
 
@@ -171,19 +187,23 @@ class TrainSet(Dataset):
         for attempt in range(TRIES):
             as_asked = attempt == 0 and not self.epoch_len and self.shares is None
             photo = self._read(index if as_asked else self._draw(rng), rng)
-            sample = self._view(photo, augment, rng, self.allow_background and attempt == TRIES - 1)
+            view = self._view(photo, augment, rng, self.allow_background and attempt == TRIES - 1)
+            sample = None if view is None else self._sample(view, rng)
             if sample is not None:
-                mask, points = self.sampler.sample(sample, rng)
-                image = torch.from_numpy(np.ascontiguousarray(sample.image.transpose(2, 0, 1)))
-                return {
-                    "images": image.float().div_(255),
-                    "points": torch.from_numpy(points),
-                    "instances": torch.from_numpy(mask)[None],
-                }
+                return {name: _tensor(array) for name, array in sample.items()}
         raise InputError(
             f"{TRIES} views of training photos in a row showed no object of {self.min_object_area} pixels or more: "
             "lower min_object_area in the experiment script, or leave photos of small objects out."
         )
+
+    def _sample(self, view: DSample, rng: np.random.Generator) -> Sample | None:
+        """A view's arrays, with a target and its first clicks; None where a step passes it over."""
+        mask, points = self.sampler.sample(view, rng)
+        sample: Sample | None = {"images": view.image, "points": points, "instances": mask[None]}
+        for step in self.steps:
+            if sample is not None:
+                sample = step(sample, rng)
+        return sample
 
     def _view(self, photo: DSample, augment: Transform, rng: np.random.Generator, keep_any: bool) -> DSample | None:
         """An augmented view of a photo; None where it shows no object and is not kept either."""
@@ -207,3 +227,10 @@ class TrainSet(Dataset):
         if self.copy_paste is not None and rng.random() < self.copy_paste.p:
             sample = self.copy_paste(sample, read_sample(self.reader, self._draw(rng), rng), rng)
         return sample
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    """Images (H, W, 3) uint8 as (3, H, W) float32 in 0..1, other arrays as they are."""
+    if array.dtype != np.uint8:
+        return torch.from_numpy(array)
+    return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1))).float().div_(255)

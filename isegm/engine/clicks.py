@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from isegm.clicks import write_simulated_click
+from isegm.clicks import write_only_click, write_simulated_click
 
 PRED_THRESH = 0.49
 
@@ -68,3 +68,21 @@ def add_simulated_clicks(
             write_simulated_click(rows, sample, is_positive, flat // width, flat % width, order)
     if rows is not points:
         points.copy_(rows)
+
+
+def start_from_masks(
+    points: Tensor, masks: np.ndarray, labels: np.ndarray, rngs: Sequence[np.random.Generator]
+) -> None:
+    """Let samples that start from a mask start with one click, on a random candidate of its errors, in place.
+
+    Args:
+        points: (B, 2N, 3), see ``isegm.clicks``; changed in place.
+        masks: (B, H, W) float in {0, 1}; a sample whose mask is empty, or right, keeps the clicks it has.
+        labels: (B, H, W) in {1, 0, -1}.
+        rngs: for each sample the generator that chooses its candidate.
+    """
+    for sample, (mask, truth, rng) in enumerate(zip(masks, labels, rngs, strict=True)):
+        is_positive, candidates = click_candidates(mask, truth) if mask.any() else (True, ())
+        if len(candidates):
+            flat = int(candidates[int(rng.integers(len(candidates)))])
+            write_only_click(points, sample, is_positive, flat // mask.shape[1], flat % mask.shape[1])

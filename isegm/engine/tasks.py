@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from isegm.clicks import points_in_boxes
 from isegm.engine.chance import Chance
-from isegm.engine.clicks import add_simulated_clicks
+from isegm.engine.clicks import add_simulated_clicks, start_from_masks
 from isegm.model.losses import NormalizedFocalLoss
+from isegm.model.metrics import RunningIoU
 
 Losses = dict[str, Tensor]
 Batch = Mapping[str, Tensor]
@@ -19,11 +21,26 @@ Batch = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class LossTerm:
-    """A loss, its weight, and the output of the network that it looks at."""
+    """A loss, its weight, and what it looks at.
+
+    Attributes:
+        criterion: called with the output, the target and ``inputs``.
+        weight: of its mean.
+        output: of the network.
+        target: what the output is held against, a key of the batch.
+        inputs: further arguments of the criterion: names of outputs, or else keys of the batch.
+    """
 
     criterion: nn.Module
     weight: float = 1.0
     output: str = "instances"
+    target: str = "instances"
+    inputs: tuple[str, ...] = ()
+
+    def __call__(self, outputs: Mapping[str, Any], batch: Batch) -> Tensor:
+        """The weighted loss, a scalar."""
+        more = (outputs[name] if name in outputs else batch[name] for name in self.inputs)
+        return self.weight * self.criterion(outputs[self.output].float(), batch[self.target], *more).mean()
 
 
 @dataclass
@@ -71,21 +88,30 @@ class IterativeClicks:
     train_every_click: bool = False
 
     def __call__(self, model: nn.Module, batch: Batch, chance: Chance) -> Iterator[Step]:
-        """Yield the steps of a batch: "images" (B, 3, H, W), "points" (B, 2N, 3), "instances" (B, 1, H, W)."""
+        """Yield the steps of a batch: "images" (B, 3, H, W), "points" (B, 2N, 3), "instances" (B, 1, H, W).
+
+        With "start_masks" (B, 1, H, W) in {0, 1}, the first click of samples where these are not empty is where the
+        mask is wrong.
+        """
         images, labels, points = batch["images"], batch["instances"], batch["points"].clone()
-        prev_mask = torch.zeros_like(labels)  # (B, 1, H, W)
+        starts = batch.get("start_masks")
+        prev_mask = torch.zeros_like(labels) if starts is None else starts  # (B, 1, H, W)
         fewest = min(2, self.max_num_next_clicks + 1) if self.train_every_click else 1
         rounds = int(chance.whole.integers(fewest, self.max_num_next_clicks + 2))
-        truths = labels[:, 0].cpu().numpy() if rounds > 1 else None  # (B, H, W), for simulated clicks
+        simulates = rounds > 1 or starts is not None
+        truths = labels[:, 0].cpu().numpy() if simulates else None  # (B, H, W), for simulated clicks
+        if starts is not None:
+            start_from_masks(points, starts[:, 0].cpu().numpy(), truths, chance.samples)
         for number in range(rounds):
             last = number == rounds - 1
             if self.train_every_click or last:
                 if last and number > 0 and self.prev_mask_drop_prob > 0:
                     kept = [rng.random() >= self.prev_mask_drop_prob for rng in chance.samples]
                     prev_mask = prev_mask * torch.tensor(kept, device=labels.device)[:, None, None, None]
-                outputs = model(_network_input(model, images, prev_mask), points)
+                outputs = self._outputs(model, batch, prev_mask, points)
                 logits = outputs["instances"]
-                yield Step(self._weighted(outputs, labels), logits.detach(), points)
+                losses = {name: term(outputs, batch) for name, term in self.losses.items()}
+                yield Step(losses, logits.detach(), points)
             else:
                 logits = _without_gradients(model, _network_input(model, images, prev_mask), points)
             if not last:
@@ -101,11 +127,35 @@ class IterativeClicks:
             for letter, value in term.criterion.log_state().items()
         }
 
-    def _weighted(self, outputs: Mapping[str, Tensor], labels: Tensor) -> Losses:
-        return {
-            name: term.weight * term.criterion(outputs[term.output].float(), labels).mean()
-            for name, term in self.losses.items()
-        }
+    def _outputs(self, model: nn.Module, batch: Batch, prev_mask: Tensor, points: Tensor) -> Mapping[str, Any]:
+        """What the losses look at."""
+        return model(_network_input(model, batch["images"], prev_mask), points)
+
+
+@dataclass(frozen=True)
+class FocalClicks(IterativeClicks):
+    """FocalClick's training (Chen et al. 2022): clicks and a step as above, and in the same step the refiner's answer.
+
+    The refiner sees a crop of each sample: "images_focus" (B, 3, h, w) and "rois" (B, 4), its box in the view: x1, y1,
+    x2, y2, with the clicks mapped into it. Its outputs join the network's: see ``ClickModel.refine``. "instances_focus"
+    (B, 1, h, w) is their truth. Gradients flow through the crops into the coarse part of the network.
+    """
+
+    crop_ious: RunningIoU = field(default_factory=RunningIoU, compare=False)
+
+    def _outputs(self, model: nn.Module, batch: Batch, prev_mask: Tensor, points: Tensor) -> Mapping[str, Any]:
+        outputs = super()._outputs(model, batch, prev_mask, points)
+        crops, rois = batch["images_focus"], batch["rois"]
+        clicks = points_in_boxes(points, rois, (crops.shape[2], crops.shape[3]))  # (B, 2N, 3)
+        places = torch.arange(len(rois), device=rois.device, dtype=rois.dtype)[:, None]
+        boxes = torch.cat((places, rois), dim=1)  # (B, 5)
+        refined = model.refine(crops, clicks, outputs["feature"], outputs["instances"], boxes)
+        self.crop_ious.update(refined, batch["instances_focus"], ("instances_coarse", "instances_refined"))
+        return {**outputs, **refined}
+
+    def log_states(self) -> dict[str, float]:
+        """Running values of the losses, and the IoU within the crops before and after refinement."""
+        return {**super().log_states(), **self.crop_ious.log_state()}
 
 
 def _network_input(model: nn.Module, images: Tensor, prev_mask: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor
 
@@ -75,3 +77,24 @@ class AdaptiveIoU:
         """Take up a state again."""
         for key, value in state.items():
             setattr(self, key, value)
+
+
+class RunningIoU:
+    """Exponential averages of the mean IoU of several outputs against one truth, for logs; they stay on the device."""
+
+    def __init__(self, rate: float = 0.05) -> None:
+        self.rate = rate
+        self.values: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def update(self, outputs: Mapping[str, Tensor], label: Tensor, names: Sequence[str]) -> None:
+        """Take in logits (B, 1, H, W) by name, and labels (B, 1, H, W)."""
+        for name in names:
+            iou = batch_iou(outputs[name].float(), label).nanmean()
+            before = self.values.get(name, iou)
+            moved = torch.where(before.isnan(), iou, torch.lerp(before, iou, self.rate))
+            self.values[name] = torch.where(iou.isnan(), before, moved)
+
+    def log_state(self) -> dict[str, float]:
+        """The averages by name."""
+        return {f"{name}_iou": float(value) for name, value in self.values.items()}

@@ -10,7 +10,7 @@ import torch
 
 from isegm.data.folder import FolderDataset
 from isegm.data.points_sampler import MultiPointSampler
-from isegm.data.train_set import ComposeDataset, CopyPaste, TrainSet
+from isegm.data.train_set import ComposeDataset, CopyPaste, SampleStep, TrainSet
 from isegm.data.transforms import Transform
 from isegm.engine.trainer import RunOptions, Trainer, TrainingPlan
 from isegm.model.base import ClickModel
@@ -27,6 +27,9 @@ IMAGENET_FILES = {
     "HRNETV2_W18": f"hrnetv2_w18_imagenet_pretrained.pth {HRNET_RELEASE}",
     "HRNETV2_W32": f"hrnetv2_w32_imagenet_pretrained.pth {HRNET_RELEASE}",
     "RESNET34": "gluon_resnet34_v1b-*.pth of github.com/rwightman/pytorch-pretrained-gluonresnet",
+    "SEGFORMER_B0": "mit_b0.pth of github.com/NVlabs/SegFormer",
+    "SEGFORMER_B3": "mit_b3.pth of github.com/NVlabs/SegFormer",
+    "PPLCNET_X1": "PPLCNet_x1_0_ssld_pretrained.pth with the parameter names of ClickSEG",
 }
 
 
@@ -139,6 +142,7 @@ def train(
     epoch_len: int,
     min_object_area: int,
     copy_paste: CopyPaste | None = None,
+    steps: Sequence[SampleStep] = (),
     val_augment: Transform,
 ) -> None:
     """Train ``model`` on the folders of ``cfg`` by ``plan``, with about every 20th photo kept for validation."""
@@ -150,10 +154,17 @@ def train(
         epoch_len=epoch_len,
         min_object_area=min_object_area,
         copy_paste=copy_paste,
+        steps=steps,
         seed=cfg.seed,
     )
     val_set = TrainSet(
-        val_reader, val_augment, sampler, min_object_area=min_object_area, allow_background=True, seed=cfg.seed
+        val_reader,
+        val_augment,
+        sampler,
+        min_object_area=min_object_area,
+        allow_background=True,
+        steps=steps,
+        seed=cfg.seed,
     )
     start(model, cfg, plan, train_set, val_set)
 

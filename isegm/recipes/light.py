@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from torch import nn
+
+from isegm.data.focus import FocusCrops
 from isegm.data.points_sampler import MultiPointSampler
+from isegm.data.start_masks import CorruptedStarts
 from isegm.data.train_set import CopyPaste, TrainSet
 from isegm.data.transforms import (
     BlurNoise,
@@ -16,10 +20,10 @@ from isegm.data.transforms import (
     RGBShift,
 )
 from isegm.engine.schedule import WarmupDecay
-from isegm.engine.tasks import IterativeClicks, LossTerm
+from isegm.engine.tasks import FocalClicks, IterativeClicks, LossTerm
 from isegm.engine.trainer import TrainingPlan
 from isegm.model.base import ClickModel
-from isegm.model.losses import SigmoidBinaryCrossEntropyLoss, SoftIoU, Sum
+from isegm.model.losses import SigmoidBinaryCrossEntropyLoss, SoftIoU, Sum, WeightedNormalizedFocalLoss
 from isegm.model.pretrained import has_folded_batchnorm, unfold_batchnorm
 from isegm.model.registry import build_model
 from isegm.recipes import folder
@@ -60,6 +64,14 @@ def mobilenetv2(cfg: Any) -> ClickModel:
     return network
 
 
+def focalclick_hrnet18s(cfg: Any) -> ClickModel:
+    """FocalClick S1 on HRNet-18s, whose backbone starts from the ImageNet weights that config.yml names."""
+    network = build_model("focalclick_hrnet18s_s1")
+    network.maps_transform[-1].scale.data.fill_(CLICK_SCALE)
+    folder.start_from_imagenet(network, cfg, "HRNETV2_W18_SMALL")
+    return network
+
+
 def train(
     network: ClickModel,
     cfg: Any,
@@ -75,7 +87,8 @@ def train(
     """Train with constant learning rate until epoch ``decay_from`` and a linear fall to the end.
 
     Args:
-        network: made by ``mobilenetv2``.
+        network: one with an auxiliary output. If it has a refiner, that learns too, from crops as large as its input
+            will be; and some samples start from a wrong mask.
         cfg: the run's configuration.
         crops: (from epoch, side of the views in pixels) pairs: small views first, as they cost less.
         batch_size, epoch_len, epochs, lr: see ``TrainingPlan`` and ``TrainSet``.
@@ -94,11 +107,11 @@ def train(
     stretch = cfg.epochs / epochs if cfg.epochs > 0 else 1.0  # a run of another length keeps its shape
     epochs, decay_from = round(epochs * stretch), decay_from * stretch
     criterion = Sum(SigmoidBinaryCrossEntropyLoss(), SoftIoU())
-    task = IterativeClicks(
-        {"instance_loss": LossTerm(criterion), "instance_aux_loss": LossTerm(criterion, 0.4, "instances_aux")},
-        max_num_next_clicks=MOST_CLICKS - 1,
-        train_every_click=True,
-    )
+    losses = {"instance_loss": LossTerm(criterion), "instance_aux_loss": LossTerm(criterion, 0.4, "instances_aux")}
+    if network.has_refiner:
+        losses |= _refiner_losses(criterion)
+    clicks = FocalClicks if network.has_refiner else IterativeClicks
+    task = clicks(losses, max_num_next_clicks=MOST_CLICKS - 1, train_every_click=True)
     plan = TrainingPlan(
         task,
         batch_size=cfg.batch_size if cfg.batch_size > 0 else batch_size,
@@ -126,4 +139,19 @@ def train(
         epoch_len=cfg.epoch_len if cfg.epoch_len > 0 else epoch_len,
         min_object_area=300,
         copy_paste=CopyPaste(),
+        steps=(FocusCrops(crops[-1][1]), CorruptedStarts()) if network.has_refiner else (),
     )
+
+
+def _refiner_losses(criterion: nn.Module) -> dict[str, LossTerm]:
+    """The criterion on the refined mask, once more with weight on details, and where the details are."""
+    return {
+        "refine_loss": LossTerm(criterion, output="instances_refined", target="instances_focus"),
+        "detail_loss": LossTerm(
+            WeightedNormalizedFocalLoss(alpha=0.5, gamma=2),
+            output="instances_refined",
+            target="instances_focus",
+            inputs=("trimap_focus",),
+        ),
+        "trimap_loss": LossTerm(SigmoidBinaryCrossEntropyLoss(), output="trimap", target="trimap_focus"),
+    }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from isegm.data.catalogue import get_training_set
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.scores import score_weights
-from isegm.data.train_set import ComposeDataset, Reader, TrainSet
+from isegm.data.train_set import ComposeDataset, Reader, SampleStep, TrainSet
 from isegm.data.transforms import (
     Compose,
     HorizontalFlip,
@@ -74,6 +75,8 @@ class Photos:
     Attributes:
         names: of the training sets, see ``isegm.data.TRAINING_SETS``; the last one validates.
         train, val: how samples are drawn.
+        ratios: how often each of several sets is drawn from; None: as often as it has photos.
+        options: further arguments of the sets' readers in training, by name.
         scored: hard samples are drawn more often, by the published scores of SBD.
         views: from the crop's (H, W) to the augmentations of training and of validation.
     """
@@ -81,6 +84,8 @@ class Photos:
     names: tuple[str, ...]
     train: Part
     val: Part
+    ratios: tuple[float, ...] | None = None
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     scored: bool = False
     views: Callable[[Size], tuple[Compose, Compose]] = coco_views
 
@@ -115,9 +120,22 @@ COCO_LVIS = Photos(
 COCO_LVIS_80 = replace(  # with objects from 80 pixels on
     COCO_LVIS, train=Part(80, epoch_len=30000, stuff=0.30), val=Part(80, epoch_len=2000, split="val")
 )
+# ClickSEG's combined set (Chen et al. 2022). Three of its parts are one: the sets of salient objects.
+COMBINED = Photos(
+    ("Saliency", "ThinObject", "YouTubeVOS", "HFlickr", "ADE20k_full", "COCO_LVIS"),
+    Part(1000, keep_background=0.05, epoch_len=30000),
+    COCO_LVIS.val,
+    ratios=(0.10, 0.10, 0.20, 0.10, 0.15, 0.35),
+)
 
 
-def open_photos(photos: Photos, cfg: Any, crop: Size, sampler: MultiPointSampler) -> tuple[TrainSet, TrainSet]:
+def open_photos(
+    photos: Photos,
+    cfg: Any,
+    crop: Size,
+    sampler: MultiPointSampler,
+    steps: Callable[[Part], Sequence[SampleStep]] = lambda part: (),
+) -> tuple[TrainSet, TrainSet]:
     """Training and validation samples.
 
     ``--epoch-len`` sets the length of a training epoch, and validation is then no longer than that either.
@@ -127,6 +145,7 @@ def open_photos(photos: Photos, cfg: Any, crop: Size, sampler: MultiPointSampler
         cfg: the run's configuration.
         crop: (H, W) in pixels.
         sampler: chooses targets and their first clicks.
+        steps: what becomes of a sample then, see ``TrainSet``.
 
     Raises:
         InputError: a path is not set, files are not there, or ``--data`` names other photos.
@@ -136,7 +155,8 @@ def open_photos(photos: Photos, cfg: Any, crop: Size, sampler: MultiPointSampler
             f"{cfg.model_path} trains on {' and '.join(photos.names)}, at the paths in config.yml: leave --data out, "
             "or take a script for folders, such as models/iter_mask/hrnet18s_folder.py."
         )
-    reader, val_reader = _open(photos.names, photos.train, cfg), _open(photos.names[-1:], photos.val, cfg)
+    reader = _open(photos.names, photos.train, cfg, photos.ratios, photos.options)
+    val_reader = _open(photos.names[-1:], photos.val, cfg)
     views, val_views = photos.views(crop)
     val_len = photos.val.epoch_len
     if 0 < cfg.epoch_len < (val_len or len(val_reader)):
@@ -150,6 +170,7 @@ def open_photos(photos: Photos, cfg: Any, crop: Size, sampler: MultiPointSampler
         keep_background_prob=photos.train.keep_background,
         retry_photo=True,
         weights=_sbd_weights(len(reader)) if photos.scored else None,
+        steps=steps(photos.train),
         seed=cfg.seed,
     )
     val_set = TrainSet(
@@ -160,15 +181,22 @@ def open_photos(photos: Photos, cfg: Any, crop: Size, sampler: MultiPointSampler
         min_object_area=photos.val.min_area,
         keep_background_prob=photos.val.keep_background,
         retry_photo=True,
+        steps=steps(photos.val),
         seed=cfg.seed,
     )
     return train_set, val_set
 
 
-def _open(names: Sequence[str], part: Part, cfg: Any) -> Reader:
+def _open(
+    names: Sequence[str],
+    part: Part,
+    cfg: Any,
+    ratios: Sequence[float] | None = None,
+    more: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> Reader:
     options = {"stuff_prob": part.stuff} if part.stuff else {}
-    readers = [get_training_set(name, cfg, split=part.split, **options) for name in names]
-    return readers[0] if len(readers) == 1 else ComposeDataset(readers)
+    readers = [get_training_set(name, cfg, split=part.split, **options, **more.get(name, {})) for name in names]
+    return readers[0] if len(readers) == 1 else ComposeDataset(readers, ratios)
 
 
 def _sbd_weights(count: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from torch import nn
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.transforms import Compose, LimitLongestSide, PadIfNeeded, RandomCrop
 from isegm.engine.schedule import MultiStep
-from isegm.engine.tasks import IterativeClicks, LossTerm
+from isegm.engine.tasks import IterativeClicks, LossTerm, TrainingTask
 from isegm.engine.trainer import TrainingPlan
 from isegm.model.base import ClickModel
 from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss
@@ -86,18 +86,50 @@ def training_plan(
         loss: of the mask; None for the normalised focal loss.
         batch_size, epochs, image_dump_interval, checkpoint_interval: see ``TrainingPlan``.
     """
-    stretch = cfg.epochs / epochs if cfg.epochs > 0 else 1.0
     losses = {"instance_loss": LossTerm(loss or NormalizedFocalLoss(alpha=0.5, gamma=2))}
     if network.with_aux_output:
         losses["instance_aux_loss"] = LossTerm(SigmoidBinaryCrossEntropyLoss(), 0.4, "instances_aux")
+    task = IterativeClicks(losses, max_num_next_clicks=max_num_next_clicks)
+    return stepped_plan(
+        task,
+        cfg,
+        lr=LR,
+        batch_size=batch_size,
+        epochs=epochs,
+        milestones=milestones,
+        checkpoint_interval=checkpoint_interval,
+        image_dump_interval=image_dump_interval,
+    )
+
+
+def stepped_plan(
+    task: TrainingTask,
+    cfg: Any,
+    *,
+    lr: float,
+    batch_size: int,
+    epochs: int,
+    milestones: Sequence[int],
+    checkpoint_interval: int | Sequence[tuple[int, int]],
+    image_dump_interval: int,
+) -> TrainingPlan:
+    """A plan whose learning rate falls to a tenth at each milestone, stretched to the run's ``--epochs``.
+
+    Args:
+        task: how a batch becomes losses.
+        cfg: the run's configuration.
+        milestones: in epochs.
+        lr, batch_size, epochs, checkpoint_interval, image_dump_interval: see ``TrainingPlan``.
+    """
+    stretch = cfg.epochs / epochs if cfg.epochs > 0 else 1.0
     if not isinstance(checkpoint_interval, int):
         checkpoint_interval = [(round(start * stretch), every) for start, every in checkpoint_interval]
     return TrainingPlan(
-        IterativeClicks(losses, max_num_next_clicks=max_num_next_clicks),
+        task,
         batch_size=cfg.batch_size if cfg.batch_size > 0 else batch_size,
         epochs=round(epochs * stretch),
         schedule=MultiStep([round(milestone * stretch) for milestone in milestones]),
-        lr=LR,
+        lr=lr,
         checkpoint_interval=checkpoint_interval,
         image_dump_interval=image_dump_interval,
     )

@@ -17,6 +17,7 @@ from isegm.model.checkpoint import load_state, read_checkpoint
 from isegm.utils import processes
 from isegm.utils.errors import InputError
 from tests.drawn import draw_folder
+from tests.engine import focal
 from tests.engine.tiny import NO_CLICKS, TinyModel, finished, tiny
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -75,6 +76,12 @@ def test_two_processes_learn_what_one_learns(together, photos, tmp_path):
     _, (first, second) = together
     assert first["plain"] == second["plain"]
     assert_close(first["plain"], finished(tiny(photos, tmp_path)))
+
+
+def test_the_refiner_learns_in_every_process(together, photos, tmp_path):
+    _, (first, second) = together
+    assert first["focal"] == second["focal"]
+    assert_close(first["focal"], finished(tiny(photos, tmp_path, **focal.RUN)))
 
 
 def test_gradients_may_be_sent_in_any_number_of_buckets(together):

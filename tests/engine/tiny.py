@@ -51,16 +51,29 @@ NO_CLICKS = IterativeClicks(TERMS, max_num_next_clicks=0)  # which fall elsewher
 EVERY_CLICK = IterativeClicks(TERMS, max_num_next_clicks=2, train_every_click=True)
 
 
-def tiny(photos, folder, *, norm=False, dropout=0.0, task=PUBLISHED, batch_size=8, epoch_len=36, plan=None, **options):
+def tiny(
+    photos,
+    folder,
+    *,
+    norm=False,
+    dropout=0.0,
+    task=PUBLISHED,
+    batch_size=8,
+    epoch_len=36,
+    plan=None,
+    network=TinyModel,
+    steps=(),
+    **options,
+):
     """A trainer of two epochs, with validation; the losses of its steps are kept in ``written``."""
     torch.manual_seed(0)
     augment = Compose((RandomView((32, 32), rotation=5), HorizontalFlip(), RGBShift()))
     sampler = MultiPointSampler(6, prob_gamma=0.3)
-    train_set = TrainSet(FolderDataset(photos), augment, sampler, epoch_len=epoch_len, min_object_area=20)
-    val_set = TrainSet(FolderDataset(photos), augment, sampler, min_object_area=20)
+    train_set = TrainSet(FolderDataset(photos), augment, sampler, epoch_len=epoch_len, min_object_area=20, steps=steps)
+    val_set = TrainSet(FolderDataset(photos), augment, sampler, min_object_area=20, steps=steps)
     settings = TrainingPlan(task, batch_size, 2, WarmupDecay(2, 0.1, 1.4), lr=2e-3, clip_norm=1.0)
     where = RunOptions(folder / "checkpoints", folder / "vis", folder / "logs", workers=0, **options)
-    run = Trainer(TinyModel(norm, dropout), train_set, val_set, replace(settings, **(plan or {})), where)
+    run = Trainer(network(norm, dropout), train_set, val_set, replace(settings, **(plan or {})), where)
     log_step, run.written = run._log_step, []
 
     def note(step, batch, learning_rate):
@@ -111,6 +124,8 @@ def stopped_and_resumed(photos, folder, step):
 
 def main(photos, folder):
     """What the tests of several processes look at, written for each process to ``<rank>.json``."""
+    from tests.engine import focal  # which stands on this module
+
     torch.set_num_threads(1)
     with processes.joined():
         results = {"plain": finished(tiny(photos, folder / "plain"))}
@@ -121,6 +136,7 @@ def main(photos, folder):
         results["synchronised"] = finished(tiny(photos, folder / "sync", sync_batchnorm=True, **unclicked))
         results["apart"] = finished(tiny(photos, folder / "apart", **unclicked))
         results["measured"] = finished(tiny(photos, folder / "measured", plan={"measured_batches": 1}, **unclicked))
+        results["focal"] = finished(tiny(photos, folder / "focal", **focal.RUN))
         results["resumed"], results["whole"] = stopped_and_resumed(photos, folder / "resumed", 7)
         (folder / f"{processes.rank()}.json").write_text(json.dumps(results))
 

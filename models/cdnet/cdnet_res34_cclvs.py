@@ -1,0 +1,18 @@
+"""CDNet, ResNet-34 on COCO+LVIS (Chen et al. 2021, "Conditional Diffusion for Interactive Segmentation").
+
+    python train.py models/cdnet/cdnet_res34_cclvs.py --gpus=0,1 --workers=16 --batch-size=32
+
+CLICKSEG_AS_PUBLISHED in config.yml brings back the published crops; by default they have the sides that were drawn.
+"""
+
+from isegm.recipes import clickseg
+
+MODEL_NAME = "cdnet_res34_cclvs"
+
+
+def init_model(cfg):
+    return clickseg.network("cdnet_resnet34", cfg)
+
+
+def main(cfg):
+    clickseg.train_cdnet(init_model(cfg), cfg, clickseg.coco_lvis(cfg))

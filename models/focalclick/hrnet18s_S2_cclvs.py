@@ -1,0 +1,18 @@
+"""FocalClick S2, HRNet-18s on COCO+LVIS (Chen et al. 2022).
+
+    python train.py models/focalclick/hrnet18s_S2_cclvs.py --gpus=0,1 --workers=16 --batch-size=64
+
+CLICKSEG_AS_PUBLISHED in config.yml brings back the published crops; by default they have the sides that were drawn.
+"""
+
+from isegm.recipes import clickseg
+
+MODEL_NAME = "hrnet18s_S2_cclvs"
+
+
+def init_model(cfg):
+    return clickseg.network("focalclick_hrnet18s_s2", cfg)
+
+
+def main(cfg):
+    clickseg.train_focal_hrnet(init_model(cfg), cfg, clickseg.coco_lvis(cfg))

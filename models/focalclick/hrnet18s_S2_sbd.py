@@ -1,0 +1,19 @@
+"""FocalClick S2, HRNet-18s on SBD (Chen et al. 2022).
+
+    python train.py models/focalclick/hrnet18s_S2_sbd.py --gpus=0,1 --workers=16 --batch-size=64
+
+CLICKSEG_AS_PUBLISHED in config.yml brings back the published crops.
+Hard photos are drawn more often, by the scores in assets/sbd_samples_weights.pkl.
+"""
+
+from isegm.recipes import clickseg
+
+MODEL_NAME = "hrnet18s_S2_sbd"
+
+
+def init_model(cfg):
+    return clickseg.network("focalclick_hrnet18s_s2", cfg)
+
+
+def main(cfg):
+    clickseg.train_focal_hrnet(init_model(cfg), cfg, clickseg.sbd(cfg))

@@ -1,0 +1,18 @@
+"""FocalClick S1, SegFormer-B0 on COCO+LVIS (Chen et al. 2022).
+
+    python train.py models/focalclick/segformerB0_S1_cclvs.py --gpus=0,1 --workers=16 --batch-size=64
+
+CLICKSEG_AS_PUBLISHED in config.yml brings back the published crops; by default they have the sides that were drawn.
+"""
+
+from isegm.recipes import clickseg
+
+MODEL_NAME = "segformerB0_S1_cclvs"
+
+
+def init_model(cfg):
+    return clickseg.network("focalclick_segformerb0_s1", cfg)
+
+
+def main(cfg):
+    clickseg.train_focal_segformer(init_model(cfg), cfg, clickseg.coco_lvis(cfg))
