@@ -44,6 +44,18 @@ def voc_palette() -> list[int]:
     return colours
 
 
+def benchmarks(root: Path) -> Path:
+    """GrabCut, Berkeley and DAVIS side by side, with one picture each."""
+    for name, images, masks in (
+        ("GrabCut", "data_GT", "boundary_GT"),
+        ("Berkeley", "images", "masks"),
+        ("DAVIS", "img", "gt"),
+    ):
+        picture(root / name / images / "0.jpg")
+        write_image(root / name / masks / "0.png", 255 * boxes((10, 15, 45, 60)))
+    return root
+
+
 def sbd(root: Path) -> Path:
     """SBD: 3 pictures in train, 2 in val; object 2 of the first of train is a buggy one, a thin diagonal."""
     for split, names in (("train", ("2008_000002", "2008_000003", "2008_000007")), ("val", ("2009_01", "2009_02"))):

@@ -10,7 +10,6 @@ import torch
 from isegm import build_model, load_model
 from isegm.model.checkpoint import save_checkpoint
 from isegm.utils import cli
-from isegm.utils.files import write_image
 from tests import miniatures
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,13 +61,7 @@ def checkout(tmp_path, monkeypatch):
     for name in ("config.yml", "models"):
         (tmp_path / name).symlink_to(ROOT / name)
     data = tmp_path / "datasets"
-    for name, images, masks in (
-        ("GrabCut", "data_GT", "boundary_GT"),
-        ("Berkeley", "images", "masks"),
-        ("DAVIS", "img", "gt"),
-    ):
-        miniatures.picture(data / name / images / "0.jpg")
-        write_image(data / name / masks / "0.png", 255 * miniatures.boxes((10, 15, 45, 60)))
+    miniatures.benchmarks(data)
     for name, make in (("SBD", miniatures.sbd), ("PascalVOC", miniatures.voc), ("LVIS", miniatures.coco_lvis)):
         make(data / name)
     (tmp_path / "weights").mkdir()
