@@ -345,7 +345,7 @@ def test_multi_step_falls_at_its_milestones():
 def train(folder, photos, *more, wait=True):
     command = [sys.executable, str(REPOSITORY / "train.py"), "models/tiny/tiny.py", "--data", str(photos), "--cpu"]
     command += ["--workers", "0", "--save-every", "2", *more]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "2"}
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return process if not wait else (process.communicate()[0].decode(), process.returncode)
 
