@@ -16,10 +16,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from isegm.clicks import DistMaps, used
 from isegm.inference.clicker import Clicker
+from isegm.inference.merge import change_around
 from isegm.model import build_model
+from isegm.model.diffusion import DILATIONS, STEPS, PixelDiffusion
 from isegm.utils.memory import keep_freed_memory
 
 REPEATS = 7
@@ -94,6 +97,48 @@ def next_click(height: int, width: int) -> None:
     report(f"next simulated click, {height}x{width}", plain, statistics.median(spent))
 
 
+def change_by_click(height: int, width: int) -> None:
+    """The region of a change that the last click lies in, as FocalClick's crop and merge need it."""
+    rows, columns = np.mgrid[:height, :width]
+    before = ((rows / height - 0.45) / 0.3) ** 2 + ((columns / width - 0.5) / 0.2) ** 2 <= 1
+    changed = before ^ np.roll(before, height // 40, axis=0)
+    row, column = (int(places[len(places) // 2]) for places in np.nonzero(changed))
+
+    def plain() -> np.ndarray:
+        labels = cv2.connectedComponents(changed.astype(np.uint8), connectivity=8)[1]
+        return labels == labels[row, column]
+
+    assert np.array_equal(plain(), change_around(changed, row, column))
+    ours = median_ms(lambda: change_around(changed, row, column))
+    report(f"region changed by a click, {height}x{width}", median_ms(plain), ours)
+
+
+@torch.inference_mode()
+def pixel_diffusion(side: int) -> None:
+    """CDNet's pixel diffusion, plainly by convolutions with the kernels that published files hold."""
+    diffusion = PixelDiffusion()
+    image, logits, clicks = torch.rand(1, 3, side, side), torch.randn(1, 1, side, side), torch.zeros(1, 2, side, side)
+
+    def convolved(x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        """Every channel with every kernel at every dilation: (C, kernels * dilations, H, W)."""
+        planes = x.transpose(0, 1)
+        padded = [(F.pad(planes, (d,) * 4, mode="replicate"), d) for d in DILATIONS]
+        return torch.cat([F.conv2d(plane, kernel, dilation=d) for plane, d in padded], dim=1)
+
+    def plain() -> torch.Tensor:
+        unit = 1e-8 + 0.1 * convolved(image, diffusion.aff_std.kernel).std(1, keepdim=True)
+        affinity = (-convolved(image, diffusion.aff_x.kernel).abs() / unit).mean(0, keepdim=True).softmax(1)
+        residual = 2 * (logits.sigmoid() - 0.5)
+        mask = torch.where(residual.abs() > 0.25, residual, 0.0)
+        for _ in range(STEPS):
+            mask = (convolved(mask, diffusion.aff_m.kernel) * affinity).sum(1, keepdim=True)
+        return mask + residual
+
+    torch.testing.assert_close(plain(), diffusion(image, logits, clicks), atol=1e-3, rtol=0)
+    ours = median_ms(lambda: diffusion(image, logits, clicks))
+    report(f"pixel diffusion of CDNet, {side}x{side}", median_ms(plain), ours)
+
+
 @torch.inference_mode()
 def allocator() -> None:
     """A forward pass before and after freed memory is kept; the setting cannot be taken back, so it comes last."""
@@ -112,6 +157,9 @@ def main() -> None:
     click_maps(8, 24, (320, 480))
     next_click(480, 854)
     next_click(2048, 2048)
+    change_by_click(480, 854)
+    change_by_click(2048, 2048)
+    pixel_diffusion(384)
     allocator()
 
 

@@ -111,8 +111,8 @@ class FocusRefine:
             if box.is_empty:  # the published code fails here (A7)
                 finished.append(Finished(probs, probs))
                 continue
-            frozen = len(session.clicks) > FROZEN_AFTER
-            probs = session.prev_probs.clone() if frozen else probs.clone()
+            if len(session.clicks) > FROZEN_AFTER:
+                probs = session.prev_probs.clone()
             probs[(..., *box.slices)] = torch.sigmoid(resized(next(refined), box.size))
             finished.append(Finished(probs, probs, box))
         return finished
