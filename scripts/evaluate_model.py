@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from isegm.evaluation.run import MODES, EvalOptions, run_evaluation
+from isegm.inference.protocols import MERGES
 from isegm.utils.cli import choose_device, run
 
 
@@ -54,6 +55,14 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         "--init-masks",
         metavar="FOLDER",
         help="start from these masks, which scripts/make_initial_masks.py makes, on one data set",
+    )
+
+    parser.add_argument(
+        "--merge",
+        choices=MERGES,
+        default=defaults.merge,
+        help="how answers change an initial mask: by the published rule, also guarded against clicks that change "
+        "nothing, or not merged into it at all (default: %(default)s)",
     )
 
     device = parser.add_mutually_exclusive_group()

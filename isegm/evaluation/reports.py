@@ -187,6 +187,8 @@ def describe(inference: InferenceSettings) -> str:
         parts.append(f"refined in a focus crop (box x {inference.finish.crop_ratio:g})")
     elif inference.finish is not None:
         parts.append("pixel diffusion")
+    if inference.merge != "published":
+        parts.append(f"merging into initial masks: {inference.merge}")
     return ", ".join(parts)
 
 

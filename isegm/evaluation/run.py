@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,7 @@ class EvalOptions:
     model_dir: str = ""
     datasets: str = "GrabCut,Berkeley,DAVIS,SBD,PascalVOC"
     init_masks: str | None = None
+    merge: str = "published"
     device: torch.device = CPU
     target_iou: float = 0.90
     iou_analysis: bool = False
@@ -124,7 +125,8 @@ class EvalOptions:
         dataset = dataset if self.init_masks is None else dataset.removesuffix(STARTED)
         limit = self.n_clicks if self.clicks_limit == -1 else self.clicks_limit
         sizes = (self.infer_size, self.target_crop_r)
-        return settings_for(protocol, self.eval_mode, dataset, *sizes, limit, self.focus_crop_r)
+        settings = settings_for(protocol, self.eval_mode, dataset, *sizes, limit, self.focus_crop_r)
+        return replace(settings, merge=self.merge)
 
 
 @dataclass(frozen=True)

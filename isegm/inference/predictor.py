@@ -65,7 +65,7 @@ class Predictor:
             device = next(itertools.chain(model.parameters(), model.buffers())).device
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
-        self.settings = replace(settings_for(model.protocol), guarded_merge=True) if settings is None else settings
+        self.settings = replace(settings_for(model.protocol), merge="guarded") if settings is None else settings
         self.refinement = refinement
         if refinement is not None:
             refinement.check(model)
@@ -214,8 +214,10 @@ class Predictor:
         mask = session.merged
         if mask is None or not session.clicks:
             return session
+        if self.settings.merge == "none":
+            return replace(session, merged=None)
         prediction = session.probs > self.threshold
-        if not self.settings.guarded_merge:
+        if self.settings.merge == "published":
             return session.with_merged(progressive_merge(mask, prediction, session.clicks[-1]))
         for click in session.clicks[answered:]:
             mask = guarded_merge(mask, prediction, click)

@@ -255,7 +255,7 @@ def get_predictor(
         settings = replace(settings, flip=settings.flip or bool(with_flip), **limit)
         return ClickerPredictor(Predictor(net, device, settings=settings, threshold=prob_thresh))
     settings = InferenceSettings(
-        zoom_in=zoom_in, flip=with_flip is not False, max_size=params.get("max_size"), guarded_merge=False
+        zoom_in=zoom_in, flip=with_flip is not False, max_size=params.get("max_size"), merge="published"
     )
     if brs_mode == "NoBRS":
         return ClickerPredictor(Predictor(net, device, settings=replace(settings, **limit), threshold=prob_thresh))

@@ -19,6 +19,7 @@ from isegm.utils.errors import InputError
 
 # Side of the square that ClickSEG's networks look at, by protocol.
 CLICKSEG_SIZES = {"clickseg": 384, "focalclick": 256, "cdnet": 384}
+MERGES = ("guarded", "published", "none")
 # The mode in which its commands ask for each.
 CLICKSEG_MODES = {"Baseline": "clickseg", "FocalClick": "focalclick", "CDNet": "cdnet"}
 
@@ -34,8 +35,9 @@ class InferenceSettings:
         max_size: longest side of what the network sees; larger crops and images are made smaller. None for no limit.
         clicks_limit: the network is given only this many first clicks; the crop rule sees all. None for no limit.
         finish: what is made of the answer, see ``isegm.inference.finish``; None for the answer itself.
-        guarded_merge: in sessions begun from a mask a click cannot do the opposite of what its sign asks for
-            (``isegm.inference.merge.guarded_merge``); False for the rule of published evaluations.
+        merge: how answers change a mask that a session began from, one of ``MERGES``: "guarded", only in the region
+            that a click points at and by its sign; "published", by the rule of ClickSEG's evaluations; "none", every
+            answer replaces it. See ``isegm.inference.merge``.
     """
 
     zoom_in: ZoomIn | None = None
@@ -44,7 +46,7 @@ class InferenceSettings:
     max_size: int | None = None
     clicks_limit: int | None = None
     finish: Finish | None = None
-    guarded_merge: bool = True
+    merge: str = "guarded"
 
     def __post_init__(self) -> None:
         if self.resize is not None:
@@ -55,6 +57,8 @@ class InferenceSettings:
                 raise InputError(
                     "resize fixes the size of the network's input: set max_size and the target_size of zoom_in to None."
                 )
+        if self.merge not in MERGES:
+            raise InputError(f"there is no way of merging named {self.merge}: known are {', '.join(MERGES)}.")
         for name in ("max_size", "clicks_limit"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, Integral) or value < 1):
@@ -108,7 +112,7 @@ def settings_for(
     if protocol_name == "ritm":
         target_size = fixed or (600 if dataset_name == "DAVIS" else 400)
         zoom_in = ZoomIn(target_size=target_size, skip_clicks=-1 if fixed else 1)
-        return InferenceSettings(zoom_in=zoom_in, flip=True, clicks_limit=clicks_limit, guarded_merge=False)
+        return InferenceSettings(zoom_in=zoom_in, flip=True, clicks_limit=clicks_limit, merge="published")
     if protocol_name in CLICKSEG_SIZES:
         zoom_in = ZoomIn(
             target_size=None,  # [KEEP] A3: crops are not resized to 400 or 600 but squashed to the square below
@@ -124,7 +128,7 @@ def settings_for(
         finish = {"focalclick": FocusRefine(focus_crop_r), "cdnet": PixelDiffusion()}.get(protocol_name)
         flip = protocol_name == "cdnet"
         return InferenceSettings(
-            zoom_in, (side, side), flip, clicks_limit=clicks_limit, finish=finish, guarded_merge=False
+            zoom_in, (side, side), flip, clicks_limit=clicks_limit, finish=finish, merge="published"
         )
     raise InputError(
         f"there is no inference protocol named {protocol_name}: known are ritm, {', '.join(CLICKSEG_SIZES)}."

@@ -102,6 +102,9 @@ def test_objects_start_from_the_masks_of_a_folder(evaluate, home, tmp_path, caps
     assert "drawn_init" in capsys.readouterr().out
     started, from_zero = ious(folder, "drawn_init"), ious(evaluate("FocalClick"))
     assert len(started) == OBJECTS and started != from_zero
+    plain = ious(evaluate("FocalClick", init_masks=str(masks), merge="none"), "drawn_init")
+    assert "merging into initial masks: none" in capsys.readouterr().out
+    assert plain != started
     panels = read_image(folder.parents[3] / "vis" / "drawn_init" / "0.png")
     assert (panels[40:, WIDTH : 2 * WIDTH] == 255).any()  # the initial mask
     with pytest.raises(InputError, match="--init-masks belongs to one data set, --datasets names 2"):

@@ -115,7 +115,7 @@ def test_the_published_rule_destroys_a_good_mask_where_the_guarded_one_does_not(
 def test_no_odd_click_destroys_a_mask_that_segmentation_started_from(protocol, seed):
     model = FocalBlobModel() if protocol == "focalclick" else TinyModel()
     settings = settings_for(protocol, infer_size=32 if protocol != "ritm" else None)
-    predictor = Predictor(model, settings=replace(settings, guarded_merge=True))
+    predictor = Predictor(model, settings=replace(settings, merge="guarded"))
     image = np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
     good = blobs(seed)
     agreeing = [click for click in clicks_of(seed, good) if good[click.coords] == click.is_positive]
@@ -128,3 +128,13 @@ def test_no_odd_click_destroys_a_mask_that_segmentation_started_from(protocol, s
         assert get_iou(good.astype(np.int32), mask) == 1
     predictor.predict([(60, 2)], [1])
     assert (predictor.session.mask(0.49) >= good).all()
+
+
+def test_without_merging_every_answer_replaces_the_mask():
+    settings = replace(settings_for("clickseg", infer_size=32), merge="none")
+    predictor = Predictor(TinyModel(), settings=settings)
+    image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+    session = predictor.start(image, blobs(0))
+    np.testing.assert_array_equal(session.mask(0.49), blobs(0))
+    (session,) = predictor.step([session], [Click(True, (20, 20))])
+    np.testing.assert_array_equal(session.mask(0.49), session.probs > 0.49)

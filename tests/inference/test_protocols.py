@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
+from isegm.inference.finish import FocusRefine, PixelDiffusion
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.transforms import ZoomIn
@@ -18,17 +21,27 @@ from tests.analytic import TinyModel
         (("clickseg",), ZoomIn(None, 1, 1.4, 10, 0.5, 0.49, True), (384, 384), False),
         (("clickseg", "cvpr", "DAVIS", 256, 1.2), ZoomIn(None, 1, 1.2, 10, 0.5, 0.49, True), (256, 256), False),
         (("clickseg", "fixed448", None, 256, 1.2), ZoomIn(None, -1, 1.4, 10, 0.5, 0.49, True), (256, 256), False),
+        (("focalclick",), ZoomIn(None, 1, 1.4, 10, 0.5, 0.49, True), (256, 256), False),
+        (("focalclick", "cvpr", None, 320), ZoomIn(None, 1, 1.4, 10, 0.5, 0.49, True), (320, 320), False),
+        (("cdnet", "cvpr", None, 256), ZoomIn(None, 1, 1.4, 10, 0.5, 0.49, True), (384, 384), True),
     ],
 )
 def test_published_settings(arguments, zoom_in, resize, flip):
-    assert settings_for(*arguments) == InferenceSettings(zoom_in=zoom_in, resize=resize, flip=flip)
+    expected = InferenceSettings(zoom_in=zoom_in, resize=resize, flip=flip, merge="published")
+    assert replace(settings_for(*arguments), finish=None) == expected
 
 
 def test_a_predictor_takes_the_protocol_of_its_network():
     model = TinyModel()
-    assert Predictor(model).settings == settings_for("ritm")
+    assert Predictor(model).settings == replace(settings_for("ritm"), merge="guarded")
     model.protocol = "clickseg"
-    assert Predictor(model).settings == settings_for("clickseg")
+    assert Predictor(model).settings == replace(settings_for("clickseg"), merge="guarded")
+
+
+def test_what_follows_the_answer_belongs_to_the_protocol():
+    finishes = {name: settings_for(name).finish for name in ("ritm", "clickseg", "focalclick", "cdnet")}
+    assert finishes == {"ritm": None, "clickseg": None, "focalclick": FocusRefine(1.4), "cdnet": PixelDiffusion()}
+    assert settings_for("focalclick", focus_crop_r=2.0).finish == FocusRefine(2.0)
 
 
 @pytest.mark.parametrize("mode", ["fixed", "fixed0", "fixed-1", "fixed4x4", "fixed1,2,3", "cvpr400", "", "Fixed400"])
@@ -52,6 +65,7 @@ def test_unknown_protocols_are_refused():
         {"resize": (64, 64), "zoom_in": ZoomIn()},
         {"max_size": 0},
         {"clicks_limit": 0},
+        {"merge": "some"},
     ],
 )
 def test_settings_that_contradict_themselves_are_refused(arguments):
