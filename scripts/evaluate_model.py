@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from isegm.evaluation.run import MODES, EvalOptions, run_evaluation
+from isegm.evaluation.run import MODES, VIS_PATH, EvalOptions, run_evaluation
 from isegm.inference.protocols import MERGES
 from isegm.utils.cli import choose_device, run
 
@@ -113,7 +113,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         "--infer-size",
         type=int,
         default=defaults.infer_size,
-        help="side of the network's input, ClickSEG's protocols (default: 256 for FocalClick, else 384)",
+        help="side of the network's input, ClickSEG's protocols but CDNet's (default: 256 for FocalClick, else 384)",
     )
     parser.add_argument(
         "--target-crop-r",
@@ -135,7 +135,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         "--vis", action="store_true", help="write a picture for each object: where it started, where it ended"
     )
     parser.add_argument(
-        "--vis_path", default=defaults.vis_path, help="folder of the pictures of --vis (default: %(default)s)"
+        "--vis_path", default=defaults.vis_path, help=f"the same, into this folder (default of --vis: {VIS_PATH})"
     )
     parser.add_argument("--no-overlays", action="store_true", help="do not draw the best and the worst objects")
     parser.add_argument("--model-name", help="name of the model in plots of --iou-analysis")

@@ -20,6 +20,7 @@ from isegm.data import get_dataset
 from isegm.evaluation.refiner import compare_answers, table
 from isegm.inference.protocols import settings_for
 from isegm.utils.cli import choose_device, run
+from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
 from isegm.utils.lookup import find_checkpoint
 
@@ -56,7 +57,11 @@ def main() -> None:
     cfg = load_config_file(args.config_path)
     checkpoint = find_checkpoint(cfg.get("INTERACTIVE_MODELS_PATH", "./weights"), args.checkpoint)
     model = load_model(checkpoint, choose_device(args.gpus, args.cpu, args.device))
+    if args.max_objects is not None and args.max_objects < 1:
+        raise InputError(f"--max-objects is {args.max_objects}: give a number of at least 1.")
     datasets = [get_dataset(name.strip(), cfg) for name in args.datasets.split(",")]
+    for dataset in datasets:
+        dataset.check(args.max_objects)
     for dataset in datasets:
         settings = settings_for(model.protocol, dataset_name=dataset.name, infer_size=args.infer_size)
         predictor = Predictor(model, settings=settings, threshold=args.thresh)

@@ -124,7 +124,7 @@ def write_initial_masks(
         InputError: a file cannot be read or written, two objects get one name, or a mask would overwrite a file that
             the data set reads.
     """
-    items = list_items(dataset)[:max_objects]
+    items = list_items(dataset, max_objects)
     read = {path.resolve() for pair in getattr(dataset, "pairs", ()) for path in pair}
     for item in items:
         if place(item).resolve() in read:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,12 @@ class Item:
     name: str
 
 
-def list_items(dataset: Any) -> list[Item]:
-    """All objects of an evaluation set, in its order; every sample is read.
+def list_items(dataset: Any, max_objects: int | None = None) -> list[Item]:
+    """The objects of an evaluation set, in its order; every sample is read.
+
+    Args:
+        dataset: the evaluation set.
+        max_objects: only the first so many; None for all.
 
     Raises:
         InputError: two objects get one name, or a file cannot be read.
@@ -57,7 +62,7 @@ def list_items(dataset: Any) -> list[Item]:
         raise InputError(
             f"{dataset.name} has objects that would share a file name: {name_some(twice)}; rename pictures."
         )
-    return items
+    return items[:max_objects]
 
 
 def read_item(dataset: Any, item: Item) -> DSample:
@@ -78,16 +83,17 @@ class WithInitialMasks:
     Args:
         dataset: the evaluation set.
         folder: the folder of the initial masks; files of other names are passed over.
+        max_objects: only the first so many objects are there, and need masks; None for all.
 
     Raises:
         InputError: there is no such folder, or objects have no file in it (up to ten are named).
     """
 
-    def __init__(self, dataset: Any, folder: str | Path) -> None:
+    def __init__(self, dataset: Any, folder: str | Path, max_objects: int | None = None) -> None:
         self.dataset, self.folder = dataset, Path(folder)
         self.name = dataset.name + STARTED
         found = by_stem(list_files(self.folder, MASK_ENDINGS))
-        self.items = list_items(dataset)
+        self.items = list_items(dataset, max_objects)
         bare = [f"{item.name}.png" for item in self.items if item.name not in found]
         if bare:
             raise InputError(
@@ -99,11 +105,16 @@ class WithInitialMasks:
     def __len__(self) -> int:
         return len(self.items)
 
+    @cached_property
+    def origin(self) -> str:
+        """The name of the folder, with a checksum of its masks."""
+        masks = [(item.name, sha256(file)) for item, file in zip(self.items, self.files, strict=True)]
+        return f"{self.folder.name} {hashlib.sha256(str(masks).encode()).hexdigest()[:16]}"
+
     @property
     def fingerprint(self) -> str:
         """Checksum of the set's fingerprint and of the initial masks."""
-        masks = [(item.name, sha256(file)) for item, file in zip(self.items, self.files, strict=True)]
-        return hashlib.sha256(f"{self.dataset.fingerprint} {masks}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{self.dataset.fingerprint} {self.origin}".encode()).hexdigest()[:16]
 
     def check(self, samples: int | None = None) -> None:
         """Look into the initial masks of the first ``samples`` objects, None for all; the log counts empty ones.

@@ -25,7 +25,6 @@ from isegm.utils.errors import InputError
 from isegm.utils.files import read_image, write_image
 from isegm.utils.vis import draw_clicks, voc_palette
 
-LOAD_MASK = "load mask"
 NO_IMAGE = "there is no image yet: load one first."
 MASK_ABOVE = 127  # level above which a pixel of a loaded mask is object
 MAX_LABEL = 2**16 - 1
@@ -60,11 +59,11 @@ class Step:
 
     def clicked(self, predictor: Predictor, click: Click) -> Step:
         """The step after a click. The first click on a loaded mask runs the network twice, as published."""
-        before = self.session
+        before = start = self.session
         session = before.with_click(click)
         for _ in range(1 if self.initial is None or before.clicks else 2):
-            if self.initial is not None:
-                session = replace(session, prev_probs=self.initial)
+            if self.initial is not None:  # each pass changes the mask that was there before the click
+                session = replace(session, prev_probs=self.initial, merged=start.merged, answered=start.answered)
             (session,) = predictor.run([session], before=[before])
             before = session
         return replace(self, session=session)
@@ -105,7 +104,7 @@ class Controller:
         labels: (H, W) uint16 finished objects, 1, 2, ... in the order of finishing, 0 elsewhere; later objects lie over
             earlier ones. None before ``set_image``.
         objects: how many objects are finished.
-        unavailable: why an option does not work with this network, by BRS mode or ``LOAD_MASK``.
+        unavailable: why an option does not work with this network, by BRS mode.
     """
 
     def __init__(
@@ -208,11 +207,9 @@ class Controller:
             mask: (H, W) bool, of the image's size.
 
         Raises:
-            InputError: there is no image, the sizes differ, the mask is empty, or the network reads no previous mask.
+            InputError: there is no image, the sizes differ, or the mask is empty.
         """
         start = self._image_session()
-        if LOAD_MASK in self.unavailable:
-            raise InputError(self.unavailable[LOAD_MASK])
         if mask.shape != start.image_size:
             (height, width), (own_height, own_width) = start.image_size, mask.shape
             raise InputError(
@@ -337,11 +334,6 @@ def _unavailable(model: ClickModel) -> Mapping[str, str]:
                 Settings().with_mode(mode).refinement.check(model)
             except InputError as error:
                 reasons[mode] = str(error)
-    if not model.with_prev_mask:
-        reasons[LOAD_MASK] = (
-            f"{type(model).__name__} was built without a previous mask and cannot start from one: "
-            "click the object, or start the program with a network that reads one."
-        )
     return reasons
 
 

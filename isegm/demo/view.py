@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from isegm.demo.canvas import PictureCanvas
-from isegm.demo.controller import LOAD_MASK, Controller, PendingClick
+from isegm.demo.controller import Controller, PendingClick
 from isegm.demo.settings import BRS_MODES, NO_BRS, NUMERIC
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
@@ -244,8 +244,6 @@ class Program:
             self.controller.save_mask(path)
 
     def _load_mask(self) -> None:
-        if LOAD_MASK in self.controller.unavailable:
-            raise InputError(self.controller.unavailable[LOAD_MASK])
         path = filedialog.askopenfilename(parent=self.root, title="Choose a mask", filetypes=MASKS)
         if path:
             self.controller.load_mask(path)

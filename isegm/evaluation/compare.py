@@ -42,6 +42,7 @@ class Run:
         target_iou, max_clicks: when clicking stopped.
         weights: the published file that was evaluated, as far as its name tells; None for another one.
         departure: what sets the evaluation apart from the published ones; empty where nothing does.
+        init_masks: which masks its objects started from, see ``RunFacts``; None for the data set's own or none.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Run:
     max_clicks: int
     weights: Weights | None = None
     departure: str = ""
+    init_masks: str | None = None
 
     def per_object(self, metric: str) -> np.ndarray | None:
         """Values of a metric, float64 (N,), whose mean (of NoF the sum) is the score; None where the run has none."""
@@ -132,7 +134,7 @@ def _read_run(path: Path, name: str) -> Run:
     checkpoint = found.identity.get("checkpoint")
     weights = _weights_of(path.parent / "summary.json", checkpoint)
     departure = _departure(found.identity, dataset, max_clicks) if weights else ""
-    return Run(name, dataset, records, target, max_clicks, weights, departure)
+    return Run(name, dataset, records, target, max_clicks, weights, departure, found.identity.get("init_masks"))
 
 
 def _departure(identity: Mapping[str, Any], dataset: str, max_clicks: int) -> str:
@@ -168,7 +170,8 @@ def by_dataset(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """Runs of each data set in the order given.
 
     Raises:
-        InputError: two runs of a data set differ in their objects or in the number of clicks.
+        InputError: two runs of a data set differ in their objects, in the masks these start from, or in the number of
+            clicks.
     """
     groups: dict[str, list[Run]] = {}
     for run in runs:
@@ -185,6 +188,11 @@ def _check_pair(first: Run, run: Run) -> None:
         raise InputError(
             f"{run.name} and {first.name} hold different objects of {run.dataset} ({len(others - objects)} only in the "
             f"former, {len(objects - others)} only in the latter): finish both evaluations on the same files."
+        )
+    if run.init_masks != first.init_masks:
+        raise InputError(
+            f"{run.name} and {first.name} start from other masks on {run.dataset} ({run.init_masks}, "
+            f"{first.init_masks}): evaluate both with the same --init-masks."
         )
     if run.max_clicks != first.max_clicks:
         raise InputError(

@@ -26,12 +26,13 @@ class SamplePanels:
     click. ``<sample>`` counts from 0, and is ``<sample>_<object>`` where samples have several objects.
 
     Args:
-        folder: pictures of an earlier run that lie in it are removed.
+        folder: pictures of an earlier run that lie in it are removed,
+        goes_on: unless this one goes on with it.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, goes_on: bool = False) -> None:
         self.folder = Path(folder)
-        for old in self.folder.glob("*.png"):
+        for old in () if goes_on else self.folder.glob("*.png"):
             if old.stem.removesuffix("_focus").replace("_", "").isdecimal():
                 old.unlink()
 

@@ -32,7 +32,8 @@ ACCOUNT_MIOU_CLICKS = (1, 3, 5, 10, 20)
 SCORES = ("dataset", "objects", "clicks", "seconds", "spc", "spi")  # of a summary, beside those per threshold
 # Entries of a summary that agree in these are of one and the same evaluation.
 SAME_RUN = (
-    "dataset", "max_objects", "sha256", "network", "mode", "protocol", "eval_mode", "settings", "inference", "device"
+    "dataset", "init_masks", "max_objects", "sha256", "network", "mode", "protocol", "eval_mode", "settings",
+    "inference", "device",
 )  # fmt: skip
 NAME_WIDTH, DATASET_WIDTH, COLUMN_WIDTH, SPC_WIDTH, TIME_WIDTH = 13, 11, 9, 7, 9
 TIE_RULE = "deepest pixel of the deeper error, a tie gives a negative click and the first pixel row by row"
@@ -53,6 +54,7 @@ class RunFacts:
         command: the command line.
         started: date and time.
         max_objects: where only the first so many objects of a data set were evaluated; None for all.
+        init_masks: the folder of ``--init-masks`` with a checksum of its masks; None without that option.
     """
 
     model_name: str
@@ -66,6 +68,7 @@ class RunFacts:
     command: str
     started: str
     max_objects: int | None = None
+    init_masks: str | None = None
 
 
 # ---- the table of the published code ----
@@ -158,6 +161,7 @@ def protocol_line(facts: RunFacts, settings: EvalSettings, inference: InferenceS
     clicks = f"{settings.min_clicks} to {settings.max_clicks} clicks, {stop}"
     seen = "" if inference.clicks_limit is None else f", the network sees the first {inference.clicks_limit}"
     only = "" if facts.max_objects is None else f"; only the first {facts.max_objects} objects"
+    only += "" if facts.init_masks is None else f"; initial masks: {facts.init_masks}"
     return (
         f"Protocol: {facts.protocol} {facts.eval_mode}, mode {facts.mode}; mask where probability > "
         f"{settings.threshold:g}; {describe(inference)}; {clicks}{seen}; simulated user: {TIE_RULE}; "

@@ -81,7 +81,7 @@ class EvalOptions:
     print_ious: bool = False
     vis_preds: bool = False
     vis: bool = False
-    vis_path: str = VIS_PATH
+    vis_path: str | None = None
     model_name: str | None = None
     config_path: str = "./config.yml"
     logs_path: str = ""
@@ -187,7 +187,7 @@ def run_evaluation(options: EvalOptions) -> None:
     for dataset in datasets:
         for path in selection.checkpoints:
             if model is None or selection.several:  # one checkpoint is read once
-                model, candidate = _load(options, selection, path)
+                model, candidate = _load(options, selection, path, getattr(dataset, "origin", None))
             inference = options.inference_settings(candidate.facts.protocol, dataset.name)
             predictor = Predictor(
                 model, options.device, settings=inference, threshold=settings.threshold, refinement=refinement
@@ -233,7 +233,7 @@ def _load_datasets(options: EvalOptions, cfg: Mapping[str, Any]) -> list[Evaluat
         raise InputError(f"--init-masks belongs to one data set, --datasets names {len(wanted)}: give one.")
     datasets = [get_dataset(name, cfg) for name in wanted]
     if options.init_masks is not None:
-        datasets = [WithInitialMasks(datasets[0], options.init_masks)]
+        datasets = [WithInitialMasks(datasets[0], options.init_masks, options.max_objects)]
     names = [dataset.name for dataset in datasets]
     for name in names:
         if names.count(name) > 1:
@@ -243,7 +243,9 @@ def _load_datasets(options: EvalOptions, cfg: Mapping[str, Any]) -> list[Evaluat
     return datasets
 
 
-def _load(options: EvalOptions, selection: Selection, path: Path) -> tuple[ClickModel, Candidate]:
+def _load(
+    options: EvalOptions, selection: Selection, path: Path, init_masks: str | None
+) -> tuple[ClickModel, Candidate]:
     """A network, and how it is evaluated."""
     model = load_model(path, options.device)
     mode = options.mode or USUAL_MODES.get(model.protocol, "NoBRS")
@@ -259,6 +261,7 @@ def _load(options: EvalOptions, selection: Selection, path: Path) -> tuple[Click
         command=options.command,
         started=datetime.now().isoformat(timespec="seconds"),
         max_objects=options.max_objects,
+        init_masks=init_masks,
     )
     run_name = f"{options.eval_mode}_{mode}_{options.n_clicks}"
     folder = selection.logs_dir / selection.with_prefix(run_name)
@@ -283,6 +286,7 @@ def _evaluate(
         "samples": len(dataset),
         "fingerprint": dataset.fingerprint,
         "max_objects": options.max_objects,
+        "init_masks": candidate.facts.init_masks,
         "device": options.device.type,
         **asdict(settings),
     }
@@ -315,8 +319,8 @@ def _drawing(
     drawing: list[Callable[[ClickEvent], None]] = []
     if options.vis_preds:
         drawing.append(plots.ClickPictures(folder(candidate.selection.logs_dir / "predictions_vis")))
-    if options.vis:
-        drawing.append(SamplePanels(folder(Path(options.vis_path))))
+    if options.vis or options.vis_path is not None:
+        drawing.append(SamplePanels(folder(Path(options.vis_path or VIS_PATH)), options.resume))
     return drawing
 
 

@@ -83,7 +83,8 @@ class FocusRefine:
 
     The part of the image that the last click has changed is shown to the refiner at the size of the network's input,
     and the refined probabilities replace those of the first look there. From the 11th click on nothing changes
-    elsewhere ([KEEP] A2), although that part is still chosen by the first look.
+    elsewhere ([KEEP] A2), although that part is still chosen by the first look. Of several clicks that are answered
+    together only the last one decides where to look, so that then the rest changes too.
 
     Args:
         crop_ratio: by how much the part is larger than the change.
@@ -111,7 +112,7 @@ class FocusRefine:
             if box.is_empty:  # the published code fails here (A7)
                 finished.append(Finished(probs, probs))
                 continue
-            if len(session.clicks) > FROZEN_AFTER:
+            if len(session.clicks) > FROZEN_AFTER and len(session.clicks) - session.answered <= 1:
                 probs = session.prev_probs.clone()
             probs[(..., *box.slices)] = torch.sigmoid(resized(next(refined), box.size))
             finished.append(Finished(probs, probs, box))

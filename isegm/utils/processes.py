@@ -14,6 +14,10 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+
+# Optimisers import it too, and its functions have the group of all processes as a default argument. Imported once that
+# group exists they keep it, with threads that abort the process where they still work when Python ends.
+import torch.distributed.nn
 import torch.distributed.run
 from torch import Tensor
 from torch.distributed.elastic.multiprocessing.api import SignalException

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from isegm import Click, InputError
-from isegm.demo.controller import LOAD_MASK, Controller
+from isegm.demo.controller import Controller
 from isegm.demo.settings import BRS_MODES, Settings
 from isegm.inference.clicker import Clicker
 from isegm.inference.merge import guarded_merge
@@ -83,8 +83,7 @@ def test_a_loaded_mask_changes_only_where_clicks_point(zoom_in):
             np.testing.assert_array_equal(controller.probs, expected)
         touched = controller.mask ^ mask
         assert not (touched & (mask == is_positive)).any()
-        if number > 0:
-            np.testing.assert_array_equal(controller.mask, guarded_merge(mask, controller.probs > 0.5, click))
+        np.testing.assert_array_equal(controller.mask, guarded_merge(mask, controller.probs > 0.5, click))
         mask = controller.mask
     assert (mask != initial).any()
 
@@ -397,12 +396,19 @@ def test_the_threshold_changes_at_once_and_at_its_ends_too():
         assert controller.mask.mean() == share
 
 
+def test_a_network_that_reads_no_previous_mask_corrects_a_loaded_one_too():
+    blobs = started(BlobModel(with_prev_mask=False))
+    mask = np.zeros(SIZE, bool)
+    mask[60:70, 80:94] = True
+    blobs.set_mask(mask)
+    blobs.click(*CLICKS[0])
+    assert (blobs.mask & mask).sum() == mask.sum() < blobs.mask.sum()
+
+
 def test_what_a_network_lacks_is_known_with_its_reason():
     blobs = started(BlobModel(with_prev_mask=False))
-    assert set(blobs.unavailable) == {LOAD_MASK, *BRS_MODES} - {"NoBRS"}
-    with pytest.raises(InputError, match="without a previous mask"):
-        blobs.set_mask(np.ones(SIZE, bool))
-    for mode in blobs.unavailable.keys() - {LOAD_MASK}:
+    assert set(blobs.unavailable) == {*BRS_MODES} - {"NoBRS"}
+    for mode in blobs.unavailable:
         before = blobs.settings
         with pytest.raises(InputError, match=mode):
             blobs.change(before.with_mode(mode))

@@ -349,10 +349,3 @@ def test_exit_closes_the_window_while_the_network_runs(drive):
     model.go.set()
     with pytest.raises(tk.TclError):
         user.program.root.winfo_exists()
-
-
-def test_a_network_without_previous_mask_refuses_masks_before_a_file_is_chosen(drive, monkeypatch):
-    monkeypatch.setattr(filedialog, "askopenfilename", lambda **_: pytest.fail("a file was asked for"))
-    user = drive(BlobModel(with_prev_mask=False))
-    user.press("Load mask")
-    assert "without a previous mask" in user.warnings[-1]

@@ -209,6 +209,26 @@ def test_one_command_trains_in_two_processes_and_ends_as_they_do(good, photos, t
     assert len(list(tmp_path.rglob("last_checkpoint.pth"))) == good
 
 
+def test_nothing_keeps_the_group_of_processes_alive_behind_its_end():
+    """Else its threads live on while Python ends, and now and then abort the process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    variables = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    code = """
+import sys, torch
+from isegm.utils import processes
+with processes.joined():
+    group = torch.distributed.group.WORLD
+    torch.optim.Adam(torch.nn.Linear(2, 2).parameters())
+    processes.gather(1)
+print(sys.getrefcount(group))
+"""
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, env=ENVIRONMENT | variables, capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["2"]  # this name, and the argument
+
+
 def test_processes_have_dropout_of_their_own(photos, tmp_path, monkeypatch):
     drawn = []
     for rank in range(3):

@@ -8,6 +8,7 @@ import torch
 
 from isegm.data import get_dataset
 from isegm.data.initial import list_items
+from isegm.evaluation.compare import by_dataset, read_runs
 from isegm.evaluation.records import read_records
 from isegm.evaluation.run import EvalOptions, run_evaluation
 from isegm.model import build_model
@@ -47,7 +48,6 @@ def evaluate(home, tmp_path):
             "datasets": f"folder:{home}/drawn",
             "config_path": str(home / "config.yml"),
             "logs_path": str(tmp_path / "logs"),
-            "vis_path": str(tmp_path / "vis"),
             "infer_size": 128,
             "n_clicks": 3,
             "overlays": False,
@@ -63,8 +63,8 @@ def ious(folder, dataset="drawn"):
     return [record.ious for record in read_records(folder / f"records_{dataset}.jsonl").records]
 
 
-def test_focalclick_is_evaluated_with_its_second_look_and_baseline_without(evaluate, capsys):
-    folder = evaluate("FocalClick", vis=True)
+def test_focalclick_is_evaluated_with_its_second_look_and_baseline_without(evaluate, tmp_path, capsys):
+    folder = evaluate("FocalClick", vis=True, vis_path=str(tmp_path / "vis"))
     printed = capsys.readouterr().out
     assert "|  Pipeline   |" in printed and "| FocalClick  |   drawn   |" in printed
     assert "network input 128x128, no mirroring, refined in a focus crop (box x 1.4)" in printed
@@ -98,7 +98,7 @@ def test_objects_start_from_the_masks_of_a_folder(evaluate, home, tmp_path, caps
         worse = truth.copy()
         worse[:, : int(np.flatnonzero(truth.any(axis=0)).mean())] = False
         write_image(masks / f"{item.name}.png", worse.astype(np.uint8) * 255)
-    folder = evaluate("FocalClick", init_masks=str(masks), vis=True)
+    folder = evaluate("FocalClick", init_masks=str(masks), vis_path=str(tmp_path / "vis"))
     assert "drawn_init" in capsys.readouterr().out
     started, from_zero = ious(folder, "drawn_init"), ious(evaluate("FocalClick"))
     assert len(started) == OBJECTS and started != from_zero
@@ -107,5 +107,39 @@ def test_objects_start_from_the_masks_of_a_folder(evaluate, home, tmp_path, caps
     assert plain != started
     panels = read_image(folder.parents[3] / "vis" / "drawn_init" / "0.png")
     assert (panels[40:, WIDTH : 2 * WIDTH] == 255).any()  # the initial mask
+    summaries = json.loads((folder / "summary.json").read_text())["evaluations"]
+    assert [one["init_masks"].split()[0] for one in summaries if one["init_masks"]] == ["masks"] * 2
     with pytest.raises(InputError, match="--init-masks belongs to one data set, --datasets names 2"):
         evaluate("FocalClick", init_masks=str(masks), datasets=f"folder:{home}/drawn,Samples")
+
+
+def test_runs_from_other_masks_are_told_apart(evaluate, home, tmp_path, capsys):
+    dataset, folders = get_dataset(f"folder:{home}/drawn", {}), {}
+    for seed, name in enumerate(("good", "bad")):
+        for item in list_items(dataset):
+            noise = np.random.default_rng(seed).random((HEIGHT, WIDTH)) < 0.1 + 0.4 * seed
+            truth = dataset.get_sample(item.index).get_object_mask(item.object_id) == 1
+            write_image(tmp_path / name / f"{item.name}.png", (truth ^ noise).astype(np.uint8))
+        folder = evaluate("FocalClick", init_masks=str(tmp_path / name), logs_path=str(tmp_path / "logs"))
+        folders[name] = tmp_path / f"records_{name}.jsonl"
+        folders[name].write_bytes((folder / "records_drawn_init.jsonl").read_bytes())
+        assert f"; initial masks: {name} " in capsys.readouterr().out
+    assert len(json.loads((folder / "summary.json").read_text())["evaluations"]) == 2
+    with pytest.raises(InputError, match="start from other masks on drawn_init"):
+        by_dataset(read_runs(folders.values()))
+
+
+def test_only_the_first_objects_need_masks_where_only_they_are_evaluated(evaluate, home, tmp_path):
+    item = list_items(get_dataset(f"folder:{home}/drawn", {}))[0]
+    write_image(tmp_path / "one" / f"{item.name}.png", np.ones((HEIGHT, WIDTH), np.uint8))
+    folder = evaluate("FocalClick", init_masks=str(tmp_path / "one"), max_objects=1)
+    assert len(ious(folder, "drawn_init")) == 1
+
+
+def test_a_run_that_goes_on_keeps_the_pictures_of_what_was_done(evaluate, tmp_path):
+    folder = evaluate("FocalClick", vis_path=str(tmp_path / "pictures"))  # which is reason enough to draw
+    there = {path.name for path in (tmp_path / "pictures" / "drawn").iterdir()}
+    records = folder / "records_drawn.jsonl"
+    records.write_text("".join(records.read_text().splitlines(keepends=True)[:3]))
+    evaluate("FocalClick", vis_path=str(tmp_path / "pictures"), resume=True)
+    assert {path.name for path in (tmp_path / "pictures" / "drawn").iterdir()} == there

@@ -72,6 +72,31 @@ def test_from_the_eleventh_click_on_the_rest_of_the_mask_is_frozen():
     assert not any(outside_changes[FROZEN_AFTER - 1 :])
 
 
+def test_of_clicks_that_are_answered_together_after_the_tenth_none_is_frozen_out(monkeypatch):
+    def answer():
+        predictor = Predictor(FocalBlobModel(), settings=FOCAL)
+        predictor.set_image(noise_image())
+        for number in range(10):
+            predictor.predict([(10 + 6 * number, 30)], [1])
+        return predictor.predict([(12, 5), (66, 50)], [0, 0])[1]
+
+    together = answer()
+    monkeypatch.setattr("isegm.inference.finish.FROZEN_AFTER", 99)
+    np.testing.assert_array_equal(together, answer())
+
+
+def test_an_answer_on_the_whole_image_fills_the_crop_that_was_set_before():
+    """[KEEP] A6: then the focus crop is chosen and mapped by that crop, too."""
+    predictor = Predictor(FocalBlobModel(), settings=FOCAL)
+    *_, session = clicked(predictor, noise_image(), (30, 40, True), (20, 60, True))
+    roi = session.zoom.roi
+    empty = replace(session, zoom=replace(session.zoom, probs=torch.zeros_like(session.prev_probs)))
+    (after,) = predictor.step([empty], [Click(True, (25, 50))])
+    assert after.view.source.size == after.image_size and after.view.roi == roi
+    assert roi.rmin <= after.focus.top < after.focus.bottom <= roi.rmax + 1
+    assert roi.cmin <= after.focus.left < after.focus.right <= roi.cmax + 1
+
+
 def test_an_empty_focus_crop_keeps_the_first_answer():
     class Nowhere(FocusRefine):
         def _focus(self, session, view, probs):

@@ -6,14 +6,15 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from isegm import Click
 from isegm.inference.focus import Extent, focus_crop
 from isegm.inference.merge import guarded_merge, progressive_merge
 from isegm.inference.metrics import get_iou
 from isegm.inference.predictor import Predictor
-from isegm.inference.protocols import settings_for
-from tests.analytic import FocalBlobModel, TinyModel
+from isegm.inference.protocols import InferenceSettings, settings_for
+from tests.analytic import AnalyticModel, FocalBlobModel, TinyModel
 from tests.golden import golden, golden_json
 
 SIZE = (48, 64)
@@ -138,3 +139,23 @@ def test_without_merging_every_answer_replaces_the_mask():
     np.testing.assert_array_equal(session.mask(0.49), blobs(0))
     (session,) = predictor.step([session], [Click(True, (20, 20))])
     np.testing.assert_array_equal(session.mask(0.49), session.probs > 0.49)
+
+
+class TwoDisks(AnalyticModel):
+    """Sees two disks, whatever is clicked."""
+
+    def logits(self, image, prev_mask, points):
+        y, x = torch.meshgrid(*(torch.arange(side) for side in image.shape[2:]), indexing="ij")
+        disks = ((y - 20) ** 2 + (x - 15) ** 2 < 80) | ((y - 25) ** 2 + (x - 48) ** 2 < 80)
+        return torch.where(disks, 5.0, -5.0).expand(len(image), 1, -1, -1)
+
+
+def test_clicks_of_one_call_each_change_their_region():
+    predictor, start = Predictor(TwoDisks(), settings=InferenceSettings()), np.zeros(SIZE, dtype=bool)
+    start[40:46, 5:20] = True
+    predictor.set_image(np.zeros((*SIZE, 3), dtype=np.uint8))
+    mask, probs = predictor.predict([(15, 20), (48, 25), (10, 42)], [1, 1, 0], prev_mask=start)
+    np.testing.assert_array_equal(mask, probs > 0.5)  # both disks added, the bar taken away
+    predictor.undo()
+    mask, _ = predictor.predict([(15, 20)], [1], prev_mask=start)
+    assert mask[20, 15] and not mask[25, 48] and mask[42, 10]
