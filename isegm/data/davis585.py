@@ -91,16 +91,16 @@ class Davis585Dataset(BrightMasks):
             return sample
         path = self.start_of(index, self.start)
         init_mask = (self.labels(read_image(path)) == OBJECT).astype(np.float32)
-        require_initial_size(init_mask, path, sample.image)
+        require_initial_size(init_mask, path, (sample.image.shape[0], sample.image.shape[1]))
         return replace(sample, init_mask=init_mask)
 
 
-def require_initial_size(mask: np.ndarray, path: Path, image: np.ndarray) -> None:
+def require_initial_size(mask: np.ndarray, path: Path, size: tuple[int, int]) -> None:
     """Raises:
-    InputError: an initial mask has another size than its picture.
+    InputError: an initial mask has another size than its picture, (H, W).
     """
-    if mask.shape != image.shape[:2]:
+    if mask.shape != size:
         raise InputError(
-            f"the initial mask {path} is {mask.shape[1]}x{mask.shape[0]} pixels, its picture "
-            f"{image.shape[1]}x{image.shape[0]}: make them equal."
+            f"the initial mask {path} is {mask.shape[1]}x{mask.shape[0]} pixels, its picture {size[1]}x{size[0]}: "
+            "make them equal."
         )

@@ -30,11 +30,13 @@ class Item:
         object_id: its key in ``DSample.objects``.
         name: what its files are named, without an ending: the sample's id, where that is the id of this object alone;
             else, with n counting the objects of that id, ``<sample id>_object<n>``.
+        size: (H, W) of its picture.
     """
 
     index: int
     object_id: int
     name: str
+    size: tuple[int, int]
 
 
 def list_items(dataset: Any, max_objects: int | None = None) -> list[Item]:
@@ -50,12 +52,13 @@ def list_items(dataset: Any, max_objects: int | None = None) -> list[Item]:
     objects = []
     for index in range(len(dataset)):
         sample = dataset.get_sample(index)
-        objects += [(index, object_id, sample.sample_id) for object_id in sample.objects_ids]
+        size = (sample.image.shape[0], sample.image.shape[1])
+        objects += [(index, object_id, size, sample.sample_id) for object_id in sample.objects_ids]
     counts, seen, items = Counter(sample_id for *_, sample_id in objects), Counter(), []
-    for index, object_id, sample_id in objects:
+    for index, object_id, size, sample_id in objects:
         seen[sample_id] += 1
         name = sample_id if counts[sample_id] == 1 else f"{sample_id}_object{seen[sample_id]}"
-        items.append(Item(index, object_id, name))
+        items.append(Item(index, object_id, name, size))
     names = Counter(item.name for item in items)
     twice = [name for name, count in names.items() if count > 1]
     if twice:
@@ -120,9 +123,14 @@ class WithInitialMasks:
         """Look into the initial masks of the first ``samples`` objects, None for all; the log counts empty ones.
 
         Raises:
-            InputError: one does not decode.
+            InputError: one does not decode, or is not of its picture's size.
         """
-        empty = [path for path in self.files[:samples] if not read_mask(path).any()]
+        empty = []
+        for item, path in zip(self.items[:samples], self.files, strict=False):
+            mask = read_mask(path)
+            require_initial_size(mask, path, item.size)
+            if not mask.any():
+                empty.append(path)
         if empty:
             logger.warning(
                 "%d initial masks in %s are empty, such as %s: these objects start from an empty mask",
@@ -138,5 +146,5 @@ class WithInitialMasks:
         item, path = self.items[index], self.files[index]
         sample = read_item(self.dataset, item)
         init_mask = (read_mask(path) > 0).astype(np.float32)
-        require_initial_size(init_mask, path, sample.image)
+        require_initial_size(init_mask, path, item.size)
         return replace(sample, init_mask=init_mask, sample_id=item.name)

@@ -52,6 +52,7 @@ CPU = torch.device("cpu")
 MODES: dict[str, str | None] = {"NoBRS": None, **CLICKSEG_MODES, **dict.fromkeys(list_refinements())}
 USUAL_MODES = {protocol: mode for mode, protocol in CLICKSEG_MODES.items()}
 VIS_PATH = "./experiments/vis_val"
+LEAST_SIDE = 32  # of the network's input in pixels, below which nothing is left at its coarsest stage
 CASES = 6  # objects on a sheet of best or worst cases
 
 
@@ -99,10 +100,12 @@ class EvalOptions:
             value = getattr(self, name)
             if not least <= value <= most:  # also refuses NaN
                 raise InputError(f"--{name.replace('_', '-')} is {value:g}: give a number from {least:g} to {most:g}.")
-        for name in ("n_clicks", "min_n_clicks", "batch_size", "max_objects", "infer_size"):
+        for name, least in (
+            ("n_clicks", 1), ("min_n_clicks", 1), ("batch_size", 1), ("max_objects", 1), ("infer_size", LEAST_SIDE)
+        ):  # fmt: skip
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"--{name.replace('_', '-')} is {value}: give a number of at least 1.")
+            if value is not None and value < least:
+                raise InputError(f"--{name.replace('_', '-')} is {value}: give a number of at least {least}.")
         if self.min_n_clicks > self.n_clicks:
             raise InputError(f"--min-n-clicks {self.min_n_clicks} is more than --n-clicks {self.n_clicks}: lower it.")
         if self.clicks_limit is not None and self.clicks_limit != -1 and self.clicks_limit < 1:

@@ -102,11 +102,11 @@ def test_empty_missing_and_unfit_initial_masks(photos, tmp_path, caplog):
     write_image(init / "02.png", np.ones((96, 72), np.uint8))
     dataset = WithInitialMasks(photos, init)
     with caplog.at_level(logging.WARNING):
-        dataset.check()
+        dataset.check(3)
     assert "1 initial masks in" in caplog.text and "such as 00.png" in caplog.text
     assert not dataset.get_sample(0).init_mask.any()
     with pytest.raises(InputError, match=r"initial mask .*02\.png is 72x96 pixels, its picture 96x72"):
-        dataset.get_sample(3)
+        dataset.check()
     (init / "02.png").write_bytes(b"none")
     with pytest.raises(InputError, match=r"02\.png does not decode as a mask"):
         dataset.check()
