@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from isegm import InputError, build_model, load_model
+from isegm.data.focus import FocusCrops
+from isegm.data.start_masks import CorruptedStarts
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT, save_checkpoint
-from isegm.recipes import folder, ritm
+from isegm.recipes import folder, light, ritm
 from tests.drawn import draw_folder
 from tests.imagenet import write_folded_mobilenetv2
 
@@ -63,6 +65,29 @@ def test_weights_to_start_from_are_loaded(configure, tmp_path):
     found = load_model(cfg.CHECKPOINTS_PATH / "last_checkpoint.pth").state_dict()
     key = "feature_extractor.backbone.block5.3.conv.2.weight"
     torch.testing.assert_close(found[key], trained.state_dict()[key], atol=0.01, rtol=0)  # one step of warm-up away
+
+
+LIGHT_SCRIPTS = [script for script in SCRIPTS if script.parent.name == "light"]
+
+
+@pytest.mark.parametrize("script", LIGHT_SCRIPTS, ids=str)
+def test_light_scripts_say_how_fast_the_backbone_learns_and_how_loud_clicks_are(script, planned, tmp_path):
+    photos = draw_folder(tmp_path / "photos", 25)
+    network, train_set, val_set, plan = planned(script, "--data", str(photos), *start_of(script))
+    backbone = {name for name, _ in network.named_parameters() if name.startswith("feature_extractor.backbone.")}
+    assert set(plan.lr_multipliers) == backbone and set(plan.lr_multipliers.values()) <= {0.25}
+    assert bool(backbone) == ("mobilenetv2" in script.stem)
+    if script.stem != "hrnet18s_folder":
+        assert network.maps_transform[-1].scale.item() == 1.0
+    steps = (FocusCrops(256), CorruptedStarts(p=0.3, iou=(0.55, 0.92))) if network.has_refiner else ()
+    assert train_set.steps == val_set.steps == steps
+
+
+def test_a_backbone_rate_that_no_parameter_has_is_refused(configure, tmp_path):
+    _, cfg = configure("models/light/hrnet18s_folder.py", "--data", str(draw_folder(tmp_path / "photos", 4)))
+    schedule = dict(crops=((0, 64),), batch_size=2, epoch_len=2, epochs=1, decay_from=1, lr=1e-3)
+    with pytest.raises(ValueError, match=r"backbone_lr is 0\.25, which no parameter of HRNetModel has"):
+        light.train(build_model("ritm_hrnet18s"), cfg, backbone_lr=0.25, **schedule)
 
 
 def test_folded_imagenet_weights_get_their_statistics_back(configure, tmp_path, caplog):

@@ -30,7 +30,7 @@ from isegm.recipes import folder
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
 
-BACKBONE_LR = 0.25  # of the base rate; the published 0.1, for backbone and head alike, belongs to 230 epochs
+BACKBONE_LR = 0.25  # of MobileNetV2, relative to the rest; the published 0.1, with the head, belongs to 230 epochs
 CLICK_SCALE = 1.0  # of the click features at the start; the published 0.05 lets clicks count only after long training
 # Mostly one click to start with, as people do, on a whole object rather than a part of it.
 SAMPLER = MultiPointSampler(
@@ -82,6 +82,7 @@ def train(
     epochs: int,
     decay_from: float,
     lr: float,
+    backbone_lr: float = 1.0,
     freeze_batchnorm: bool = False,
 ) -> None:
     """Train with constant learning rate until epoch ``decay_from`` and a linear fall to the end.
@@ -93,16 +94,24 @@ def train(
         crops: (from epoch, side of the views in pixels) pairs: small views first, as they cost less.
         batch_size, epoch_len, epochs, lr: see ``TrainingPlan`` and ``TrainSet``.
         decay_from: epoch at which the learning rate starts to fall.
+        backbone_lr: learning rate of ``feature_extractor.backbone`` relative to the rest; HRNet, whose network has no
+            such part and mostly starts from random weights here, learns at one rate.
         freeze_batchnorm: BatchNorm keeps its statistics, as when it predicts; in training mode it takes them from the
             batch, and these differ from click to click. The run must start from a trained network.
 
     Raises:
         InputError: BatchNorm is to be frozen before it has seen any data.
+        ValueError: ``backbone_lr`` is not 1, and the network has no parameter that it would be the rate of.
     """
     if freeze_batchnorm and not (cfg.weights or cfg.resume_exp):
         raise InputError(
             f"{cfg.model_path} goes on from a trained network: give its checkpoint with --weights, such as "
             "weights/mobilenetv2_default.pth."
+        )
+    backbone = [name for name, _ in network.named_parameters() if name.startswith("feature_extractor.backbone.")]
+    if backbone_lr != 1 and not backbone:
+        raise ValueError(
+            f"backbone_lr is {backbone_lr}, which no parameter of {type(network).__name__} has: leave it out"
         )
     stretch = cfg.epochs / epochs if cfg.epochs > 0 else 1.0  # a run of another length keeps its shape
     epochs, decay_from = round(epochs * stretch), decay_from * stretch
@@ -118,11 +127,7 @@ def train(
         epochs=epochs,
         schedule=WarmupDecay(end=epochs, warmup=min(0.6, 0.1 * epochs), decay_from=decay_from),
         lr=lr,
-        lr_multipliers={
-            name: BACKBONE_LR
-            for name, _ in network.named_parameters()
-            if name.startswith("feature_extractor.backbone.")
-        },
+        lr_multipliers=dict.fromkeys(backbone, backbone_lr),
         clip_norm=5.0,
         freeze_batchnorm=freeze_batchnorm,
         measured_batches=0 if freeze_batchnorm else MEASURED_BATCHES,

@@ -2,8 +2,8 @@
 
     python train.py models/light/focalclick_hrnet18s_folder.py --data my_photos --cpu --amp bf16 --exp-name first-try
 
-Some samples start from a wrong mask, so that it corrects masks that it is given. Evaluate it as FocalClick with
---infer-size=256. The published recipe is models/focalclick/hrnet18s_S1_cclvs.py.
+All of it learns at one rate, and some samples start from a wrong mask, so that it corrects masks that it is given.
+Evaluate it as FocalClick with --infer-size=256. The published recipe is models/focalclick/hrnet18s_S1_cclvs.py.
 """
 
 from isegm.recipes import light

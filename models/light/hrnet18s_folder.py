@@ -2,7 +2,7 @@
 
     python train.py models/light/hrnet18s_folder.py --data my_photos --exp-name first-try
 
-It sees views of up to 224 pixels, and is to be evaluated on such: --eval-mode=fixed224.
+All of it learns at one rate. It sees views of up to 224 pixels, and is to be evaluated on such: --eval-mode=fixed224.
 ``models/iter_mask/hrnet18s_folder.py`` is the published recipe, for a GPU.
 """
 

@@ -24,5 +24,6 @@ def main(cfg):
         epochs=3,
         decay_from=1,
         lr=2e-4,
+        backbone_lr=light.BACKBONE_LR,
         freeze_batchnorm=True,
     )

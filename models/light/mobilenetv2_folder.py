@@ -22,4 +22,5 @@ def main(cfg):
         epochs=20,
         decay_from=8,
         lr=3e-3,
+        backbone_lr=light.BACKBONE_LR,
     )

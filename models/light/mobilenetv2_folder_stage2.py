@@ -23,5 +23,6 @@ def main(cfg):
         epochs=8,
         decay_from=1,
         lr=5e-4,
+        backbone_lr=light.BACKBONE_LR,
         freeze_batchnorm=True,
     )
