@@ -45,13 +45,16 @@ def crop_boxes(maps: Tensor, boxes: Tensor, frame: tuple[int, int], size: tuple[
     """
     boxes = boxes.to(maps.device, torch.float32)
     axes = []
-    for start, end, length, count in zip(boxes[:, 1:3].T, boxes[:, 3:5].T, frame[::-1], size[::-1], strict=True):
+    sides = zip(boxes[:, 1:3].T, boxes[:, 3:5].T, frame[::-1], size[::-1], maps.shape[:1:-1], strict=True)
+    for start, end, length, count, cells in sides:
         centres = (torch.arange(count, device=maps.device) + 0.5) / count
-        axes.append(2 * (start[:, None] + (end - start)[:, None] * centres) / length - 1)  # (N, count), -1..1
+        places = 2 * (start[:, None] + (end - start)[:, None] * centres) / length - 1  # (N, count), -1..1
+        # no farther out than the centres of the outermost cells: padding_mode="border", which not all devices have
+        axes.append(places.clamp(1 / cells - 1, 1 - 1 / cells))
     x, y = axes
     grid = torch.stack((x[:, None].expand(-1, size[0], -1), y[:, :, None].expand(-1, -1, size[1])), dim=3)
     chosen = maps.float()[boxes[:, 0].long()]  # (N, C, h, w)
-    return F.grid_sample(chosen, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return F.grid_sample(chosen, grid, mode="bilinear", align_corners=False)
 
 
 class ConvNorm(nn.Module):
