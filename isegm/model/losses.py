@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from isegm.utils import processes
+
 PIXELS = (-2, -1)
 
 
@@ -132,9 +134,16 @@ class WeightedNormalizedFocalLoss(NormalizedFocalLoss):
 def _weighted_mean(loss: Tensor, weight: Tensor) -> Tensor:
     """The batch's weighted mean as one share per sample, (B,): the shares' mean is sum(loss * weight) / sum(weight).
 
+    In training the batch is that of all processes together, whose parts are of equal size. Without gradients it is the
+    part that is at hand, as validation's parts may be uneven; batches whose gradients are accumulated stay each by
+    itself.
+
     [KEEP] The weights of ignored pixels, whose loss is 0, count in the denominator, as published.
     """
-    return len(loss) * (loss * weight).flatten(1).sum(1) / (weight.sum() + 1e-12)
+    total = weight.sum()
+    if torch.is_grad_enabled():
+        total = processes.add_up(total.detach().clone()) / processes.count()
+    return len(loss) * (loss * weight).flatten(1).sum(1) / (total + 1e-12)
 
 
 class SoftIoU(nn.Module):

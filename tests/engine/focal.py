@@ -50,6 +50,4 @@ class TinyFocal(TinyModel):
         return {"instances_refined": refined, "trimap": trimap, "instances_coarse": coarse}
 
 
-# The weighted loss has one denominator for the samples that a process holds: it is left out where runs are compared.
-ALIKE = TERMS | {"refine_loss": LossTerm(NormalizedFocalLoss(0.5, 2), 1.0, "instances_refined", "instances_focus")}
-RUN = {"network": TinyFocal, "steps": STEPS, "task": FocalClicks(ALIKE, max_num_next_clicks=0)}
+RUN = {"network": TinyFocal, "steps": STEPS, "task": FocalClicks(TERMS, max_num_next_clicks=0)}

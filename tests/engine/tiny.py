@@ -22,6 +22,8 @@ from isegm.model.base import ClickModel
 from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss
 from isegm.utils import processes
 
+UNEVEN = "ValLosses/refine_loss"  # without gradients it has the denominator of a process's part of a batch
+
 
 class TinyModel(ClickModel):
     """Two convolutions on image, previous mask and click maps; its unused layer never gets a gradient."""
@@ -90,7 +92,12 @@ def finished(run):
 
     def note():
         log = run.log.values
-        run.log.values = lambda values, epoch: (run.written.extend(values.values()), log(values, epoch))
+
+        def keep(values, epoch):
+            run.written.extend(value for name, value in values.items() if name != UNEVEN)
+            log(values, epoch)
+
+        run.log.values = keep
         validate()
         run.log.values = log
 
