@@ -57,8 +57,8 @@ class DutsTrDataset(ForegroundDataset):
 
     def find_pairs(self) -> list[tuple[Path, Path]]:
         inside = self.root / f"{self.part}-Image"
-        folder = self.root if self.root.resolve().name == inside.name and not inside.is_dir() else inside
-        masks = folder.resolve().with_name(f"{self.part}-Mask")
+        folder = self.root if self.root.absolute().name == inside.name and not inside.is_dir() else inside
+        masks = folder.absolute().with_name(f"{self.part}-Mask")
         return [(picture, masks / f"{picture.stem}.png") for picture in list_files(folder, (".jpg",))]
 
 

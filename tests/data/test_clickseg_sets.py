@@ -69,6 +69,18 @@ def test_duts_may_be_named_by_its_folder_of_pictures(tmp_path):
         get_training_set("DUTS_TE", {"DUT_TE_PATH": str(root / "DUTS-TR-Image")})
 
 
+def test_duts_may_be_two_links_to_folders_of_other_names(tmp_path):
+    drawn.duts(tmp_path / "store", "TR")
+    (real,) = {path.parent for path in (tmp_path / "store").rglob("DUTS-TR-Image")}
+    root = tmp_path / "datasets" / "DUTS-TR"
+    root.mkdir(parents=True)
+    for part, name in (("Image", "pictures"), ("Mask", "truth")):
+        (real / f"DUTS-TR-{part}").rename(real / name)
+        (root / f"DUTS-TR-{part}").symlink_to(real / name)
+    for path in (root, root / "DUTS-TR-Image"):
+        assert areas(get_training_set("DUTS_TR", {"DUT_TR_PATH": str(path)})) == [[625], [1200]]
+
+
 def test_saliency_is_three_sets_as_one_and_empty_masks_are_passed_over_in_training(tmp_path):
     cfg = {}
     for key in FOREGROUNDS[:3]:
