@@ -139,6 +139,9 @@ class FocalClicks(IterativeClicks):
     The refiner sees a crop of each sample: "images_focus" (B, 3, h, w) and "rois" (B, 4), its box in the view: x1, y1,
     x2, y2, with the clicks mapped into it. Its outputs join the network's: see ``ClickModel.refine``. "instances_focus"
     (B, 1, h, w) is their truth. Gradients flow through the crops into the coarse part of the network.
+
+    Attributes:
+        crop_ious: IoU within the crops before and after refinement, of this process's training steps alone.
     """
 
     crop_ious: RunningIoU = field(default_factory=RunningIoU, compare=False)
@@ -150,7 +153,8 @@ class FocalClicks(IterativeClicks):
         places = torch.arange(len(rois), device=rois.device, dtype=rois.dtype)[:, None]
         boxes = torch.cat((places, rois), dim=1)  # (B, 5)
         refined = model.refine(crops, clicks, outputs["feature"], outputs["instances"], boxes)
-        self.crop_ious.update(refined, batch["instances_focus"], ("instances_coarse", "instances_refined"))
+        if model.training and torch.is_grad_enabled():  # neither validation nor a measurement of BatchNorm
+            self.crop_ious.update(refined, batch["instances_focus"], ("instances_coarse", "instances_refined"))
         return {**outputs, **refined}
 
     def log_states(self) -> dict[str, float]:

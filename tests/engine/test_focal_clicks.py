@@ -84,6 +84,22 @@ def test_the_iou_in_the_crops_is_logged_before_and_after_refinement(batch):
     assert 0 <= states["instances_refined_iou"] <= 1
 
 
+def test_validation_and_measurements_of_batchnorm_leave_the_logged_iou_alone(batch):
+    task, model = FocalClicks(TERMS, 0), TinyFocal()
+
+    def run():
+        for _ in task(model, batch, Chance(0, first=0, count=3)):
+            pass
+        return task.crop_ious.log_state()
+
+    with torch.no_grad():
+        assert run() == {}
+    model.eval()
+    assert run() == {}
+    model.train()
+    assert set(run()) == {"instances_coarse_iou", "instances_refined_iou"}
+
+
 def test_a_sample_that_starts_from_a_mask_starts_with_a_click_on_its_error(batch):
     starts = torch.zeros_like(batch["instances"])
     starts[0, :, 8:24, 10:20] = 1  # the right half is missing

@@ -1,10 +1,12 @@
 """Training metrics against vectors measured on the published code."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
-from isegm.model.metrics import AdaptiveIoU, batch_iou
+from isegm.model.metrics import AdaptiveIoU, RunningIoU, batch_iou
 from tests.golden import golden_json
 
 
@@ -30,3 +32,18 @@ def test_batches_without_objects_are_passed_over():
     metric = AdaptiveIoU()
     metric.update(torch.ones(1, 1, 4, 4), torch.zeros(1, 1, 4, 4))
     assert metric.batches == 0
+
+
+def test_running_iou_begins_with_the_first_object_and_passes_over_batches_without_any():
+    metric, nothing = RunningIoU(rate=0.25), torch.zeros(1, 1, 2, 2)
+    half = torch.tensor([[[[5.0, 5.0], [-5.0, -5.0]]]])
+    one = torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
+
+    def after(label):
+        metric.update({"a": half if label.any() else -torch.ones(1, 1, 2, 2)}, label, ["a"])
+        return metric.log_state()["a_iou"]
+
+    assert math.isnan(after(nothing))
+    assert after(one) == 0.5  # the first value itself
+    assert after(nothing) == 0.5
+    assert after((half > 0).float()) == 0.5 + 0.25 * 0.5
