@@ -34,6 +34,14 @@ class WholeTargets:
     max_share: float = 0.85
     min_part: int = 900
 
+    @property
+    def refusal(self) -> str:
+        """What is wrong with views that are passed over, and what to do."""
+        return (
+            f"had no target of more than {self.min_area} pixels and less than {self.max_share:.0%} of the view, where "
+            f"parts below {self.min_part} pixels do not count (leave photos out whose objects are small or fill them)"
+        )
+
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample | None:
         mask = without_small_parts(sample["instances"][0] > 0.5, self.min_part)
         if not self.min_area < mask.sum() < self.max_share * mask.size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -34,6 +35,9 @@ class Reader(Protocol):
 
 class SampleStep(Protocol):
     """Changes a finished sample, or passes it over by returning None, so that another view is tried.
+
+    A step that passes samples over has ``refusal``, which follows their number: what it finds wrong with them and, in
+    brackets, what to do.
 
     A sample's arrays: images (H, W, 3) uint8 RGB, points (2N, 3) float32, instances (1, H, W) float32 in {0, 1, -1},
     and what steps add: uint8 arrays are images likewise, others become tensors as they are.
@@ -184,25 +188,33 @@ class TrainSet(Dataset):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         rng = np.random.default_rng((self.seed, self.epoch, index))
         augment = next(step for start, step in reversed(self.augment) if start <= self.epoch)
+        refusals: Counter[str] = Counter()
         for attempt in range(TRIES):
             as_asked = attempt == 0 and not self.epoch_len and self.shares is None
             photo = self._read(index if as_asked else self._draw(rng), rng)
             view = self._view(photo, augment, rng, self.allow_background and attempt == TRIES - 1)
-            sample = None if view is None else self._sample(view, rng)
-            if sample is not None:
+            if view is None:
+                refusals[
+                    f"showed no object of {self.min_object_area} pixels or more (lower min_object_area in the "
+                    "experiment script, or leave photos of small objects out)"
+                ] += 1
+                continue
+            sample = self._sample(view, rng)
+            if not isinstance(sample, str):
                 return {name: _tensor(array) for name, array in sample.items()}
-        raise InputError(
-            f"{TRIES} views of training photos in a row showed no object of {self.min_object_area} pixels or more: "
-            "lower min_object_area in the experiment script, or leave photos of small objects out."
-        )
+            refusals[sample] += 1
+        wrong = " and ".join(f"{count} {refusal}" for refusal, count in refusals.most_common())
+        raise InputError(f"{TRIES} views of training photos in a row gave no sample: {wrong}.")
 
-    def _sample(self, view: DSample, rng: np.random.Generator) -> Sample | None:
-        """A view's arrays, with a target and its first clicks; None where a step passes it over."""
+    def _sample(self, view: DSample, rng: np.random.Generator) -> Sample | str:
+        """A view's arrays, with a target and its first clicks; or why a step passes it over."""
         mask, points = self.sampler.sample(view, rng)
-        sample: Sample | None = {"images": view.image, "points": points, "instances": mask[None]}
+        sample: Sample = {"images": view.image, "points": points, "instances": mask[None]}
         for step in self.steps:
-            if sample is not None:
-                sample = step(sample, rng)
+            changed = step(sample, rng)
+            if changed is None:
+                return step.refusal
+            sample = changed
         return sample
 
     def _view(self, photo: DSample, augment: Transform, rng: np.random.Generator, keep_any: bool) -> DSample | None:

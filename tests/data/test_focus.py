@@ -1,5 +1,7 @@
 """Targets without small parts, focus crops, and steps of samples in general."""
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -67,6 +69,42 @@ def test_the_trimap_covers_corners_and_thin_things_and_leaves_the_inside_alone()
     assert found[64, 64] and found[20:23, 40:210].all()
     assert not found[80:176, 80:176].any() and not found[230:].any()
     assert trimap(np.zeros((16, 16), bool)).sum() == 0
+
+
+def test_the_trimap_is_what_an_eighth_of_the_resolution_gets_wrong_dilated_twice():
+    for seed in range(5):
+        noise = np.random.default_rng(seed).standard_normal((120, 200))
+        mask = cv2.GaussianBlur(noise, (0, 0), 5) > 0.02
+        small = cv2.resize(mask.astype(np.uint8) * 255, (25, 15)) > 128
+        wrong = (cv2.resize(small.astype(np.uint8) * 255, (200, 120)) > 128) != mask
+        expected = np.zeros_like(mask)
+        for row, column in np.argwhere(wrong):  # two pixels each way
+            expected[max(0, row - 2) : row + 3, max(0, column - 2) : column + 3] = True
+        np.testing.assert_array_equal(trimap(mask), expected)
+
+
+def test_the_trimap_of_a_crop_is_cut_out_of_the_whole_views():
+    mask, crops, rng = drawn(), FocusCrops(64), np.random.default_rng(2)
+    of_the_crop_alone = 0
+    for _ in range(20):
+        found = crops(sample_of(mask), rng)
+        x1, y1, x2, y2 = found["rois"].astype(int)
+        window = (slice(y1, y2), slice(x1, x2))
+        expected, other = (
+            cv2.resize(detail.astype(np.uint8) * 255, (64, 64)) > 128
+            for detail in (trimap(mask)[window], trimap(mask[window]))
+        )
+        np.testing.assert_array_equal(found["trimap_focus"][0] > 0, expected)
+        of_the_crop_alone += bool((other != expected).any())
+    assert of_the_crop_alone > 10  # the two are not the same
+
+
+def test_parts_that_touch_at_corners_are_one_to_object_boxes():
+    mask, rng = np.zeros((256, 256), bool), np.random.default_rng(0)
+    mask[100:140, 20:60] = mask[140:180, 60:100] = True
+    mask[10:60, 150:200] = True  # larger than either of the two
+    boxes = [object_box(mask, rng) for _ in range(20)]
+    assert all(box[2] - box[0] >= 87 or box[2] == 256 for box in boxes)  # 1.1 times 80; 1.6 times 50 are 80
 
 
 def test_object_boxes_surround_the_largest_part_by_the_published_ratios():
@@ -158,5 +196,21 @@ def test_steps_add_to_samples_which_are_the_same_at_every_read(photos):
 
 
 def test_a_step_that_passes_over_every_view_ends_in_a_sentence(photos):
-    with pytest.raises(InputError, match="50 views of training photos in a row showed no object"):
+    with pytest.raises(InputError) as refused:
         samples(photos, WholeTargets(64 * 64))[0]
+    assert str(refused.value) == (
+        "50 views of training photos in a row gave no sample: 50 had no target of more than 4096 pixels and less than "
+        "85% of the view, where parts below 900 pixels do not count (leave photos out whose objects are small or fill "
+        "them)."
+    )
+
+
+def test_views_without_objects_are_counted_apart_from_those_that_a_step_passes_over(photos):
+    some = samples(photos, WholeTargets(64 * 64))
+    some.min_object_area = 500
+    with pytest.raises(
+        InputError, match=r"\d+ showed no object of 500 pixels or more \(lower min_object_area"
+    ) as refused:
+        some[0]
+    counts = [int(number) for number in re.findall(r"(\d+) (?:showed|had)", str(refused.value))]
+    assert len(counts) == 2 and sum(counts) == 50
