@@ -173,7 +173,12 @@ class EarlyFusionModel(ClickModel):
 
     ``coord_features`` gives [previous mask, positive disks, negative disks]; a subclass's ``backbone_forward`` takes
     the normalised image and these, and returns low-resolution logits, which are resized to the input.
+
+    Attributes:
+        resized_outputs: names of the outputs that are resized, where ``backbone_forward`` gives them.
     """
+
+    resized_outputs: tuple[str, ...] = ("instances", "instances_aux")
 
     def __init__(self, *, norm_radius: float = 5, use_disks: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -246,7 +251,7 @@ class EarlyFusionModel(ClickModel):
         image = features["image"]
         size = (image.shape[2], image.shape[3])
         outputs = self.backbone_forward(image, self.coord_features(points, prev_mask, size))
-        for name in ("instances", "instances_aux"):
+        for name in self.resized_outputs:
             if name in outputs:
                 outputs[name] = F.interpolate(outputs[name], size=size, mode="bilinear", align_corners=True)
         return outputs

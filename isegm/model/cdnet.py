@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -106,6 +105,7 @@ class CDNet(DeepLabModel):
     protocol = "cdnet"
     has_diffusion = True
     extractor = DiffusedDeepLab
+    resized_outputs = ("instances", "latent_instances", "fdm_instances")
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(norm_radius=CLICK_RADIUS, use_disks=True, **kwargs)
@@ -131,7 +131,13 @@ class CDNet(DeepLabModel):
         return (coord_features[:, :WIDE_CHANNELS],)
 
     def backbone_forward(self, image: Tensor, coord_features: Tensor) -> dict[str, Tensor]:
-        """What ``decode`` returns, at the network's own resolution."""
+        """What ``decode`` resizes and returns.
+
+        Returns:
+            ``instances``, logits (B, 1, H/4, W/4); ``latent_instances``, logits (B, 4, H/4, W/4) of four answers;
+            ``fdm_instances``, probabilities (B, 1, H/8, W/8) by which features were diffused; ``click_map``, the disks
+            (B, 2, H, W) of positive and negative clicks, which stays as it is.
+        """
         network = self.feature_extractor
         low, high = network.backbone(*self.mix(image, coord_features))  # (B, 64, H/4, W/4), (B, 512, H/8, W/8)
         joined, gate = network.diffused(low, high, *self.late_clicks(coord_features))
@@ -142,25 +148,6 @@ class CDNet(DeepLabModel):
             "fdm_instances": gate,
             "click_map": coord_features[:, -self.dist_maps.channels :],
         }
-
-    def decode(
-        self,
-        features: Mapping[str, Tensor],
-        points: Tensor,
-        prev_mask: Tensor | None = None,
-        cache: Any = None,
-    ) -> dict[str, Any]:
-        """As ``ClickModel.decode``.
-
-        Returns:
-            ``instances``, logits (B, 1, H, W); ``latent_instances``, logits (B, 4, H, W) of four answers;
-            ``fdm_instances``, probabilities (B, 1, H, W) by which features were diffused; ``click_map``, the disks
-            (B, 2, H, W) of positive and negative clicks.
-        """
-        outputs = super().decode(features, points, prev_mask, cache)
-        for name in ("latent_instances", "fdm_instances"):
-            outputs[name] = resize(outputs[name], outputs["instances"].shape[2:])
-        return outputs
 
     def diffuse(self, image: Tensor, logits: Tensor, points: Tensor) -> Tensor:
         return self.PDM(image, logits, self.dist_maps(points, (image.shape[2], image.shape[3])))

@@ -12,7 +12,7 @@ from typing import NoReturn
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isegm.model.mobile import ConvBNAct, inverted_residuals
+from isegm.model.mobile import InvertedResidualNet
 from isegm.utils.errors import InputError
 
 # For each layer its rows (expansion, channels, blocks, stride, kernel), and the dilation that replaces the stride.
@@ -43,25 +43,16 @@ class SwishGate(nn.Module):
         return x * self.fc(F.adaptive_avg_pool2d(x, 1))
 
 
-class EfficientNet(nn.Module):
-    """Backbone that adds click features to its first stage.
-
-    Attributes:
-        side_channels: channels that the click features must have.
-        channels: channels of the features at stride 4 and at stride 8.
-    """
-
-    side_channels = 32
-    channels = (24, 320)
+class EfficientNet(InvertedResidualNet):
+    """EfficientNet-B0; nothing is published to start it from."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = ConvBNAct(3, self.side_channels, 3, stride=2, activation=F.hardswish)
-        in_channels = self.side_channels
-        options = {"activation": F.hardswish, "gate": SwishGate, "dropout": DROPOUT}
-        for number, (settings, dilation) in enumerate(LAYERS, start=1):
-            self.add_module(f"layer{number}", inverted_residuals(in_channels, settings, dilation, **options))
-            in_channels = settings[-1][1]
+        super().__init__(
+            {f"layer{number}": layer for number, layer in enumerate(LAYERS, start=1)},
+            F.hardswish,
+            gate=SwishGate,
+            dropout=DROPOUT,
+        )
 
     def forward(self, image: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
         """Features of a normalised image (B, 3, H, W) and click features (B, 32, H/2, W/2) at strides 4 and 8."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Activation = Callable[..., Tensor]
+Row = tuple[int, int, int, int, int]  # expansion, channels, blocks, stride of the first block, kernel
 
 
 class ConvBNAct(nn.Module):
@@ -90,13 +91,11 @@ class InvertedResidual(nn.Module):
         return x + F.dropout2d(self.conv(x), self.dropout, self.training)
 
 
-def inverted_residuals(
-    in_channels: int, settings: Sequence[tuple[int, int, int, int, int]], dilation: int, **options: Any
-) -> nn.Sequential:
+def inverted_residuals(in_channels: int, settings: Sequence[Row], dilation: int, **options: Any) -> nn.Sequential:
     """Blocks one behind the other.
 
     Args:
-        settings: rows (expansion, channels, blocks, stride of the first block, kernel).
+        settings: see ``Row``.
         dilation: if not 1, all strides become 1, and the first block of each row is dilated instead.
         options: see ``InvertedResidual``.
     """
@@ -117,3 +116,31 @@ def inverted_residuals(
             )
             in_channels = channels
     return nn.Sequential(*blocks)
+
+
+class InvertedResidualNet(nn.Module):
+    """Backbone of a convolution, to whose output click features are added, and stages of inverted residuals.
+
+    Args:
+        stages: for each stage, by name, its rows and the dilation that replaces the stride.
+        activation: see ``ConvBNAct``.
+        options: see ``InvertedResidual``.
+
+    Attributes:
+        side_channels: channels that the click features must have.
+        channels: channels of the features at stride 4 and at stride 8.
+    """
+
+    side_channels = 32
+    channels = (24, 320)
+
+    def __init__(
+        self, stages: Mapping[str, tuple[Sequence[Row], int]], activation: Activation = F.relu6, **options: Any
+    ) -> None:
+        super().__init__()
+        self.conv1 = ConvBNAct(3, self.side_channels, 3, stride=2, activation=activation)
+        in_channels = self.side_channels
+        for name, (settings, dilation) in stages.items():
+            stage = inverted_residuals(in_channels, settings, dilation, activation=activation, **options)
+            self.add_module(name, stage)
+            in_channels = settings[-1][1]

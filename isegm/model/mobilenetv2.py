@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from isegm.model.mobile import ConvBNAct, inverted_residuals
+from isegm.model.mobile import InvertedResidualNet
 from isegm.model.pretrained import load_backbone
 
 # For each block its rows (expansion, channels, layers, stride, kernel), and the dilation that replaces the stride.
@@ -20,24 +20,11 @@ BLOCKS = (
 )
 
 
-class MobileNetV2(nn.Module):
-    """Backbone of width 1 that adds click features to its first stage.
-
-    Attributes:
-        side_channels: channels that the click features must have.
-        channels: channels of the features at stride 4 and at stride 8.
-    """
-
-    side_channels = 32
-    channels = (24, 320)
+class MobileNetV2(InvertedResidualNet):
+    """MobileNetV2 of width 1."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = ConvBNAct(3, self.side_channels, 3, stride=2)
-        in_channels = self.side_channels
-        for number, (settings, dilation) in enumerate(BLOCKS, start=1):
-            self.add_module(f"block{number}", inverted_residuals(in_channels, settings, dilation))
-            in_channels = settings[-1][1]
+        super().__init__({f"block{number}": block for number, block in enumerate(BLOCKS, start=1)})
 
     def forward(self, image: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
         """Features of a normalised image (B, 3, H, W) and click features (B, 32, H/2, W/2) at strides 4 and 8."""
