@@ -81,6 +81,7 @@ class RandomResizedCrop:
         size: (H, W) of the result.
         scale: range of the share of the photo's area; a crop that does not fit into the photo is drawn anew.
         ratio: range of width over height, whose logarithm is uniform.
+        tries: so many crops may not fit; then it is the photo's middle, the longer side cut to the range of shapes.
     """
 
     size: Size
@@ -89,21 +90,21 @@ class RandomResizedCrop:
     tries: int = 10
 
     def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
-        height, width = self._sides(image.shape[0], image.shape[1], rng)
-        top = int(rng.integers(image.shape[0] - height + 1))
-        left = int(rng.integers(image.shape[1] - width + 1))
-        window = (slice(top, top + height), slice(left, left + width))
+        window = self._window(image.shape[0], image.shape[1], rng)
         return resize(image[window], masks[window], self.size)
 
-    def _sides(self, height: int, width: int, rng: np.random.Generator) -> Size:
-        """Sides of the crop; after some that do not fit, the photo's, the longer one cut to the range of shapes."""
+    def _window(self, height: int, width: int, rng: np.random.Generator) -> tuple[slice, slice]:
+        """Rows and columns to cut out of a photo of so many."""
         for _ in range(self.tries):
             area = height * width * rng.uniform(*self.scale)
             shape = np.exp(rng.uniform(*np.log(self.ratio)))
-            sides = round(np.sqrt(area / shape)), round(np.sqrt(area * shape))
-            if 0 < sides[0] <= height and 0 < sides[1] <= width:
-                return sides
-        return min(height, round(width / self.ratio[0])), min(width, round(height * self.ratio[1]))
+            rows, columns = round(np.sqrt(area / shape)), round(np.sqrt(area * shape))
+            if 0 < rows <= height and 0 < columns <= width:
+                top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
+                return slice(top, top + rows), slice(left, left + columns)
+        rows, columns = min(height, round(width / self.ratio[0])), min(width, round(height * self.ratio[1]))
+        top, left = (height - rows) // 2, (width - columns) // 2
+        return slice(top, top + rows), slice(left, left + columns)
 
 
 def resized_objects(masks: np.ndarray, size: Size) -> np.ndarray:

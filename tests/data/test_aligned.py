@@ -1,5 +1,7 @@
 """Crops of random sides: image and masks stay where they are against each other, and the published form on request."""
 
+from statistics import NormalDist
+
 import cv2
 import numpy as np
 import pytest
@@ -122,11 +124,58 @@ def test_an_image_and_its_mask_are_mirrored_and_padded_together():
 
 def test_resized_crops_have_their_share_of_the_area():
     crop, rng = RandomResizedCrop((64, 64)), np.random.default_rng(0)
-    found = np.array([crop._sides(300, 400, rng) for _ in range(300)])
+    windows = [crop._window(300, 400, rng) for _ in range(300)]
+    found = np.array([[side.stop - side.start for side in window] for window in windows])
     areas, shapes = found.prod(1) / (300 * 400), found[:, 1] / found[:, 0]
     assert 0.74 < areas.min() < 0.8 and areas.max() <= 1
     assert shapes.min() > 0.9 and shapes.max() < 4 / 3 + 0.01
-    assert crop._sides(100, 900, rng) == (100, 133) and crop._sides(900, 100, rng) == (133, 100)
+    for axis, most in ((0, 300), (1, 400)):  # anywhere in the photo
+        starts = np.array([window[axis].start for window in windows])
+        ends = np.array([window[axis].stop for window in windows])
+        assert starts.min() == 0 and ends.max() == most and 0.3 < (starts / (most - found[:, axis] + 1e-9)).mean() < 0.7
     image, masks = drawn()
     view, ids = crop(image, masks, rng)
     assert view.shape == (64, 64, 3) and ((view[..., 0] > 127) == (ids[..., 0] > 0)).mean() > 0.98
+
+
+@pytest.mark.parametrize(("sides", "window"), [((100, 900), (0, 100, 383, 516)), ((900, 101), (382, 517, 0, 101))])
+def test_where_no_resized_crop_fits_it_is_the_middle_of_the_photo(sides, window):
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        rows, columns = RandomResizedCrop((100, 133), scale=(1, 1))._window(*sides, rng)
+        assert (rows.start, rows.stop, columns.start, columns.stop) == window
+
+
+def test_shares_follow_the_truncated_normal_distribution_and_differ_in_height_and_width():
+    normal = NormalDist(0.8, 0.4)
+    low, high = normal.cdf(0.3), normal.cdf(1.3)
+    crop, rng = AlignedCrop((8, 8)), np.random.default_rng(0)
+    drawn_shares = np.sort([crop._share(rng) for _ in range(5000)])
+    expected = np.array([(normal.cdf(share) - low) / (high - low) for share in drawn_shares])
+    assert np.abs(expected - np.arange(5000) / 5000).max() < 0.025  # of a uniform distribution 0.05
+    assert abs(np.corrcoef(sides(False)[:, 0], sides(False)[:, 1])[0, 1]) < 0.2
+
+
+def test_padding_is_split_at_random_on_either_axis():
+    image, masks = np.full((100, 80, 3), 255, np.uint8), np.ones((100, 80, 1), np.int32)
+    crop, rng = AlignedCrop((200, 200), (1.2, 1.3), centre=1.25, p_flip=0), np.random.default_rng(0)
+    before = []
+    for _ in range(100):
+        view, _ = crop(image, masks, rng)
+        lit = view[..., 0] > 127
+        rows, columns = lit.any(1), lit.any(0)
+        before.append([line.argmax() / (200 - line.sum()) for line in (rows, columns)])
+    before = np.array(before)  # share of the padding that lies above and to the left
+    assert (before.min(0) < 0.1).all() and (before.max(0) > 0.9).all()
+    assert (np.abs(before.mean(0) - 0.5) < 0.1).all() and abs(np.corrcoef(before.T)[0, 1]) < 0.3
+
+
+def test_both_flips_occur_each_as_often_as_asked():
+    image, masks = np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40, 1), np.int32)
+    image[:20, :, 0] = image[:, :20, 1] = 255
+    crop, rng = AlignedCrop((40, 40), (0.97, 0.99), centre=0.98, spread=0.01, p_flip=0.3), np.random.default_rng(0)
+    views = [crop(image, masks, rng)[0] for _ in range(400)]
+    upside_down = np.array([view[2, 20, 0] == 0 for view in views])
+    mirrored = np.array([view[20, 2, 1] == 0 for view in views])
+    assert upside_down.mean() == pytest.approx(0.3, abs=0.06) and mirrored.mean() == pytest.approx(0.3, abs=0.06)
+    assert (upside_down & mirrored).mean() == pytest.approx(0.09, abs=0.04)
