@@ -27,6 +27,8 @@ from isegm.model.losses import (
     WeightedNormalizedFocalLoss,
 )
 from isegm.model.registry import build_model
+from isegm.recipes import clickseg
+from isegm.recipes.folder import IMAGENET_FILES
 from isegm.utils import cli
 from tests.published_data import SBD_SCORES
 
@@ -38,6 +40,7 @@ class Row:
     """A row of the table of the published scripts."""
 
     network: str
+    imagenet: str | None  # what the backbone starts from, below IMAGENET_PRETRAINED_MODELS in config.yml
     data: str  # C+L, SBD or combined
     colours: bool = False
     stuff: float = 0.2
@@ -56,29 +59,31 @@ B0 = dict(rate=5e-3, batch_size=28, interval=(200, 5))
 LIGHT = dict(gamma=0.7)
 CDNET = dict(milestones=(80, 105), epochs=120, interval=(100, 5), clicks=0)
 EXPERIMENTS = {
-    "cdnet/cdnet_res34_cclvs": Row("cdnet_resnet34", "C+L", **CDNET),
-    "cdnet/cdnet_res34_sbd": Row("cdnet_resnet34", "SBD", True, **CDNET),
-    "focalclick/hrnet18s_S1_cclvs": Row("focalclick_hrnet18s_s1", "C+L"),
-    "focalclick/hrnet18s_S2_cclvs": Row("focalclick_hrnet18s_s2", "C+L"),
-    "focalclick/hrnet18s_S2_comb": Row("focalclick_hrnet18s_s2", "combined", stuff=0.1),
-    "focalclick/hrnet18s_S2_sbd": Row("focalclick_hrnet18s_s2", "SBD", True),
-    "focalclick/hrnet32_S2_cclvs": Row("focalclick_hrnet32_s2", "C+L", True),
-    "focalclick/hrnet32_S2_comb": Row("focalclick_hrnet32_s2", "combined", True, 0.1),
-    "focalclick/segformerB0_S1_cclvs": Row("focalclick_segformerb0_s1", "C+L", **B0),
+    "cdnet/cdnet_res34_cclvs": Row("cdnet_resnet34", "RESNET34", "C+L", **CDNET),
+    "cdnet/cdnet_res34_sbd": Row("cdnet_resnet34", "RESNET34", "SBD", True, **CDNET),
+    "focalclick/hrnet18s_S1_cclvs": Row("focalclick_hrnet18s_s1", "HRNETV2_W18_SMALL", "C+L"),
+    "focalclick/hrnet18s_S2_cclvs": Row("focalclick_hrnet18s_s2", "HRNETV2_W18_SMALL", "C+L"),
+    "focalclick/hrnet18s_S2_comb": Row("focalclick_hrnet18s_s2", "HRNETV2_W18_SMALL", "combined", stuff=0.1),
+    "focalclick/hrnet18s_S2_sbd": Row("focalclick_hrnet18s_s2", "HRNETV2_W18_SMALL", "SBD", True),
+    "focalclick/hrnet32_S2_cclvs": Row("focalclick_hrnet32_s2", "HRNETV2_W32", "C+L", True),
+    "focalclick/hrnet32_S2_comb": Row("focalclick_hrnet32_s2", "HRNETV2_W32", "combined", True, 0.1),
+    "focalclick/segformerB0_S1_cclvs": Row("focalclick_segformerb0_s1", "SEGFORMER_B0", "C+L", **B0),
     "focalclick/segformerB0_S1_cclvs_oldaug": Row(
-        "focalclick_segformerb0_s1", "C+L", views="old", name="segformerB0_S1_cclvs", **B0
+        "focalclick_segformerb0_s1", "SEGFORMER_B0", "C+L", views="old", name="segformerB0_S1_cclvs", **B0
     ),
-    "focalclick/segformerB0_S2_cclvs": Row("focalclick_segformerb0_s2", "C+L", **B0),
-    "focalclick/segformerB0_S2_comb": Row("focalclick_segformerb0_s2", "combined", stuff=0.1, **B0),
-    "focalclick/segformerB0_S2_sbd": Row("focalclick_segformerb0_s2", "SBD", True, **B0),
-    "focalclick/segformerB3_S2_cclvs": Row("focalclick_segformerb3_s2", "C+L", True, **B0),
-    "focalclick/segformerB3_S2_comb": Row("focalclick_segformerb3_s2", "combined", True, 0.1, **B0),
-    "strongbaseline/mobilenetv2_x1_cclvs": Row("clickseg_mobilenetv2", "C+L", rate=5e-3, **LIGHT),
-    "strongbaseline/mobilenetv2_x1_comb": Row("clickseg_mobilenetv2", "combined", stuff=0, rate=5e-2, **LIGHT),
-    "strongbaseline/pplcnet_x1_cclvs": Row("clickseg_pplcnet", "C+L", rate=5e-3, **LIGHT),
-    "strongbaseline/pplcnet_x1_comb": Row("clickseg_pplcnet", "combined", stuff=0.1, rate=5e-2, **LIGHT),
+    "focalclick/segformerB0_S2_cclvs": Row("focalclick_segformerb0_s2", "SEGFORMER_B0", "C+L", **B0),
+    "focalclick/segformerB0_S2_comb": Row("focalclick_segformerb0_s2", "SEGFORMER_B0", "combined", stuff=0.1, **B0),
+    "focalclick/segformerB0_S2_sbd": Row("focalclick_segformerb0_s2", "SEGFORMER_B0", "SBD", True, **B0),
+    "focalclick/segformerB3_S2_cclvs": Row("focalclick_segformerb3_s2", "SEGFORMER_B3", "C+L", True, **B0),
+    "focalclick/segformerB3_S2_comb": Row("focalclick_segformerb3_s2", "SEGFORMER_B3", "combined", True, 0.1, **B0),
+    "strongbaseline/mobilenetv2_x1_cclvs": Row("clickseg_mobilenetv2", "MOBILENETV2", "C+L", rate=5e-3, **LIGHT),
+    "strongbaseline/mobilenetv2_x1_comb": Row(
+        "clickseg_mobilenetv2", "MOBILENETV2", "combined", stuff=0, rate=5e-2, **LIGHT
+    ),
+    "strongbaseline/pplcnet_x1_cclvs": Row("clickseg_pplcnet", "PPLCNET_X1", "C+L", rate=5e-3, **LIGHT),
+    "strongbaseline/pplcnet_x1_comb": Row("clickseg_pplcnet", "PPLCNET_X1", "combined", stuff=0.1, rate=5e-2, **LIGHT),
     "strongbaseline/pplcnet_x1_comb_noiter": Row(
-        "clickseg_pplcnet", "combined", stuff=0.1, rate=5e-2, gamma=0.9, clicks=0, name="pplcnet_x1_comb"
+        "clickseg_pplcnet", None, "combined", stuff=0.1, rate=5e-2, gamma=0.9, clicks=0, name="pplcnet_x1_comb"
     ),
 }
 COMMANDS = """
@@ -195,6 +200,22 @@ def test_every_script_says_what_was_published(file, planned, start_of, monkeypat
         assert train_set.shares is None
 
 
+@pytest.mark.parametrize("file", EXPERIMENTS)
+def test_every_script_starts_from_its_imagenet_weights(file, configure, start_of, tmp_path, monkeypatch):
+    monkeypatch.setattr("isegm.recipes.clickseg.build_model", cheap)
+    module, cfg = configure(of_script(file), *start_of(file))
+    for key in IMAGENET_FILES:
+        (tmp_path / f"{key}.pth").touch()
+    cfg.IMAGENET_PRETRAINED_MODELS = {key: str(tmp_path / f"{key}.pth") for key in IMAGENET_FILES}
+    assert module.init_model(cfg).started_from == EXPERIMENTS[file].imagenet
+
+
+@pytest.mark.parametrize("name", ["focalclick_hrnet32_s1", "clickseg_efficientnetb0", "misspelt"])
+def test_a_network_without_imagenet_weights_is_told_in_a_sentence(name):
+    with pytest.raises(InputError, match=f"{name} has no ImageNet weights to start from: known are those of focalcl"):
+        clickseg.network(name, None)
+
+
 def test_one_switch_brings_back_what_the_published_code_saw(planned, monkeypatch):
     monkeypatch.setattr("isegm.recipes.clickseg.build_model", cheap)
     monkeypatch.setattr("isegm.recipes.clickseg.FIRST_PHOTOS", 1)
@@ -216,6 +237,7 @@ class Cheap(EarlyFusionModel):
         super().__init__(**facts)
         self.name = name
         self.has_refiner = "focalclick" in name
+        self.started_from = None
         self.layer = nn.Conv2d(3 + self.coord_channels, 7, 9, stride=4, padding=4)
 
     def decode(self, features, points, prev_mask=None, cache=None):
@@ -233,7 +255,7 @@ class Cheap(EarlyFusionModel):
         return {"instances_refined": logits, "trimap": features[:, :1], "instances_coarse": logits}
 
     def load_imagenet_weights(self, path):
-        raise NotImplementedError
+        self.started_from = Path(path).stem
 
 
 def cheap(name):

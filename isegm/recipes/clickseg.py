@@ -48,7 +48,16 @@ PICTURES = 3000  # steps between two pictures of a training sample; ours, as the
 
 
 def network(name: str, cfg: Any) -> ClickModel:
-    """A registered network whose backbone starts from the ImageNet weights that config.yml names."""
+    """A registered network whose backbone starts from the ImageNet weights that config.yml names.
+
+    Raises:
+        InputError: it is not known which weights those are, or they are not there or do not fit.
+    """
+    if name not in IMAGENET:
+        raise InputError(
+            f"{name} has no ImageNet weights to start from: known are those of {', '.join(IMAGENET)}; add a row to "
+            "IMAGENET in isegm/recipes/clickseg.py, or start from random weights with build_model."
+        )
     model = build_model(name)
     folder.start_from_imagenet(model, cfg, IMAGENET[name])
     return model
