@@ -19,9 +19,9 @@ from isegm.utils.errors import InputError
 
 # Side of the square that ClickSEG's networks look at, by protocol.
 CLICKSEG_SIZES = {"clickseg": 384, "focalclick": 256, "cdnet": 384}
-MERGES = ("guarded", "published", "none")
 # The mode in which its commands ask for each.
 CLICKSEG_MODES = {"Baseline": "clickseg", "FocalClick": "focalclick", "CDNet": "cdnet"}
+MERGES = ("guarded", "published", "none")
 
 
 @dataclass(frozen=True)
