@@ -141,7 +141,7 @@ def pixel_diffusion(side: int) -> None:
 
 @torch.inference_mode()
 def allocator() -> None:
-    """A forward pass before and after freed memory is kept; the setting cannot be taken back, so it comes last."""
+    """A forward pass before and after freed memory is kept, as in all commands; this cannot be taken back."""
     network = build_model("clickseg_mobilenetv2").eval()
     image, points = torch.rand(1, 4, 384, 384), torch.full((1, 2, 3), -1.0)
     plain = median_ms(lambda: network(image, points))
@@ -159,8 +159,8 @@ def main() -> None:
     next_click(2048, 2048)
     change_by_click(480, 854)
     change_by_click(2048, 2048)
-    pixel_diffusion(384)
     allocator()
+    pixel_diffusion(384)
 
 
 if __name__ == "__main__":
