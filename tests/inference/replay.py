@@ -28,8 +28,11 @@ def play(predictor, image, gt, clicks, threshold=0.49, init_mask=None):
         yield click, session, get_iou(gt, mask)
 
 
-def assert_follows(log, arrays, predictor, image, gt, prefix="", tolerance=1e-4, init_mask=None):
-    """A run must repeat a golden log: clicks, crops, focus crops, IoUs and probabilities."""
+def assert_follows(log, arrays, predictor, image, gt, prefix="", tolerance=1e-4, init_mask=None, flips=0):
+    """A run must repeat a golden log: clicks, crops, focus crops, IoUs and probabilities.
+
+    Where answers are ones and zeros, ``flips`` pixels of each may lie on the other side of the threshold.
+    """
     for i, (click, session, iou) in enumerate(play(predictor, image, gt, len(log), init_mask=init_mask)):
         expected, where = log[i], f"{prefix} click {i}"
         assert [*click.coords, click.is_positive, click.indx] == [
@@ -43,11 +46,12 @@ def assert_follows(log, arrays, predictor, image, gt, prefix="", tolerance=1e-4,
         if "focus_roi" in expected:
             assert list(session.focus) == expected["focus_roi"], where
         # pixels that lie on the threshold to within float noise may fall on either side
-        slack = 1e-6 + expected["near_threshold"] / max(1, np.count_nonzero(gt == 1))
+        slack = 1e-6 + (expected["near_threshold"] + flips) / max(1, np.count_nonzero(gt == 1))
         assert abs(iou - expected["iou"]) <= min(slack, 1e-3), (where, iou, expected["iou"])
         assert abs(session.probs.mean(dtype=np.float64) - expected["mean"]) < tolerance, where
         for name, values in samples(session.probs, arrays, f"{prefix}prob_", i):
-            np.testing.assert_allclose(values, arrays[name], atol=tolerance, rtol=0, err_msg=where)
+            far = np.abs(values - arrays[name]) > tolerance
+            assert np.count_nonzero(far) <= flips, (where, name, values[far], arrays[name][far])
 
 
 def samples(probs, arrays, prefix, i):
