@@ -185,13 +185,13 @@ class ClickLoss(nn.Module):
     elsewhere = 0.01  # weight of a pixel outside all disks; inside it is 1
 
     def forward(self, pred: Tensor, label: Tensor, clicks: Tensor) -> Tensor:
-        """Loss of logits (B, 1, H, W) against labels (B, 1, H, W): (B,), see ``_weighted_mean``.
+        """Loss of logits (B, K, H, W) of K answers, added up, against labels (B, 1, H, W): (B,), see ``_weighted_mean``.
 
         Args:
             clicks: (B, 2, H, W) disks of the positive and the negative clicks, 0 or 1 (``outputs["click_map"]``).
         """
         weight = clicks.amax(1, keepdim=True) * (1 - self.elsewhere) + self.elsewhere  # (B, 1, H, W)
-        return _weighted_mean(_cross_entropy(pred, label), weight)
+        return _weighted_mean(_cross_entropy(pred, label).sum(1, keepdim=True), weight)
 
 
 class DiversityLoss(nn.Module):
@@ -214,7 +214,7 @@ class DiversityLoss(nn.Module):
         """
         answers = pred.split(1, dim=1)
         best = torch.stack([self.focal(answer, label) for answer in answers]).amin(0)  # (B,)
-        return best + sum(self.click(answer, label, clicks) for answer in answers)
+        return best + self.click(pred, label, clicks)
 
 
 class Sum(nn.Module):
