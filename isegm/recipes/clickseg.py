@@ -135,18 +135,23 @@ def _instance_loss() -> dict[str, LossTerm]:
     return {"instance_loss": LossTerm(NormalizedFocalLoss(alpha=0.5, gamma=2))}
 
 
-def focal_task(aux: bool) -> FocalClicks:
-    """FocalClick's losses; ``aux``: cross-entropy on the auxiliary output too, for HRNet."""
-    losses = _instance_loss()
-    if aux:
-        losses["instance_aux_loss"] = LossTerm(SigmoidBinaryCrossEntropyLoss(), 0.4, "instances_aux")
-    losses["instance_refine_loss"] = LossTerm(
+def refiner_terms() -> tuple[LossTerm, LossTerm]:
+    """What FocalClick's refiner learns: the mask in its crop, with weight on details; where the coarse one lacks them."""
+    mask = LossTerm(
         WeightedNormalizedFocalLoss(alpha=0.5, gamma=2),
         output="instances_refined",
         target="instances_focus",
         inputs=("trimap_focus",),
     )
-    losses["trimap_loss"] = LossTerm(SigmoidBinaryCrossEntropyLoss(), output="trimap", target="trimap_focus")
+    return mask, LossTerm(SigmoidBinaryCrossEntropyLoss(), output="trimap", target="trimap_focus")
+
+
+def focal_task(aux: bool) -> FocalClicks:
+    """FocalClick's losses; ``aux``: cross-entropy on the auxiliary output too, for HRNet."""
+    losses = _instance_loss()
+    if aux:
+        losses["instance_aux_loss"] = LossTerm(SigmoidBinaryCrossEntropyLoss(), 0.4, "instances_aux")
+    losses["instance_refine_loss"], losses["trimap_loss"] = refiner_terms()
     return FocalClicks(losses, max_num_next_clicks=3)
 
 

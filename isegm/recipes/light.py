@@ -23,10 +23,11 @@ from isegm.engine.schedule import WarmupDecay
 from isegm.engine.tasks import FocalClicks, IterativeClicks, LossTerm
 from isegm.engine.trainer import TrainingPlan
 from isegm.model.base import ClickModel
-from isegm.model.losses import SigmoidBinaryCrossEntropyLoss, SoftIoU, Sum, WeightedNormalizedFocalLoss
+from isegm.model.losses import SigmoidBinaryCrossEntropyLoss, SoftIoU, Sum
 from isegm.model.pretrained import has_folded_batchnorm, unfold_batchnorm
 from isegm.model.registry import build_model
 from isegm.recipes import folder
+from isegm.recipes.clickseg import refiner_terms
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
 
@@ -149,14 +150,7 @@ def train(
 
 
 def _refiner_losses(criterion: nn.Module) -> dict[str, LossTerm]:
-    """The criterion on the refined mask, once more with weight on details, and where the details are."""
-    return {
-        "refine_loss": LossTerm(criterion, output="instances_refined", target="instances_focus"),
-        "detail_loss": LossTerm(
-            WeightedNormalizedFocalLoss(alpha=0.5, gamma=2),
-            output="instances_refined",
-            target="instances_focus",
-            inputs=("trimap_focus",),
-        ),
-        "trimap_loss": LossTerm(SigmoidBinaryCrossEntropyLoss(), output="trimap", target="trimap_focus"),
-    }
+    """The criterion on the refined mask, and what the published recipes let the refiner learn."""
+    refined = LossTerm(criterion, output="instances_refined", target="instances_focus")
+    detail, trimap = refiner_terms()
+    return {"refine_loss": refined, "detail_loss": detail, "trimap_loss": trimap}
