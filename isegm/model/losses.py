@@ -185,7 +185,7 @@ class ClickLoss(nn.Module):
     elsewhere = 0.01  # weight of a pixel outside all disks; inside it is 1
 
     def forward(self, pred: Tensor, label: Tensor, clicks: Tensor) -> Tensor:
-        """Loss of logits (B, K, H, W) of K answers, added up, against labels (B, 1, H, W): (B,), see ``_weighted_mean``.
+        """Loss of logits (B, K, H, W) against labels (B, 1, H, W), added up over the K answers: (B,).
 
         Args:
             clicks: (B, 2, H, W) disks of the positive and the negative clicks, 0 or 1 (``outputs["click_map"]``).

@@ -136,7 +136,7 @@ def _instance_loss() -> dict[str, LossTerm]:
 
 
 def refiner_terms() -> tuple[LossTerm, LossTerm]:
-    """What FocalClick's refiner learns: the mask in its crop, with weight on details; where the coarse one lacks them."""
+    """What FocalClick's refiner learns: the mask in its crop, with weight on details, and where these are."""
     mask = LossTerm(
         WeightedNormalizedFocalLoss(alpha=0.5, gamma=2),
         output="instances_refined",
