@@ -232,6 +232,7 @@ class Cheap(EarlyFusionModel):
     """A convolution, with all outputs of ClickSEG's networks."""
 
     config: ClassVar = {"model": "cheap", "params": {}}
+    resized_outputs = ("instances", "instances_aux", "feature", "latent_instances", "fdm_instances")
 
     def __init__(self, name, **facts):
         super().__init__(**facts)
@@ -240,16 +241,11 @@ class Cheap(EarlyFusionModel):
         self.started_from = None
         self.layer = nn.Conv2d(3 + self.coord_channels, 7, 9, stride=4, padding=4)
 
-    def decode(self, features, points, prev_mask=None, cache=None):
-        image = features["image"]
-        maps = self.coord_features(points, prev_mask, image.shape[2:])
-        x = nn.functional.interpolate(self.layer(torch.cat((image, maps), dim=1)), size=image.shape[2:])
-        first, aux, gate, latent = x.split((1, 1, 1, 4), dim=1)
-        more = {"latent_instances": latent, "fdm_instances": gate.sigmoid(), "click_map": maps[:, -2:]}
-        return {"instances": first, "instances_aux": aux, "feature": x, **more}
-
     def backbone_forward(self, image, coord_features):
-        raise NotImplementedError
+        x = self.layer(torch.cat((image, coord_features), dim=1))
+        first, aux, gate, latent = x.split((1, 1, 1, 4), dim=1)
+        more = {"latent_instances": latent, "fdm_instances": gate.sigmoid(), "click_map": coord_features[:, -2:]}
+        return {"instances": first, "instances_aux": aux, "feature": x, **more}
 
     def refine(self, image, points, features, logits, boxes):
         return {"instances_refined": logits, "trimap": features[:, :1], "instances_coarse": logits}

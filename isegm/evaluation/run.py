@@ -190,7 +190,7 @@ def run_evaluation(options: EvalOptions) -> None:
     for dataset in datasets:
         for path in selection.checkpoints:
             if model is None or selection.several:  # one checkpoint is read once
-                model, candidate = _load(options, selection, path, getattr(dataset, "origin", None))
+                model, candidate = _load(options, selection, path, _init_masks(dataset))
             inference = options.inference_settings(candidate.facts.protocol, dataset.name)
             predictor = Predictor(
                 model, options.device, settings=inference, threshold=settings.threshold, refinement=refinement
@@ -244,6 +244,11 @@ def _load_datasets(options: EvalOptions, cfg: Mapping[str, Any]) -> list[Evaluat
     for dataset in datasets:
         dataset.check(options.max_objects)
     return datasets
+
+
+def _init_masks(dataset: EvaluationDataset) -> str | None:
+    """Which masks ``--init-masks`` starts the objects from; None without it."""
+    return dataset.origin if isinstance(dataset, WithInitialMasks) else None
 
 
 def _load(

@@ -260,7 +260,8 @@ class Predictor:
         features = self._joined([session.features for session in sessions])
         if features is None:
             features = self._encode(sessions, views)
-        cache = refined = outputs = None
+        outputs: Mapping[str, Any] = {}
+        cache = refined = None
         if self.refinement is None:
             outputs = self.model.decode(
                 features, points, prev_mask, self._joined([session.cache for session in sessions])

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from isegm.clicks import DistMaps
+from isegm.utils.errors import InputError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -139,8 +140,11 @@ class ClickModel(nn.Module, ABC):
         Returns:
             ``instances_refined``, ``trimap`` and ``instances_coarse``, logits (N, 1, h, w): the better answer, where it
             differs from the first one, and the first one in the crop.
+
+        Raises:
+            InputError: the network is of a method without a refiner.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no refiner")
+        raise InputError(f"{type(self).__name__} has no refiner: take a network of FocalClick.")
 
     def diffuse(self, image: Tensor, logits: Tensor, points: Tensor) -> Tensor:
         """Spread an answer along the colours of the image (where ``has_diffusion``).
@@ -152,8 +156,11 @@ class ClickModel(nn.Module, ABC):
 
         Returns:
             logits (B, 1, H, W).
+
+        Raises:
+            InputError: the network is of a method without pixel diffusion.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no pixel diffusion")
+        raise InputError(f"{type(self).__name__} has no pixel diffusion: take a network of CDNet.")
 
     def forward(self, image: Tensor, points: Tensor) -> dict[str, Any]:
         """Segment in one call, as published scripts do.
