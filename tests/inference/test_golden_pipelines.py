@@ -94,5 +94,5 @@ def test_real_networks_repeat_the_published_runs(file, network, settings):
     init_mask = initial_mask(image) if spec["init_mask"] else None
     with np.load(golden(f"pipelines/{file}.npz")) as arrays:
         predictor = Predictor(model, settings=settings)
-        flips = 4 if isinstance(settings.finish, PixelDiffusion) else 0
-        assert_follows(spec["log"], arrays, predictor, image, gt, tolerance=1e-4, init_mask=init_mask, flips=flips)
+        binary = isinstance(settings.finish, PixelDiffusion)
+        assert_follows(spec["log"], arrays, predictor, image, gt, tolerance=1e-4, init_mask=init_mask, binary=binary)
