@@ -9,7 +9,6 @@ import torch
 from isegm.inference.clicker import Clicker
 from isegm.inference.metrics import get_iou
 
-
 ON_THRESHOLD = 1e-5  # float noise of a probability, as from another number of threads
 
 
