@@ -15,20 +15,24 @@ import numpy as np
 COMPRESSION = 1  # of zlib: masks are small whatever the level
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Region:
     """A mask that takes only the room of its box, and never changes. Compare two with ``same``.
 
+    Made by ``of``, ``empty`` and ``from_json``.
+
     Attributes:
         size: (H, W) of the picture.
-        top, left: first row and column of the box; 0 where the region is empty.
-        pixels: bool (h, w), read-only, what of the smallest box belongs to it; (0, 0) where it is empty.
+        top, left: first row and column of the smallest box around it; 0 where the region is empty.
+        shape: (h, w) of that box; (0, 0) where it is empty.
     """
 
     size: tuple[int, int]
     top: int
     left: int
-    pixels: np.ndarray
+    shape: tuple[int, int]
+    _pixels: np.ndarray | None = None
+    _bits: bytes | None = None  # of the box, packed and compressed
 
     @classmethod
     def of(cls, mask: np.ndarray) -> Region:
@@ -49,16 +53,38 @@ class Region:
             top = left = x = y = 0
         pixels = mask[y : y + height, x : x + width].copy()
         pixels.flags.writeable = False
-        return cls(size, top + y, left + x, pixels)
+        return cls(size, top + y, left + x, pixels.shape, pixels)
 
     def __bool__(self) -> bool:
         """Whether there is a pixel in it."""
-        return self.pixels.size > 0
+        return self.shape != (0, 0)
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """Bool (h, w), read-only: what of the box belongs to the region."""
+        if self._pixels is None:
+            height, width = self.shape
+            bits = np.frombuffer(zlib.decompress(self._bits), np.uint8)
+            self._pixels = np.unpackbits(bits, count=height * width).view(bool).reshape(self.shape)
+            self._pixels.flags.writeable = False
+        return self._pixels
+
+    @property
+    def bits(self) -> bytes:
+        """``pixels`` packed and compressed; computed once."""
+        if self._bits is None:
+            self._bits = zlib.compress(np.packbits(self.pixels).tobytes(), COMPRESSION)
+        return self._bits
+
+    def pack(self) -> None:
+        """Free the memory of ``pixels`` until they are asked for again."""
+        self._bits = self.bits
+        self._pixels = None
 
     @property
     def box(self) -> tuple[slice, slice]:
         """Rows and columns of the box."""
-        height, width = self.pixels.shape
+        height, width = self.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
     @property
@@ -97,8 +123,7 @@ class Region:
 
     def to_json(self) -> dict[str, Any]:
         """Box and bits as plain data: ``{"box": [top, left, height, width], "bits": text}``."""
-        bits = zlib.compress(np.packbits(self.pixels).tobytes(), COMPRESSION)
-        return {"box": [self.top, self.left, *self.pixels.shape], "bits": base64.b64encode(bits).decode("ascii")}
+        return {"box": [self.top, self.left, *self.shape], "bits": base64.b64encode(self.bits).decode("ascii")}
 
     @classmethod
     def from_json(cls, size: tuple[int, int], content: Mapping[str, Any]) -> Region:
@@ -122,7 +147,7 @@ class Region:
         """The part of the picture that lies in both boxes, in the pixels of each."""
         mine, theirs = [], []
         starts = ((self.top, other.top), (self.left, other.left))
-        for (first, second), length, others in zip(starts, self.pixels.shape, other.pixels.shape, strict=True):
+        for (first, second), length, others in zip(starts, self.shape, other.shape, strict=True):
             start, end = max(first, second), min(first + length, second + others)
             end = max(start, end)
             mine.append(slice(start - first, end - first))

@@ -1,0 +1,124 @@
+"""What a user does to a document, as plain data that a file can keep, and how it changes the history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from isegm.clicks import Click
+from isegm.data.annotations import AnnotatedObject, Region
+from isegm.demo.document import KEEP, Document, History, Move, Selected
+
+Outcome = Selected | tuple[AnnotatedObject, ...] | None  # what an action brought that only the network or a file knows
+
+
+@dataclass(frozen=True, eq=False)
+class Action:
+    """One thing that a user does.
+
+    Attributes:
+        kind: a key of ``CHANGES``, or "undo", "redo" or "threshold".
+        values: what more is to be known of it: strings, numbers, booleans and lists of them.
+    """
+
+    kind: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of_click(cls, click: Click) -> Action:
+        row, column = click.coords
+        return cls("click", {"x": float(column), "y": float(row), "positive": click.is_positive})
+
+    @property
+    def move(self) -> Move:
+        """The click or partial finish that it is."""
+        if self.kind == KEEP:
+            return KEEP
+        return Click(self.values["positive"], (self.values["y"], self.values["x"]))
+
+    @property
+    def forward(self) -> bool:
+        """Whether it does something new, after which nothing can be done again."""
+        return self.kind in CHANGES
+
+
+# How the document changes: by kind, from what it was, the action's values and its outcome.
+CHANGES: dict[str, Callable[[Document, Action, Any], Document]] = {
+    "click": lambda document, action, selected: document.moved(action.move, selected),
+    KEEP: lambda document, action, selected: document.moved(KEEP, selected),
+    "mask": lambda document, action, selected: document.begun(selected),
+    "import": lambda document, action, objects: document.imported(objects),
+    "finish": lambda document, action, _: document.concluded(**action.values),
+    "reset": lambda document, action, _: document.abandoned(),
+    "reopen": lambda document, action, _: document.reopened(**action.values),
+    "remove": lambda document, action, _: document.removed(action.values["number"]),
+    "edit": lambda document, action, _: document.edited(
+        **{key: tuple(value) if key == "color" else value for key, value in action.values.items()}
+    ),
+}
+
+
+def carry_out(history: History, action: Action, outcome: Outcome = None) -> None:
+    """Let an action change the history.
+
+    Args:
+        outcome: ``Selected`` of a click, partial finish, loaded mask or changed threshold; the objects of an import;
+            None of others.
+
+    Raises:
+        InputError: the document does not allow it; it is as before.
+    """
+    if action.kind == "undo":
+        history.undo()
+    elif action.kind == "redo":
+        if isinstance(history.next, Action):
+            carry_out(history, history.next, outcome)
+            history.resume()
+        else:
+            history.redo()
+    elif action.kind == "threshold":
+        draft = history.present.draft
+        if draft is not None:
+            draft = replace(draft, region=outcome.region, threshold=outcome.threshold)
+            history.replace(replace(history.present, draft=draft))
+    else:
+        history.add(CHANGES[action.kind](history.present, action, outcome))
+
+
+def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as plain data."""
+    if outcome is None:
+        return {}
+    if isinstance(outcome, Selected):
+        return {"region": outcome.region.to_json(), "threshold": outcome.threshold}
+    objects = [
+        {
+            "number": item.number,
+            "name": item.name,
+            "category": item.category,
+            "color": list(item.color),
+            "protected": item.protected,
+            "region": item.region.to_json(),
+        }
+        for item in outcome
+    ]
+    return {"objects": objects}
+
+
+def outcome_from_json(size: tuple[int, int], content: Mapping[str, Any]) -> Outcome:
+    """What ``outcome_to_json`` gave, of a picture of ``size`` (H, W).
+
+    Raises:
+        ValueError, KeyError, TypeError: it is no such thing.
+    """
+    if "region" in content:
+        return Selected(Region.from_json(size, content["region"]), float(content["threshold"]))
+    if "objects" in content:
+        return tuple(
+            AnnotatedObject(
+                **item | {"region": Region.from_json(size, item["region"]), "color": tuple(item["color"])}
+            )
+            for item in content["objects"]
+        )
+    return None

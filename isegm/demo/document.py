@@ -1,0 +1,277 @@
+"""What is annotated of one picture, as values that never change, and their undo history without a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final
+
+from isegm.clicks import Click
+from isegm.data.annotations import AnnotatedObject, Annotations, Region
+from isegm.data.annotations.objects import CATEGORY, MAX_NUMBER
+from isegm.utils.errors import InputError
+
+KEEP: Final = "keep"  # a partial finish
+Move = Click | str
+RECENT = 20  # steps of the history whose masks lie ready; older ones are unpacked when undo comes to them
+
+
+@dataclass(frozen=True, eq=False)
+class Selected:
+    """What an answer selects.
+
+    Attributes:
+        region: where the probability is above the threshold.
+        threshold: of then.
+        step: what the network needs to go on from here; None where it has to be made again, see ``isegm.demo.live``.
+    """
+
+    region: Region
+    threshold: float
+    step: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """The object in progress after one action.
+
+    Attributes:
+        region: what is selected, protected objects not taken into account.
+        threshold: probability above which it is.
+        number: of the finished object that is open again; None for a new one.
+        start: the mask that it began from; None for none.
+        moves: clicks and partial finishes (``KEEP``), in the order in which they were made.
+        kept: what was selected at the last partial finish; None before one.
+    """
+
+    region: Region
+    threshold: float
+    number: int | None = None
+    start: Region | None = None
+    moves: tuple[Move, ...] = ()
+    kept: Region | None = None
+
+    @property
+    def clicks(self) -> tuple[Click, ...]:
+        """Clicks since the last partial finish."""
+        last = max((place for place, move in enumerate(self.moves, start=1) if move == KEEP), default=0)
+        return self.moves[last:]
+
+    def after(self, move: Move, selected: Selected) -> Draft:
+        """The object after another move."""
+        kept = selected.region if move == KEEP else self.kept
+        region, threshold = selected.region, selected.threshold
+        return replace(self, region=region, threshold=threshold, moves=(*self.moves, move), kept=kept)
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """Finished objects and the one in progress.
+
+    Attributes:
+        size: (H, W) of the picture.
+        objects: in the order of finishing; later ones lie over earlier ones. One that is open again is among them, as
+            it was before.
+        draft: the object in progress; None where there is none.
+    """
+
+    size: tuple[int, int]
+    objects: tuple[AnnotatedObject, ...] = ()
+    draft: Draft | None = None
+
+    @cached_property
+    def selection(self) -> Region | None:
+        """What is selected, without the pixels of protected objects; None where no object is in progress."""
+        if self.draft is None:
+            return None
+        region = self.draft.region
+        for item in self.finished:
+            if item.protected:
+                region = region.without(item.region)
+        return region
+
+    @property
+    def finished(self) -> tuple[AnnotatedObject, ...]:
+        """The objects but the one that is open again."""
+        opened = None if self.draft is None else self.draft.number
+        return tuple(item for item in self.objects if item.number != opened)
+
+    @property
+    def draft_number(self) -> int:
+        """Number of the object in progress, or that the next one will have.
+
+        Raises:
+            InputError: there are too many objects.
+        """
+        if self.draft is not None and self.draft.number is not None:
+            return self.draft.number
+        number = 1 + max((item.number for item in self.objects), default=0)
+        if number > MAX_NUMBER:
+            raise InputError(f"one picture holds {MAX_NUMBER} objects at most: save them and delete some.")
+        return number
+
+    def get(self, number: int) -> AnnotatedObject:
+        """The object of that number.
+
+        Raises:
+            InputError: there is none.
+        """
+        for item in self.objects:
+            if item.number == number:
+                return item
+        raise InputError(f"there is no object {number}: there are {[item.number for item in self.objects]}.")
+
+    def moved(self, move: Move, selected: Selected) -> Document:
+        """After a click or partial finish, which may be the first of a new object."""
+        draft = self.draft or Draft(Region.empty(self.size), selected.threshold)
+        return replace(self, draft=draft.after(move, selected))
+
+    def begun(self, selected: Selected, number: int | None = None) -> Document:
+        """With an object in progress that begins from a mask; an earlier one is forgotten."""
+        draft = Draft(selected.region, selected.threshold, number=number, start=selected.region)
+        return replace(self, draft=draft)
+
+    def reopened(self, number: int, threshold: float) -> Document:
+        """With a finished object in progress again.
+
+        Raises:
+            InputError: there is no such object, or one is in progress.
+        """
+        if self.draft is not None:
+            raise InputError("an object is in progress: finish or reset it before you open another one.")
+        return self.begun(Selected(self.get(number).region, threshold), number)
+
+    def concluded(self, name: str = "", category: str = CATEGORY, protected: bool = False) -> Document:
+        """With the object in progress among the finished ones; without one, the document itself.
+
+        Args:
+            name, category, protected: of a new object; one that was open again keeps its own.
+
+        Raises:
+            InputError: nothing is selected.
+        """
+        if self.draft is None:
+            return self
+        if not self.selection:
+            raise InputError("nothing is selected: click on the object, or reset the clicks.")
+        if self.draft.number is None:
+            added = AnnotatedObject(self.draft_number, self.selection, name, category, protected=protected)
+            return replace(self, objects=(*self.objects, added), draft=None)
+        changed = replace(self.get(self.draft.number), region=self.selection)
+        return replace(self._with(changed), draft=None)
+
+    def abandoned(self) -> Document:
+        """Without the object in progress; one that was open again is as it was before."""
+        return self if self.draft is None else replace(self, draft=None)
+
+    def edited(self, number: int, **changes: Any) -> Document:
+        """With another name, category, colour or protection of an object.
+
+        Raises:
+            InputError: there is no such object, or a value is out of its bounds.
+        """
+        return self._with(replace(self.get(number), **changes))
+
+    def removed(self, number: int) -> Document:
+        """Without an object; if it is open again, without the object in progress.
+
+        Raises:
+            InputError: there is no such object.
+        """
+        item = self.get(number)
+        draft = None if self.draft is not None and self.draft.number == number else self.draft
+        return replace(self, objects=tuple(other for other in self.objects if other is not item), draft=draft)
+
+    def imported(self, objects: Sequence[AnnotatedObject]) -> Document:
+        """With more objects above the others; those whose number is taken get the next free one."""
+        taken = {item.number for item in self.objects}
+        if self.draft is not None:
+            taken.add(self.draft_number)
+        added = []
+        for item in objects:
+            number = item.number if item.number not in taken else 1 + max(taken)
+            taken.add(number)
+            added.append(item if number == item.number else replace(item, number=number))
+        return replace(self, objects=(*self.objects, *added))
+
+    def annotations(self, picture: str, with_draft: bool = False) -> Annotations:
+        """The objects for a file.
+
+        Args:
+            picture: file name of the picture.
+            with_draft: as if the object in progress were finished; else it is left out, and one that is open again is
+                as it was before.
+
+        Raises:
+            InputError: ``with_draft``, and nothing is selected.
+        """
+        objects = self.concluded().objects if with_draft else self.objects
+        return Annotations(picture, self.size, objects)
+
+    def _with(self, changed: AnnotatedObject) -> Document:
+        objects = tuple(changed if item.number == changed.number else item for item in self.objects)
+        return replace(self, objects=objects)
+
+
+class History:
+    """A document and all that it was, for undo and redo.
+
+    What is taken back before it was carried out lies among what can be done again, as an action.
+
+    Attributes:
+        present: the document as it is.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.present = document
+        self._past: list[Document] = []
+        self._future: list[Any] = []  # the next one last; Documents, and what ``postpone`` was given
+
+    @property
+    def can_undo(self) -> bool:
+        return bool(self._past)
+
+    @property
+    def can_redo(self) -> bool:
+        return bool(self._future)
+
+    @property
+    def next(self) -> Any:
+        """What ``redo`` would bring back: a Document, or what ``postpone`` was given; None for nothing."""
+        return self._future[-1] if self._future else None
+
+    def branch(self) -> None:
+        """Forget what could be done again, because something else is about to be done."""
+        self._future.clear()
+
+    def add(self, document: Document) -> None:
+        """Go on to another document; an unchanged one is no step of the history."""
+        if document is not self.present:
+            self._past.append(self.present)
+            self.present = document
+            if len(self._past) > RECENT and self._past[-RECENT].draft is not None:
+                self._past[-RECENT].draft.region.pack()
+
+    def replace(self, document: Document) -> None:
+        """Change the present document so that undo goes to before it."""
+        self.present = document
+
+    def undo(self) -> None:
+        """Go back by one document; at the first one nothing happens."""
+        if self._past:
+            self._future.append(self.present)
+            self.present = self._past.pop()
+
+    def redo(self) -> None:
+        """Go forward by one document; where there is none nothing happens."""
+        if isinstance(self.next, Document):
+            self.add(self._future.pop())
+
+    def postpone(self, action: Any) -> None:
+        """Let ``redo`` bring an action that was taken back before it was carried out."""
+        self._future.append(action)
+
+    def resume(self) -> Any:
+        """Take out the action that is next; the caller carries it out."""
+        return self._future.pop()

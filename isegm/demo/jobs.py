@@ -1,0 +1,109 @@
+"""Work that waits its turn, and runs beside the interface's own thread.
+
+Everything here is called in the interface's thread, which looks every few milliseconds whether an answer has come
+(``poll``); only what ``Job.begin`` returns runs elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One piece of work.
+
+    Attributes:
+        what: what the program is doing meanwhile, for people.
+        begin: called when its turn has come; gives what is to run elsewhere, or None if there is nothing to wait for.
+        end: called with what that returned, or with None.
+        token: whatever the owner knows it by.
+    """
+
+    what: str
+    begin: Callable[[], Callable[[], Any] | None]
+    end: Callable[[Any], None]
+    token: Any = None
+
+
+class Jobs:
+    """Carries out jobs one after the other, in the order in which they come.
+
+    Args:
+        background: whether work runs in a thread of its own; else ``add`` returns when it is done.
+        dropped: called with each job that will not be carried out because one before it has failed, that one included.
+    """
+
+    def __init__(self, background: bool, dropped: Callable[[Job], None]) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1) if background else None
+        self._waiting: deque[Job] = deque()
+        self._running: tuple[Job, Future] | None = None
+        self._dropped = dropped
+
+    @property
+    def unfinished(self) -> list[Job]:
+        """The running job and those that wait, in order."""
+        return [*([self._running[0]] if self._running else []), *self._waiting]
+
+    def add(self, job: Job) -> None:
+        """Carry out a job when all earlier ones are done; raises what a job raises that is carried out at once."""
+        self._waiting.append(job)
+        self._advance()
+
+    def poll(self) -> bool:
+        """Take over what has been done meanwhile; raises what went wrong in it.
+
+        Returns:
+            whether something was.
+        """
+        if self._running is None or not self._running[1].done():
+            return False
+        (job, future), self._running = self._running, None
+        with self._dropping(job):
+            job.end(future.result())
+        self._advance()
+        return True
+
+    def take_back(self, job: Job) -> None:
+        """Forget an unfinished job; its answer, if it runs already, is not used."""
+        if self._running is not None and self._running[0] is job:
+            self._running = None
+            self._advance()
+        else:
+            self._waiting.remove(job)
+
+    def close(self) -> None:
+        """Forget all jobs and end the thread when it is done with what it does."""
+        self._waiting.clear()
+        self._running = None
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _advance(self) -> None:
+        while self._waiting and self._running is None:
+            job = self._waiting.popleft()
+            with self._dropping(job):
+                work = job.begin()
+                if work is None:
+                    job.end(None)
+                elif self._pool is None:
+                    job.end(work())
+                else:
+                    self._running = job, self._pool.submit(work)
+
+    @contextmanager
+    def _dropping(self, job: Job) -> Iterator[None]:
+        """Where a job fails all that wait are dropped, for they were meant for what it would have made."""
+        try:
+            yield
+        except Exception:
+            dropped = [job, *self._waiting]
+            self._waiting.clear()
+            for each in dropped:
+                self._dropped(each)
+            raise

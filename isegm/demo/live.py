@@ -1,0 +1,153 @@
+"""The network's side of an object in progress: what it needs to answer the next click, kept or made again.
+
+A draft (``isegm.demo.document``) says which clicks were made and what they selected; that is enough to show it, to undo
+and to save. The network also needs its last probabilities, which are large. They are kept for the latest drafts; for
+others, and after a restart, they are made again by answering the draft's clicks once more.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch import Tensor
+
+from isegm.clicks import Click
+from isegm.data.annotations import Region
+from isegm.demo.document import KEEP, Draft, Move, Selected
+from isegm.inference.predictor import Predictor
+from isegm.inference.session import Session
+
+KEPT_BYTES = 1 << 30  # of what the network needs of earlier drafts
+BYTES_PER_PIXEL = 12  # probabilities that are shown, that the crop is chosen from, and that partial finishes kept
+AGREEING = 0.98  # IoU from which on what was made again counts as what was there
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What the network knows of the object in progress after one action.
+
+    Attributes:
+        session: image, clicks and last answer.
+        initial: float (1, 1, H, W) mask that the object began from, which the network is given at every click; None
+            for its last answer.
+        base: float32 (H, W) probabilities kept by partial finishes; None for none.
+    """
+
+    session: Session
+    initial: Tensor | None = None
+    base: np.ndarray | None = None
+
+    @classmethod
+    def begin(cls, start: Session, region: Region | None = None) -> Step:
+        """Before the first click on an image, from a mask if there is one."""
+        if region is None:
+            return cls(start)
+        session = start.with_prev_mask(region.mask())
+        return cls(session, initial=session.prev_probs)
+
+    @property
+    def probs(self) -> np.ndarray:
+        """float32 (H, W): the larger of the last answer and what was kept."""
+        probs = self.session.probs
+        return probs if self.base is None else np.maximum(self.base, probs)
+
+    def mask(self, threshold: float) -> np.ndarray:
+        """(H, W) bool: where ``probs`` is above the threshold; a given mask changes only where clicks point."""
+        mask = self.session.mask(threshold)
+        return mask if self.base is None else mask | (self.base > threshold)
+
+    def moved(self, predictor: Predictor, start: Session, move: Move, threshold: float) -> Step:
+        """After a click or a partial finish on an image of which ``start`` is the session without clicks."""
+        return self._kept(start, threshold) if move == KEEP else self._clicked(predictor, move)
+
+    def _clicked(self, predictor: Predictor, click: Click) -> Step:
+        """The first click on a given mask runs the network twice, as published."""
+        before = first = self.session
+        session = before.with_click(click)
+        for _ in range(1 if self.initial is None or before.clicks else 2):
+            if self.initial is not None:  # each pass changes the mask that was there before the click
+                session = replace(session, prev_probs=self.initial, merged=first.merged, answered=first.answered)
+            (session,) = predictor.run([session], before=[before])
+            before = session
+        return replace(self, session=session)
+
+    def _kept(self, start: Session, threshold: float) -> Step:
+        """Later answers can only add to what there is; a mask that clicks were merged into is kept as it was seen."""
+        seen = self.session.merged is None
+        return Step(start, base=self.probs.copy() if seen else self.mask(threshold).astype(np.float32))
+
+
+class Live:
+    """Answers moves on one image.
+
+    ``answer`` and ``selected`` may be called in any one thread at a time; the other methods belong to the controller.
+
+    Args:
+        predictor: answers clicks; may be replaced by one that differs in its threshold alone.
+        image: (H, W, 3) uint8 RGB.
+    """
+
+    def __init__(self, predictor: Predictor, image: np.ndarray) -> None:
+        self.predictor = predictor
+        self._image = image
+        self._start: Session | None = None
+        self._steps: OrderedDict[Draft, Step] = OrderedDict()
+        self._most = max(2, KEPT_BYTES // (BYTES_PER_PIXEL * image.shape[0] * image.shape[1]))
+
+    def find(self, draft: Draft | None) -> Step | None:
+        """What is kept for a draft."""
+        return None if draft is None else self._steps.get(draft)
+
+    def remember(self, draft: Draft | None, step: Step | None) -> None:
+        """Keep what belongs to a draft, and forget the oldest where there is too much."""
+        if draft is not None and step is not None:
+            self._steps[draft] = step
+            while len(self._steps) > self._most:
+                self._steps.popitem(last=False)
+
+    def start(self) -> Session:
+        """The session without clicks; at the first call the image is uploaded, and encoded if the network does that."""
+        if self._start is None:
+            self._start = self.predictor.start(self._image)
+        return self._start
+
+    def answer(self, draft: Draft | None, step: Step | None, move: Move, predictor: Predictor) -> Selected:
+        """What a move on a draft selects.
+
+        Args:
+            draft: before the move; None for a new object.
+            step: what ``find`` gave for it.
+            predictor: answers it.
+        """
+        step = self._step(draft, step, predictor).moved(predictor, self.start(), move, predictor.threshold)
+        return _selected(step, predictor.threshold)
+
+    def selected(self, draft: Draft, step: Step | None, predictor: Predictor) -> Selected:
+        """What a draft selects at the predictor's threshold."""
+        return _selected(self._step(draft, step, predictor), predictor.threshold)
+
+    def _step(self, draft: Draft | None, step: Step | None, predictor: Predictor) -> Step:
+        if step is not None:
+            return step
+        if draft is None:
+            return Step.begin(self.start())
+        step = Step.begin(self.start(), draft.start)
+        for move in draft.moves:
+            step = step.moved(predictor, self.start(), move, draft.threshold)
+        if _iou(step.mask(draft.threshold), draft.region) >= AGREEING:
+            return step
+        return Step.begin(self.start(), draft.region)  # by another network, or other settings: go on from what is seen
+
+
+def _selected(step: Step, threshold: float) -> Selected:
+    return Selected(Region.of(step.mask(threshold)), threshold, step)
+
+
+def _iou(mask: np.ndarray, region: Region) -> float:
+    """Of two masks of one size; 1 where both are empty."""
+    other = Region.of(mask)
+    both = region.overlap(other)
+    either = region.area + other.area - both
+    return both / either if either else 1.0
