@@ -116,9 +116,7 @@ def outcome_from_json(size: tuple[int, int], content: Mapping[str, Any]) -> Outc
         return Selected(Region.from_json(size, content["region"]), float(content["threshold"]))
     if "objects" in content:
         return tuple(
-            AnnotatedObject(
-                **item | {"region": Region.from_json(size, item["region"]), "color": tuple(item["color"])}
-            )
+            AnnotatedObject(**item | {"region": Region.from_json(size, item["region"]), "color": tuple(item["color"])})
             for item in content["objects"]
         )
     return None

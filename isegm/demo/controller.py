@@ -1,229 +1,193 @@
-"""What the interactive program does, without a window: objects, clicks, undo, settings, pictures and masks.
+"""What the interactive program does, without a window: pictures, clicks, objects, undo, settings, files.
 
-Everything about the object in progress is a tuple of ``Step`` values that never change. A click, a loaded mask or a
-partial finish adds one, undo drops the last, and a click can be computed in another thread (``prepare_click``).
+Every call returns at once. What takes its time (reading pictures, the network, writing files) waits in a queue and runs
+in a thread of its own; ``poll`` takes over what is done. An answer that is not wanted any more is not used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
-from torch import Tensor
 
 from isegm.clicks import Click, clicks_from_xy
-from isegm.demo.settings import BRS_MODES, NO_BRS, Settings
-from isegm.inference.predictor import Predictor
-from isegm.inference.session import Session
+from isegm.data.annotations import Annotations
+from isegm.data.annotations.files import FORMATS, write_annotations
+from isegm.data.annotations.objects import CATEGORY
+from isegm.demo.actions import Action, Outcome, carry_out
+from isegm.demo.document import KEEP, Document, Draft, History, Selected
+from isegm.demo.folder import Folder
+from isegm.demo.jobs import Job, Jobs
+from isegm.demo.journal import Journal
+from isegm.demo.live import Live, build_predictor
+from isegm.demo.pictures import Opened, Picture, annotations_in, read_objects, read_picture, read_start
+from isegm.demo.settings import Settings, unavailable
 from isegm.model.base import ClickModel
 from isegm.utils.errors import InputError
-from isegm.utils.files import read_image, write_image
-from isegm.utils.vis import draw_clicks, voc_palette
 
 NO_IMAGE = "there is no image yet: load one first."
-MASK_ABOVE = 127  # level above which a pixel of a loaded mask is object
-MAX_LABEL = 2**16 - 1
-SAVED_ENDINGS = (".png", ".bmp")
-SMALLEST_THRESHOLD = 0.01  # of a refinement, which cannot work with 0 or 1
+POLL_SECONDS = 0.002
+NOT_KEPT = "Work on this picture is not autosaved."
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
-    """The object in progress after one action.
+class Asked:
+    """An action in the queue; ``identity`` is its id in the journal, None where there is none."""
 
-    Attributes:
-        session: image, clicks and last answer.
-        initial: float (1, 1, H, W) loaded mask, which the network is given at every click; None for its last answer.
-        base: float32 (H, W) probabilities kept by partial finishes; None for none.
-    """
-
-    session: Session
-    initial: Tensor | None = None
-    base: np.ndarray | None = None
-
-    @property
-    def probs(self) -> np.ndarray:
-        """float32 (H, W): the larger of the last answer and what was kept."""
-        probs = self.session.probs
-        return probs if self.base is None else np.maximum(self.base, probs)
-
-    def mask(self, threshold: float) -> np.ndarray:
-        """(H, W) bool: where ``probs`` is above the threshold; a loaded mask changes only where clicks point."""
-        mask = self.session.mask(threshold)
-        return mask if self.base is None else mask | (self.base > threshold)
-
-    def clicked(self, predictor: Predictor, click: Click) -> Step:
-        """The step after a click. The first click on a loaded mask runs the network twice, as published."""
-        before = start = self.session
-        session = before.with_click(click)
-        for _ in range(1 if self.initial is None or before.clicks else 2):
-            if self.initial is not None:  # each pass changes the mask that was there before the click
-                session = replace(session, prev_probs=self.initial, merged=start.merged, answered=start.answered)
-            (session,) = predictor.run([session], before=[before])
-            before = session
-        return replace(self, session=session)
-
-
-@dataclass(frozen=True, eq=False)
-class PendingClick:
-    """A click that the network has not yet seen; ``run`` touches nothing of the controller.
-
-    Attributes:
-        predictor: which answers it.
-        before: what it was made on.
-        click: in pixels of the image.
-        moment: tells whether the controller's object has changed since.
-    """
-
-    predictor: Predictor
-    before: Step
-    click: Click
-    moment: object
-
-    def run(self) -> Step:
-        """The step after the click; may be called in any thread."""
-        return self.before.clicked(self.predictor, self.click)
+    action: Action
+    identity: int | None
 
 
 class Controller:
-    """One image with its finished objects and the one in progress.
+    """Pictures that are annotated, one at a time.
 
     Args:
         model: the network; it is moved to ``device``.
         device: where it runs; None for where it is.
         settings: None for ``Settings.for_model``.
+        autosave: folder in which every action is kept at once, see ``isegm.demo.journal``; None for nowhere.
+        background: whether the network runs in a thread of its own; else calls return when all is done.
 
     Attributes:
         settings: the present ones; ``change`` replaces them.
-        image: (H, W, 3) uint8 RGB; None before ``set_image``.
-        labels: (H, W) uint16 finished objects, 1, 2, ... in the order of finishing, 0 elsewhere; later objects lie over
-            earlier ones. None before ``set_image``.
-        objects: how many objects are finished.
-        unavailable: why an option does not work with this network, by BRS mode.
+        unavailable: why an option does not work with this network, by option.
+        picture: the one that is annotated; None before one is open.
+        folder: the pictures around it; None where it is no file.
+        category: class of new objects.
+        protect: whether new objects are protected.
+        notice: what was done last that cannot be seen otherwise.
+        warnings: sentences that people must be told; whoever tells them takes them out.
     """
 
     def __init__(
-        self, model: ClickModel, device: torch.device | str | None = None, settings: Settings | None = None
+        self,
+        model: ClickModel,
+        device: torch.device | str | None = None,
+        settings: Settings | None = None,
+        *,
+        autosave: Path | None = None,
+        background: bool = False,
     ) -> None:
         self.settings = Settings.for_model(model) if settings is None else settings
-        self.unavailable = _unavailable(model)
-        self.image: np.ndarray | None = None
-        self.labels: np.ndarray | None = None
-        self.objects = 0
-        self._steps: tuple[Step, ...] = ()
-        self._moment = object()
-        self._start: Session | None = None
-        self._predictor = _predictor(model, device, self.settings)
+        self.unavailable = unavailable(model)
+        self.picture: Picture | None = None
+        self.folder: Folder | None = None
+        self.category = CATEGORY
+        self.protect = False
+        self.notice = ""
+        self.warnings: list[str] = []
+        self._autosave = autosave
+        self._history = History(Document((0, 0)))
+        self._live: Live | None = None
+        self._journal: Journal | None = None
+        self._predictor = build_predictor(model, device, self.settings)
+        self._jobs = Jobs(background, self._dropped)
+
+    # What there is
 
     @property
-    def steps(self) -> tuple[Step, ...]:
-        """The object in progress, oldest first; empty where there is none."""
-        return self._steps
+    def document(self) -> Document:
+        """Finished objects and the one in progress; of size (0, 0) before a picture is open."""
+        return self._history.present
 
-    @steps.setter
-    def steps(self, steps: tuple[Step, ...]) -> None:
-        self._steps = steps
-        self._moment = object()  # clicks that were prepared before are out of date
+    @property
+    def draft(self) -> Draft | None:
+        """The object in progress, as far as the network has answered."""
+        return self.document.draft
 
     @property
     def in_progress(self) -> bool:
-        """Whether an object is begun and not finished."""
-        return bool(self.steps)
+        """Whether an object is begun and not finished, or will be when the network has answered."""
+        return self.draft is not None or bool(self._asked)
 
     @property
-    def clicks(self) -> tuple[Click, ...]:
-        """Clicks of the object in progress since its last partial finish."""
-        return self.steps[-1].session.clicks if self.steps else ()
+    def waiting(self) -> tuple[Click, ...]:
+        """Clicks that the network has not yet answered."""
+        return tuple(asked.action.move for asked in self._asked if asked.action.kind == "click")
 
     @property
+    def busy(self) -> str:
+        """What the program is doing just now, such as "opening cat.png"; "" for nothing."""
+        unfinished = self._jobs.unfinished
+        return unfinished[0].what if unfinished else ""
+
+    @property
+    def opening(self) -> bool:
+        """Whether another picture is about to be there."""
+        return any(job.token is Opened for job in self._jobs.unfinished)
+
+    @property
+    def can_undo(self) -> bool:
+        return self._history.can_undo or bool(self._asked)
+
+    @property
+    def can_redo(self) -> bool:
+        return self._history.can_redo
+
+    @property
+    def autosaves(self) -> bool:
+        """Whether a killed program would lose nothing."""
+        return self._journal is not None
+
     def probs(self) -> np.ndarray | None:
-        """float32 (H, W) probabilities of the object in progress; None where there is none."""
-        return self.steps[-1].probs if self.steps else None
+        """Float32 (H, W) probabilities of the object in progress; None where there is none, or they are not at hand."""
+        step = None if self._live is None else self._live.find(self.draft)
+        return None if step is None else step.probs
 
-    @property
-    def mask(self) -> np.ndarray | None:
-        """(H, W) bool, the object in progress; None where there is none."""
-        return self.steps[-1].mask(self.settings.threshold) if self.steps else None
-
-    @property
-    def all_labels(self) -> np.ndarray:
-        """(H, W) uint16: ``labels`` with the object in progress, which has the next number.
-
-        Raises:
-            InputError: there is no image.
-        """
-        if self.labels is None:
-            raise InputError(NO_IMAGE)
-        labels = self.labels.copy()
-        if self.steps:
-            labels[self.mask] = self._next_label()
-        return labels
-
-    def change(self, settings: Settings) -> None:
-        """Use other settings.
-
-        Raises:
-            InputError: the network lacks the mode, or something that the network sees would change while an object is
-                in progress; the settings then stay as they were.
-        """
-        old = self.settings
-        changed = (settings.inference, settings.refinement) != (old.inference, old.refinement)
-        if changed and self.steps:
-            raise InputError("ZoomIn and BRS options cannot change within an object: finish or reset it first.")
-        if changed or settings.threshold != old.threshold:
-            self._predictor = _predictor(self._predictor.model, self._predictor.device, settings)
-        if changed and self.image is not None:
-            self._start = self._predictor.start(self.image)
-        self.settings = settings
-
-    def set_image(self, image: ArrayLike) -> None:
-        """Begin with an image; objects of an earlier one are forgotten.
+    def annotations(self, with_draft: bool = False) -> Annotations:
+        """The objects as files have them.
 
         Args:
-            image: (H, W, 3) uint8 RGB.
+            with_draft: as if the object in progress were finished; else it is left out.
 
         Raises:
-            InputError: another shape or dtype.
+            InputError: there is no picture, or ``with_draft`` and nothing is selected.
         """
-        self._start = self._predictor.start(image)
-        self.image = np.ascontiguousarray(image)
-        self.labels = np.zeros(self.image.shape[:2], np.uint16)
-        self.objects = 0
-        self.steps = ()
+        return self.document.annotations(self._present().name, with_draft)
 
-    def load_image(self, path: str | Path) -> None:
-        """``set_image`` with a picture file."""
-        self.set_image(read_image(path))
+    # Pictures
 
-    def set_mask(self, mask: np.ndarray) -> None:
-        """Begin an object from a mask; the one in progress is forgotten.
+    def open(self, path: str | Path) -> None:
+        """Show a picture file, with what was autosaved of it, or the first picture of a folder; errors come later."""
+        path = Path(path)
+        if path.is_dir():
+            path = Folder.of(path).present
 
-        Args:
-            mask: (H, W) bool, of the image's size.
+        def begin() -> Callable[[], Opened]:
+            return partial(read_picture, path, self._predictor, self._autosave, self._journal)
 
-        Raises:
-            InputError: there is no image, the sizes differ, or the mask is empty.
-        """
-        start = self._image_session()
-        if mask.shape != start.image_size:
-            (height, width), (own_height, own_width) = start.image_size, mask.shape
-            raise InputError(
-                f"the mask is {own_width}x{own_height} pixels, the image {width}x{height}: load a mask of its size."
-            )
-        if not mask.any():
-            raise InputError(f"the mask is empty, it has no pixel above {MASK_ABOVE}: make objects white (255).")
-        session = start.with_prev_mask(mask)
-        self.steps = (Step(session, initial=session.prev_probs),)
+        self._jobs.add(Job(f"opening {path.name}", begin, self._opened, token=Opened))
 
-    def load_mask(self, path: str | Path) -> None:
-        """``set_mask`` with a picture file, in which the object is where its first channel is above 127."""
-        self._image_session()
-        self.set_mask(read_image(path)[..., 0] > MASK_ABOVE)
+    def walk(self, step: int) -> None:
+        """Open the picture that lies ``step`` farther in the folder; nothing happens at its ends."""
+        if self.folder is not None and self.folder.moved(step) != self.folder:
+            self.open(self.folder.moved(step).present)
+
+    def _opened(self, opened: Opened) -> None:
+        if self._journal is not None:
+            self._journal.close()
+        self.picture, self.folder, self._live = opened.picture, opened.folder, opened.live
+        self._journal, kept = opened.journal, opened.kept
+        self._history = History(Document(self.picture.size)) if kept is None else kept.history
+        self.notice = ""
+        if opened.warning:
+            self.warnings.append(opened.warning)
+        if kept is None:
+            return
+        if self.draft is not None:
+            self.change(replace(self.settings, threshold=self.draft.threshold))
+        for identity, action in kept.unfinished.items():
+            self._queue(action, identity)
+        progress = " and the one in progress" if self.in_progress else ""
+        self.notice = f"as you left it: {len(self.document.objects)} finished objects{progress}"
+
+    # The object in progress
 
     def click(self, x: float, y: float, is_positive: bool) -> None:
         """Add a click to the object in progress, or begin one with it.
@@ -235,111 +199,230 @@ class Controller:
         Raises:
             InputError: there is no image, or the click lies outside it.
         """
-        pending = self.prepare_click(x, y, is_positive)
-        self.accept(pending, pending.run())
+        (click,) = clicks_from_xy([(x, y)], [int(is_positive)], self._present().size)
+        self._ask(Action.of_click(click))
 
-    def prepare_click(self, x: float, y: float, is_positive: bool) -> PendingClick:
-        """A click to be run elsewhere and handed to ``accept``; arguments and errors as of ``click``."""
-        start = self._image_session()
-        (click,) = clicks_from_xy([(x, y)], [int(is_positive)], start.image_size)
-        return PendingClick(self._predictor, self.steps[-1] if self.steps else Step(start), click, self._moment)
-
-    def accept(self, pending: PendingClick, step: Step) -> bool:
-        """Take over what ``pending.run()`` returned, unless image or object have changed since it was prepared.
-
-        Returns:
-            whether it was taken over.
-        """
-        if pending.moment is not self._moment:
-            return False
-        self.steps = (*self.steps, step)
-        return True
-
-    def undo(self) -> None:
-        """Go back to before the last click, loaded mask or partial finish; nothing happens where there is none."""
-        self.steps = self.steps[:-1]
-
-    def reset(self) -> None:
-        """Forget the object in progress; threshold and blending become what they were at first, as published."""
-        self.steps = ()
-        self.change(replace(self.settings, threshold=Settings.threshold, alpha=Settings.alpha))
-
-    def finish(self) -> None:
-        """Give the object in progress the next label; nothing happens where there is none."""
-        if self.steps:
-            self.labels, self.objects = self.all_labels, self._next_label()
-            self.steps = ()
+    def load_mask(self, path: str | Path) -> None:
+        """Begin an object from where a picture file is above 127; the one in progress is forgotten."""
+        self._ask(Action("mask", {"path": str(path)}))
 
     def partially_finish(self) -> None:
         """Keep the probabilities so far and go on without the clicks: later answers can only add to the object."""
-        if self.steps:
-            merged = self.steps[-1].session.merged
-            kept = self.probs.copy() if merged is None else self.mask.astype(np.float32)
-            self.steps = (*self.steps, Step(self._image_session(), base=kept))
+        if self.in_progress:
+            self._ask(Action(KEEP))
 
-    def picture(self) -> np.ndarray:
-        """(H, W, 3) uint8 RGB: the image with all objects, and the clicks of the one in progress.
+    def finish(self) -> None:
+        """Put the object in progress among the finished ones; nothing happens where there is none."""
+        if self.in_progress:
+            self._ask(Action("finish", {"category": self.category, "protected": self.protect}))
 
-        What partial finishes kept is blended twice.
+    def reset(self) -> None:
+        """Forget the object in progress; threshold and blending become what they were at first, as published."""
+        for job in reversed([job for job in self._jobs.unfinished if isinstance(job.token, Asked)]):
+            self._jobs.take_back(job)
+            self._dropped(job)
+        if self.draft is not None:
+            self._ask(Action("reset"))
+        self.change(replace(self.settings, threshold=Settings.threshold, alpha=Settings.alpha))
+
+    def undo(self) -> None:
+        """Take back what was done last, whatever it was; the answer to a click is not waited for."""
+        pending = [job for job in self._jobs.unfinished if isinstance(job.token, Asked)]
+        if not pending or pending[-1].token.action.kind == "undo":
+            if self._history.can_undo:
+                self._ask(Action("undo"))
+            return
+        last: Asked = pending[-1].token
+        self._jobs.take_back(pending[-1])
+        if last.action.forward:
+            self._history.postpone(last.action)
+            self._note(Journal.undone, last.identity)
+        else:
+            self._note(Journal.dropped, last.identity)
+
+    def redo(self) -> None:
+        """Do again what was taken back last; nothing happens where there is nothing."""
+        if self._history.can_redo:
+            self._ask(Action("redo"))
+
+    # Finished objects
+
+    def reopen(self, number: int) -> None:
+        """Go on with a finished object, from its mask."""
+        self._ask(Action("reopen", {"number": number, "threshold": self.settings.threshold}))
+
+    def remove(self, number: int) -> None:
+        """Delete an object."""
+        self._ask(Action("remove", {"number": number}))
+
+    def edit(self, number: int, **changes: Any) -> None:
+        """Change an object's ``name``, ``category``, ``color`` or ``protected``, see ``AnnotatedObject``."""
+        self.document.edited(number, **changes)  # what is wrong with it is said before it is written down
+        self._ask(Action("edit", {"number": number, **changes}))
+
+    def load_annotations(self, path: str | Path) -> None:
+        """Add the objects of a file, see ``isegm.data.annotations.files``."""
+        self._ask(Action("import", {"path": str(path)}))
+
+    def save(self, path: str | Path, kind: str, with_draft: bool = False) -> None:
+        """Write the objects.
+
+        Args:
+            path: of the file.
+            kind: a key of ``FORMATS``.
+            with_draft: as if the object in progress were finished; else it is left out.
+        """
+        picture = self._present()
+        self._write(path, lambda: partial(write_annotations, path, kind, self.annotations(with_draft), picture.image))
+
+    def save_folder(self, path: str | Path, kind: str) -> None:
+        """Write the finished objects of all pictures in the folder into one file.
+
+        Args:
+            path: of the file.
+            kind: a key of ``FORMATS`` whose files hold several pictures.
+        """
+        self._present()
+
+        def begin() -> Callable[[], None]:
+            read = annotations_in(self.folder, self._autosave, self.annotations())
+            return lambda: FORMATS[kind].write(path, read())
+
+        self._write(path, begin)
+
+    def _write(self, path: str | Path, begin: Callable[[], Callable[[], None]]) -> None:
+        def end(_: None) -> None:
+            self.notice = f"saved {path}"
+
+        self._jobs.add(Job(f"saving {Path(path).name}", begin, end))
+
+    # Settings and the queue
+
+    def change(self, settings: Settings) -> None:
+        """Use other settings.
 
         Raises:
-            InputError: there is no image.
+            InputError: the network lacks the mode, or something that the network sees would change while an object is
+                in progress; the settings then stay as they were.
         """
-        labels, alpha = self.all_labels, self.settings.alpha
-        picture = draw_clicks(_blended(self.image, labels, alpha), self.clicks, self.settings.click_radius)
-        base = self.steps[-1].base if self.steps else None
-        return picture if base is None else _blended(picture, labels * (base > self.settings.threshold), alpha)
+        old = self.settings
+        seen = (settings.inference, settings.refinement) != (old.inference, old.refinement)
+        if seen and self.in_progress:
+            raise InputError("options of the network cannot change within an object: finish or reset it first.")
+        if seen or settings.threshold != old.threshold:
+            self._predictor = build_predictor(self._predictor.model, self._predictor.device, settings)
+        self.settings = settings
+        if self._live is None:
+            return
+        if seen:
+            live = self._live = self._live.seen_by(self._predictor)
+            self._jobs.add(Job("preparing the network", lambda: live.start, lambda _: None))
+        elif settings.threshold != old.threshold:
+            self._select_again()
 
-    def save_mask(self, path: str | Path) -> None:
-        """Write all objects, the one in progress too, as a grey PNG or BMP.
+    def poll(self) -> bool:
+        """Take over what was done meanwhile, and say whether something was; raises what went wrong in it."""
+        return self._jobs.poll()
 
-        Up to 255 objects the labels are spread over the 8-bit levels, so that they can be seen: label k becomes
-        k * (255 // number of the last object). More of them make a 16-bit PNG of the labels themselves.
+    def wait(self) -> None:
+        """Poll until nothing is left to do."""
+        while self.busy:
+            if not self._jobs.poll():
+                time.sleep(POLL_SECONDS)
 
-        Raises:
-            InputError: there is no image, the ending is another, or the file cannot be written.
-        """
-        labels = self.all_labels
-        ending = Path(path).suffix.lower()
-        last = int(labels.max())
-        if ending not in SAVED_ENDINGS:
-            raise InputError(f"{path} would not keep the mask: end it in {' or '.join(SAVED_ENDINGS)}.")
-        if last > 255 and ending == ".bmp":
-            raise InputError(f"{path} cannot hold {last} objects, BMP files hold 255: end it in .png.")
-        write_image(path, labels if last > 255 else (labels * (255 // max(last, 1))).astype(np.uint8))
+    def close(self) -> None:
+        """Leave the picture; what the network has not answered is answered when it is opened again."""
+        self._jobs.close()
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
 
-    def _next_label(self) -> int:
-        if self.objects >= MAX_LABEL:
-            raise InputError(f"one image holds {MAX_LABEL} objects at most: save the mask and load the image again.")
-        return self.objects + 1
+    @property
+    def _asked(self) -> list[Asked]:
+        return [job.token for job in self._jobs.unfinished if isinstance(job.token, Asked)]
 
-    def _image_session(self) -> Session:
-        """The session of the image without clicks."""
-        if self._start is None:
+    def _present(self) -> Picture:
+        if self.picture is None:
             raise InputError(NO_IMAGE)
-        return self._start
+        return self.picture
+
+    def _ask(self, action: Action) -> None:
+        """Note an action and carry it out behind all that waits."""
+        self._present()
+        if self.opening:
+            raise InputError("another picture is being opened: wait until it is there.")
+        if action.forward:
+            self._history.branch()
+        self._queue(action, self._note(Journal.ask, action))
+
+    def _queue(self, action: Action, identity: int | None) -> None:
+        token = Asked(action, identity)
+        self._jobs.add(Job(_doing(action), lambda: self._begin(action), lambda got: self._end(token, got), token))
+
+    def _begin(self, action: Action) -> Callable[[], Outcome] | None:
+        """What has to run elsewhere before an action can be carried out."""
+        if action.kind == "redo" and isinstance(self._history.next, Action):
+            action = self._history.next
+        live, draft, picture, threshold = self._live, self.draft, self._present(), self.settings.threshold
+        if action.kind in ("click", KEEP):
+            work = partial(live.answer, draft, live.find(draft), action.move, self._predictor, threshold)
+        elif action.kind == "mask":
+            work = partial(read_start, action.values["path"], picture.size, threshold)
+        elif action.kind == "import":
+            work = partial(read_objects, action.values["path"], picture.name, picture.size)
+        else:
+            return None
+        return partial(_kept, self._journal, work)
+
+    def _end(self, asked: Asked, outcome: Outcome) -> None:
+        carry_out(self._history, asked.action, outcome)
+        self._note(Journal.done, asked.identity, outcome)
+        if isinstance(outcome, Selected):
+            self._live.remember(self.draft, outcome.step)
+        if self.draft is not None and self.draft.threshold != self.settings.threshold:
+            self._select_again()
+
+    def _select_again(self) -> None:
+        """Let the object in progress follow the threshold."""
+
+        def begin() -> Callable[[], Selected] | None:
+            draft, live, threshold = self.draft, self._live, self.settings.threshold
+            return draft and partial(live.selected, draft, live.find(draft), self._predictor, threshold)
+
+        def end(selected: Selected | None) -> None:
+            if selected is not None:
+                action = Action("threshold")
+                self._end(Asked(action, self._note(Journal.ask, action)), selected)
+
+        for job in self._jobs.unfinished:
+            if job.token is Selected:
+                self._jobs.take_back(job)
+        if self.draft is not None:
+            self._jobs.add(Job("selecting", begin, end, token=Selected))
+
+    def _note(self, method: Callable[..., int | None], *args: Any) -> int | None:
+        """Write into the journal; where that fails the work goes on without one, and people are told."""
+        if self._journal is None:
+            return None
+        try:
+            return method(self._journal, *args)
+        except InputError as error:
+            self.warnings.append(f"{error} {NOT_KEPT}")
+            self._journal.close()
+            self._journal = None
+            return None
+
+    def _dropped(self, job: Job) -> None:
+        if isinstance(job.token, Asked):
+            self._note(Journal.dropped, job.token.identity)
 
 
-def _predictor(model: ClickModel, device: torch.device | str | None, settings: Settings) -> Predictor:
-    threshold = min(max(settings.threshold, SMALLEST_THRESHOLD), 1 - SMALLEST_THRESHOLD)
-    return Predictor(model, device, settings=settings.inference, threshold=threshold, refinement=settings.refinement)
+def _doing(action: Action) -> str:
+    return {"mask": "reading the mask", "import": "reading the objects"}.get(action.kind, "the network is working")
 
 
-def _unavailable(model: ClickModel) -> Mapping[str, str]:
-    """What a network lacks, each with one sentence that says why."""
-    reasons = {}
-    for mode in BRS_MODES:
-        if mode != NO_BRS:
-            try:
-                Settings().with_mode(mode).refinement.check(model)
-            except InputError as error:
-                reasons[mode] = str(error)
-    return reasons
-
-
-def _blended(image: np.ndarray, labels: np.ndarray, alpha: float) -> np.ndarray:
-    """A copy of the image with a share of each label's colour in its pixels."""
-    palette = voc_palette(int(labels.max()) + 1)
-    colors = np.take(palette, labels, axis=0)  # (H, W, 3)
-    mixed = cv2.addWeighted(image, 1 - alpha, colors, alpha, 0)
-    return cv2.copyTo(mixed, (labels > 0).view(np.uint8), image.copy())
+def _kept(journal: Journal | None, work: Callable[[], Outcome]) -> Outcome:
+    """What ``work`` gives, after everything before it has reached the disk."""
+    if journal is not None:
+        journal.sync()
+    return work()

@@ -11,16 +11,20 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from isegm.clicks import Click
 from isegm.data.annotations import Region
 from isegm.demo.document import KEEP, Draft, Move, Selected
+from isegm.demo.settings import Settings
 from isegm.inference.predictor import Predictor
 from isegm.inference.session import Session
+from isegm.model.base import ClickModel
 
 KEPT_BYTES = 1 << 30  # of what the network needs of earlier drafts
 BYTES_PER_PIXEL = 12  # probabilities that are shown, that the crop is chosen from, and that partial finishes kept
+SMALLEST_THRESHOLD = 0.01  # of a refinement, which cannot work with 0 or 1
 AGREEING = 0.98  # IoU from which on what was made again counts as what was there
 
 
@@ -82,19 +86,25 @@ class Step:
 class Live:
     """Answers moves on one image.
 
-    ``answer`` and ``selected`` may be called in any one thread at a time; the other methods belong to the controller.
+    ``start``, ``answer`` and ``selected`` may be called in any one thread at a time; the other methods belong to the
+    controller.
 
     Args:
-        predictor: answers clicks; may be replaced by one that differs in its threshold alone.
+        predictor: answers clicks; another one may be handed to ``answer`` if it differs in its threshold alone.
         image: (H, W, 3) uint8 RGB.
+        start: the session without clicks, where it is known already.
     """
 
-    def __init__(self, predictor: Predictor, image: np.ndarray) -> None:
-        self.predictor = predictor
+    def __init__(self, predictor: Predictor, image: np.ndarray, start: Session | None = None) -> None:
+        self._predictor = predictor
         self._image = image
-        self._start: Session | None = None
+        self._start = start
         self._steps: OrderedDict[Draft, Step] = OrderedDict()
         self._most = max(2, KEPT_BYTES // (BYTES_PER_PIXEL * image.shape[0] * image.shape[1]))
+
+    def seen_by(self, predictor: Predictor) -> Live:
+        """The same image for a predictor with other settings, which remembers nothing of earlier drafts."""
+        return Live(predictor, self._image, None if predictor.model.encodes_once else self._start)
 
     def find(self, draft: Draft | None) -> Step | None:
         """What is kept for a draft."""
@@ -110,35 +120,44 @@ class Live:
     def start(self) -> Session:
         """The session without clicks; at the first call the image is uploaded, and encoded if the network does that."""
         if self._start is None:
-            self._start = self.predictor.start(self._image)
+            self._start = self._predictor.start(self._image)
         return self._start
 
-    def answer(self, draft: Draft | None, step: Step | None, move: Move, predictor: Predictor) -> Selected:
+    def answer(
+        self, draft: Draft | None, step: Step | None, move: Move, predictor: Predictor, threshold: float
+    ) -> Selected:
         """What a move on a draft selects.
 
         Args:
             draft: before the move; None for a new object.
             step: what ``find`` gave for it.
             predictor: answers it.
+            threshold: probability above which a pixel is selected.
         """
-        step = self._step(draft, step, predictor).moved(predictor, self.start(), move, predictor.threshold)
-        return _selected(step, predictor.threshold)
+        moved = self._step(draft, step, predictor).moved(predictor, self.start(), move, threshold)
+        return _selected(moved, threshold)
 
-    def selected(self, draft: Draft, step: Step | None, predictor: Predictor) -> Selected:
-        """What a draft selects at the predictor's threshold."""
-        return _selected(self._step(draft, step, predictor), predictor.threshold)
+    def selected(self, draft: Draft, step: Step | None, predictor: Predictor, threshold: float) -> Selected:
+        """What a draft selects at another threshold."""
+        return _selected(self._step(draft, step, predictor), threshold)
 
     def _step(self, draft: Draft | None, step: Step | None, predictor: Predictor) -> Step:
         if step is not None:
             return step
+        step = Step.begin(self.start(), None if draft is None else draft.start)
         if draft is None:
-            return Step.begin(self.start())
-        step = Step.begin(self.start(), draft.start)
+            return step
         for move in draft.moves:
             step = step.moved(predictor, self.start(), move, draft.threshold)
         if _iou(step.mask(draft.threshold), draft.region) >= AGREEING:
             return step
         return Step.begin(self.start(), draft.region)  # by another network, or other settings: go on from what is seen
+
+
+def build_predictor(model: ClickModel, device: torch.device | str | None, settings: Settings) -> Predictor:
+    """What answers clicks with these settings."""
+    threshold = min(max(settings.threshold, SMALLEST_THRESHOLD), 1 - SMALLEST_THRESHOLD)
+    return Predictor(model, device, settings=settings.inference, threshold=threshold, refinement=settings.refinement)
 
 
 def _selected(step: Step, threshold: float) -> Selected:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -138,6 +139,30 @@ def _encoded(path: Path, image: np.ndarray) -> bytes:
     if not done:
         raise InputError(f"{path} does not end in a known picture format: end it in .png or .jpg.")
     return content.tobytes()
+
+
+def lock_file(file: int) -> bool:
+    """Keep other programs that lock it out of an open file until it is closed, or the program ends.
+
+    Args:
+        file: descriptor of a file that is open for writing.
+
+    Returns:
+        False if another program holds it.
+    """
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(file, 1 << 30, os.SEEK_SET)  # a byte behind the content, for a locked byte cannot be read
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
 
 
 def sha256(path: str | Path) -> str:

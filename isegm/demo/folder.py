@@ -1,0 +1,60 @@
+"""Walking through the pictures of a folder."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from isegm.utils.errors import InputError
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Pictures in the order in which people count them (2 before 10), and the one that is looked at.
+
+    Attributes:
+        pictures: their files; at least one.
+        place: which of them, from 0.
+    """
+
+    pictures: tuple[Path, ...]
+    place: int = 0
+
+    @classmethod
+    def of(cls, path: str | Path) -> Folder:
+        """The pictures of a folder, at the first one; or of a picture's folder, at that picture.
+
+        Raises:
+            InputError: there is no such folder, it cannot be read, or it holds no picture.
+        """
+        path = Path(path)
+        folder = path if path.is_dir() else path.parent
+        try:
+            found = [each for each in folder.iterdir() if each.suffix.lower() in ENDINGS and each.is_file()]
+        except OSError as error:
+            raise InputError(f"the folder {folder} cannot be read ({error.strerror}): choose another one.") from error
+        pictures = sorted((each for each in found if not each.name.startswith(".")), key=_order)
+        if path.is_dir():
+            if not pictures:
+                raise InputError(f"there are no pictures in {path}: it needs files that end in {', '.join(ENDINGS)}.")
+            return cls(tuple(pictures))
+        if path not in pictures:
+            pictures = sorted([*pictures, path], key=_order)
+        return cls(tuple(pictures), pictures.index(path))
+
+    @property
+    def present(self) -> Path:
+        """The picture that is looked at."""
+        return self.pictures[self.place]
+
+    def moved(self, step: int) -> Folder:
+        """Farther by ``step`` pictures, as far as there are some."""
+        return replace(self, place=min(max(self.place + step, 0), len(self.pictures) - 1))
+
+
+def _order(path: Path) -> list[tuple[int, str]]:
+    """Numbers in a name by their value, letters without their case."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name.casefold())]

@@ -1,0 +1,233 @@
+"""Autosaved work: a file for each picture to which every action is added before it is carried out.
+
+A program that is killed loses nothing that reached the file. Each line is a JSON object: the first one says which
+picture it is; ``{"id", "do", "values"}`` is an action that was asked for; ``{"of", ...}`` that it was carried out, with
+what it selected; ``{"undone"}`` and ``{"dropped"}`` that it was not. Nothing is ever changed in the file, and a last
+line without an end was not written whole and does not count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isegm.demo.actions import Action, Outcome, carry_out, outcome_from_json, outcome_to_json
+from isegm.demo.document import Document, History
+from isegm.utils.errors import InputError
+from isegm.utils.files import lock_file
+
+FORMAT = 1
+APPLICATION = "isegm"
+APPENDING = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
+
+
+def default_folder() -> Path:
+    """Where programs of this system keep what they remember of a user."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / APPLICATION / "autosave"
+
+
+def journal_path(folder: Path, picture: Path) -> Path:
+    """The file that keeps the work on a picture; pictures of the same name in different folders have their own."""
+    place = hashlib.sha256(os.fsencode(picture.absolute())).hexdigest()[:16]
+    return folder / f"{picture.stem[:60]}_{place}.jsonl"
+
+
+@dataclass
+class Kept:
+    """What a file keeps.
+
+    Attributes:
+        history: the document with its undo history.
+        unfinished: actions that were asked for and neither carried out nor taken back, by id and in order.
+        last_id: of the actions.
+        length: bytes of the whole lines.
+    """
+
+    history: History
+    unfinished: dict[int, Action]
+    last_id: int
+    length: int
+
+
+class Journal:
+    """The file that keeps the work on one picture; it is made with the first action.
+
+    Args:
+        path: of the file.
+        header: what its first line says of the picture, see ``describe``.
+        kept: what is in the file already; None where there is none yet.
+
+    Raises:
+        InputError: another program is writing into it.
+    """
+
+    def __init__(self, path: Path, header: dict[str, Any], kept: Kept | None = None) -> None:
+        self.path = path
+        self._header = header
+        self._last_id = 0 if kept is None else kept.last_id
+        self._file: int | None = None
+        if kept is not None:
+            self._file = self._locked(os.open(path, APPENDING))
+            os.ftruncate(self._file, kept.length)
+
+    def ask(self, action: Action) -> int:
+        """Note that an action is wanted; gives its id.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        self._last_id += 1
+        self._write({"id": self._last_id, "do": action.kind, "values": dict(action.values)})
+        return self._last_id
+
+    def done(self, identity: int, outcome: Outcome) -> None:
+        """Note that an action was carried out."""
+        self._write({"of": identity, **outcome_to_json(outcome)})
+
+    def undone(self, identity: int) -> None:
+        """Note that an action was taken back before it was carried out, and can be done again."""
+        self._write({"undone": identity})
+
+    def dropped(self, identity: int) -> None:
+        """Note that an action could not be carried out, or is not wanted any more."""
+        self._write({"dropped": identity})
+
+    def sync(self) -> None:
+        """Wait until the disk has everything, so that even a power cut loses nothing; may be called in any thread."""
+        if self._file is not None:
+            os.fsync(self._file)
+
+    def close(self) -> None:
+        """Let others write into the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _locked(self, file: int) -> int:
+        if not lock_file(file):
+            os.close(file)
+            raise InputError(
+                f"{self.path} is written to by another window, which annotates the same picture: close one of them."
+            )
+        return file
+
+    def _write(self, line: dict[str, Any]) -> None:
+        lines = [line]
+        try:
+            if self._file is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self._locked(os.open(self.path, APPENDING | os.O_CREAT | os.O_EXCL, 0o666))
+                lines = [self._header, line]
+            text = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in lines).encode("utf-8")
+            if os.write(self._file, text) < len(text):
+                raise OSError("it took only a part")
+        except OSError as error:
+            raise InputError(
+                f"{self.path} cannot be written ({error.strerror or error}): make room there, or choose another folder "
+                "with --autosave."
+            ) from error
+
+
+def describe(picture: Path, digest: str, size: tuple[int, int]) -> dict[str, Any]:
+    """The first line of a picture's file: what must be the same for the rest to belong to it.
+
+    Args:
+        digest: checksum of the picture file.
+        size: (H, W) in pixels.
+    """
+    return {APPLICATION: FORMAT, "picture": os.fspath(picture.absolute()), "sha256": digest, "size": list(size)}
+
+
+def open_journal(folder: Path, header: dict[str, Any]) -> tuple[Journal, Kept | None, str]:
+    """The file of a picture, with what it keeps of earlier work.
+
+    Work on a picture that has changed since is put aside, under another name.
+
+    Args:
+        folder: where such files are.
+        header: of ``describe``.
+
+    Returns:
+        the file, what it keeps (None for nothing), and a sentence about what was put aside, or "".
+
+    Raises:
+        InputError: the file is damaged or cannot be read, or another program is writing into it.
+    """
+    path = journal_path(folder, Path(header["picture"]))
+    if not path.is_file():
+        return Journal(path, header), None, ""
+    found, kept = read_journal(path)
+    if kept is not None and all(found.get(key) == header[key] for key in (APPLICATION, "sha256", "size")):
+        return Journal(path, found, kept), kept, ""
+    if kept is None:  # killed while the first line was written
+        path.unlink()
+        return Journal(path, header), None, ""
+    aside = next(name for name in _other_names(path) if not name.exists())
+    path.rename(aside)
+    return Journal(path, header), None, f"the picture has changed: earlier work on it was put aside as {aside}."
+
+
+def read_journal(path: Path) -> tuple[dict[str, Any], Kept | None]:
+    """The first line of a file, and what it keeps; None where there is not even a whole first line.
+
+    Raises:
+        InputError: it is damaged, or cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
+    length = content.rfind(b"\n") + 1
+    header: dict[str, Any] = {}
+    kept = None
+    lines = content[:length].splitlines()
+    read = 0
+    try:
+        for text in lines:
+            read += 1
+            line = json.loads(text)
+            if kept is None:
+                header, kept = line, Kept(_empty(line), {}, 0, length)
+            else:
+                _read_line(kept, line)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:  # InputError is a ValueError
+        raise InputError(
+            f"{path} is damaged in line {read} ({error}): move it to another place to begin the picture anew."
+        ) from error
+    return header, kept
+
+
+def _empty(header: dict[str, Any]) -> History:
+    height, width = header["size"]
+    return History(Document((int(height), int(width))))
+
+
+def _read_line(kept: Kept, line: dict[str, Any]) -> None:
+    history = kept.history
+    if "do" in line:
+        kept.last_id = int(line["id"])
+        action = kept.unfinished[kept.last_id] = Action(line["do"], line["values"])
+        if action.forward:
+            history.branch()
+    elif "of" in line:
+        carry_out(history, kept.unfinished.pop(line["of"]), outcome_from_json(history.present.size, line))
+    elif "undone" in line:
+        history.postpone(kept.unfinished.pop(line["undone"]))
+    else:
+        kept.unfinished.pop(line["dropped"])
+
+
+def _other_names(path: Path) -> Iterable[Path]:
+    return (path.with_name(f"{path.stem}.{number}.old") for number in range(1, 1 << 20))
