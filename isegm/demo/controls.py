@@ -1,0 +1,189 @@
+"""The options at the right of the window, with the published names, bounds and order."""
+
+from __future__ import annotations
+
+import tkinter as tk
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from isegm.demo.controller import Controller
+from isegm.demo.settings import BRS_MODES, NO_BRS, NUMERIC, Settings
+from isegm.demo.widgets import Hint, enable, group
+
+IN_PROGRESS = "An object is in progress: finish or reset it first."
+NO_REFINEMENT = "Only with a BRS mode."
+SLIDERS = (("threshold", 0.01), ("alpha", 0.01), ("click_radius", 1))
+
+
+class Controls(tk.LabelFrame):
+    """Buttons for the object in progress, and the options.
+
+    What cannot be used is greyed out, and a hint says why.
+
+    Args:
+        master: the widget around it.
+        controller: whose settings they are.
+        actions: what the buttons do: "finish", "undo", "redo" and "reset".
+        changed: called after a setting was changed.
+    """
+
+    def __init__(
+        self,
+        master: tk.Misc,
+        controller: Controller,
+        actions: dict[str, Callable[[], None]],
+        changed: Callable[[], None],
+    ) -> None:
+        super().__init__(master, text="Controls")
+        self.buttons: dict[str, tk.Button] = {}
+        self.checks: dict[str, tuple[tk.Checkbutton, tk.BooleanVar]] = {}
+        self.entries: dict[str, tuple[tk.Entry, tk.StringVar]] = {}
+        self.sliders: dict[str, tk.Scale] = {}
+        self.hints: dict[str, Hint] = {}
+        self._controller = controller
+        self._changed = changed
+        self._shown: Settings | None = None  # what the widgets show, apart from what is being written
+        self._add_buttons(actions)
+        self._add_zoom_in()
+        self._add_refinement()
+        self._add_cascade()
+        for name, step in SLIDERS:
+            self._add_slider(name, step)
+
+    def refresh(self) -> None:
+        """Bring all widgets to the state of the controller."""
+        controller, settings = self._controller, self._controller.settings
+        enable([self.buttons["Undo"]], controller.can_undo)
+        enable([self.buttons["Redo"]], controller.can_redo)
+        enable((self.buttons[label] for label in ("Finish object", "Reset clicks")), controller.in_progress)
+        for name, (check, _) in self.checks.items():
+            enable([check], not self._hindrance(name))
+        for name, (entry, _) in self.entries.items():
+            enable([entry], not self._hindrance(name))
+        enable([self.mode_menu], not self._hindrance("brs_mode"))
+        if settings is self._shown:
+            return
+        self._shown = settings
+        for name, (_, value) in self.checks.items():
+            value.set(getattr(settings, name))
+        for name, (_, text) in self.entries.items():
+            text.set(settings.text(name))
+        for name, slider in self.sliders.items():
+            slider.set(getattr(settings, name))
+        self.mode.set(settings.brs_mode)
+
+    def read_entries(self) -> None:
+        """Take over all numbers that were written.
+
+        Raises:
+            InputError: one is wrong; it is the old one again.
+        """
+        for name in self.entries:
+            self._read_entry(name)
+
+    def _hindrance(self, name: str) -> str:
+        """Why an option cannot be used just now; "" if it can."""
+        if name in self._controller.unavailable:
+            return _sentence(self._controller.unavailable[name])
+        if self._controller.in_progress:
+            return IN_PROGRESS
+        refined = self._controller.settings.brs_mode != NO_BRS
+        return NO_REFINEMENT if name in ("network_clicks", "lbfgs_iterations") and not refined else ""
+
+    def _add_buttons(self, actions: dict[str, Callable[[], None]]) -> None:
+        clicks = group(self, "Clicks management")
+        for label, color, action, hint in (
+            ("Finish\nobject", "#b6d7a8", "finish", "Space"),
+            ("Undo", "#ffe599", "undo", "Ctrl+Z: takes back whatever was done last, without a limit"),
+            ("Redo", "#fff2cc", "redo", "Ctrl+Y, or Ctrl+Shift+Z"),
+            ("Reset\nclicks", "#ea9999", "reset", "Forgets the object in progress"),
+        ):
+            button = tk.Button(clicks, text=label, command=actions[action], background=color, width=7, height=2)
+            button.pack(side=tk.LEFT, expand=True, padx=3, pady=3)
+            self.buttons[label.replace("\n", " ")] = button
+            Hint(button, lambda hint=hint: hint)
+
+    def _add_zoom_in(self) -> None:
+        zoom_in = group(self, "ZoomIn options")
+        self._add_check(zoom_in, 0, "zoom_in", "Use ZoomIn")
+        self._add_check(zoom_in, 1, "fixed_crop", "Fixed crop")
+        for row, name in enumerate(("skip_clicks", "target_size", "expand_ratio")):
+            self._add_entry(zoom_in, row, name)
+
+    def _add_refinement(self) -> None:
+        brs = group(self, "BRS options")
+        self.mode = tk.StringVar(self)
+        self.mode_menu = tk.OptionMenu(brs, self.mode, *BRS_MODES, command=self._change_mode)
+        self.mode_menu.configure(width=12)
+        self.mode_menu.grid(row=0, column=0, rowspan=2, padx=5, sticky="w")
+        for mode in self._controller.unavailable.keys() & set(BRS_MODES):
+            self.mode_menu["menu"].entryconfigure(BRS_MODES.index(mode), foreground="gray55")
+        self.hints["brs_mode"] = Hint(self.mode_menu, lambda: self._hindrance("brs_mode"))
+        self._add_entry(brs, 0, "network_clicks")
+        self._add_entry(brs, 1, "lbfgs_iterations")
+
+    def _add_cascade(self) -> None:
+        cascade = group(self, "Cascade-Forward Refinement")
+        self._add_check(cascade, 0, "adaptive_cascade", "Use Adaptive CFR")
+        self._add_entry(cascade, 0, "cascade_steps")
+
+    def _add_check(self, master: tk.Misc, row: int, name: str, label: str) -> None:
+        value = tk.BooleanVar(self)
+        check = tk.Checkbutton(master, text=label, variable=value, command=lambda: self._change({name: value.get()}))
+        check.grid(row=row, column=0, sticky="w", padx=5)
+        self.checks[name] = (check, value)
+        self.hints[name] = Hint(check, lambda: self._hindrance(name))
+
+    def _add_entry(self, master: tk.Misc, row: int, name: str) -> None:
+        text = tk.StringVar(self)
+        master.columnconfigure(1, weight=1)
+        tk.Label(master, text=NUMERIC[name].label).grid(row=row, column=1, sticky="e", padx=5)
+        entry = tk.Entry(master, textvariable=text, width=6, justify=tk.CENTER)
+        entry.grid(row=row, column=2, padx=5, pady=1)
+        for event in ("<FocusOut>", "<Return>"):
+            entry.bind(event, lambda _: self._read_entry(name))
+        self.entries[name] = (entry, text)
+        self.hints[name] = Hint(entry, lambda: self._hindrance(name))
+
+    def _add_slider(self, name: str, step: float) -> None:
+        numeric = NUMERIC[name]
+        row = tk.Frame(self)
+        row.pack(side=tk.TOP, fill=tk.X, padx=5)
+        tk.Label(row, text=numeric.label).pack(side=tk.LEFT, anchor=tk.S)
+        slider = tk.Scale(
+            row, from_=numeric.least, to=numeric.most, resolution=step, orient=tk.HORIZONTAL, length=120, width=12
+        )
+        slider.set(getattr(self._controller.settings, name))
+        slider.configure(command=lambda text: self._slide(name, text))
+        slider.pack(side=tk.RIGHT)
+        self.sliders[name] = slider
+
+    def _change(self, values: dict[str, Any]) -> None:
+        self._take(lambda: replace(self._controller.settings, **values))
+
+    def _change_mode(self, mode: tk.StringVar | str) -> None:
+        self._take(lambda: self._controller.settings.with_mode(str(mode)))
+
+    def _read_entry(self, name: str) -> None:
+        """Take over a number that was written; a wrong one becomes the old one again, and a dialog says why."""
+        text = self.entries[name][1].get()
+        if text != self._controller.settings.text(name):
+            self._take(lambda: self._controller.settings.with_text(name, text))
+
+    def _slide(self, name: str, text: str) -> None:
+        settings = self._controller.settings.with_text(name, text)
+        if settings != self._controller.settings:
+            self._take(lambda: settings)
+
+    def _take(self, settings: Callable[[], Any]) -> None:
+        """Hand settings to the controller, and show those that hold afterwards."""
+        try:
+            self._controller.change(settings())
+        finally:
+            self._shown = None
+            self._changed()
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

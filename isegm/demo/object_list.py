@@ -1,0 +1,202 @@
+"""The list of objects, and what can be changed about them."""
+
+from __future__ import annotations
+
+import tkinter as tk
+from collections.abc import Callable
+from tkinter import colorchooser, ttk
+from typing import Any
+
+from isegm.data.annotations import AnnotatedObject
+from isegm.data.annotations.objects import CATEGORY
+from isegm.demo.controller import Controller
+from isegm.demo.document import Document
+from isegm.demo.widgets import Hint, enable, group
+
+SWATCH = 14  # side of the square that shows a colour
+COLUMNS = (("name", "Name", 84), ("category", "Class", 72), ("protected", "Prot.", 36), ("pixels", "Pixels", 56))
+DRAFT = "draft"  # row of a new object in progress
+
+
+class ObjectList(tk.LabelFrame):
+    """Finished objects and the one in progress.
+
+    Args:
+        master: the widget around it.
+        controller: whose objects they are.
+        act: carries out what a user asks for and shows what has changed.
+    """
+
+    def __init__(self, master: tk.Misc, controller: Controller, act: Callable[[Callable[[], None]], None]) -> None:
+        super().__init__(master, text="Objects")
+        self._controller = controller
+        self._act = act
+        self._document: Document | None = None
+        self._shown: AnnotatedObject | None = None  # whose name and class the fields hold, apart from what is written
+        self._swatches: dict[tuple[int, int, int], tk.PhotoImage] = {}
+        self._categories = {CATEGORY}
+        self._add_new()
+        self._add_selected()
+        self._add_list()
+
+    @property
+    def selected(self) -> int | None:
+        """Number of the object that is selected in the list; None for none."""
+        chosen = [row for row in self.table.selection() if row != DRAFT]
+        return int(chosen[0]) if chosen else None
+
+    def select(self, number: int) -> None:
+        """Select an object in the list."""
+        self.table.selection_set(str(number))
+
+    def refresh(self) -> None:
+        """Bring all widgets to the state of the controller."""
+        document = self._controller.document
+        if document is not self._document:
+            self._fill(document)
+        self._show_selected()
+        self.new_category.set(self._controller.category)
+        self.new_protected.set(self._controller.protect)
+
+    def apply_texts(self) -> None:
+        """Take over name and class as they were written."""
+        number = self.selected
+        if number is not None:
+            item = self._controller.document.get(number)
+            changes = {"name": self.name.get().strip(), "category": self.category.get().strip()}
+            changes = {key: value for key, value in changes.items() if value != getattr(item, key)}
+            if changes:
+                self._edit(**changes)
+        if self.new_category.get().strip():
+            self._controller.category = self.new_category.get().strip()
+
+    def _add_list(self) -> None:
+        buttons = tk.Frame(self)
+        buttons.pack(side=tk.BOTTOM, fill=tk.X, padx=5, pady=3)
+        self.buttons = {
+            label: tk.Button(buttons, text=label, command=command)
+            for label, command in (("Open again", self._reopen), ("Delete", self._remove))
+        }
+        for button in self.buttons.values():
+            button.pack(side=tk.LEFT, expand=True, fill=tk.X)
+        Hint(self.buttons["Open again"], lambda: "Go on with the selected object, from its mask (or double-click it)")
+        frame = tk.Frame(self)
+        frame.pack(side=tk.TOP, fill=tk.BOTH, expand=True, padx=5, pady=3)
+        self.table = ttk.Treeview(frame, columns=[name for name, *_ in COLUMNS], selectmode="browse", height=6)
+        self.table.column("#0", width=64, stretch=False)
+        self.table.heading("#0", text="No.")
+        for name, label, width in COLUMNS:
+            self.table.column(
+                name, width=width, anchor=tk.E if name == "pixels" else tk.W, stretch=name in ("name", "category")
+            )
+            self.table.heading(name, text=label)
+        bar = tk.Scrollbar(frame, orient=tk.VERTICAL, command=self.table.yview)
+        self.table.configure(yscrollcommand=bar.set)
+        bar.pack(side=tk.RIGHT, fill=tk.Y)
+        self.table.pack(side=tk.LEFT, fill=tk.BOTH, expand=True)
+        self.table.bind("<<TreeviewSelect>>", lambda _: self._act(lambda: None))
+        self.table.bind("<Double-1>", lambda _: self._reopen())
+        self.table.bind("<Delete>", lambda _: self._remove())
+
+    def _add_selected(self) -> None:
+        box = group(self, "Selected object")
+        box.pack(side=tk.BOTTOM)
+        self.name, self.category, self.protected = tk.StringVar(self), tk.StringVar(self), tk.BooleanVar(self)
+        name = tk.Entry(box, textvariable=self.name, width=16)
+        self.category_box = ttk.Combobox(box, textvariable=self.category, width=14)
+        self.color = tk.Button(box, text="Colour", command=self._choose_color)
+        protected = tk.Checkbutton(
+            box, text="Protected", variable=self.protected, command=lambda: self._edit(protected=self.protected.get())
+        )
+        for row, (label, widget) in enumerate((("Name", name), ("Class", self.category_box))):
+            tk.Label(box, text=label).grid(row=row, column=0, sticky="w", padx=5)
+            widget.grid(row=row, column=1, sticky="ew", padx=5, pady=1)
+        self.color.grid(row=2, column=0, padx=5, pady=2, sticky="ew")
+        protected.grid(row=2, column=1, sticky="w")
+        box.columnconfigure(1, weight=1)
+        for widget in (name, self.category_box):
+            for event in ("<FocusOut>", "<Return>"):
+                widget.bind(event, lambda _: self.apply_texts())
+        self.category_box.bind("<<ComboboxSelected>>", lambda _: self.apply_texts())
+        self._fields = (name, self.category_box, self.color, protected)
+        Hint(protected, lambda: "Other objects do not take pixels away from it")
+
+    def _add_new(self) -> None:
+        box = group(self, "New objects")
+        box.pack(side=tk.BOTTOM)
+        self.new_category, self.new_protected = tk.StringVar(self, CATEGORY), tk.BooleanVar(self)
+        self.new_category_box = ttk.Combobox(box, textvariable=self.new_category, width=14)
+        protected = tk.Checkbutton(box, text="Protected", variable=self.new_protected, command=self._protect)
+        tk.Label(box, text="Class").grid(row=0, column=0, sticky="w", padx=5)
+        self.new_category_box.grid(row=0, column=1, sticky="ew", padx=5, pady=1)
+        protected.grid(row=1, column=1, sticky="w")
+        box.columnconfigure(1, weight=1)
+        for event in ("<FocusOut>", "<Return>", "<<ComboboxSelected>>"):
+            self.new_category_box.bind(event, lambda _: self.apply_texts())
+        Hint(protected, lambda: "Later objects do not take pixels away from new ones")
+
+    def _fill(self, document: Document) -> None:
+        selected, self._document = self.selected, document
+        self.table.delete(*self.table.get_children())
+        opened = None if document.draft is None else document.draft.number
+        for item in document.objects:
+            self._categories.add(item.category)
+            region = document.selection if item.number == opened else item.region
+            name = f"{item.name} (open)".strip() if item.number == opened else item.name
+            values = (name, item.category, "yes" if item.protected else "", region.area)
+            self.table.insert("", tk.END, str(item.number), text=item.number, image=self._swatch(item), values=values)
+        if document.draft is not None and opened is None:
+            values = ("in progress", self._controller.category, "", document.selection.area)
+            self.table.insert("", tk.END, DRAFT, text=document.draft_number, values=values)
+            self.table.see(DRAFT)
+        if selected is not None and self.table.exists(str(selected)):
+            self.select(selected)
+        for box in (self.category_box, self.new_category_box):
+            box.configure(values=sorted(self._categories))
+
+    def _show_selected(self) -> None:
+        number = self.selected
+        enable(self._fields, number is not None)
+        enable([self.buttons["Open again"]], number is not None and not self._controller.in_progress)
+        enable([self.buttons["Delete"]], number is not None)
+        item = None if number is None else self._controller.document.get(number)
+        if item is not self._shown:
+            self._shown = item
+            self.name.set("" if item is None else item.name)
+            self.category.set("" if item is None else item.category)
+            self.protected.set(item is not None and item.protected)
+
+    def _swatch(self, item: AnnotatedObject) -> tk.PhotoImage:
+        if item.color not in self._swatches:
+            swatch = tk.PhotoImage(master=self, width=SWATCH, height=SWATCH)
+            swatch.put("#{:02x}{:02x}{:02x}".format(*item.color), to=(0, 0, SWATCH, SWATCH))
+            self._swatches[item.color] = swatch
+        return self._swatches[item.color]
+
+    def _edit(self, **changes: Any) -> None:
+        number = self.selected
+        if number is not None:
+            self._shown = None
+            self._act(lambda: self._controller.edit(number, **changes))
+
+    def _choose_color(self) -> None:
+        number = self.selected
+        if number is None:
+            return
+        present = "#{:02x}{:02x}{:02x}".format(*self._controller.document.get(number).color)
+        color, _ = colorchooser.askcolor(present, parent=self, title=f"Colour of object {number}")
+        if color is not None:
+            self._edit(color=tuple(int(part) for part in color))
+
+    def _reopen(self) -> None:
+        number = self.selected
+        if number is not None and not self._controller.in_progress:
+            self._act(lambda: self._controller.reopen(number))
+
+    def _remove(self) -> None:
+        number = self.selected
+        if number is not None:
+            self._act(lambda: self._controller.remove(number))
+
+    def _protect(self) -> None:
+        self._controller.protect = self.new_protected.get()

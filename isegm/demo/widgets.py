@@ -1,0 +1,96 @@
+"""Small parts of the window: groups, hints that follow the pointer, and the line at the bottom."""
+
+from __future__ import annotations
+
+import tkinter as tk
+from collections.abc import Callable, Iterable
+
+HINT_COLOR = "#ffffe0"
+BUSY_COLOR = "#ffe599"
+HINT_WIDTH = 380
+HINT_MS = 400
+
+
+def group(master: tk.Misc, label: str) -> tk.LabelFrame:
+    """A frame with a label, below the others."""
+    frame = tk.LabelFrame(master, text=label)
+    frame.pack(side=tk.TOP, fill=tk.X, padx=5, pady=2)
+    return frame
+
+
+def enable(widgets: Iterable[tk.Widget], enabled: bool) -> None:
+    """Let widgets be used, or grey them out."""
+    for widget in widgets:
+        state = tk.NORMAL if enabled else tk.DISABLED
+        if str(widget["state"]) != state:
+            widget.configure(state=state)
+
+
+class Hint:
+    """A sentence that is seen while the pointer rests on a widget, whether that can be used or not.
+
+    Args:
+        widget: on which the pointer rests.
+        text: gives the sentence, "" for none.
+    """
+
+    def __init__(self, widget: tk.Widget, text: Callable[[], str]) -> None:
+        self.window: tk.Toplevel | None = None
+        self._widget = widget
+        self._text = text
+        self._timer: str | None = None
+        widget.bind("<Enter>", self._entered, add="+")
+        for event in ("<Leave>", "<Button>", "<Destroy>"):
+            widget.bind(event, self._left, add="+")
+
+    def _entered(self, _: tk.Event) -> None:
+        self._left()
+        self._timer = self._widget.after(HINT_MS, self._show)
+
+    def _left(self, _: tk.Event | None = None) -> None:
+        if self._timer is not None:
+            self._widget.after_cancel(self._timer)
+            self._timer = None
+        if self.window is not None:
+            self.window.destroy()
+            self.window = None
+
+    def _show(self) -> None:
+        self._timer = None
+        text = self._text()
+        if not text:
+            return
+        self.window = tk.Toplevel(self._widget)
+        self.window.wm_overrideredirect(True)
+        label = tk.Label(self.window, text=text, background=HINT_COLOR, relief=tk.SOLID, borderwidth=1, justify=tk.LEFT)
+        label.configure(wraplength=HINT_WIDTH, padx=4, pady=2)
+        label.pack()
+        self.window.update_idletasks()
+        right = self._widget.winfo_screenwidth() - self.window.winfo_reqwidth()
+        x = min(self._widget.winfo_rootx() + 12, right)
+        below = self._widget.winfo_rooty() + self._widget.winfo_height() + 4
+        above = self._widget.winfo_rooty() - self.window.winfo_reqheight() - 4
+        fits = below + self.window.winfo_reqheight() <= self._widget.winfo_screenheight()
+        self.window.wm_geometry(f"+{max(x, 0)}+{below if fits else max(above, 0)}")
+
+
+class StatusLine(tk.Frame):
+    """What the program is doing, what it has done, and which picture is open."""
+
+    def __init__(self, master: tk.Misc) -> None:
+        super().__init__(master)
+        self._plain = self.cget("background")
+        self.left = tk.Label(self, anchor=tk.W, padx=6)
+        self.right = tk.Label(self, anchor=tk.E, padx=6)
+        self.right.pack(side=tk.RIGHT)
+        self.left.pack(side=tk.LEFT, fill=tk.X, expand=True)
+
+    def show(self, busy: str, notice: str, place: str) -> None:
+        """Show all three; while the program is busy its doing is seen in place of what was done."""
+        text = f"\N{HOURGLASS WITH FLOWING SAND} {busy} ..." if busy else notice
+        for label, changes in (
+            (self.left, {"text": text, "background": BUSY_COLOR if busy else self._plain}),
+            (self.right, {"text": place}),
+        ):
+            if any(str(label[key]) != value for key, value in changes.items()):
+                label.configure(**changes)
