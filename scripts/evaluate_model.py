@@ -4,6 +4,7 @@
     python scripts/evaluate_model.py Baseline --checkpoint=mobilenetv2_default --infer-size=384 --thresh=0.5
     python scripts/evaluate_model.py FocalClick --checkpoint=<file>.pth --thresh=0.5 --datasets=DAVIS,D585_SP --vis
     python scripts/evaluate_model.py f-BRS-B --checkpoint=coco_lvis_h18_itermask --datasets=GrabCut
+    python scripts/evaluate_model.py NoBRS --checkpoint=coco_lvis_h18_itermask --datasets=GrabCut --cf-n=4 --acf
     python scripts/evaluate_model.py --datasets=Samples --cpu
 
 Where results go is told by ``isegm/evaluation/run.py``.
@@ -127,6 +128,21 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         default=defaults.focus_crop_r,
         help="expansion of the part that FocalClick looks at again (default: %(default)s)",
     )
+
+    parser.add_argument(
+        "--cf-n",
+        type=int,
+        default=defaults.cf_n,
+        help="Cascade-Forward Refinement: answer a click so many times more, each time starting from the last answer "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--cf-click",
+        type=int,
+        default=defaults.cf_click,
+        help="do so with the first so many clicks (default: %(default)s)",
+    )
+    parser.add_argument("--acf", action="store_true", help="leave out what remains of --cf-n once the mask has settled")
 
     parser.add_argument("--save-ious", action="store_true", help="pickle the IoUs of each object")
     parser.add_argument("--print-ious", action="store_true", help="give every object all clicks, and print mean IoUs")

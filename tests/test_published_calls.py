@@ -306,9 +306,9 @@ def test_wrong_parameters_are_named(change, words):
 
 
 def test_what_a_predictor_does_not_know_is_passed_over_with_a_warning(caplog):
-    predictor = get_predictor(TinyModel(), "NoBRS", "cpu", predictor_params={"cascade_step": 3, "max_size": 30})
+    predictor = get_predictor(TinyModel(), "NoBRS", "cpu", predictor_params={"beam_width": 3, "max_size": 30})
     assert isinstance(predictor, ClickerPredictor)
-    assert "predictor_params of get_predictor holds cascade_step: passed over" in caplog.text
+    assert "predictor_params of get_predictor holds beam_width: passed over" in caplog.text
 
 
 def test_a_ground_truth_without_the_object_or_of_another_image_is_an_error():

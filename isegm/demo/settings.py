@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
 
 from isegm.inference.brs import BRSParams
+from isegm.inference.cascade import Cascade
 from isegm.inference.finish import Finish
 from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.refinement import Refinement, build_refinement
@@ -44,6 +46,7 @@ NUMERIC = {
     "expand_ratio": Numeric("Expand ratio", float, 1.0, 2.0),
     "network_clicks": Numeric("Network clicks", int, 1),
     "lbfgs_iterations": Numeric("L-BFGS max iterations", int, 1, 1000),
+    "cascade_steps": Numeric("CFR steps", int, 0, 1000),
     "threshold": Numeric("Predictions threshold", float, 0.0, 1.0),
     "alpha": Numeric("Alpha blending coefficient", float, 0.0, 1.0),
     "click_radius": Numeric("Visualisation click radius", int, 0, 7),
@@ -67,6 +70,9 @@ class Settings:
         threshold: probability above which a pixel is object.
         alpha: share of an object's colour in the picture.
         click_radius: of the dots, in pixels of the image.
+        cascade_steps: how often more the first click of an object is answered, each time from the last answer
+            (Cascade-Forward Refinement); 0 for once.
+        adaptive_cascade: leave out the rest of them once the mask has settled.
         finish: what the network's protocol makes of its answer where there is no refinement, such as FocalClick's
             second look; belongs to the network and stays as it is.
 
@@ -86,6 +92,8 @@ class Settings:
     threshold: float = 0.5
     alpha: float = 0.5
     click_radius: int = 3
+    cascade_steps: int = 0
+    adaptive_cascade: bool = False
     finish: Finish | None = None
 
     def __post_init__(self) -> None:
@@ -144,12 +152,13 @@ class Settings:
 
     @property
     def inference(self) -> InferenceSettings:
-        """Crop, size and mirroring as the published program has them, for every network, and what belongs to it."""
+        """Crop, size, mirroring and cascade as the published programs have them, and what belongs to the network."""
         zoom_in = None
         if self.zoom_in:
             size = (self.target_size, self.target_size) if self.fixed_crop else self.target_size
             zoom_in = ZoomIn(size, skip_clicks=self.skip_clicks, expansion_ratio=self.expand_ratio)
-        return InferenceSettings(zoom_in, flip=True, max_size=self.max_size, finish=self.finish)
+        cascade = Cascade(self.cascade_steps, self.adaptive_cascade) if self.cascade_steps else None
+        return InferenceSettings(zoom_in, flip=True, max_size=self.max_size, finish=self.finish, cascade=cascade)
 
     @property
     def refinement(self) -> Refinement | None:
@@ -168,3 +177,30 @@ class Settings:
         bounds = f"of at least {numeric.least:g}" if most is None else f"from {numeric.least:g} to {most:g}"
         more = f", or {ALL_CLICKS} for all clicks" if name == "network_clicks" else ""
         return f"{numeric.label} is {value or 'empty'}: give a {kind} {bounds}{more}."
+
+
+def unavailable(model: ClickModel) -> Mapping[str, str]:
+    """What a network cannot do, each with one sentence that says why.
+
+    Returns:
+        by a name in ``BRS_MODES``, or the name of a field of ``Settings``. Where a network takes no refinement at all,
+        ``brs_mode`` and the fields that belong to it are among them.
+    """
+    reasons = {}
+    for mode in BRS_MODES:
+        refinement = Settings().with_mode(mode).refinement
+        if refinement is not None:
+            reasons |= _reason(refinement.check, model, mode)
+    if set(reasons) == set(BRS_MODES) - {NO_BRS}:
+        sentence = f"{type(model).__name__} takes no BRS mode but {NO_BRS}: take another network for refinement."
+        reasons |= dict.fromkeys(("brs_mode", "network_clicks", "lbfgs_iterations"), sentence)
+    return reasons | _reason(Cascade(1).check, model, "cascade_steps", "adaptive_cascade")
+
+
+def _reason(check: Callable[[ClickModel], None], model: ClickModel, *names: str) -> dict[str, str]:
+    """The names, where a check refuses the network, with what it says."""
+    try:
+        check(model)
+    except InputError as error:
+        return dict.fromkeys(names, str(error))
+    return {}

@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from isegm.utils.errors import InputError
@@ -41,6 +41,11 @@ class Selection:
     def with_prefix(self, name: str) -> str:
         """A log's name behind the prefix."""
         return f"{self.prefix}_{name}" if self.prefix else name
+
+    def tagged(self, tag: str, logs_root: str | Path) -> Selection:
+        """The selection with a tag before its prefix; its name becomes folder below ``logs_root`` and prefix."""
+        prefix = f"{tag}_{self.prefix}" if self.prefix else tag
+        return replace(self, prefix=prefix, model_name=f"{self.logs_dir.relative_to(logs_root).as_posix()}:{prefix}")
 
     def own_name(self, checkpoint: Path) -> str:
         """A name that no other of the checkpoints has: its stem, behind folders that tell it from equal stems."""

@@ -147,8 +147,11 @@ def _departure(identity: Mapping[str, Any], dataset: str, max_clicks: int) -> st
         return f"it took only {identity['max_objects']} objects"
     if identity.get("threshold") not in PUBLISHED_THRESHOLDS:
         return f"its masks begin at {identity.get('threshold')}"
-    usual = asdict(settings_for(identity.get("protocol", ""), dataset_name=dataset))
-    if identity.get("inference") != json.loads(json.dumps(usual)):
+    usual = json.loads(json.dumps(asdict(settings_for(identity.get("protocol", ""), dataset_name=dataset))))
+    inference = dict.fromkeys(usual) | identity.get("inference", {})  # older records lack what is None by default
+    if inference.get("cascade"):
+        return "it ran Cascade-Forward Refinement"
+    if inference != usual:
         return "it showed the network other crops or sizes"
     return ""
 

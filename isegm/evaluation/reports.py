@@ -191,6 +191,10 @@ def describe(inference: InferenceSettings) -> str:
         parts.append(f"refined in a focus crop (box x {inference.finish.crop_ratio:g})")
     elif inference.finish is not None:
         parts.append("pixel diffusion")
+    if cascade := inference.cascade:
+        first = "the first click" if cascade.clicks == 1 else f"the first {cascade.clicks} clicks"
+        more = "up to " if cascade.adaptive else ""
+        parts.append(f"cascade of {more}{cascade.steps} more passes on {first}")
     if inference.merge != "published":
         parts.append(f"merging into initial masks: {inference.merge}")
     return ", ".join(parts)

@@ -1,9 +1,10 @@
 """A whole evaluation, as ``scripts/evaluate_model.py`` starts it: checkpoints x data sets, logs, reports, pictures.
 
-What is written, with ``<run>`` for ``[<prefix>_]<eval_mode>_<mode>_<n_clicks>``:
+What is written, with ``<run>`` for ``[<prefix>_]<eval_mode>_<mode>_<n_clicks>``, where the prefix tells the
+checkpoints of an experiment and what ``--cf-n`` asks for (``acf4_1clk``: 4 more passes on the first click, adaptive):
 
-- ``<logs dir>/<run>.txt``: the table of the published code, to which rows are appended; when several checkpoints of an
-  experiment are evaluated, the data set's name stands behind the prefix;
+- ``<logs dir>/<run>.txt``: the table of the published code, to which rows are appended; when several checkpoints are
+  evaluated and there is a prefix, the data set's name stands behind it;
 - ``<logs dir>/<run>/``: ``records_<dataset>.jsonl``, ``report_<dataset>.txt`` (the table and all other scores),
   ``miou_<dataset>.png``, ``best_<dataset>.png`` and ``worst_<dataset>.png``; and ``summary.json`` and ``summary.csv``
   of these and of earlier runs into this folder; of several checkpoints each has a folder in it;
@@ -36,6 +37,7 @@ from isegm.evaluation.loop import ClickEvent, EvaluationDataset, evaluate_datase
 from isegm.evaluation.panels import SamplePanels
 from isegm.evaluation.records import ObjectRecord, RecordWriter
 from isegm.evaluation.scores import DatasetScores, score
+from isegm.inference.cascade import Cascade
 from isegm.inference.evaluation import NEVER_STOP, EvalSettings
 from isegm.inference.metrics import number_of_clicks
 from isegm.inference.predictor import Predictor
@@ -78,6 +80,9 @@ class EvalOptions:
     infer_size: int | None = None
     target_crop_r: float = 1.4
     focus_crop_r: float = 1.4
+    cf_n: int = 0
+    cf_click: int = 1
+    acf: bool = False
     save_ious: bool = False
     print_ious: bool = False
     vis_preds: bool = False
@@ -101,7 +106,8 @@ class EvalOptions:
             if not least <= value <= most:  # also refuses NaN
                 raise InputError(f"--{name.replace('_', '-')} is {value:g}: give a number from {least:g} to {most:g}.")
         for name, least in (
-            ("n_clicks", 1), ("min_n_clicks", 1), ("batch_size", 1), ("max_objects", 1), ("infer_size", LEAST_SIDE)
+            ("n_clicks", 1), ("min_n_clicks", 1), ("batch_size", 1), ("max_objects", 1), ("infer_size", LEAST_SIDE),
+            ("cf_n", 0), ("cf_click", 1),
         ):  # fmt: skip
             value = getattr(self, name)
             if value is not None and value < least:
@@ -117,6 +123,10 @@ class EvalOptions:
         """What improves on the network's answers in this mode; None in modes that take them as they are."""
         return build_refinement(self.mode) if self.mode in list_refinements() else None
 
+    def cascade(self) -> Cascade | None:
+        """How often a click is answered; None for once."""
+        return Cascade(self.cf_n, self.acf, self.cf_click) if self.cf_n else None
+
     def eval_settings(self) -> EvalSettings:
         """When clicking stops: never early where IoUs of all clicks are asked for, and not below an IoU of 0.8."""
         every_click = (self.iou_analysis or self.print_ious) and self.min_n_clicks <= 1
@@ -129,7 +139,7 @@ class EvalOptions:
         limit = self.n_clicks if self.clicks_limit == -1 else self.clicks_limit
         sizes = (self.infer_size, self.target_crop_r)
         settings = settings_for(protocol, self.eval_mode, dataset, *sizes, limit, self.focus_crop_r)
-        return replace(settings, merge=self.merge)
+        return replace(settings, merge=self.merge, cascade=self.cascade())
 
 
 @dataclass(frozen=True)
@@ -181,9 +191,12 @@ def run_evaluation(options: EvalOptions) -> None:
             raise InputError(f"{option} takes one checkpoint, got {len(selection.checkpoints)}: choose one.")
     datasets = _load_datasets(options, cfg)
     refinement = options.refinement()
-    if refinement is not None and selection.several:  # of one checkpoint the predictor asks this in time
+    demands = [part for part in (refinement, options.cascade()) if part is not None]
+    if demands and selection.several:  # of one checkpoint the predictor asks this in time
         for path in selection.checkpoints:
-            refinement.check(load_model(path, CPU))
+            network = load_model(path, CPU)
+            for part in demands:
+                part.check(network)
 
     outcomes: list[Outcome] = []
     model = candidate = None
@@ -220,11 +233,16 @@ def _select(options: EvalOptions, cfg: Mapping[str, Any]) -> Selection:
     experiments = Path(cfg.get("EXPS_PATH", "./experiments"))
     logs_root = Path(options.logs_path) if options.logs_path else experiments / "evaluation_logs"
     if options.exp_path is not None:
-        return select_experiment(options.exp_path, experiments, logs_root)
-    folder = options.model_dir or cfg.get("INTERACTIVE_MODELS_PATH", "./weights")
-    return select_checkpoints(
-        str(DEFAULT_CHECKPOINT) if options.checkpoint is None else options.checkpoint, folder, logs_root
-    )
+        selection = select_experiment(options.exp_path, experiments, logs_root)
+    else:
+        folder = options.model_dir or cfg.get("INTERACTIVE_MODELS_PATH", "./weights")
+        names = str(DEFAULT_CHECKPOINT) if options.checkpoint is None else options.checkpoint
+        selection = select_checkpoints(names, folder, logs_root)
+    cascade = options.cascade()
+    if cascade is None:
+        return selection
+    kind = "acf" if cascade.adaptive else "cf"
+    return selection.tagged(f"{kind}{cascade.steps}_{cascade.clicks}clk", logs_root)
 
 
 def _load_datasets(options: EvalOptions, cfg: Mapping[str, Any]) -> list[EvaluationDataset]:

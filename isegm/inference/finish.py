@@ -33,7 +33,7 @@ class Answer:
     """What the network says of some sessions in one pass.
 
     Attributes:
-        sessions: with their clicks and the previous answer.
+        sessions: with their clicks, and the answers from before the first pass that has seen the last of these.
         views: what it saw of each, all of one size (h, w).
         points: float (N or 2N, 2M, 3) clicks that it was shown, mirrored rows behind the straight ones.
         outputs: what ``model.decode`` returned, rows likewise.

@@ -47,7 +47,7 @@ class Predictor:
 
     Raises:
         InputError: the threshold does not lie between 0 and 1, or the network cannot be refined in this way, or is not
-            made for the ``finish`` of the settings.
+            made for the ``finish`` or the ``cascade`` of the settings.
     """
 
     def __init__(
@@ -73,6 +73,8 @@ class Predictor:
             self.settings = replace(self.settings, clicks_limit=limit, finish=None)
         elif self.settings.finish is not None:
             self.settings.finish.check(model)
+        if self.settings.cascade is not None:
+            self.settings.cascade.check(model)
         self.threshold = threshold
         self._history: list[Session] = []
 
@@ -190,24 +192,35 @@ class Predictor:
     def run(self, sessions: Sequence[Session], before: Sequence[Session] | None = None) -> list[Session]:
         """One answer for each session, with the clicks that it holds.
 
-        Inputs of equal size go through the network together; a refinement sees them one by one.
+        Inputs of equal size go through the network together; a refinement sees them one by one. Of the passes of a
+        cascade, the first starts from the session's mask, and only the last answer is merged into ``merged``.
 
         Args:
             sessions: of any images; they are not changed.
             before: where the crop rule repeats a click, the repetition looks at the mask of these; None for
                 ``sessions``.
         """
-        before = sessions if before is None else before
-        answered = self._pass(sessions)
+        answered = self._once(sessions, sessions if before is None else before, sessions)
+        if self.settings.cascade is not None:
+            answered = self.settings.cascade.repeated(
+                answered, lambda places, last: self._once(last, last, [sessions[i] for i in places])
+            )
+        return [self._merged(session, given.answered) for session, given in zip(answered, sessions, strict=True)]
+
+    def _once(self, sessions: Sequence[Session], before: Sequence[Session], given: Sequence[Session]) -> list[Session]:
+        """The sessions after one pass, and the repetition that the crop rule may ask for; see ``_pass``."""
+        answered = self._pass(sessions, given)
         zoom_in = self.settings.zoom_in
         again = [
             i for i, session in enumerate(answered) if zoom_in is not None and zoom_in.wants_repetition(session.zoom)
         ]
         # The repeated click looks at the crop of the new answer, but at the mask from before the click.
-        repeated = self._pass([replace(answered[i], prev_probs=before[i].prev_probs) for i in again])
+        repeated = self._pass(
+            [replace(answered[i], prev_probs=before[i].prev_probs) for i in again], [given[i] for i in again]
+        )
         for i, session in zip(again, repeated, strict=True):
             answered[i] = session
-        return [self._merged(session, given.answered) for session, given in zip(answered, sessions, strict=True)]
+        return answered
 
     def _merged(self, session: Session, answered: int) -> Session:
         """The session with what the clicks after the first ``answered`` ones ask for in its mask, if it has one."""
@@ -223,8 +236,13 @@ class Predictor:
             mask = guarded_merge(mask, prediction, click)
         return session.with_merged(mask)
 
-    def _pass(self, sessions: Sequence[Session]) -> list[Session]:
-        """The sessions after one network pass."""
+    def _pass(self, sessions: Sequence[Session], given: Sequence[Session]) -> list[Session]:
+        """The sessions after one network pass.
+
+        Args:
+            sessions: what the network starts from.
+            given: the same with the answers from before the click, with which the finish compares the new ones.
+        """
         groups: dict[tuple, list[int]] = defaultdict(list)
         views = [self.settings.view(session.zoom, session.clicks, session.image_size) for session in sessions]
         seen = [
@@ -236,7 +254,8 @@ class Predictor:
             groups[views[i].size, session.features is None, session.cache is None, alone].append(i)
         answered = list(seen)
         for members in groups.values():
-            for i, session in zip(members, self._group_pass([seen[i] for i in members]), strict=True):
+            parts = [seen[i] for i in members], [given[i] for i in members]
+            for i, session in zip(members, self._group_pass(*parts), strict=True):
                 answered[i] = session
         return answered
 
@@ -246,7 +265,7 @@ class Predictor:
         return replace(session, view=view, features=None, cache=None, refinement=kept)
 
     @torch.no_grad()
-    def _group_pass(self, sessions: Sequence[Session]) -> list[Session]:
+    def _group_pass(self, sessions: Sequence[Session], given: Sequence[Session]) -> list[Session]:
         """The sessions after one network call; ``session.view`` is what it is to see, of equal size in all of them."""
         count, flip, size = len(sessions), self.settings.flip, sessions[0].view.size
         views = [session.view for session in sessions]
@@ -270,11 +289,11 @@ class Predictor:
         else:
             limit = self.settings.clicks_limit
             all_shown = limit is None or len(clicks[0]) <= limit
-            given = NetworkInput(features, points, prev_mask, clicks, all_shown, flip, self.threshold)
-            logits, refined = self.refinement.refine(self.model, given, sessions[0].refinement)  # (B, 1, h, w)
+            seen = NetworkInput(features, points, prev_mask, clicks, all_shown, flip, self.threshold)
+            logits, refined = self.refinement.refine(self.model, seen, sessions[0].refinement)  # (B, 1, h, w)
 
         # [KEEP] mirrored answers are averaged as logits (trap 4 of RITM)
-        answer = Answer(sessions, views, points, outputs, mean_with_mirrored(logits) if flip else logits)
+        answer = Answer(given, views, points, outputs, mean_with_mirrored(logits) if flip else logits)
         if self.settings.finish is None:
             finished = [Finished(probs, probs) for probs in answer.pasted()]
         else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from isegm.clicks import Click
 from isegm.inference.brs import BRSParams
+from isegm.inference.cascade import Cascade
 from isegm.inference.clicker import Clicker
 from isegm.inference.merge import progressive_merge
 from isegm.inference.predictor import Predictor
@@ -74,7 +76,8 @@ class ClickerPredictor:
             clicker: holds all clicks, in pixels of the image; fractions are kept.
             prev_mask: (H, W) or (1, 1, H, W), bool or probabilities in [0, 1], to start from instead of the last
                 answer. The crop rule does not look at it, nor does a network that reads no previous mask. A click
-                that the crop rule repeats (``skip_clicks`` 0) starts from the last answer, as published.
+                that the crop rule repeats (``skip_clicks`` 0) starts from the last answer, as published. Of a cascade
+                the first pass starts from it.
 
         Returns:
             float32 (H, W) probabilities.
@@ -218,9 +221,10 @@ def get_predictor(
         zoom_in_params: arguments of ``ZoomIn``; None to show the network the whole image at every click. ClickSEG's
             modes look at ``skip_clicks`` and ``expansion_ratio`` alone.
         predictor_params: ``net_clicks_limit``, the clicks that the network is shown (all with NoBRS, 8 with f-BRS, 5
-            with RGB-BRS and DistMap-BRS; None for all); ``max_size``, the longest side of what it sees; and
-            ``optimize_after_n_clicks`` of ``BRSParams``. Others are passed over with a warning, as published code
-            passes over what its predictors do not know.
+            with RGB-BRS and DistMap-BRS; None for all); ``max_size``, the longest side of what it sees;
+            ``optimize_after_n_clicks`` of ``BRSParams``; and of Cascade-Forward Refinement ``cascade_step``, all passes
+            of a click (0 and 1 for one), ``cascade_adaptive`` and ``cascade_clicks``, see ``Cascade``. Others are
+            passed over with a warning, as published code passes over what its predictors do not know.
         brs_opt_func_params: ``min_iou_diff`` and ``reg_weight`` of ``BRSParams``.
         lbfgs_params: ``m``, ``factr``, ``pgtol`` and ``maxfun`` of L-BFGS-B; ``maxiter`` is twice ``maxfun``, whatever
             is given.
@@ -241,7 +245,8 @@ def get_predictor(
     if zoom_in_params is not None:
         zoom_in = ZoomIn(**_known("zoom_in_params", zoom_in_params, ZOOM_IN_NAMES))
     params = dict(predictor_params or {})
-    if others := set(params) - {"net_clicks_limit", "max_size", "optimize_after_n_clicks"}:
+    cascade_names = {"cascade_step", "cascade_adaptive", "cascade_clicks"}
+    if others := set(params) - {"net_clicks_limit", "max_size", "optimize_after_n_clicks"} - cascade_names:
         logger.warning("predictor_params of get_predictor holds %s: passed over", ", ".join(sorted(others)))
     fit = _known("brs_opt_func_params", brs_opt_func_params, ("min_iou_diff", "reg_weight"))
     lbfgs = _known("lbfgs_params", lbfgs_params, (*LBFGS_NAMES, "maxiter"))
@@ -252,15 +257,29 @@ def get_predictor(
     if brs_mode in CLICKSEG_MODES:
         limit = {"clicks_limit": params.get("net_clicks_limit"), "zoom_in": _clickseg_zoom(zoom_in)}
         settings = settings_for(CLICKSEG_MODES[brs_mode], infer_size=infer_size, focus_crop_r=focus_crop_r)
-        settings = replace(settings, flip=settings.flip or bool(with_flip), **limit)
+        settings = replace(settings, flip=settings.flip or bool(with_flip), cascade=_cascade(params), **limit)
         return ClickerPredictor(Predictor(net, device, settings=settings, threshold=prob_thresh))
     settings = InferenceSettings(
-        zoom_in=zoom_in, flip=with_flip is not False, max_size=params.get("max_size"), merge="published"
+        zoom_in=zoom_in,
+        flip=with_flip is not False,
+        max_size=params.get("max_size"),
+        merge="published",
+        cascade=_cascade(params),
     )
     if brs_mode == "NoBRS":
         return ClickerPredictor(Predictor(net, device, settings=replace(settings, **limit), threshold=prob_thresh))
     refinement = build_refinement(brs_mode, params=BRSParams(**fit), **limit)
     return ClickerPredictor(Predictor(net, device, settings=settings, threshold=prob_thresh, refinement=refinement))
+
+
+def _cascade(params: Mapping[str, Any]) -> Cascade | None:
+    """The cascade that predictor_params ask for."""
+    passes = params.get("cascade_step", 0)
+    if passes in (0, 1):
+        return None
+    if not isinstance(passes, Integral) or passes < 0:
+        raise InputError(f"cascade_step of get_predictor is {passes}: give the number of passes, 1 for no cascade.")
+    return Cascade(passes - 1, bool(params.get("cascade_adaptive", False)), params.get("cascade_clicks", 1))
 
 
 def _known(argument: str, given: Mapping[str, Any] | None, names: Sequence[str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from numbers import Integral
 
 from isegm.clicks import Click
 from isegm.inference.boxes import whole_image
+from isegm.inference.cascade import Cascade
 from isegm.inference.finish import Finish, FocusRefine, PixelDiffusion
 from isegm.inference.transforms import View, ZoomIn, ZoomState, with_longest_side
 from isegm.utils.errors import InputError
@@ -38,6 +39,7 @@ class InferenceSettings:
         merge: how answers change a mask that a session began from, one of ``MERGES``: "guarded", only in the region
             that a click points at and by its sign; "published", by the rule of ClickSEG's evaluations; "none", every
             answer replaces it. See ``isegm.inference.merge``.
+        cascade: how often a click is answered, see ``isegm.inference.cascade``; None for once.
     """
 
     zoom_in: ZoomIn | None = None
@@ -47,6 +49,7 @@ class InferenceSettings:
     clicks_limit: int | None = None
     finish: Finish | None = None
     merge: str = "guarded"
+    cascade: Cascade | None = None
 
     def __post_init__(self) -> None:
         if self.resize is not None:

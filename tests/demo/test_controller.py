@@ -332,48 +332,6 @@ def test_what_was_kept_is_blended_twice():
 
 
 @pytest.mark.parametrize(
-    ("name", "bad", "good"),
-    [
-        ("skip_clicks", ("-2", "1.5", "", "one"), ("-1", "40")),
-        ("target_size", ("99", "801", "1e2"), ("100", "800")),
-        ("expand_ratio", ("0.99", "2.01", "nan", "inf"), ("1", "2.0")),
-        ("network_clicks", ("0", "-1", "all"), ("1", "INF", "inf")),
-        ("lbfgs_iterations", ("0", "1001"), ("1", "1000")),
-        ("threshold", ("-0.01", "1.01"), ("0", "1")),
-        ("alpha", ("-0.01", "1.01"), ("0", "1")),
-        ("click_radius", ("-1", "8"), ("0", "7")),
-    ],
-)
-def test_numbers_have_the_published_bounds(name, bad, good):
-    settings = Settings().with_mode("f-BRS-B")
-    for text in good:
-        assert settings.with_text(name, text).with_text(name, settings.text(name)) == settings
-    for text in bad:
-        with pytest.raises(InputError, match=r"(?i) is .*: give a (whole )?number (from|of at least) ") as error:
-            settings.with_text(name, text)
-        assert (text or "empty") in str(error.value)
-
-
-def test_published_defaults():
-    settings = Settings.for_model(TinyModel())
-    assert settings == Settings(800, True, True, -1, 400, 1.4, "NoBRS", None, 20, 0.5, 0.5, 3)
-    assert settings.inference.zoom_in.target_size == (400, 400) and settings.inference.flip
-    assert Settings.for_model(TinyModel(), 300).target_size == 300
-    with pytest.raises(InputError, match="--limit-longest-size is 99"):
-        Settings.for_model(TinyModel(), 99)
-
-
-def test_switching_refinement_on_limits_the_clicks_and_off_lifts_the_limit():
-    settings = Settings().with_mode("f-BRS-B")
-    assert settings.network_clicks == 8 and settings.refinement.clicks_limit == 8
-    unlimited = settings.with_text("network_clicks", "INF").with_mode("RGB-BRS")
-    assert unlimited.network_clicks is None and unlimited.refinement.clicks_limit is None
-    assert settings.with_mode("NoBRS") == Settings()
-    with pytest.raises(InputError, match="there is no BRS mode G-BRS"):
-        Settings().with_mode("G-BRS")
-
-
-@pytest.mark.parametrize(
     "changes", [{"zoom_in": False}, {"target_size": 120}, {"expand_ratio": 1.5}, {"brs_mode": "RGB-BRS"}]
 )
 def test_what_the_network_sees_changes_only_between_objects(changes):

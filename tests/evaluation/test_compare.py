@@ -1,7 +1,7 @@
 """Runs side by side: which objects are matched, what differs and how surely, and what was published."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from isegm.evaluation import compare as comparing
 from isegm.evaluation.published_values import PublishedValue
 from isegm.evaluation.records import RecordWriter
 from isegm.evaluation.scores import noc, nof
+from isegm.inference.cascade import Cascade
 from isegm.inference.protocols import settings_for
 from isegm.utils.errors import InputError
 from tests.evaluation.fakes import record
@@ -108,6 +109,9 @@ def test_published_values_stand_beside_a_published_file(tmp_path):
     file = "weights/coco_lvis_h18_itermask.pth"
     (run,) = comparing.read_runs([write(tmp_path / "run", FIRST, checkpoint=file, **AS_PUBLISHED)])
     assert comparing.published_beside(run) == {"NoC@85": (1.42, 6.25), "NoC@90": (1.54, 6.5)}
+    older = {**AS_PUBLISHED, "inference": {k: v for k, v in AS_PUBLISHED["inference"].items() if k != "cascade"}}
+    (same,) = comparing.read_runs([write(tmp_path / "older", FIRST, checkpoint=file, **older)])
+    assert same.departure == ""
     file = "weights/mobilenetv2_default.pth"
     (other,) = comparing.read_runs([write(tmp_path / "own", FIRST, checkpoint=file, **AS_PUBLISHED)])
     assert other.weights is None and other.published == []
@@ -120,6 +124,7 @@ def test_published_values_stand_beside_a_published_file(tmp_path):
         ({"refinement": {"mode": "f-BRS-B"}}, "it ran f-BRS-B"),
         ({"max_objects": 5}, "it took only 5 objects"),
         ({"threshold": 0.7}, "its masks begin at 0.7"),
+        ({"inference": asdict(replace(settings_for("ritm"), cascade=Cascade(4)))}, "it ran Cascade-Forward Refinement"),
         ({"inference": {"flip": False}}, "it showed the network other crops or sizes"),
     ],
 )

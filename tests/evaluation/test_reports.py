@@ -6,6 +6,7 @@ import pytest
 
 from isegm.evaluation import reports
 from isegm.evaluation.scores import DatasetScores, score
+from isegm.inference.cascade import Cascade
 from isegm.inference.evaluation import NEVER_STOP, EvalSettings
 from isegm.inference.protocols import settings_for
 from tests.evaluation.fakes import record
@@ -138,6 +139,17 @@ def test_the_protocol_line_says_what_decides_about_comparisons(protocol, options
         "device cpu",
     ):
         assert fact in line
+
+
+@pytest.mark.parametrize(
+    ("cascade", "said"),
+    [
+        (Cascade(4), "mirror average, cascade of 4 more passes on the first click; "),
+        (Cascade(2, adaptive=True, clicks=3), "cascade of up to 2 more passes on the first 3 clicks; "),
+    ],
+)
+def test_the_protocol_line_says_how_often_clicks_were_answered(cascade, said):
+    assert said in reports.protocol_line(FACTS, EvalSettings(), replace(settings_for("ritm"), cascade=cascade))
 
 
 def test_the_protocol_line_says_when_objects_were_left_out():

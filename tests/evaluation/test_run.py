@@ -239,6 +239,8 @@ def test_checkpoints_of_equal_stems_have_rows_and_folders_of_their_own(evaluate,
         ({"min_n_clicks": 0}, "--min-n-clicks is 0"),
         ({"min_n_clicks": 4}, "--min-n-clicks 4 is more than --n-clicks 3"),
         ({"target_iou": 90}, "--target-iou is 90"),
+        ({"cf_n": -1}, "--cf-n is -1: give a number of at least 0"),
+        ({"cf_n": 2, "cf_click": 0}, "--cf-click is 0"),
         ({"config_path": "nowhere.yml"}, "nowhere.yml"),
     ],
 )
@@ -267,6 +269,42 @@ def test_modes_that_refine_have_logs_of_their_own_and_can_be_resumed(evaluate, m
     assert run["refinement"]["mode"] == mode and run["refinement"]["params"]["max_evaluations"] == 20
     evaluate(**options, resume=True)
     assert (folder / "records_drawn.jsonl").read_bytes() == before
+
+
+def test_cascades_have_logs_of_their_own_and_records_that_tell_them_apart(evaluate, capsys):
+    options = {"max_objects": 2, "cf_n": 3, "cf_click": 2}
+    logs = evaluate(**options, acf=True) / "others" / "tiny"
+    printed = capsys.readouterr().out
+    assert printed.startswith("Eval results for model: others/tiny:acf3_2clk\n")
+    assert "cascade of up to 3 more passes on the first 2 clicks" in printed
+    assert (logs / "acf3_2clk_cvpr_Baseline_3.txt").is_file()
+    folder = logs / "acf3_2clk_cvpr_Baseline_3"
+    (entry,) = json.loads((folder / "summary.json").read_text())["evaluations"]
+    assert entry["inference"]["cascade"] == {"steps": 3, "adaptive": True, "clicks": 2}
+    evaluate(max_objects=2)
+    records = folder / "records_drawn.jsonl"
+    assert timeless(records) != timeless(logs / "cvpr_Baseline_3" / "records_drawn.jsonl")
+    name = evaluate(**options, exp_path="light/000:last") / "light/000_try/cf3_2clk_last_checkpoint_cvpr_Baseline_3.txt"
+    assert name.read_text().startswith("Eval results for model: light/000_try:cf3_2clk_last_checkpoint\n")
+
+
+def test_records_from_before_cascades_were_known_can_be_resumed(evaluate):
+    records = evaluate(max_objects=2) / "others/tiny/cvpr_Baseline_3/records_drawn.jsonl"
+    header, *rest = records.read_text().splitlines(keepends=True)
+    assert '"cascade": null' in header
+    records.write_text("".join((header.replace(', "cascade": null', ""), *rest[:1])))
+    evaluate(max_objects=2, resume=True)
+    assert len(records.read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("checkpoint", ["blind", "tiny,blind"])
+def test_a_cascade_of_a_network_that_reads_no_mask_is_refused_before_the_first_click(
+    evaluate, home, tmp_path, checkpoint
+):
+    save_checkpoint(build_model("clickseg_mobilenetv2", with_prev_mask=False), home / "weights" / "blind.pth")
+    with pytest.raises(InputError, match="BaselineModel reads no previous mask, which Cascade-Forward Refinement"):
+        evaluate(cf_n=1, checkpoint=checkpoint)
+    assert not (tmp_path / "logs").exists()
 
 
 def test_a_missing_data_set_is_known_before_the_first_click(evaluate, home, tmp_path):
@@ -374,6 +412,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(home, tmp_path):
             "NoBRS --cpu --iou-analysis --n-clicks=100 --clicks-limit=-1",
             {"cpu": True, "n_clicks": 100, "clicks_limit": -1},
         ),
+        ("NoBRS --gpu=0 --checkpoint=huge.pth --cf-n=4 --acf", {"cf_n": 4, "cf_click": 1, "acf": True}),
         ("f-BRS-B --checkpoint=h18 --clicks-limit=3", {"mode": "f-BRS-B", "clicks_limit": 3}),
         ("", {"datasets": "GrabCut,Berkeley,DAVIS,SBD,PascalVOC", "target_iou": 0.9, "n_clicks": 20, "thresh": 0.49}),
     ],

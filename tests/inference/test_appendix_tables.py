@@ -1,8 +1,11 @@
 """The tables of Appendix A of the RITM specification: clicks, IoUs and crops measured on the published code."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from isegm.inference.cascade import Cascade
 from isegm.inference.clicker import Clicker
 from isegm.inference.metrics import get_iou
 from isegm.inference.predictor import Predictor
@@ -12,6 +15,8 @@ from tests.analytic import RadialModel
 from tests.inference.replay import play
 
 FULL = (0, 119, 0, 159)
+CASCADED = (17, 103, 32, 127)
+SMALL_CROPS = InferenceSettings(zoom_in=ZoomIn((448, 448), skip_clicks=-1, min_crop_size=60), flip=True)
 # settings, slant, clicks, IoUs, crop after each click, final probabilities at (60, 80) and (10, 10) and their mean
 PIPELINES = {
     "target 400": (
@@ -39,7 +44,7 @@ PIPELINES = {
         (0.994269, 0.234474, 0.425302),
     ),
     "always 448 x 448, smallest crop 60": (
-        InferenceSettings(zoom_in=ZoomIn(target_size=(448, 448), skip_clicks=-1, min_crop_size=60), flip=True),
+        SMALL_CROPS,
         0,
         "+60,80 +53,118 +52,37 +67,37 -50,134 +80,44",
         ".18004 .71944 .73059 .76476 .77786 .79845",
@@ -61,6 +66,30 @@ PIPELINES = {
         ".75707 .71229 .80008 .79521 .82327 .77705",
         [None] * 6,
         (0.994600, 0.227487, 0.462598),
+    ),
+    "always 448 x 448, smallest crop 60, five passes on the first click": (
+        replace(SMALL_CROPS, cascade=Cascade(4)),
+        0,
+        "+60,80 +68,37 +80,44 +88,54 -30,120 +51,36",
+        ".77529 .79055 .81114 .83218 .84592 .86048",
+        [CASCADED] * 6,
+        (0.993390, 0, 0.254984),
+    ),
+    "the same until the mask settles": (
+        replace(SMALL_CROPS, cascade=Cascade(4, adaptive=True)),
+        0,
+        "+60,80 +60,122 +68,37 +80,44 +88,54 -30,120",
+        ".63318 .77529 .79009 .81114 .83218 .84592",
+        [CASCADED] * 6,
+        (0.993390, 0, 0.255706),
+    ),
+    "the same on every click": (
+        replace(SMALL_CROPS, cascade=Cascade(4, adaptive=True, clicks=20)),
+        0,
+        "+60,80 +60,122 +68,37 +80,44 +88,54 -30,120",
+        ".63318 .77529 .79496 .81626 .83574 .84726",
+        [CASCADED] * 6,
+        (0.993390, 0, 0.254954),
     ),
     # The slant breaks the mirror symmetry, so that these fail unless logits (not probabilities) are averaged.
     "slanted, no zoom": (

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import isegm.model  # noqa: F401  (registers the networks)
+from isegm.inference.cascade import Cascade
 from isegm.inference.finish import PixelDiffusion
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import InferenceSettings, settings_for
@@ -22,6 +23,9 @@ ANALYTIC = {
     "ritm_nozoom_noflip": InferenceSettings(),
     "ritm_skip0": InferenceSettings(zoom_in=ZoomIn(skip_clicks=0), flip=True),
     "simpleclick_fixed448": settings_for("ritm", "fixed448"),
+    "cfr_cf0": settings_for("ritm", "fixed448"),
+    "cfr_cf4_clk1": replace(settings_for("ritm", "fixed448"), cascade=Cascade(4)),
+    "cfr_cf4_clk3_cvpr400": replace(settings_for("ritm"), cascade=Cascade(4, clicks=3)),
     "clickseg_baseline384": settings_for("clickseg"),
     "clickseg_focal256": settings_for("focalclick"),
     "clickseg_focal256_flip": replace(settings_for("focalclick"), flip=True),
