@@ -1,21 +1,25 @@
 """Segment objects interactively, in a window.
 
     python demo.py
+    python demo.py photos/
     python demo.py --checkpoint=hrnet18_cocolvis_itermask_3p --gpu=0
-    python demo.py --checkpoint=hrnet18_cocolvis_itermask_3p --limit-longest-size=400 --cpu
+    python demo.py --checkpoint=hrnet18_cocolvis_itermask_3p --limit-longest-size=400 --cpu photo.jpg
 
 Without arguments the shipped network and a sample photo are there at once. Left click: on the object; right click: on
-the background; wheel: zoom; right button held down: move the picture; space: finish the object.
+the background; wheel: zoom; right button held down: move the picture; space: finish the object. Every click is
+autosaved: a picture that is opened again is as it was left.
 """
 
 import argparse
 import sys
+from pathlib import Path
 
 import torch
 
 from isegm import InputError, load_model
 from isegm.data.samples import PHOTOS, photo_path
 from isegm.demo.controller import Controller
+from isegm.demo.journal import default_folder
 from isegm.demo.settings import Settings
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
 from isegm.utils.cli import choose_device, run
@@ -27,6 +31,7 @@ SAMPLE = next(photo for photo in PHOTOS if photo.name == "cat")
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Segment objects interactively, in a window.")
+    parser.add_argument("picture", nargs="?", help="picture to open, or folder of pictures")
     parser.add_argument(
         "--checkpoint",
         help="network: a path, with or without .pth, or the beginning of a name below INTERACTIVE_MODELS_PATH; "
@@ -43,6 +48,13 @@ def parse_args() -> argparse.Namespace:
         help="longest side of what the network sees, in pixels; masks keep the picture's size (default: %(default)s)",
     )
     parser.add_argument("--cfg", default="config.yml", help="configuration (default: %(default)s)")
+    parser.add_argument(
+        "--autosave",
+        type=Path,
+        default=default_folder(),
+        metavar="FOLDER",
+        help="where work is kept while it goes on (default: %(default)s)",
+    )
     return parser.parse_args()
 
 
@@ -73,10 +85,11 @@ def main() -> None:
         ) from error
     torch.backends.cudnn.deterministic = True
     model = load_model(checkpoint, device)
-    controller = Controller(model, device, Settings.for_model(model, args.limit_longest_size))
-    if len(sys.argv) == 1:
-        controller.load_image(photo_path(SAMPLE))
-    Program(root, controller)
+    settings = Settings.for_model(model, args.limit_longest_size)
+    program = Program(root, Controller(model, device, settings, autosave=args.autosave, background=True))
+    picture = photo_path(SAMPLE) if len(sys.argv) == 1 else args.picture
+    if picture is not None:
+        program.open(picture)
     root.mainloop()
 
 

@@ -18,7 +18,7 @@ import torch
 
 from isegm.clicks import Click, clicks_from_xy
 from isegm.data.annotations import Annotations
-from isegm.data.annotations.files import FORMATS, write_annotations
+from isegm.data.annotations.files import FORMATS
 from isegm.data.annotations.objects import CATEGORY
 from isegm.demo.actions import Action, Outcome, carry_out
 from isegm.demo.document import KEEP, Document, Draft, History, Selected
@@ -273,20 +273,20 @@ class Controller:
             with_draft: as if the object in progress were finished; else it is left out.
         """
         picture = self._present()
-        self._write(path, lambda: partial(write_annotations, path, kind, self.annotations(with_draft), picture.image))
+        self._write(path, lambda: partial(FORMATS[kind].write, path, self.annotations(with_draft), picture.image))
 
     def save_folder(self, path: str | Path, kind: str) -> None:
         """Write the finished objects of all pictures in the folder into one file.
 
         Args:
             path: of the file.
-            kind: a key of ``FORMATS`` whose files hold several pictures.
+            kind: a key of ``FORMATS`` with ``write_all``.
         """
         self._present()
 
         def begin() -> Callable[[], None]:
             read = annotations_in(self.folder, self._autosave, self.annotations())
-            return lambda: FORMATS[kind].write(path, read())
+            return lambda: FORMATS[kind].write_all(path, read())
 
         self._write(path, begin)
 

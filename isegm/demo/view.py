@@ -134,7 +134,7 @@ class Program:
             menu.add_command(label=form.label, command=lambda kind=kind: self._save(kind))
         menu.add_separator()
         for kind, form in FORMATS.items():
-            if form.several:
+            if form.write_all is not None:
                 label = f"{form.label}, all pictures of the folder"
                 menu.add_command(label=label, command=lambda kind=kind: self._save_folder(kind))
 
@@ -293,9 +293,9 @@ class Program:
         return filedialog.asksaveasfilename(
             parent=self.root,
             title=f"Save: {form.label}",
-            initialfile=f"{stem}_{kind}{form.endings[0]}",
-            defaultextension=form.endings[0],
-            filetypes=[(form.label, f"*{ending}") for ending in form.endings],
+            initialfile=f"{stem}_{kind}{form.ending}",
+            defaultextension=form.ending,
+            filetypes=[(form.label, f"*{form.ending}")],
         )
 
     def _about(self) -> None:

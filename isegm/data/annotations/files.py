@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +36,14 @@ class FileFormat:
             ``InputError`` for what it cannot hold or where it cannot write, and leaves no half-written file.
         keeps: which of the objects' pixels come back with ``read_annotations``: "all", "visible" (not those under other
             objects), or "none", for a picture to look at.
+        write_all: takes path and the annotations of several pictures; None where a file holds one picture.
     """
 
     label: str
     ending: str
     write: Callable[[str | Path, Annotations, np.ndarray], None]
     keeps: str
+    write_all: Callable[[str | Path, Sequence[Annotations]], None] | None = None
 
 
 FORMATS: dict[str, FileFormat] = {
@@ -50,9 +53,15 @@ FORMATS: dict[str, FileFormat] = {
         "Object colours (palette PNG)", ".png", lambda path, it, photo: write_palette_png(path, it), "visible"
     ),
     "overlay": FileFormat("Photo with objects", ".png", write_overlay, "none"),
-    "coco_rle": FileFormat("COCO JSON, masks (RLE)", ".json", lambda path, it, photo: write_coco(path, [it]), "all"),
+    "coco_rle": FileFormat(
+        "COCO JSON, masks (RLE)", ".json", lambda path, it, photo: write_coco(path, [it]), "all", write_coco
+    ),
     "coco_polygons": FileFormat(
-        "COCO JSON, polygons", ".json", lambda path, it, photo: write_coco(path, [it], polygons=True), "all"
+        "COCO JSON, polygons",
+        ".json",
+        lambda path, it, photo: write_coco(path, [it], polygons=True),
+        "all",
+        partial(write_coco, polygons=True),
     ),
     "labelme": FileFormat("labelme JSON, masks", ".json", lambda path, it, photo: write_labelme(path, it), "all"),
     "labelme_polygons": FileFormat(

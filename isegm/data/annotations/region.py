@@ -7,6 +7,7 @@ import binascii
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -61,7 +62,7 @@ class Region:
         parts = [part for part in parts if part]
         if len(parts) < 2:
             return parts[0] if parts else cls.empty(size)
-        boxes = np.array([(part.top, part.left, *part.pixels.shape) for part in parts])
+        boxes = np.array([(part.top, part.left, *part.shape) for part in parts])
         (top, left), (bottom, right) = boxes[:, :2].min(axis=0), (boxes[:, :2] + boxes[:, 2:]).max(axis=0)
         mask = np.zeros((bottom - top, right - left), bool)
         for part, (row, column, height, width) in zip(parts, boxes - (top, left, 0, 0), strict=True):
@@ -100,9 +101,9 @@ class Region:
         height, width = self.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
-    @property
+    @cached_property
     def area(self) -> int:
-        """How many pixels there are."""
+        """How many pixels there are; counted once."""
         return int(np.count_nonzero(self.pixels))
 
     def mask(self) -> np.ndarray:
