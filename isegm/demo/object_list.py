@@ -55,8 +55,6 @@ class ObjectList(tk.LabelFrame):
         if document is not self._document:
             self._fill(document)
         self._show_selected()
-        self.new_category.set(self._controller.category)
-        self.new_protected.set(self._controller.protect)
 
     def apply_texts(self) -> None:
         """Take over name and class as they were written."""

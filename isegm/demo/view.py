@@ -55,7 +55,7 @@ class Program:
         self.controller = controller
         self.buttons: dict[str, tk.Button] = {}
         self._shown: tuple = ()  # what the picture shows
-        self._watching = False
+        self.watching = False
         root.title(TITLE)
         root.minsize(*SMALLEST_WINDOW)
         root.report_callback_exception = self._report
@@ -87,8 +87,8 @@ class Program:
             action()
         finally:
             self.redraw()
-            if self.controller.busy and not self._watching:
-                self._watching = True
+            if self.controller.busy and not self.watching:
+                self.watching = True
                 self.root.after(POLL_MS, self._watch)
 
     def redraw(self) -> None:
@@ -315,10 +315,10 @@ class Program:
         try:
             done = self.controller.poll()
         finally:
-            self._watching = bool(self.controller.busy)
-            if self._watching:
+            self.watching = bool(self.controller.busy)
+            if self.watching:
                 self.root.after(POLL_MS, self._watch)
-            if done or not self._watching:
+            if done or not self.watching:
                 self.redraw()
         while self.controller.warnings:
             self._warn(self.controller.warnings.pop(0))

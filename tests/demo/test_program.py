@@ -2,7 +2,6 @@
 
 import gc
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -10,14 +9,16 @@ import pytest
 from isegm.demo.controller import Controller
 from isegm.demo.settings import Settings
 from isegm.utils.files import read_mask, write_image
-from tests.analytic import BlobModel, TinyModel
+from tests.analytic import BlobModel, CDNetBlobModel, TinyModel
+from tests.demo.driver import SECONDS
 
 tk = pytest.importorskip("tkinter", reason="this Python has no tkinter")
+colorchooser = pytest.importorskip("tkinter.colorchooser")
 filedialog = pytest.importorskip("tkinter.filedialog")
 messagebox = pytest.importorskip("tkinter.messagebox")
 view = pytest.importorskip("isegm.demo.view")
-SECONDS = 20  # that an answer may take on a busy machine
-RIGHT_HELD = 0x400  # in the state of a Tk event
+Driver = pytest.importorskip("tests.demo.driver").Driver
+SIZE = (72, 96)
 
 
 class SlowModel(BlobModel):
@@ -37,92 +38,30 @@ class FailingModel(BlobModel):
         raise MemoryError
 
 
-class Driver:
-    """A user of the program, who sees its warnings."""
-
-    def __init__(self, program, warnings):
-        self.program, self.warnings = program, warnings
-        self.controller, self.canvas = program.controller, program.picture.canvas
-        self.canvas.focus_force()
-        self.settle()
-
-    def settle(self, busy=False):
-        """Wait for the network, and for the window to be drawn."""
-        end = time.monotonic() + SECONDS
-        self.program.root.update()
-        while self.program.busy and not busy:
-            assert time.monotonic() < end, "the network has not answered"
-            time.sleep(0.005)
-            self.program.root.update()
-        self.program.root.update()
-
-    def place(self, x, y):
-        """Where the middle of a pixel of the image is on the canvas."""
-        viewport = self.program.picture.viewport
-        return tuple(
-            round(start + (pixel + 0.5) * viewport.scale) for start, pixel in zip(viewport.offset, (x, y), strict=True)
-        )
-
-    def left(self, x, y, busy=False):
-        column, row = self.place(x, y)
-        self.canvas.event_generate("<Button-1>", x=column, y=row)
-        self.settle(busy)
-
-    def right(self, x, y, milliseconds=100, move=0):
-        column, row = self.place(x, y)
-        self.canvas.event_generate("<ButtonPress-3>", x=column, y=row, time=1000)
-        if move:
-            self.canvas.event_generate("<Motion>", x=column + move, y=row, state=RIGHT_HELD, time=1010)
-        self.canvas.event_generate("<ButtonRelease-3>", x=column + move, y=row, time=1000 + milliseconds)
-        self.settle()
-
-    def wheel(self, button, x, y, times=1):
-        column, row = self.place(x, y)
-        for _ in range(times):
-            self.canvas.event_generate(f"<Button-{button}>", x=column, y=row)
-        self.settle()
-
-    def key(self, name, widget=None, **more):
-        (widget or self.canvas).event_generate(f"<{name}>", **more)
-        self.settle()
-
-    def press(self, label, busy=False):
-        self.program.buttons[label].invoke()
-        self.settle(busy)
-
-    def write(self, name, text):
-        entry, _ = self.program.entries[name]
-        entry.focus_force()
-        self.program.root.update()
-        entry.delete(0, tk.END)
-        entry.insert(0, text)
-        self.canvas.focus_force()
-        self.settle()
-
-    def enabled(self):
-        program = self.program
-        widgets = program.buttons | {name: entry for name, (entry, _) in program.entries.items()}
-        widgets |= {name: check for name, (check, _) in program.checks.items()} | {"mode": program.mode_menu}
-        return {name for name, widget in widgets.items() if widget["state"] != tk.DISABLED}
+@pytest.fixture
+def photo(tmp_path):
+    """A dark picture of 96x72 pixels with a bright box."""
+    image = np.random.default_rng(0).integers(0, 60, (*SIZE, 3)).astype(np.uint8)
+    image[15:50, 25:70] += 120
+    write_image(tmp_path / "photos" / "photo.png", image)
+    return tmp_path / "photos" / "photo.png"
 
 
 @pytest.fixture
-def drive(screen, monkeypatch, tmp_path):
-    """Start the program; gives a driver of it, with a picture of 96x72 pixels unless told otherwise."""
+def drive(screen, monkeypatch, tmp_path, photo):
+    """Start the program; gives a driver of it, with the photo unless told otherwise."""
     monkeypatch.setenv("DISPLAY", screen)
     warnings, roots = [], []
     monkeypatch.setattr(messagebox, "showwarning", lambda title, sentence, parent: warnings.append(sentence))
-    image = np.random.default_rng(0).integers(0, 60, (72, 96, 3)).astype(np.uint8)
-    image[15:50, 25:70] += 120
-    write_image(tmp_path / "photo.png", image)
 
-    def start(model=None, loaded=True, **changes):
+    def start(model=None, path=photo, autosave=True, **changes):
         roots.append(tk.Tk())
-        controller = Controller(model or BlobModel(), settings=Settings(**{"target_size": 100, **changes}))
+        settings = Settings(**{"target_size": 100, **changes})
+        folder = tmp_path / "autosave" if autosave else None
+        controller = Controller(model or BlobModel(), settings=settings, autosave=folder, background=True)
         driver = Driver(view.Program(roots[-1], controller), warnings)
-        if loaded:
-            driver.program.open(tmp_path / "photo.png")
-            driver.settle()
+        if path is not None:
+            driver.open(path)
         return driver
 
     yield start
@@ -134,50 +73,192 @@ def drive(screen, monkeypatch, tmp_path):
     gc.collect()  # what belongs to a window must not be collected in another thread
 
 
-ALWAYS = {"Load image", "About", "Exit"}
-LOADED = ALWAYS | {"Save mask", "Load mask"}
-OBJECT = {"Finish object", "Undo click", "Reset clicks"}
-OPTIONS = {"zoom_in", "fixed_crop", "skip_clicks", "target_size", "expand_ratio", "mode"}
+@pytest.fixture
+def answer(monkeypatch):
+    """What dialogs give: paths to files, colours, answers to questions."""
+
+    def give(**values):
+        def dialog(name, value):
+            def opened(*_, **__):
+                asked.append(name)
+                return value
+
+            return opened
+
+        places = {"askcolor": colorchooser, "askyesnocancel": messagebox, "askokcancel": messagebox}
+        for name, value in values.items():
+            monkeypatch.setattr(places.get(name, filedialog), name, dialog(name, value))
+        return asked
+
+    asked = []
+    return give
 
 
-def test_open_click_correct_undo_finish_and_save(drive, tmp_path, monkeypatch):
-    user = drive(loaded=False)
+ALWAYS = {"Load image", "Load folder", "About", "Exit"}
+LOADED = ALWAYS | {"Save mask", "Load mask", "Load objects"}
+DRAFT = {"Finish object", "Undo", "Reset clicks"}
+CASCADE = {"cascade_steps", "adaptive_cascade"}
+OPTIONS = {"zoom_in", "fixed_crop", "skip_clicks", "target_size", "expand_ratio"} | CASCADE  # BlobModel takes no BRS mode
+
+
+def test_open_click_correct_undo_finish_a_second_object_save_quit_and_reopen(drive, answer, photo, tmp_path):
+    user = drive(path=None)
     assert user.enabled() == ALWAYS | OPTIONS
     user.canvas.event_generate("<Button-1>", x=50, y=50)
     user.settle()
     assert user.warnings == ["There is no image yet: load one first."]
-    monkeypatch.setattr(filedialog, "askopenfilename", lambda **_: str(tmp_path / "photo.png"))
+    answer(askopenfilename=str(photo))
     user.press("Load image")
     assert user.enabled() == LOADED | OPTIONS
     user.left(40, 30)
+    first = user.controller.draft.region.mask()
     user.right(70, 60)
-    expected = Controller(BlobModel(), settings=user.controller.settings)
-    expected.load_image(tmp_path / "photo.png")
-    expected.click(40, 30, True)
-    first = expected.mask
-    expected.click(70, 60, False)
-    assert [click.coords for click in user.controller.clicks] == [(30, 40), (60, 70)]
-    np.testing.assert_array_equal(user.controller.probs, expected.probs)
-    assert user.enabled() == LOADED | OBJECT
-    user.press("Undo click")
-    np.testing.assert_array_equal(user.controller.mask, first)
+    assert [click.coords for click in user.controller.draft.clicks] == [(30, 40), (60, 70)]
+    assert [click.is_positive for click in user.controller.draft.clicks] == [True, False]
+    assert user.enabled() == LOADED | DRAFT
+    user.press("Undo")
+    np.testing.assert_array_equal(user.controller.draft.region.mask(), first)
+    assert user.enabled() == LOADED | DRAFT | {"Redo"}
     user.key("space")
-    assert user.controller.objects == 1 and user.enabled() == LOADED | OPTIONS
-    np.testing.assert_array_equal(user.controller.labels, first)
-    monkeypatch.setattr(filedialog, "asksaveasfilename", lambda **_: str(tmp_path / "out" / "mask.png"))
-    user.press("Save mask")
-    np.testing.assert_array_equal(read_mask(tmp_path / "out" / "mask.png"), 255 * first)
+    assert user.enabled() == LOADED | OPTIONS | {"Undo"}
+    assert user.rows() == [("1", "", "object", "")]
+    user.left(20, 60)
+    assert user.rows()[1] == ("2", "in progress", "object", "")
+    user.key("space")
+    answer(asksaveasfilename=str(tmp_path / "out" / "ids.png"))
+    user.save_as("Object numbers (grey PNG)")
+    labels = user.controller.annotations().labels()
+    np.testing.assert_array_equal(read_mask(tmp_path / "out" / "ids.png"), labels)
+    assert labels[30, 40] == 1 and labels[60, 20] == 2
+    assert "ids.png" in user.program.status.left["text"]
+    user.left(60, 30)
+    user.press("Exit")
+
+    again = drive()
+    assert "2 finished objects and the one in progress" in again.program.status.left["text"]
+    np.testing.assert_array_equal(again.controller.annotations().labels(), labels)
+    assert [click.coords for click in again.controller.draft.clicks] == [(30, 60)]
+    for _ in range(20):
+        again.key("Control-z")
+    assert again.rows() == [] and again.enabled() == LOADED | OPTIONS | {"Redo"}
+    for _ in range(20):
+        again.key("Control-y")
+    np.testing.assert_array_equal(again.controller.annotations().labels(), labels)
     assert len(user.warnings) == 1
 
 
-def test_what_is_on_the_screen_is_the_controllers_picture(drive):
+def test_objects_are_named_classed_coloured_protected_opened_again_and_deleted(drive, answer):
+    user = drive()
+    objects = user.program.objects
+    for x, y in ((40, 30), (20, 60)):
+        user.left(x, y)
+        user.key("space")
+    assert objects.selected is None and str(objects.buttons["Delete"]["state"]) == tk.DISABLED
+    objects.select(1)
+    user.settle()
+    entry = next(widget for widget in objects._fields if isinstance(widget, tk.Entry))
+    user.write(entry, "Käfer")
+    user.write(objects.category_box, "insect")
+    answer(askcolor=((10, 200, 30), "#0ac81e"))
+    objects.color.invoke()
+    user.settle()
+    assert user.rows()[0] == ("1", "Käfer", "insect", "")
+    item = user.controller.document.get(1)
+    assert (item.name, item.category, item.color) == ("Käfer", "insect", (10, 200, 30))
+    objects.protected.set(True)
+    next(widget for widget in objects._fields if isinstance(widget, tk.Checkbutton)).invoke()
+    user.settle()
+    assert not user.controller.document.get(1).protected  # it was set, and pressing takes it away
+    user.press("Open again")
+    assert user.rows()[0][1] == "Käfer (open)" and user.controller.draft.number == 1
+    user.right(45, 35)
+    user.key("space")
+    assert [item.number for item in user.controller.document.objects] == [1, 2]
+    assert user.controller.document.get(1).name == "Käfer"
+    user.press("Delete")
+    assert [row[0] for row in user.rows()] == ["2"]
+    user.key("Control-z")
+    assert [row[0] for row in user.rows()] == ["1", "2"]
+
+
+def test_an_empty_class_is_refused_and_the_old_one_is_there_again(drive):
     user = drive()
     user.left(40, 30)
-    shown = user.program.picture._shown
-    picture, _ = user.program.picture.viewport.render(user.controller.picture())
-    assert (shown.width(), shown.height()) == (picture.shape[1], picture.shape[0])
-    pixels = np.array([user.program.root.tk.splitlist(shown._PhotoImage__photo.get(x, 90)) for x in range(0, 200, 10)])
-    np.testing.assert_array_equal(pixels.astype(int), picture[90, 0:200:10])
+    user.key("space")
+    user.program.objects.select(1)
+    user.settle()
+    user.write(user.program.objects.category_box, "  ")
+    assert user.warnings == ["Object 1 has a class without a name: write one, such as object."]
+    assert user.program.objects.category.get() == "object"
+
+
+def test_new_objects_get_class_and_protection_and_protected_ones_keep_their_pixels(drive):
+    user = drive()
+    user.write(user.program.objects.new_category_box, "leaf")
+    user.program.objects.new_protected.set(True)
+    user.program.objects._protect()
+    user.left(40, 30)
+    user.key("space")
+    user.left(44, 30)
+    user.key("space")
+    first, second = user.controller.document.objects
+    assert (first.category, first.protected) == ("leaf", True) and not first.region.overlap(second.region)
+    assert user.rows()[0] == ("1", "", "leaf", "yes")
+
+
+def test_a_warning_asks_what_becomes_of_an_unfinished_object(drive, answer, tmp_path):
+    user = drive()
+    user.left(40, 30)
+    path = tmp_path / "mask.png"
+    for choice, expected in ((None, None), (False, 0), (True, 255)):
+        asked = answer(askyesnocancel=choice, asksaveasfilename=str(path))
+        user.press("Save mask")
+        assert "askyesnocancel" in asked
+        assert (read_mask(path).max() if path.exists() else None) == expected
+    np.testing.assert_array_equal(read_mask(path) > 0, user.controller.draft.region.mask())
+    user.key("space")
+    asked.clear()
+    user.press("Save mask")
+    assert asked == ["asksaveasfilename"]
+
+
+def test_a_folder_is_walked_through_and_saved_as_one_file(drive, answer, photo, tmp_path):
+    for name in ("photo 10.png", "photo 2.png"):
+        (photo.parent / name).write_bytes(photo.read_bytes())
+    user = drive(path=None)
+    answer(askdirectory=str(photo.parent), asksaveasfilename=str(tmp_path / "all.json"))
+    user.press("Load folder")
+    seen = []
+    for _ in range(3):
+        seen.append(user.controller.picture.name)
+        user.left(40, 30)
+        user.key("space")
+        user.key("Next")
+    assert seen == ["photo 2.png", "photo 10.png", "photo.png"]
+    assert "3 of 3" in user.program.status.right["text"] and "Next" not in user.enabled()
+    user.key("Prior")
+    assert user.controller.picture.name == "photo 10.png" and len(user.controller.document.objects) == 1
+    user.save_as("COCO JSON, masks (RLE), all pictures of the folder")
+    user.press("Load objects") if answer(askopenfilename=str(tmp_path / "all.json")) else None
+    first, second = user.controller.document.objects
+    assert first.region.same(second.region) and user.rows()[1][0] == "2"
+
+
+def test_what_a_network_lacks_is_greyed_out_and_the_hint_says_why(drive):
+    user = drive(CDNetBlobModel())
+    controls = user.program.controls
+    for name in ("adaptive_cascade", "cascade_steps"):
+        assert name not in user.enabled()
+    assert user.hint(controls.entries["cascade_steps"][0]) == _sentence(user.controller.unavailable["cascade_steps"])
+    assert user.hint(controls.entries["skip_clicks"][0]) is None
+    user.left(40, 30)
+    assert user.hint(controls.entries["skip_clicks"][0]) == "An object is in progress: finish or reset it first."
+    assert "takes no BRS mode" in user.hint(controls.mode_menu)
+    assert str(controls.mode_menu["menu"].entrycget(4, "foreground")) == "gray55"
+
+
+def _sentence(text):
+    return text[0].upper() + text[1:]
 
 
 def test_a_long_or_moved_press_of_the_right_button_is_no_click_and_moving_pans(drive):
@@ -190,7 +271,7 @@ def test_a_long_or_moved_press_of_the_right_button_is_no_click_and_moving_pans(d
     assert not user.controller.in_progress
     assert user.program.picture.viewport.offset[0] == pytest.approx(viewport.offset[0] - 30)
     user.right(40, 30, move=2)
-    assert [(click.is_positive, click.coords) for click in user.controller.clicks] == [(False, (30, 40))]
+    assert [(click.is_positive, click.coords) for click in user.controller.draft.clicks] == [(False, (30, 40))]
 
 
 def test_the_wheel_zooms_around_the_cursor_and_clicks_land_where_they_are_made(drive):
@@ -199,7 +280,7 @@ def test_the_wheel_zooms_around_the_cursor_and_clicks_land_where_they_are_made(d
     user.wheel(4, 20, 50, times=5)
     assert user.program.picture.viewport.scale == pytest.approx(fitting.scale * 1.2**5)
     user.left(20, 50)
-    assert user.controller.clicks[0].coords == (50, 20)
+    assert user.controller.draft.clicks[0].coords == (50, 20)
     user.wheel(5, 20, 50, times=9)
     assert user.program.picture.viewport == fitting
 
@@ -212,95 +293,107 @@ def test_keys_scroll_and_a_finishes_partially_while_there_is_an_object(drive):
     assert user.program.picture.viewport == viewport.panned(40, 0)
     user.key("Right")
     assert user.program.picture.viewport == viewport
-    user.key("s", state=0x4)  # with Ctrl
+    user.key("d", state=0x4)  # with Ctrl
     assert user.program.picture.viewport == viewport
     user.key("s")
     assert user.program.picture.viewport == viewport.panned(0, -40)
     user.left(40, 30)
-    kept, viewport = user.controller.probs, user.program.picture.viewport
+    kept, viewport = user.controller.draft.region, user.program.picture.viewport
     user.key("a")
-    assert user.controller.clicks == () and user.program.picture.viewport == viewport
-    np.testing.assert_array_equal(user.controller.probs, kept)
+    assert user.controller.draft.clicks == () and user.program.picture.viewport == viewport
+    assert user.controller.draft.region.same(kept)
 
 
-def test_keys_typed_into_an_entry_are_not_commands(drive):
-    user = drive()
-    entry, _ = user.program.entries["target_size"]
-    user.left(40, 30)
-    user.press("Finish object")
+def test_keys_typed_into_an_entry_are_not_commands_and_what_is_written_stays_while_the_network_answers(drive):
+    model = SlowModel()
+    user = drive(model)
+    entry, text = user.program.controls.entries["target_size"]
     entry.focus_force()
-    user.key("space", entry)
-    user.key("a", entry)
-    assert user.controller.objects == 1 and not user.controller.in_progress
-    user.canvas.focus_force()
+    entry.insert(tk.END, "5")
+    for key in ("space", "a", "Control-z"):
+        entry.event_generate(f"<{key}>")
+    name = user.program.objects.new_category_box
+    model.go.set()
+    user.program.act(lambda: user.controller.click(40, 30, True))
+    name.focus_force()
+    name.delete(0, tk.END)
+    name.insert(0, "half a wo")
     user.settle()
-    assert user.controller.settings.target_size == 100 and len(user.warnings) == 1
+    assert user.controller.in_progress and not user.controller.document.objects
+    assert name.get() == "half a wo" and text.get() == "100"  # 1005 is above the limit: refused when it was left
+    assert len(user.warnings) == 1
 
 
 def test_space_on_a_button_finishes_the_object_and_does_not_press_it(drive):
     user = drive()
     user.left(40, 30)
-    button = user.program.buttons["Undo click"]
+    button = user.program.buttons["Undo"]
     button.focus_force()
     user.key("space", button)
-    assert user.controller.objects == 1 and user.controller.labels.any()
+    assert len(user.controller.document.objects) == 1
 
 
 def test_a_wrong_number_is_refused_in_a_dialog_and_the_old_one_comes_back(drive):
     user = drive()
-    user.write("expand_ratio", "3")
+    user.option("expand_ratio", "3")
     assert user.warnings == ["Expand ratio is 3: give a number from 1 to 2."]
-    assert user.program.entries["expand_ratio"][1].get() == "1.4"
-    user.write("expand_ratio", "1.75")
-    user.write("skip_clicks", " 2 ")
+    assert user.program.controls.entries["expand_ratio"][1].get() == "1.4"
+    user.option("expand_ratio", "1.75")
+    user.option("skip_clicks", " 2 ")
     assert (user.controller.settings.expand_ratio, user.controller.settings.skip_clicks) == (1.75, 2)
-    assert user.program.entries["skip_clicks"][1].get() == "2" and len(user.warnings) == 1
+    assert user.program.controls.entries["skip_clicks"][1].get() == "2" and len(user.warnings) == 1
 
 
 def test_options_reach_the_controller(drive):
     user = drive(TinyModel())
-    for name in ("zoom_in", "fixed_crop"):
-        user.program.checks[name][0].invoke()
-        assert getattr(user.controller.settings, name) is False
-    menu = user.program.mode_menu["menu"]
+    controls = user.program.controls
+    for name, value in (("zoom_in", False), ("fixed_crop", False), ("adaptive_cascade", True)):
+        controls.checks[name][0].invoke()
+        user.settle()
+        assert getattr(user.controller.settings, name) is value
+    menu = controls.mode_menu["menu"]
     menu.invoke(1)
     user.settle()
-    assert user.controller.settings.brs_mode == "RGB-BRS" == user.program.mode.get()
-    assert user.program.entries["network_clicks"][1].get() == "8"
-    assert user.enabled() == LOADED | OPTIONS | {"network_clicks", "lbfgs_iterations"}
+    assert user.controller.settings.brs_mode == "RGB-BRS" == controls.mode.get()
+    assert controls.entries["network_clicks"][1].get() == "8"
+    assert {"network_clicks", "lbfgs_iterations"} <= user.enabled()
     menu.invoke(4)  # f-BRS-B, which the network lacks
     user.settle()
-    assert user.program.mode.get() == "RGB-BRS" and "has no features for f-BRS-B" in user.warnings[-1]
+    assert controls.mode.get() == "RGB-BRS" and "has no features for f-BRS-B" in user.warnings[-1]
     menu.invoke(0)
     user.settle()
-    assert user.program.entries["network_clicks"][1].get() == "INF"
+    assert controls.entries["network_clicks"][1].get() == "INF"
+    user.option("cascade_steps", "4")
+    assert user.controller.settings.cascade_steps == 4
 
 
 def test_sliders_change_the_picture_and_reset_sets_two_of_them_back(drive):
     user = drive()
     user.left(40, 30)
+    before = user.controller.draft.region
     for name, value in (("threshold", 0.8), ("alpha", 0.25), ("click_radius", 6)):
-        user.program.sliders[name].set(value)
+        user.program.controls.sliders[name].set(value)
         user.settle()
         assert getattr(user.controller.settings, name) == value
+    assert user.controller.draft.region.area < before.area
     user.press("Reset clicks")
     assert not user.controller.in_progress
-    assert [slider.get() for slider in user.program.sliders.values()] == [0.5, 0.5, 6]
+    assert [slider.get() for slider in user.program.controls.sliders.values()] == [0.5, 0.5, 6]
 
 
-def test_masks_are_loaded_and_their_faults_told(drive, tmp_path, monkeypatch):
+def test_masks_are_loaded_and_their_faults_told(drive, answer, tmp_path):
     user = drive()
-    mask = np.zeros((72, 96), np.uint8)
+    mask = np.zeros(SIZE, np.uint8)
     mask[20:40, 30:60] = 255
     for name, pixels in (("mask.png", mask), ("small.png", mask[:50])):
         write_image(tmp_path / name, pixels)
-        monkeypatch.setattr(filedialog, "askopenfilename", lambda name=name, **_: str(tmp_path / name))
+        answer(askopenfilename=str(tmp_path / name))
         user.press("Load mask")
-    np.testing.assert_array_equal(user.controller.mask, mask == 255)
+    np.testing.assert_array_equal(user.controller.draft.region.mask(), mask == 255)
     assert user.warnings == ["The mask is 96x50 pixels, the image 96x72: load a mask of its size."]
-    monkeypatch.setattr(filedialog, "askopenfilename", lambda **_: ())  # what Tk gives for Cancel
-    user.press("Load mask")
-    user.press("Load image")
+    answer(askopenfilename=())  # what Tk gives for Cancel
+    for label in ("Load mask", "Load image", "Load objects"):
+        user.press(label)
     assert user.controller.in_progress
 
 
@@ -310,42 +403,65 @@ def test_the_window_lives_while_the_network_runs_and_what_is_done_meanwhile_foll
     user.left(40, 30, busy=True)
     user.left(50, 35, busy=True)
     user.program.buttons["Finish object"].invoke()
-    assert user.program.busy and not user.controller.in_progress and user.canvas["cursor"] == "watch"
-    assert user.enabled() == (LOADED | OBJECT) - {"Save mask"}
-    user.press("Undo click", busy=True)  # of the finish
-    user.press("Undo click", busy=True)  # of the second click
+    user.root.update()
+    assert "the network is working" in user.program.status.left["text"] and user.canvas["cursor"] == "watch"
+    assert user.controller.draft is None and [click.coords for click in user.controller.waiting] == [(30, 40), (35, 50)]
+    user.press("Undo", busy=True)  # of the finish
+    user.press("Undo", busy=True)  # of the second click
     user.left(60, 25, busy=True)
     model.go.set()
     user.settle()
-    assert [click.coords for click in user.controller.clicks] == [(30, 40), (25, 60)]
-    assert user.canvas["cursor"] != "watch" and user.controller.objects == 0
+    assert [click.coords for click in user.controller.draft.clicks] == [(30, 40), (25, 60)]
+    assert user.canvas["cursor"] != "watch" and not user.controller.document.objects
+    assert "the network is working" not in user.program.status.left["text"]
 
 
-@pytest.mark.parametrize("label", ["Undo click", "Reset clicks"])
+@pytest.mark.parametrize("label", ["Undo", "Reset clicks"])
 def test_an_answer_to_a_click_that_was_taken_back_is_not_used(label, drive):
     model = SlowModel()
     user = drive(model)
     user.left(40, 30, busy=True)
     user.press(label, busy=True)
-    assert not user.program.busy and user.enabled() == LOADED | OPTIONS
+    assert not user.controller.busy and "Finish object" not in user.enabled()
     user.left(60, 25, busy=True)
     model.go.set()
     user.settle()
-    assert [click.coords for click in user.controller.clicks] == [(25, 60)]
+    assert [click.coords for click in user.controller.draft.clicks] == [(25, 60)]
 
 
 def test_a_network_that_fails_is_told_in_a_sentence_and_the_program_goes_on(drive):
     user = drive(FailingModel())
     user.left(40, 30)
     assert "memory is full" in user.warnings[-1].lower()
-    assert not user.program.busy and not user.controller.in_progress
+    assert not user.controller.busy and not user.controller.in_progress
 
 
-def test_exit_closes_the_window_while_the_network_runs(drive):
+def test_exit_while_the_network_runs_loses_no_click(drive):
     model = SlowModel()
     user = drive(model)
     user.left(40, 30, busy=True)
     user.program.buttons["Exit"].invoke()
     model.go.set()
     with pytest.raises(tk.TclError):
-        user.program.root.winfo_exists()
+        user.root.winfo_exists()
+    again = drive()
+    assert [click.coords for click in again.controller.draft.clicks] == [(30, 40)]
+
+
+def test_without_autosave_leaving_a_picture_asks(drive, answer, photo):
+    user = drive(autosave=False)
+    assert "not autosaved" in user.program.status.right["text"]
+    user.left(40, 30)
+    asked = answer(askokcancel=False, askopenfilename=str(photo))
+    user.press("Load image")
+    user.press("Exit")
+    assert asked == ["askopenfilename", "askokcancel", "askokcancel"] and user.controller.in_progress
+
+
+def test_a_second_window_on_the_same_picture_says_that_it_does_not_autosave(drive):
+    drive()
+    user = drive()
+    assert user.warnings == []  # nothing is written yet
+    user.left(40, 30)
+    third = drive()
+    assert "another window" in third.warnings[-1] and not third.controller.autosaves
