@@ -31,8 +31,9 @@ class PictureCanvas(tk.Frame):
     """
 
     def __init__(self, master: tk.Misc, on_click: Callable[[int, int, bool], None]) -> None:
-        super().__init__(master)
-        self.canvas = tk.Canvas(self, width=400, height=400, highlightthickness=0, background="gray25", cursor="hand1")
+        super().__init__(master, width=400, height=400)
+        self.grid_propagate(False)  # scroll bars take their room from the picture, not from the window
+        self.canvas = tk.Canvas(self, highlightthickness=0, background="gray25", cursor="hand1")
         self.viewport: Viewport | None = None
         self._on_click = on_click
         self._pyramid: Pyramid | None = None
@@ -114,6 +115,9 @@ class PictureCanvas(tk.Frame):
 
     def _draw(self) -> None:
         self._drawing = None
+        if self._set_bars():
+            self._draw_soon()  # when the bars are in place, which Tk sees to first
+            return
         pixels, corner = self._renderer.render(self._pyramid, self.viewport, self._scene)
         height, width = pixels.shape[:2]
         # A new image from PPM bytes: half the time of ImageTk, and much less than writing into an image that is shown.
@@ -122,13 +126,18 @@ class PictureCanvas(tk.Frame):
         self.canvas.itemconfigure(self._item, image=shown)
         self.canvas.coords(self._item, *corner)
         self._shown = shown  # the one before must live until here
+
+    def _set_bars(self) -> bool:
+        """Bring the scroll bars to what is seen; whether one comes or goes, and leaves the picture another window."""
+        changed = False
         for axis, bar in enumerate(self._bars):
             share = self.viewport.share(axis)
             bar.set(*share)
-            if share == (0.0, 1.0):
-                bar.grid_remove()
-            else:
-                bar.grid()
+            needed = share != (0.0, 1.0)
+            if needed != bool(bar.grid_info()):
+                bar.grid() if needed else bar.grid_remove()
+                changed = True
+        return changed
 
     def _resized(self, event: tk.Event) -> None:
         if self.viewport is not None:
