@@ -133,9 +133,9 @@ class Renderer:
             partly &= border == 0
         partly = np.flatnonzero(partly)
         places = seen.index(part, *np.divmod(partly, cover.shape[1]))
-        share = cover.reshape(-1)[partly, None] / np.float32(255)
+        share = cover.take(partly)[:, None] / np.float32(255)
         everywhere = pixels.reshape(-1, 3)
-        blended = everywhere[places] * (1 - share) + mixed.reshape(-1, 3)[partly] * share
+        blended = everywhere.take(places, 0) * (1 - share) + mixed.reshape(-1, 3).take(partly, 0) * share
         cv2.copyTo(mixed, cover, target)
         everywhere[places] = np.rint(blended)
         if outline:
