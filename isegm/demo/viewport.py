@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
-
-import cv2
-import numpy as np
 
 LARGEST_SCALE = 20.0
 ROUNDING = 1e-6  # pixels by which an image may exceed a window that it fits
@@ -78,24 +76,25 @@ class Viewport:
         offset[axis] = -first * self.image[axis] * self.scale
         return replace(self, offset=tuple(offset))
 
-    def render(self, picture: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
-        """What is seen of a picture of the image's size.
+    @property
+    def blocks(self) -> bool:
+        """Whether pixels of the image are shown as squares."""
+        return self.scale > BLOCKS_ABOVE
 
-        Args:
-            picture: (H, W, 3) uint8.
+    def corner(self, axis: int) -> int:
+        """The first pixel of the window along x (0) or y (1) that shows the image, or would if it were larger.
 
-        Returns:
-            (h, w, 3) uint8 at the scale of the window, and its place (x, y) there.
+        An image that is drawn from there moves by whole pixels of the window when it is panned by whole pixels, and
+        each of them shows what ``pixel`` finds there.
         """
-        spans = []
-        for inner, outer, start in zip(self.image, self.window, self.offset, strict=True):
-            first = max(0, int(-start / self.scale))
-            last = min(inner, int((outer - start) / self.scale) + 1)
-            spans.append((first, last, round(start + first * self.scale), round(start + last * self.scale)))
-        (left, right, x, x_end), (top, bottom, y, y_end) = spans
-        if self.scale > BLOCKS_ABOVE:
-            interpolation = cv2.INTER_NEAREST
-        else:
-            interpolation = cv2.INTER_AREA if self.scale < 1 else cv2.INTER_LINEAR
-        size = (max(1, x_end - x), max(1, y_end - y))
-        return cv2.resize(picture[top:bottom, left:right], size, interpolation=interpolation), (x, y)
+        return min(math.ceil(self.offset[axis] - ROUNDING), self.window[axis] - 1)
+
+    def start(self, axis: int) -> float:
+        """Where along x (0) or y (1) the image is drawn from: a fraction only where pixels are squares."""
+        return self.offset[axis] if self.blocks else self.corner(axis)
+
+    def seen(self, axis: int) -> range:
+        """The pixels of the window along x (0) or y (1) that show the image; there is always one."""
+        first, length = self.corner(axis), self.image[axis] * self.scale
+        end = math.ceil(self.offset[axis] + length - ROUNDING) if self.blocks else first + max(1, round(length))
+        return range(max(0, first), min(self.window[axis], end))

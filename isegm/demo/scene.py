@@ -1,0 +1,183 @@
+"""What is seen of a picture that is annotated: photo, objects and clicks at the resolution of the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from isegm.data.annotations import AnnotatedObject, Region
+from isegm.demo.pyramid import Layer, Patch, Pyramid
+from isegm.demo.viewport import Viewport
+from isegm.utils.vis import MASK_COLOR, NEGATIVE_COLOR, POSITIVE_COLOR, DrawnClick
+
+SMALLEST_DOT = 3.0  # least radius of a click, in pixels of the screen
+WHITE = (255, 255, 255)
+CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+DISK = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+FRACTION_BITS = 4  # of places of clicks on the screen
+
+Color = tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What is drawn over a photo. Regions are of its size.
+
+    Attributes:
+        objects: later ones hide earlier ones.
+        selection: the object in progress, above all others; None for none.
+        color: RGB of the selection, each 0..255.
+        kept: the part of the selection that partial finishes kept, which is blended a second time; None for none.
+        clicks: drawn as dots, above all else.
+        waiting: clicks that the network has not answered yet, drawn as circles.
+        alpha: share of an object's colour in its pixels, 0..1.
+        click_radius: in pixels of the image, but never so small that a click cannot be seen; 0 hides them all.
+        outlines: whether each object has an outline, one pixel of the screen wide, in its full colour.
+        selected: number of an object with a white outline above all objects but the one in progress; None for none.
+    """
+
+    objects: Sequence[AnnotatedObject] = ()
+    selection: Region | None = None
+    color: Color = MASK_COLOR
+    kept: Region | None = None
+    clicks: Sequence[DrawnClick] = ()
+    waiting: Sequence[DrawnClick] = ()
+    alpha: float = 0.5
+    click_radius: float = 3
+    outlines: bool = True
+    selected: int | None = None
+
+
+class Renderer:
+    """Draws what a window shows, and keeps what the next drawing is likely to need.
+
+    After a click only the object in progress is drawn anew; photo and other objects are as they were. The time that
+    drawing takes grows with the window, not with the photo, but for the first look at a region from far away, which
+    takes 5 ms for 30 megapixels.
+    """
+
+    def __init__(self) -> None:
+        self._view: tuple[Pyramid, Viewport] | None = None  # that ``_photo`` shows
+        self._photo: np.ndarray | None = None
+        self._looks: tuple = ()  # of the objects in ``_under``
+        self._under: np.ndarray | None = None  # the photo with all objects but the one in progress
+        self._halvings: dict[Region, list[Layer]] = {}
+
+    def render(self, pyramid: Pyramid, viewport: Viewport, scene: Scene) -> tuple[np.ndarray, tuple[int, int]]:
+        """What a window shows.
+
+        Up to scale 2 all is interpolated and moves by whole pixels of the screen; above, pixels are squares, in the
+        photo and in masks alike. Shrunk, a mask covers pixels of the screen in part, and the outline goes around all
+        of them, so that what is thinner than a pixel of the screen is seen.
+
+        Args:
+            pyramid: the photo.
+            viewport: which part of it is seen, for an image of its size.
+            scene: what lies on it.
+
+        Returns:
+            (h, w, 3) uint8 RGB, an array of its own, and the place (x, y) of its top left corner in the window.
+        """
+        seen = Patch.seen(viewport)
+        if self._view != (pyramid, viewport):
+            self._view, self._photo, self._under = (pyramid, viewport), pyramid.sampled(seen), None
+        looks = (scene.alpha, scene.outlines, scene.selected, *scene.objects)
+        if self._under is None or self._looks != looks:
+            self._looks, self._under = looks, self._with_objects(seen, scene)
+        pixels = self._under.copy()
+        if scene.selection is not None:
+            self._paint(pixels, self._photo, seen, scene.selection, scene.color, scene.alpha, scene.outlines)
+        if scene.kept is not None:
+            self._paint(pixels, pixels, seen, scene.kept, scene.color, scene.alpha, outline=False)
+        _draw_clicks(pixels, seen, scene)
+        self._forget_all_but({item.region for item in scene.objects} | {scene.selection, scene.kept})
+        return pixels, seen.corner
+
+    def _with_objects(self, seen: Patch, scene: Scene) -> np.ndarray:
+        """The photo with all objects but the one in progress, as it is seen."""
+        pixels = self._photo.copy()
+        for item in scene.objects:
+            self._paint(pixels, self._photo, seen, item.region, item.color, scene.alpha, scene.outlines)
+        for item in scene.objects:
+            if item.number == scene.selected:
+                part, cover = self._cover(seen, item.region)
+                if part is not None:
+                    inside = (cover > 0).view(np.uint8)
+                    around = cv2.subtract(cv2.dilate(inside, DISK), inside)
+                    cv2.copyTo(_plain((*around.shape, 3), WHITE), around, seen.cut(pixels, part))
+        return pixels
+
+    def _paint(
+        self,
+        pixels: np.ndarray,
+        below: np.ndarray,
+        seen: Patch,
+        region: Region,
+        color: Color,
+        alpha: float,
+        outline: bool,
+    ) -> None:
+        """Write ``below * (1 - alpha) + color * alpha`` into what is seen of a region, and its outline."""
+        part, cover = self._cover(seen, region)
+        if part is None:
+            return
+        target, plain = seen.cut(pixels, part), _plain((*cover.shape, 3), color)
+        mixed = cv2.addWeighted(seen.cut(below, part), 1 - alpha, plain, alpha, 0)
+        partly = cover - np.uint8(1) < 254  # neither 0 nor 255
+        if outline:
+            inside = (cover > 0).view(np.uint8)
+            border = cv2.subtract(inside, cv2.erode(inside, CROSS))
+            partly &= border == 0
+        partly = np.flatnonzero(partly)
+        places = seen.index(part, *np.divmod(partly, cover.shape[1]))
+        share = cover.take(partly)[:, None] / np.float32(255)
+        everywhere = pixels.reshape(-1, 3)
+        blended = everywhere.take(places, 0) * (1 - share) + mixed.reshape(-1, 3).take(partly, 0) * share
+        cv2.copyTo(mixed, cover, target)
+        everywhere[places] = np.rint(blended)
+        if outline:
+            cv2.copyTo(plain, border, target)
+
+    def _cover(self, seen: Patch, region: Region) -> tuple[Patch | None, np.ndarray | None]:
+        """Where a region is seen, and how far it covers each pixel there, uint8 0..255; None where it is not seen."""
+        part = seen.around(region)
+        if not region or not part.rows or not part.columns:
+            return None, None
+        if part.level == 0:
+            return part, Layer(region.pixels, region.top, region.left).sampled(part)
+        halvings = self._halvings.setdefault(region, [])
+        if not halvings:
+            halvings.append(Layer(region.pixels, region.top, region.left).halved())
+        while len(halvings) < part.level:
+            halvings.append(halvings[-1].halved())
+        return part, halvings[part.level - 1].sampled(part)
+
+    def _forget_all_but(self, regions: set[Region | None]) -> None:
+        self._halvings = {region: layers for region, layers in self._halvings.items() if region in regions}
+
+
+def _plain(shape: tuple[int, int, int], color: Color) -> np.ndarray:
+    """An image of one colour."""
+    pixels = np.empty(shape, np.uint8)
+    pixels.reshape(shape[0], -1)[:] = np.tile(np.array(color, np.uint8), shape[1])
+    return pixels
+
+
+def _draw_clicks(pixels: np.ndarray, seen: Patch, scene: Scene) -> None:
+    """Draw the clicks, as large as they are on the image but for a rim of one pixel of the screen."""
+    if scene.click_radius <= 0:
+        return
+    scale = seen.viewport.scale
+    radius = max(scene.click_radius * scale, SMALLEST_DOT)
+    for clicks, thickness in ((scene.clicks, cv2.FILLED), (scene.waiting, 1)):
+        for click in clicks:
+            row, column = click.coords
+            places = ((0, column, seen.columns.start), (1, row, seen.rows.start))
+            center = [seen.viewport.start(axis) - first + (at + 0.5) * scale - 0.5 for axis, at, first in places]
+            color = POSITIVE_COLOR if click.is_positive else NEGATIVE_COLOR
+            for size, rgb in ((radius + 1, WHITE), (radius, color)):
+                x, y, extent = (round(number * 2**FRACTION_BITS) for number in (*center, size))
+                cv2.circle(pixels, (x, y), extent, rgb, thickness, cv2.LINE_AA, FRACTION_BITS)
