@@ -54,6 +54,22 @@ def draw_clicks(
     return image
 
 
+def tint(picture: np.ndarray, mask: np.ndarray, color: tuple[int, int, int], alpha: float) -> None:
+    """Blend a colour into the mask's pixels of (H, W, 3) uint8 RGB, in place, and draw their outline in full colour.
+
+    Args:
+        picture: may be a window of a larger one.
+        mask: (H, W) bool.
+        color: RGB.
+        alpha: share of the colour.
+    """
+    levels = np.arange(256)[:, None] * (1 - alpha) + np.array(color) * alpha + 0.5  # (256, 3)
+    blended = cv2.LUT(np.ascontiguousarray(picture), levels.astype(np.uint8)[None])
+    picture[mask] = blended[mask]
+    edges, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(picture, edges, -1, color, 1)
+
+
 def draw_with_blend_and_clicks(
     image: np.ndarray,
     mask: np.ndarray | None = None,
@@ -85,12 +101,8 @@ def draw_with_blend_and_clicks(
                 f"the mask is {mask.shape} pixels, the image {image.shape[:2]}: give the mask of this image."
             )
         labels = mask.astype(np.int64) if mask.dtype.kind in "iu" else (mask > 0).astype(np.int64)
-        inside = labels > 0
-        colors = (
-            voc_palette(labels.max(initial=0) + 1) if mask.dtype.kind in "iu" else np.array([(0, 0, 0), MASK_COLOR])
-        )
-        result[inside] = (result[inside] * (1 - alpha) + colors[labels[inside]] * alpha + 0.5).astype(np.uint8)
-        for label in np.unique(labels[inside]):
-            edges, _ = cv2.findContours((labels == label).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-            cv2.drawContours(result, edges, -1, colors[label].tolist(), 1)
+        values = np.unique(labels[labels > 0])
+        colors = voc_palette(int(values.max(initial=0)) + 1) if mask.dtype.kind in "iu" else [(0, 0, 0), MASK_COLOR]
+        for value in values:
+            tint(result, labels == value, tuple(int(part) for part in colors[value]), alpha)
     return draw_clicks(result, clicks_list or (), radius, pos_color, neg_color)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,22 +38,35 @@ class Region:
     def of(cls, mask: np.ndarray) -> Region:
         """The True pixels of an (H, W) bool mask, which is copied."""
         height, width = mask.shape
-        return cls._within((height, width), 0, 0, mask)
+        return cls.within((height, width), 0, 0, mask)
 
     @classmethod
     def empty(cls, size: tuple[int, int]) -> Region:
         """No pixel of a picture of ``size`` (H, W)."""
-        return cls._within(size, 0, 0, np.zeros((0, 0), bool))
+        return cls.within(size, 0, 0, np.zeros((0, 0), bool))
 
     @classmethod
-    def _within(cls, size: tuple[int, int], top: int, left: int, mask: np.ndarray) -> Region:
-        """The True pixels of a bool mask of the box that begins at (top, left)."""
+    def within(cls, size: tuple[int, int], top: int, left: int, mask: np.ndarray) -> Region:
+        """The True pixels of a bool mask of the box that begins at (top, left), which lies in the picture."""
         x, y, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8)) if mask.size else (0,) * 4
         if not width:
             top = left = x = y = 0
         pixels = mask[y : y + height, x : x + width].copy()
         pixels.flags.writeable = False
         return cls(size, top + y, left + x, pixels.shape, pixels)
+
+    @classmethod
+    def union(cls, size: tuple[int, int], parts: Sequence[Region]) -> Region:
+        """What any of the parts holds, all of them of a picture of ``size`` (H, W)."""
+        parts = [part for part in parts if part]
+        if len(parts) < 2:
+            return parts[0] if parts else cls.empty(size)
+        boxes = np.array([(part.top, part.left, *part.pixels.shape) for part in parts])
+        (top, left), (bottom, right) = boxes[:, :2].min(axis=0), (boxes[:, :2] + boxes[:, 2:]).max(axis=0)
+        mask = np.zeros((bottom - top, right - left), bool)
+        for part, (row, column, height, width) in zip(parts, boxes - (top, left, 0, 0), strict=True):
+            mask[row : row + height, column : column + width] |= part.pixels
+        return cls.within(size, int(top), int(left), mask)
 
     def __bool__(self) -> bool:
         """Whether there is a pixel in it."""
@@ -115,7 +128,7 @@ class Region:
             return self
         left = self.pixels.copy()
         left[mine] &= ~other.pixels[theirs]
-        return self._within(self.size, self.top, self.left, left)
+        return self.within(self.size, self.top, self.left, left)
 
     def paint(self, labels: np.ndarray, value: int | np.ndarray) -> None:
         """Write a value into these pixels of an (H, W) or (H, W, C) array."""
@@ -141,7 +154,7 @@ class Region:
         if not inside or bits.size != (height * width + 7) // 8:
             raise ValueError("the region does not fit into the picture")
         pixels = np.unpackbits(bits, count=height * width).view(bool).reshape(height, width)
-        return cls._within(size, top, left, pixels)
+        return cls.within(size, top, left, pixels)
 
     def _shared(self, other: Region) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
         """The part of the picture that lies in both boxes, in the pixels of each."""
