@@ -19,7 +19,8 @@ def encode(region: Region) -> np.ndarray:
     columns = np.pad(region.pixels.T.view(np.int8), ((0, 0), (1, 1)))  # (w, h + 2): each between background
     steps = np.diff(columns, axis=1)
     starts, ends = (
-        (region.left + column) * height + region.top + row for column, row in (np.nonzero(steps > 0), np.nonzero(steps < 0))
+        (region.left + column) * height + region.top + row
+        for column, row in (np.nonzero(steps > 0), np.nonzero(steps < 0))
     )
     joined = ends[:-1] == starts[1:]  # a run that goes on at the top of the next column
     starts, ends = np.delete(starts, np.flatnonzero(joined) + 1), np.delete(ends, np.flatnonzero(joined))
@@ -36,7 +37,7 @@ def decode(counts: Sequence[int] | np.ndarray, size: tuple[int, int]) -> Region:
     """
     lengths = np.asarray(counts)
     height, width = size
-    fits = lengths.ndim == 1 and lengths.dtype.kind in "iu" and (lengths >= 0).all()
+    fits = lengths.ndim == 1 and lengths.dtype.kind in "iu" and ((lengths >= 0) & (lengths <= height * width)).all()
     if not fits or lengths.sum() != height * width:
         raise ValueError(f"the runs do not add up to {width}x{height} pixels")
     ends = np.cumsum(lengths)
@@ -51,7 +52,7 @@ def decode(counts: Sequence[int] | np.ndarray, size: tuple[int, int]) -> Region:
 
 
 def compress(counts: np.ndarray) -> str:
-    """Run lengths as letters: from the fourth on the difference to the last but one, five bits a letter, lowest first."""
+    """Run lengths as letters, five bits each, lowest first; from the fourth on the difference to the last but one."""
     numbers = np.array(counts, np.int64)
     numbers[3:] -= counts[1:-2]
     rest = numbers[:, None] >> (GROUP * np.arange(LONGEST))  # (N, letters)

@@ -1,0 +1,161 @@
+"""COCO's JSON (Lin et al. 2014): the objects of one or several pictures, as run lengths or as polygons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+import numpy as np
+
+from isegm.data.annotations import rle
+from isegm.data.annotations.exchange import (
+    COORDINATE_LIMIT,
+    Found,
+    attributes_of,
+    numbered,
+    require_size,
+    unreadable,
+    write_json,
+)
+from isegm.data.annotations.objects import AnnotatedObject, Annotations
+from isegm.data.annotations.outlines import corner_outlines, fill_polygon
+from isegm.data.annotations.region import Region
+from isegm.utils.errors import InputError
+
+FEWEST = 6  # numbers of a polygon: three corners
+
+
+def write_coco(path: str | Path, pictures: Sequence[Annotations], polygons: bool = False) -> None:
+    """Write the objects of pictures, those under others whole.
+
+    Both kinds hold the exact pixels. Run lengths are compressed, as pycocotools makes them: a third of the room of
+    lists, and every reader that takes lists takes them. Polygons run along the edges of pixels and have no holes: a
+    piece with one is cut. An object without pixels has run lengths in both kinds. Number, name, colour and protection
+    stand in ``attributes``, where CVAT keeps its own.
+
+    Args:
+        pictures: of different file names.
+        polygons: write polygons instead of run lengths.
+
+    Raises:
+        InputError: two pictures have the same name, a name is not valid Unicode, or the file cannot be written.
+    """
+    names = [one.picture for one in pictures]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{path} cannot hold two pictures named {twice}: rename one.")
+    classes = list(dict.fromkeys(item.category for one in pictures for item in one.objects))
+    numbers = {name: number for number, name in enumerate(classes, start=1)}
+    images, entries = [], []
+    for image_id, one in enumerate(pictures, start=1):
+        height, width = one.size
+        images.append({"id": image_id, "file_name": one.picture, "width": width, "height": height})
+        for item in one.objects:
+            entry = {"id": len(entries) + 1, "image_id": image_id, "category_id": numbers[item.category]}
+            entries.append(entry | _entry(item, polygons))
+    content = {
+        "info": {"description": "isegm"},
+        "licenses": [],
+        "images": images,
+        "annotations": entries,
+        "categories": [{"id": number, "name": name, "supercategory": ""} for name, number in numbers.items()],
+    }
+    write_json(path, content)
+
+
+def _entry(item: AnnotatedObject, polygons: bool) -> dict[str, Any]:
+    """What an annotation says about its object."""
+    region = item.region
+    if polygons and region:
+        segmentation: Any = [corners.ravel().tolist() for corners in corner_outlines(region)]
+    else:
+        segmentation = {"size": list(region.size), "counts": rle.compress(rle.encode(region))}
+    height, width = region.pixels.shape
+    return {
+        "segmentation": segmentation,
+        "area": region.area,
+        "bbox": [region.left, region.top, width, height],
+        "iscrowd": 0,
+        "attributes": {"name": item.name, **attributes_of(item)},
+    }
+
+
+def read_coco(
+    path: Path, content: Mapping[str, Any], picture: str, size: tuple[int, int]
+) -> tuple[AnnotatedObject, ...]:
+    """The objects of one picture in the content of a COCO file, whoever wrote it.
+
+    Masks may be polygons, whose pixels are those that pycocotools takes, or run lengths, compressed or not; crowds are
+    objects like others.
+
+    Args:
+        path: for messages.
+        picture: file name; folders in the file's own names do not matter as long as one picture fits.
+        size: (H, W) of the picture.
+
+    Raises:
+        InputError: no picture has the name, or several do; its size differs; a mask is missing or cannot be read; or it
+            is not COCO's format.
+    """
+    try:
+        image = _image(path, content["images"], picture)
+        require_size(path, (image["height"], image["width"]), size)
+        classes = {category["id"]: str(category["name"]) for category in content.get("categories", [])}
+        found = []
+        for entry in content["annotations"]:
+            if entry["image_id"] != image["id"]:
+                continue
+            region = _region(path, entry, size)
+            attributes = entry.get("attributes")
+            attributes = attributes if isinstance(attributes, dict) else {}
+            name = attributes.get("name", "")
+            category = classes.get(entry.get("category_id"))
+            if category is None and entry.get("category_id") is not None:
+                raise unreadable(path, f"annotation {entry.get('id')} has a class that is not listed", "list its class")
+            kept = {"category": category} if category else {}
+            found.append(Found(region, name=name if isinstance(name, str) else "", attributes=attributes, **kept))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise unreadable(
+            path, f"it is not COCO's format ({type(error).__name__}: {error})", "export it again"
+        ) from error
+    return numbered(found, path)
+
+
+def _image(path: Path, images: Sequence[Mapping[str, Any]], picture: str) -> Mapping[str, Any]:
+    """The entry of the picture: the one of exactly its name, or the only one of its name in any folder."""
+    for fits in (lambda name: name == picture, lambda name: PureWindowsPath(name).name == picture):
+        matching = [image for image in images if fits(image["file_name"])]
+        if len(matching) == 1:
+            return matching[0]
+        if matching:
+            raise InputError(f"{path} has {len(matching)} pictures named {picture}: leave one of them.")
+    some = ", ".join(str(image["file_name"]) for image in images[:3])
+    raise InputError(
+        f"{path} has no picture named {picture} (it has {some or 'none'}): give the file for this picture."
+    )
+
+
+def _region(path: Path, entry: Mapping[str, Any], size: tuple[int, int]) -> Region:
+    """The pixels of an annotation."""
+    mask = entry.get("segmentation")
+    try:
+        if isinstance(mask, list) and mask:
+            return Region.union(size, [fill_polygon(_corners(numbers), size) for numbers in mask])
+        if isinstance(mask, dict):
+            if tuple(mask["size"]) != size:
+                raise ValueError(f"its mask has the size {mask['size']}")
+            counts = mask["counts"]
+            return rle.decode(rle.expand(counts) if isinstance(counts, str) else counts, size)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise unreadable(path, f"annotation {entry.get('id')} cannot be read ({error})") from error
+    raise unreadable(path, f"annotation {entry.get('id')} has no mask")
+
+
+def _corners(numbers: Sequence[float]) -> np.ndarray:
+    corners = np.asarray(numbers)
+    if corners.ndim != 1 or corners.size < FEWEST or corners.size % 2 or corners.dtype.kind not in "iuf":
+        raise ValueError("a polygon is not a list of x, y of three corners or more")
+    if not (np.abs(corners) < COORDINATE_LIMIT).all():
+        raise ValueError(f"a polygon has a corner beyond {COORDINATE_LIMIT}")
+    return corners.reshape(-1, 2)
