@@ -93,7 +93,7 @@ def _walk(inside: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _cuts(inside: np.ndarray) -> np.ndarray:
     """Where to cut so that no piece has a hole: between which pixels, (H * W,) bool, and their left neighbours.
 
-    Two cuts lead from each hole to the next pixels of background: both up if it lies above the middle of the picture,
+    Two cuts lead from each hole to the next pixels of background: both up if it lies above the middle of the box,
     both down if below, one each if it reaches over the middle. Upwards, one comes from hole to hole to the outside, as
     tops rise, and downwards likewise; so every hole is joined to it, on two ways, and each cut lies between two pieces.
 
@@ -104,19 +104,16 @@ def _cuts(inside: np.ndarray) -> np.ndarray:
     count, labels = cv2.connectedComponents((~inside).view(np.uint8), connectivity=8)
     flat, labels = inside.ravel(), labels.ravel()
     cuts = np.zeros(flat.shape, bool)
-    if count < 3:  # inside, outside
+    if count < 3:  # only inside and outside
         return cuts
     holes = np.flatnonzero(~flat & (labels != labels[0]))
     owners = labels[holes]
     first, last = np.zeros(count, np.int64), np.zeros(count, np.int64)
     first[owners[::-1]], last[owners] = holes[::-1], holes
-    top_end, bottom_start = first.copy(), last.copy()
-    in_top, in_bottom = (holes // width == end[owners] // width for end in (first, last))
-    top_end[owners[in_top]], bottom_start[owners[in_bottom][::-1]] = holes[in_top], holes[in_bottom][::-1]
     middle = height // 2 * width
     real, upper, lower = first > 0, first < middle, last >= middle
-    up = np.concatenate((first[real & upper], top_end[real & ~lower] + 1)) - width
-    down = np.concatenate((last[real & lower] + 1, bottom_start[real & ~upper])) + width
+    up = np.concatenate((first[real & upper], first[real & ~lower] + 1)) - width
+    down = np.concatenate((last[real & lower] + 1, last[real & ~upper])) + width
     for place, step in ((up, -width), (down, width)):
         while place.size:
             place = place[flat[place] & flat[place - 1]]

@@ -95,9 +95,9 @@ def test_masks_of_other_programs_are_those_of_pycocotools(tmp_path):
 def test_attributes_of_other_programs_do_no_harm(tmp_path):
     square = [[2, 2, 9, 2, 9, 9, 2, 9]]
     given = [{"number": 3, "color": [1, 2, 3]}, {"number": "7", "color": "red", "name": 5, "protected": "no"}]
-    given += [{"number": 3, "color": [1, 2, 256]}, {"number": 1, "occluded": False}, [], {"number": True}]
+    given += [{"number": 3, "color": [1, 2, 256]}, {"number": True}, {"number": 1, "occluded": False}, []]
     objects = read(foreign(*({"segmentation": square, "attributes": one} for one in given)), tmp_path)
-    assert [item.number for item in objects] == [3, 2, 4, 1, 5, 6]
+    assert [item.number for item in objects] == [3, 2, 4, 5, 1, 6]
     assert objects[0].color == (1, 2, 3) and objects[2].color == AnnotatedObject(4, objects[2].region).color
     assert not any(item.protected or item.name for item in objects)
 

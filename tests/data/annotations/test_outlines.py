@@ -87,6 +87,11 @@ def test_a_hole_cuts_off_little():
     assert areas == [4, 5, 1600 - 2 - 9]
 
 
+def test_only_holes_are_cut():
+    for name, pieces in {"ring that closes over a corner": 1, "ring": 2, "object within a hole": 3, "full": 1}.items():
+        assert len(corner_outlines(Region.of(hard_masks()[name]))) == pieces, name
+
+
 def test_nothing_has_no_outline():
     assert corner_outlines(Region.empty(SIZE)) == centre_outlines(Region.empty(SIZE)) == []
 
