@@ -62,7 +62,7 @@ def _entry(item: AnnotatedObject, polygons: bool) -> dict[str, Any]:
         segmentation: Any = [corners.ravel().tolist() for corners in corner_outlines(region)]
     else:
         segmentation = {"size": list(region.size), "counts": rle.compress(rle.encode(region))}
-    height, width = region.pixels.shape
+    height, width = region.shape
     return {
         "segmentation": segmentation,
         "area": region.area,

@@ -19,7 +19,7 @@ COMPRESSION = 1  # of zlib: masks are small whatever the level
 class Region:
     """A mask that takes only the room of its box, and never changes. Compare two with ``same``.
 
-    Made by ``of``, ``empty`` and ``from_json``.
+    Made by ``of``, ``within``, ``union``, ``empty`` and ``from_json``.
 
     Attributes:
         size: (H, W) of the picture.
@@ -61,7 +61,7 @@ class Region:
         parts = [part for part in parts if part]
         if len(parts) < 2:
             return parts[0] if parts else cls.empty(size)
-        boxes = np.array([(part.top, part.left, *part.pixels.shape) for part in parts])
+        boxes = np.array([(part.top, part.left, *part.shape) for part in parts])
         (top, left), (bottom, right) = boxes[:, :2].min(axis=0), (boxes[:, :2] + boxes[:, 2:]).max(axis=0)
         mask = np.zeros((bottom - top, right - left), bool)
         for part, (row, column, height, width) in zip(parts, boxes - (top, left, 0, 0), strict=True):
