@@ -83,13 +83,12 @@ class Document:
     @cached_property
     def selection(self) -> Region | None:
         """What is selected, without the pixels of protected objects; None where no object is in progress."""
-        if self.draft is None:
-            return None
-        region = self.draft.region
-        for item in self.finished:
-            if item.protected:
-                region = region.without(item.region)
-        return region
+        return None if self.draft is None else self._unprotected(self.draft.region)
+
+    @cached_property
+    def kept(self) -> Region | None:
+        """The part of it that partial finishes kept; None where there were none."""
+        return None if self.draft is None or self.draft.kept is None else self._unprotected(self.draft.kept)
 
     @property
     def finished(self) -> tuple[AnnotatedObject, ...]:
@@ -208,6 +207,12 @@ class Document:
         """
         objects = self.concluded().objects if with_draft else self.objects
         return Annotations(picture, self.size, objects)
+
+    def _unprotected(self, region: Region) -> Region:
+        for item in self.finished:
+            if item.protected:
+                region = region.without(item.region)
+        return region
 
     def _with(self, changed: AnnotatedObject) -> Document:
         objects = tuple(changed if item.number == changed.number else item for item in self.objects)

@@ -14,7 +14,7 @@ from isegm.demo.document import Selected
 from isegm.demo.folder import Folder
 from isegm.demo.journal import Journal, Kept, describe, journal_path, open_journal, read_journal
 from isegm.demo.live import Live
-from isegm.demo.scene import Pyramid
+from isegm.demo.pyramid import Pyramid
 from isegm.inference.predictor import Predictor
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image, sha256

@@ -221,7 +221,7 @@ class Program:
             objects=document.finished,
             selection=document.selection,
             color=color,
-            kept=None if draft is None else draft.kept,
+            kept=document.kept,
             clicks=() if draft is None else draft.clicks,
             waiting=waiting,
             alpha=settings.alpha,

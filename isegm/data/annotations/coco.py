@@ -8,16 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from isegm.data.annotations import rle
-from isegm.data.annotations.exchange import (
-    COORDINATE_LIMIT,
-    Found,
-    attributes_of,
-    numbered,
-    require_size,
-    unreadable,
-    write_json,
-)
+from isegm.data.annotations import exchange, rle
 from isegm.data.annotations.objects import AnnotatedObject, Annotations
 from isegm.data.annotations.outlines import corner_outlines, fill_polygon
 from isegm.data.annotations.region import Region
@@ -61,7 +52,7 @@ def write_coco(path: str | Path, pictures: Sequence[Annotations], polygons: bool
         "annotations": entries,
         "categories": [{"id": number, "name": name, "supercategory": ""} for name, number in numbers.items()],
     }
-    write_json(path, content)
+    exchange.write_json(path, content)
 
 
 def _entry(item: AnnotatedObject, polygons: bool) -> dict[str, Any]:
@@ -71,13 +62,13 @@ def _entry(item: AnnotatedObject, polygons: bool) -> dict[str, Any]:
         segmentation: Any = [corners.ravel().tolist() for corners in corner_outlines(region)]
     else:
         segmentation = {"size": list(region.size), "counts": rle.compress(rle.encode(region))}
-    height, width = region.pixels.shape
+    height, width = region.shape
     return {
         "segmentation": segmentation,
         "area": region.area,
         "bbox": [region.left, region.top, width, height],
         "iscrowd": 0,
-        "attributes": {"name": item.name, **attributes_of(item)},
+        "attributes": {"name": item.name, **exchange.attributes_of(item)},
     }
 
 
@@ -100,7 +91,7 @@ def read_coco(
     """
     try:
         image = _image(path, content["images"], picture)
-        require_size(path, (image["height"], image["width"]), size)
+        exchange.require_size(path, (image["height"], image["width"]), size)
         classes = {category["id"]: str(category["name"]) for category in content.get("categories", [])}
         found = []
         for entry in content["annotations"]:
@@ -112,14 +103,18 @@ def read_coco(
             name = attributes.get("name", "")
             category = classes.get(entry.get("category_id"))
             if category is None and entry.get("category_id") is not None:
-                raise unreadable(path, f"annotation {entry.get('id')} has a class that is not listed", "list its class")
+                raise exchange.unreadable(
+                    path, f"annotation {entry.get('id')} has a class that is not listed", "list its class"
+                )
             kept = {"category": category} if category else {}
-            found.append(Found(region, name=name if isinstance(name, str) else "", attributes=attributes, **kept))
+            found.append(
+                exchange.Found(region, name=name if isinstance(name, str) else "", attributes=attributes, **kept)
+            )
     except (AttributeError, KeyError, TypeError) as error:
-        raise unreadable(
+        raise exchange.unreadable(
             path, f"it is not COCO's format ({type(error).__name__}: {error})", "export it again"
         ) from error
-    return numbered(found, path)
+    return exchange.numbered(found, path)
 
 
 def _image(path: Path, images: Sequence[Mapping[str, Any]], picture: str) -> Mapping[str, Any]:
@@ -148,14 +143,12 @@ def _region(path: Path, entry: Mapping[str, Any], size: tuple[int, int]) -> Regi
             counts = mask["counts"]
             return rle.decode(rle.expand(counts) if isinstance(counts, str) else counts, size)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise unreadable(path, f"annotation {entry.get('id')} cannot be read ({error})") from error
-    raise unreadable(path, f"annotation {entry.get('id')} has no mask")
+        raise exchange.unreadable(path, f"annotation {entry.get('id')} cannot be read ({error})") from error
+    raise exchange.unreadable(path, f"annotation {entry.get('id')} has no mask")
 
 
 def _corners(numbers: Sequence[float]) -> np.ndarray:
     corners = np.asarray(numbers)
     if corners.ndim != 1 or corners.size < FEWEST or corners.size % 2 or corners.dtype.kind not in "iuf":
         raise ValueError("a polygon is not a list of x, y of three corners or more")
-    if not (np.abs(corners) < COORDINATE_LIMIT).all():
-        raise ValueError(f"a polygon has a corner beyond {COORDINATE_LIMIT}")
-    return corners.reshape(-1, 2)
+    return exchange.bounded(corners).reshape(-1, 2)

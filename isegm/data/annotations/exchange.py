@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from isegm.data.annotations.objects import CATEGORY, MAX_NUMBER, AnnotatedObject
 from isegm.data.annotations.region import Region
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write
 
-COORDINATE_LIMIT = 2**20  # of polygons' corners, in pixels
+COORDINATE_LIMIT = 2**20  # of points, in pixels
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,17 @@ def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
         ) from error
     with atomic_write(path) as file:
         file.write(encoded)
+
+
+def bounded(coordinates: np.ndarray) -> np.ndarray:
+    """The coordinates, if they can be those of a picture.
+
+    Raises:
+        ValueError: they are far outside, or no numbers.
+    """
+    if not (np.abs(coordinates) < COORDINATE_LIMIT).all():
+        raise ValueError(f"a point lies {COORDINATE_LIMIT} pixels off or more")
+    return coordinates
 
 
 def unreadable(path: Path, what: str, remedy: str = "save it again as masks or polygons") -> InputError:

@@ -14,15 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, UnidentifiedImageError
 
-from isegm.data.annotations.exchange import (
-    COORDINATE_LIMIT,
-    Found,
-    attributes_of,
-    numbered,
-    require_size,
-    unreadable,
-    write_json,
-)
+from isegm.data.annotations import exchange
 from isegm.data.annotations.objects import AnnotatedObject, Annotations
 from isegm.data.annotations.outlines import centre_outlines
 from isegm.data.annotations.region import Region
@@ -34,7 +26,7 @@ POINTS = {"rectangle": 2, "circle": 2, "oriented_rectangle": 4, "mask": 2}  # of
 def write_labelme(path: str | Path, annotations: Annotations, polygons: bool = False) -> None:
     """Write the objects of a picture, those under others whole; the class is the label, the name the description.
 
-    Both kinds hold the exact pixels. Masks take one shape for each object. Polygons can be edited in every version:
+    Both kinds hold the exact pixels. Masks take one shape for each object. Polygons can be edited point by point:
     they run through the centres of the outermost pixels, where labelme's own drawing fills them to the same mask. An
     object in pieces has several with its number as ``group_id``; a piece with a hole is cut, and pieces of fewer than
     three corners are masks. Number, colour and protection stand in ``attributes``, which labelme keeps.
@@ -57,7 +49,7 @@ def write_labelme(path: str | Path, annotations: Annotations, polygons: bool = F
         "imageHeight": height,
         "imageWidth": width,
     }
-    write_json(path, content)
+    exchange.write_json(path, content)
 
 
 def _shapes(item: AnnotatedObject, polygons: bool) -> list[dict[str, Any]]:
@@ -67,7 +59,7 @@ def _shapes(item: AnnotatedObject, polygons: bool) -> list[dict[str, Any]]:
         "group_id": item.number,
         "description": item.name,
         "flags": {},
-        "attributes": attributes_of(item),
+        "attributes": exchange.attributes_of(item),
     }
     if not outlines:
         return [common | _mask_shape(item.region.pixels, item.region.left, item.region.top)]
@@ -113,12 +105,12 @@ def read_labelme(path: Path, content: Mapping[str, Any], size: tuple[int, int]) 
     try:
         sides = content.get("imageHeight"), content.get("imageWidth")
         if sides != (None, None):
-            require_size(path, sides, size)
+            exchange.require_size(path, sides, size)
         for place, shape in enumerate(content["shapes"]):
             key = (str(shape["label"]), place if shape.get("group_id") is None else ("group", shape["group_id"]))
             groups.setdefault(key, []).append((_region(path, place, shape, size), shape))
     except (AttributeError, KeyError, TypeError) as error:
-        raise unreadable(
+        raise exchange.unreadable(
             path, f"it is not labelme's format ({type(error).__name__}: {error})", "save it again"
         ) from error
     found = []
@@ -126,14 +118,14 @@ def read_labelme(path: Path, content: Mapping[str, Any], size: tuple[int, int]) 
         first = parts[0][1]
         attributes, name = first.get("attributes"), first.get("description")
         found.append(
-            Found(
+            exchange.Found(
                 Region.union(size, [region for region, _ in parts]),
                 category=label,
                 name=name if isinstance(name, str) else "",
                 attributes=attributes if isinstance(attributes, dict) else {},
             )
         )
-    return numbered(found, path)
+    return exchange.numbered(found, path)
 
 
 def _region(path: Path, place: int, shape: Mapping[str, Any], size: tuple[int, int]) -> Region:
@@ -141,17 +133,15 @@ def _region(path: Path, place: int, shape: Mapping[str, Any], size: tuple[int, i
     kind = shape.get("shape_type") or "polygon"
     which = f"shape {place + 1} ({shape['label']})"
     if kind != "polygon" and kind not in POINTS:
-        raise unreadable(path, f"{which} is a {kind}, which has no pixels", "leave it out or draw a polygon")
+        raise exchange.unreadable(path, f"{which} is a {kind}, which has no pixels", "leave it out or draw a polygon")
     try:
-        points = np.asarray(shape["points"], np.float64)
+        points = exchange.bounded(np.asarray(shape["points"], np.float64))
         fits = points.shape == (POINTS[kind], 2) if kind in POINTS else points.ndim == 2 and points.shape[1:] == (2,)
         if not fits or len(points) < 2 or (kind == "polygon" and len(points) < 3):
             raise ValueError("its points are too few, too many, or no x, y")
-        if not (np.abs(points) < COORDINATE_LIMIT).all():
-            raise ValueError(f"a point lies beyond {COORDINATE_LIMIT}")
         return _masked(shape["mask"], points, size) if kind == "mask" else _drawn(kind, points, size)
     except (KeyError, TypeError, ValueError) as error:
-        raise unreadable(path, f"{which} cannot be read ({error})") from error
+        raise exchange.unreadable(path, f"{which} cannot be read ({error})") from error
 
 
 def _masked(text: str, points: np.ndarray, size: tuple[int, int]) -> Region:

@@ -18,7 +18,7 @@ def corner_outlines(region: Region) -> list[np.ndarray]:
     """Polygons along the edges of the pixels, which fill to exactly the region's pixels.
 
     Pieces that touch only at a corner are polygons of their own. No piece has a hole: where there is one, the piece is
-    cut upwards and downwards from it. An outline may touch itself at corners.
+    cut apart from there up, down or both. An outline may touch itself at corners.
 
     Returns:
         (N, 2) int64 corners (x, y) each, clockwise as seen, without those on straight lines; pixel (x, y) reaches from
@@ -93,23 +93,28 @@ def _walk(inside: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _cuts(inside: np.ndarray) -> np.ndarray:
     """Where to cut so that no piece has a hole: between which pixels, (H * W,) bool, and their left neighbours.
 
-    A cut leads up from the first pixel of each hole and one down from its last, each to the next pixel of background.
-    Upwards, one comes from hole to hole to the outside, and so one does downwards. The two ways are different, so that
-    each cut lies between two pieces.
+    Two cuts lead from each hole to the next pixels of background: both up if it lies above the middle of the box,
+    both down if below, one each if it reaches over the middle. Upwards, one comes from hole to hole to the outside, as
+    tops rise, and downwards likewise; so every hole is joined to it, on two ways, and each cut lies between two pieces.
 
     Args:
         inside: (H, W) bool with a border of background.
     """
-    width = inside.shape[1]
+    height, width = inside.shape
     count, labels = cv2.connectedComponents((~inside).view(np.uint8), connectivity=8)
     flat, labels = inside.ravel(), labels.ravel()
     cuts = np.zeros(flat.shape, bool)
-    outside = labels[0]
-    holes = np.flatnonzero(~flat & (labels != outside)) if count > 2 else np.zeros(0, np.int64)
+    if count < 3:  # only inside and outside
+        return cuts
+    holes = np.flatnonzero(~flat & (labels != labels[0]))
+    owners = labels[holes]
     first, last = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    first[labels[holes[::-1]]] = holes[::-1]
-    last[labels[holes]] = holes
-    for place, step in ((first[first > 0] - width, -width), (last[last > 0] + width + 1, width)):
+    first[owners[::-1]], last[owners] = holes[::-1], holes
+    middle = height // 2 * width
+    real, upper, lower = first > 0, first < middle, last >= middle
+    up = np.concatenate((first[real & upper], first[real & ~lower] + 1)) - width
+    down = np.concatenate((last[real & lower] + 1, last[real & ~upper])) + width
+    for place, step in ((up, -width), (down, width)):
         while place.size:
             place = place[flat[place] & flat[place - 1]]
             cuts[place] = True

@@ -20,7 +20,7 @@ COMPRESSION = 1  # of zlib: masks are small whatever the level
 class Region:
     """A mask that takes only the room of its box, and never changes. Compare two with ``same``.
 
-    Made by ``of``, ``empty`` and ``from_json``.
+    Made by ``of``, ``within``, ``union``, ``empty`` and ``from_json``.
 
     Attributes:
         size: (H, W) of the picture.
@@ -76,12 +76,14 @@ class Region:
     @property
     def pixels(self) -> np.ndarray:
         """Bool (h, w), read-only: what of the box belongs to the region."""
-        if self._pixels is None:
+        pixels = self._pixels  # which another thread may pack meanwhile
+        if pixels is None:
             height, width = self.shape
             bits = np.frombuffer(zlib.decompress(self._bits), np.uint8)
-            self._pixels = np.unpackbits(bits, count=height * width).view(bool).reshape(self.shape)
-            self._pixels.flags.writeable = False
-        return self._pixels
+            pixels = np.unpackbits(bits, count=height * width).view(bool).reshape(self.shape)
+            pixels.flags.writeable = False
+            self._pixels = pixels
+        return pixels
 
     @property
     def bits(self) -> bytes:
