@@ -2,6 +2,7 @@
 
 import builtins
 import runpy
+import time
 from pathlib import Path
 
 import pytest
@@ -18,16 +19,25 @@ def run_demo(monkeypatch, *arguments):
     return end.value.code
 
 
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    """What is autosaved stays below the test's folder, on every system."""
+    for name in ("XDG_STATE_HOME", "LOCALAPPDATA", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+
+
 def test_without_arguments_the_shipped_network_and_a_sample_photo_are_there(screen, monkeypatch):
     tk = pytest.importorskip("tkinter")
     monkeypatch.setenv("DISPLAY", screen)
     titles = []
 
     def mainloop(root, n=0):
-        root.update()
-        titles.append((root.title(), root.winfo_viewable(), root.winfo_width() >= 960))
         save = next(w for w in _all_widgets(root) if isinstance(w, tk.Button) and w["text"] == "Save mask")
-        assert save["state"] == tk.NORMAL
+        end = time.monotonic() + 20
+        while save["state"] != tk.NORMAL:  # until the photo is there
+            assert time.monotonic() < end
+            root.update()
+        titles.append((root.title(), root.winfo_viewable(), root.winfo_width() >= 960))
         root.destroy()
 
     monkeypatch.setattr(tk.Tk, "mainloop", mainloop)
