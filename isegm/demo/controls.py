@@ -1,4 +1,4 @@
-"""The options at the right of the window, with the published names, bounds and order."""
+"""The buttons for the object in progress, and the options with their published names, bounds and order."""
 
 from __future__ import annotations
 
@@ -16,27 +16,49 @@ NO_REFINEMENT = "Only with a BRS mode."
 SLIDERS = (("threshold", 0.01), ("alpha", 0.01), ("click_radius", 1))
 
 
-class Controls(tk.LabelFrame):
-    """Buttons for the object in progress, and the options.
+class ClickButtons(tk.LabelFrame):
+    """Buttons for the object in progress.
 
-    What cannot be used is greyed out, and a hint says why.
+    Args:
+        master: the widget around it.
+        controller: whose object it is.
+        actions: what the buttons do, by "finish", "undo", "redo" and "reset".
+    """
+
+    def __init__(self, master: tk.Misc, controller: Controller, actions: dict[str, Callable[[], None]]) -> None:
+        super().__init__(master, text="Clicks management")
+        self.buttons: dict[str, tk.Button] = {}
+        self._controller = controller
+        for label, color, action, hint in (
+            ("Finish\nobject", "#b6d7a8", "finish", "Space"),
+            ("Undo", "#ffe599", "undo", "Ctrl+Z: takes back whatever was done last, without a limit"),
+            ("Redo", "#fff2cc", "redo", "Ctrl+Y, or Ctrl+Shift+Z"),
+            ("Reset\nclicks", "#ea9999", "reset", "Forgets the object in progress"),
+        ):
+            button = tk.Button(self, text=label, command=actions[action], background=color, width=5, height=2)
+            button.pack(side=tk.LEFT, fill=tk.X, expand=True, padx=3, pady=3)
+            self.buttons[label.replace("\n", " ")] = button
+            Hint(button, lambda hint=hint: hint)
+
+    def refresh(self) -> None:
+        """Grey out what cannot be done."""
+        controller = self._controller
+        enable([self.buttons["Undo"]], controller.can_undo)
+        enable([self.buttons["Redo"]], controller.can_redo)
+        enable((self.buttons[label] for label in ("Finish object", "Reset clicks")), controller.in_progress)
+
+
+class Controls(tk.Frame):
+    """The options. What cannot be used is greyed out, and a hint says why.
 
     Args:
         master: the widget around it.
         controller: whose settings they are.
-        actions: what the buttons do: "finish", "undo", "redo" and "reset".
         changed: called after a setting was changed.
     """
 
-    def __init__(
-        self,
-        master: tk.Misc,
-        controller: Controller,
-        actions: dict[str, Callable[[], None]],
-        changed: Callable[[], None],
-    ) -> None:
-        super().__init__(master, text="Controls")
-        self.buttons: dict[str, tk.Button] = {}
+    def __init__(self, master: tk.Misc, controller: Controller, changed: Callable[[], None]) -> None:
+        super().__init__(master)
         self.checks: dict[str, tuple[tk.Checkbutton, tk.BooleanVar]] = {}
         self.entries: dict[str, tuple[tk.Entry, tk.StringVar]] = {}
         self.sliders: dict[str, tk.Scale] = {}
@@ -44,7 +66,6 @@ class Controls(tk.LabelFrame):
         self._controller = controller
         self._changed = changed
         self._shown: Settings | None = None  # what the widgets show, apart from what is being written
-        self._add_buttons(actions)
         self._add_zoom_in()
         self._add_refinement()
         self._add_cascade()
@@ -53,10 +74,7 @@ class Controls(tk.LabelFrame):
 
     def refresh(self) -> None:
         """Bring all widgets to the state of the controller."""
-        controller, settings = self._controller, self._controller.settings
-        enable([self.buttons["Undo"]], controller.can_undo)
-        enable([self.buttons["Redo"]], controller.can_redo)
-        enable((self.buttons[label] for label in ("Finish object", "Reset clicks")), controller.in_progress)
+        settings = self._controller.settings
         for name, (check, _) in self.checks.items():
             enable([check], not self._hindrance(name))
         for name, (entry, _) in self.entries.items():
@@ -90,19 +108,6 @@ class Controls(tk.LabelFrame):
             return IN_PROGRESS
         refined = self._controller.settings.brs_mode != NO_BRS
         return NO_REFINEMENT if name in ("network_clicks", "lbfgs_iterations") and not refined else ""
-
-    def _add_buttons(self, actions: dict[str, Callable[[], None]]) -> None:
-        clicks = group(self, "Clicks management")
-        for label, color, action, hint in (
-            ("Finish\nobject", "#b6d7a8", "finish", "Space"),
-            ("Undo", "#ffe599", "undo", "Ctrl+Z: takes back whatever was done last, without a limit"),
-            ("Redo", "#fff2cc", "redo", "Ctrl+Y, or Ctrl+Shift+Z"),
-            ("Reset\nclicks", "#ea9999", "reset", "Forgets the object in progress"),
-        ):
-            button = tk.Button(clicks, text=label, command=actions[action], background=color, width=7, height=2)
-            button.pack(side=tk.LEFT, expand=True, padx=3, pady=3)
-            self.buttons[label.replace("\n", " ")] = button
-            Hint(button, lambda hint=hint: hint)
 
     def _add_zoom_in(self) -> None:
         zoom_in = group(self, "ZoomIn options")

@@ -14,11 +14,11 @@ from isegm.demo.document import Document
 from isegm.demo.widgets import Hint, enable, group
 
 SWATCH = 14  # side of the square that shows a colour
-COLUMNS = (("name", "Name", 84), ("category", "Class", 72), ("protected", "Prot.", 36), ("pixels", "Pixels", 56))
+COLUMNS = (("name", "Name", 80), ("category", "Class", 70), ("protected", "Prot.", 44), ("pixels", "Pixels", 64))
 DRAFT = "draft"  # row of a new object in progress
 
 
-class ObjectList(tk.LabelFrame):
+class ObjectList(tk.Frame):
     """Finished objects and the one in progress.
 
     Args:
@@ -28,7 +28,7 @@ class ObjectList(tk.LabelFrame):
     """
 
     def __init__(self, master: tk.Misc, controller: Controller, act: Callable[[Callable[[], None]], None]) -> None:
-        super().__init__(master, text="Objects")
+        super().__init__(master)
         self._controller = controller
         self._act = act
         self._document: Document | None = None
@@ -81,7 +81,7 @@ class ObjectList(tk.LabelFrame):
         frame = tk.Frame(self)
         frame.pack(side=tk.TOP, fill=tk.BOTH, expand=True, padx=5, pady=3)
         self.table = ttk.Treeview(frame, columns=[name for name, *_ in COLUMNS], selectmode="browse", height=6)
-        self.table.column("#0", width=64, stretch=False)
+        self.table.column("#0", width=60, stretch=False)
         self.table.heading("#0", text="No.")
         for name, label, width in COLUMNS:
             self.table.column(
@@ -142,7 +142,7 @@ class ObjectList(tk.LabelFrame):
             region = document.selection if item.number == opened else item.region
             name = f"{item.name} (open)".strip() if item.number == opened else item.name
             values = (name, item.category, "yes" if item.protected else "", region.area)
-            self.table.insert("", tk.END, str(item.number), text=item.number, image=self._swatch(item), values=values)
+            self.table.insert("", tk.END, str(item.number), text=f" {item.number}", image=self._swatch(item), values=values)
         if document.draft is not None and opened is None:
             values = ("in progress", self._controller.category, "", document.selection.area)
             self.table.insert("", tk.END, DRAFT, text=document.draft_number, values=values)

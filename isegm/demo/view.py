@@ -5,7 +5,7 @@ from __future__ import annotations
 import tkinter as tk
 from collections.abc import Callable
 from pathlib import Path
-from tkinter import filedialog, messagebox
+from tkinter import filedialog, messagebox, ttk
 from types import TracebackType
 
 import torch
@@ -13,7 +13,7 @@ import torch
 from isegm.data.annotations.files import FORMATS
 from isegm.demo.canvas import PictureCanvas
 from isegm.demo.controller import Controller
-from isegm.demo.controls import Controls
+from isegm.demo.controls import ClickButtons, Controls
 from isegm.demo.folder import ENDINGS
 from isegm.demo.object_list import ObjectList
 from isegm.demo.scene import Scene
@@ -33,8 +33,8 @@ Ctrl+Z, Ctrl+Y: undo, redo. Page up, page down: the pictures of the folder. Ctrl
 Every click is autosaved: whatever happens, the picture will be as you left it."""
 UNFINISHED = "The object in progress is not finished.\n\nSave it as it is, too? (No: leave it out.)"
 UNSAVED = "This picture is not autosaved, and what is not saved will be lost.\n\nGo on?"
-SMALLEST_WINDOW = (960, 480)
-LIST_WIDTH = 280
+SMALLEST_WINDOW = (960, 560)
+USUAL_WINDOW = (1280, 860)
 POLL_MS = 5
 PICTURES = [("Pictures", [each for ending in ENDINGS for each in (f"*{ending}", f"*{ending.upper()}")])]
 PICTURES += [("All files", "*")]
@@ -63,8 +63,7 @@ class Program:
         self.status = StatusLine(root)
         self.status.pack(side=tk.BOTTOM, fill=tk.X)
         self._add_bar()
-        self.controls = self._add_controls()
-        self.objects = self._add_objects()
+        self.clicks, self.objects, self.controls = self._add_side()
         self.picture = self._add_picture()
         self._bind_keys()
         self._center()
@@ -101,6 +100,7 @@ class Program:
         folder = controller.folder
         enable([self.buttons["Previous"]], folder is not None and folder.place > 0)
         enable([self.buttons["Next"]], folder is not None and folder.place + 1 < len(folder.pictures))
+        self.clicks.refresh()
         self.controls.refresh()
         self.objects.refresh()
         self.status.show(controller.busy, controller.notice, self._place())
@@ -145,20 +145,21 @@ class Program:
         frame.pack(side=tk.LEFT, fill=tk.BOTH, expand=True, padx=5, pady=3)
         return picture
 
-    def _add_controls(self) -> Controls:
+    def _add_side(self) -> tuple[ClickButtons, ObjectList, Controls]:
+        """What stands at the right: buttons, and below them either the objects or the options."""
+        side = tk.Frame(self.root)
+        side.pack(side=tk.RIGHT, fill=tk.Y, padx=5, pady=3)
         actions = {"finish": self._finish, "undo": self._undo, "redo": self._redo, "reset": self._reset}
-        controls = Controls(self.root, self.controller, actions, lambda: self.act(lambda: None))
-        controls.pack(side=tk.RIGHT, fill=tk.Y, padx=5, pady=3)
-        self.buttons |= controls.buttons
-        return controls
-
-    def _add_objects(self) -> ObjectList:
-        objects = ObjectList(self.root, self.controller, self.act)
-        objects.configure(width=LIST_WIDTH)
-        objects.pack(side=tk.RIGHT, fill=tk.Y, pady=3)
-        objects.pack_propagate(False)
-        self.buttons |= objects.buttons
-        return objects
+        clicks = ClickButtons(side, self.controller, actions)
+        clicks.pack(side=tk.TOP, fill=tk.X)
+        pages = self.pages = ttk.Notebook(side)
+        objects = ObjectList(pages, self.controller, self.act)
+        controls = Controls(pages, self.controller, lambda: self.act(lambda: None))
+        for label, page in (("Objects", objects), ("Options", controls)):
+            pages.add(page, text=label)
+        pages.pack(side=tk.TOP, fill=tk.BOTH, expand=True, pady=5)
+        self.buttons |= clicks.buttons | objects.buttons
+        return clicks, objects, controls
 
     def _bind_keys(self) -> None:
         for kind in ("Button", "Checkbutton"):
@@ -192,9 +193,13 @@ class Program:
 
     def _center(self) -> None:
         self.root.update_idletasks()
-        sizes = zip((self.root.winfo_reqwidth(), self.root.winfo_reqheight()), SMALLEST_WINDOW, strict=True)
-        width, height = (max(pair) for pair in sizes)
-        x, y = (self.root.winfo_screenwidth() - width) // 2, (self.root.winfo_screenheight() - height) // 2
+        screen = (self.root.winfo_screenwidth(), self.root.winfo_screenheight())
+        needed = (self.root.winfo_reqwidth(), self.root.winfo_reqheight())
+        width, height = (
+            max(least, need, min(usual, round(0.9 * side)))
+            for least, need, usual, side in zip(SMALLEST_WINDOW, needed, USUAL_WINDOW, screen, strict=True)
+        )
+        x, y = (screen[0] - width) // 2, (screen[1] - height) // 2
         self.root.geometry(f"{width}x{height}+{max(x, 0)}+{max(y, 0)}")
 
     def _place(self) -> str:

@@ -87,7 +87,7 @@ class StatusLine(tk.Frame):
 
     def show(self, busy: str, notice: str, place: str) -> None:
         """Show all three; while the program is busy its doing is seen in place of what was done."""
-        text = f"\N{HOURGLASS WITH FLOWING SAND} {busy} ..." if busy else notice
+        text = f"{busy[0].upper()}{busy[1:]} ..." if busy else notice
         for label, changes in (
             (self.left, {"text": text, "background": BUSY_COLOR if busy else self._plain}),
             (self.right, {"text": place}),

@@ -80,7 +80,12 @@ class Driver:
         self.canvas.focus_force()
         self.settle()
 
+    def show_options(self):
+        self.program.pages.select(self.program.controls)
+        self.settle()
+
     def option(self, name, text):
+        self.show_options()
         self.write(self.program.controls.entries[name][0], text)
 
     def hint(self, widget):
@@ -101,7 +106,7 @@ class Driver:
         """The list of objects as it is seen: number, name, class, protection."""
         table = self.program.objects.table
         return [
-            (str(table.item(row)["text"]), *(str(value) for value in table.item(row)["values"][:3]))
+            (str(table.item(row)["text"]).strip(), *(str(value) for value in table.item(row)["values"][:3]))
             for row in table.get_children()
         ]
 

@@ -252,6 +252,7 @@ def test_a_folder_is_walked_through_and_saved_as_one_file(drive, answer, photo, 
 
 def test_what_a_network_lacks_is_greyed_out_and_the_hint_says_why(drive):
     user = drive(CDNetBlobModel())
+    user.show_options()
     controls = user.program.controls
     for name in ("adaptive_cascade", "cascade_steps"):
         assert name not in user.enabled()
@@ -313,11 +314,14 @@ def test_keys_scroll_and_a_finishes_partially_while_there_is_an_object(drive):
 def test_keys_typed_into_an_entry_are_not_commands_and_what_is_written_stays_while_the_network_answers(drive):
     model = SlowModel()
     user = drive(model)
+    user.show_options()
     entry, text = user.program.controls.entries["target_size"]
     entry.focus_force()
     entry.insert(tk.END, "5")
     for key in ("space", "a", "Control-z"):
         entry.event_generate(f"<{key}>")
+    user.program.pages.select(user.program.objects)
+    user.root.update()
     name = user.program.objects.new_category_box
     model.go.set()
     user.program.act(lambda: user.controller.click(40, 30, True))
@@ -352,6 +356,7 @@ def test_a_wrong_number_is_refused_in_a_dialog_and_the_old_one_comes_back(drive)
 
 def test_options_reach_the_controller(drive):
     user = drive(TinyModel())
+    user.show_options()
     controls = user.program.controls
     for name, value in (("zoom_in", False), ("fixed_crop", False), ("adaptive_cascade", True)):
         controls.checks[name][0].invoke()
@@ -377,6 +382,7 @@ def test_sliders_change_the_picture_and_reset_sets_two_of_them_back(drive):
     user = drive()
     user.left(40, 30)
     before = user.controller.draft.region
+    user.show_options()
     for name, value in (("threshold", 0.8), ("alpha", 0.25), ("click_radius", 6)):
         user.program.controls.sliders[name].set(value)
         user.settle()
@@ -410,7 +416,7 @@ def test_the_window_lives_while_the_network_runs_and_what_is_done_meanwhile_foll
     user.left(50, 35, busy=True)
     user.program.buttons["Finish object"].invoke()
     user.root.update()
-    assert "the network is working" in user.program.status.left["text"] and user.canvas["cursor"] == "watch"
+    assert "The network is working" in user.program.status.left["text"] and user.canvas["cursor"] == "watch"
     assert user.controller.draft is None and [click.coords for click in user.controller.waiting] == [(30, 40), (35, 50)]
     user.press("Undo", busy=True)  # of the finish
     user.press("Undo", busy=True)  # of the second click
@@ -419,7 +425,7 @@ def test_the_window_lives_while_the_network_runs_and_what_is_done_meanwhile_foll
     user.settle()
     assert [click.coords for click in user.controller.draft.clicks] == [(30, 40), (25, 60)]
     assert user.canvas["cursor"] != "watch" and not user.controller.document.objects
-    assert "the network is working" not in user.program.status.left["text"]
+    assert "The network is working" not in user.program.status.left["text"]
 
 
 @pytest.mark.parametrize("label", ["Undo", "Reset clicks"])
