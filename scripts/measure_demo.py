@@ -4,17 +4,21 @@
     python scripts/measure_demo.py --size 6708 --clicks 10
 
 Opens the program's window (on a server: xvfb-run python scripts/measure_demo.py), clicks on a sample photo of the given
-size, and times each click until its mask is drawn. Meanwhile a timer in the event loop says for how long the window
-does not react. The same is measured with the network on the interface's own thread, as in the published programs.
+size, and times each click until its mask is drawn. Meanwhile, and while it undoes, zooms, saves and opens, a timer in
+the event loop says for how long the window does not react. The same is measured with everything on the interface's own
+thread, as in the published programs ("network inside").
 """
 
 import argparse
+import gc
 import statistics
 import sys
 import tempfile
 import time
 import tkinter as tk
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -24,6 +28,7 @@ import numpy as np
 import torch
 
 from isegm import InputError, load_model
+from isegm.data.annotations.files import FORMATS
 from isegm.data.samples import PHOTOS, photo_path
 from isegm.demo.controller import Controller
 from isegm.demo.settings import Settings
@@ -38,14 +43,25 @@ TICK_MS = 2  # of the timer that notices when the window does not react
 WARM_UP = 2  # clicks that do not count
 BETWEEN_MS = 30  # that the window has to itself before the next click
 WINDOW = "1280x800"
+PLAIN, OURS = "network inside", "here"
 
 
 @dataclass
 class Times:
-    """What was measured, in milliseconds; ``blocked`` holds the gaps between ticks of the timer."""
+    """What was measured, in milliseconds.
+
+    Attributes:
+        clicks: from each click to its mask on the screen.
+        blocked: by what was being done, the gaps between ticks of the timer.
+    """
 
     clicks: list[float] = field(default_factory=list)
-    blocked: list[float] = field(default_factory=list)
+    blocked: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def longest(self) -> float:
+        """Time without reaction, whatever was being done."""
+        return max(max(gaps) for gaps in self.blocked.values())
 
 
 def parse_args() -> argparse.Namespace:
@@ -69,71 +85,103 @@ def photo_of(size: int, folder: Path) -> Path:
 
 
 class Measurement:
-    """Clicks in a window at places drawn from a seed, every sixth time finishing the object before."""
+    """A window in which a photo is opened, clicked, looked at, saved and opened again.
+
+    Clicks lie at places drawn from a seed; every sixth time the object before is finished first.
+    """
 
     def __init__(self, model: ClickModel, device: torch.device, photo: Path, clicks: int, background: bool) -> None:
         self.root = tk.Tk()
         self.root.geometry(WINDOW)
-        autosave = photo.parent / f"autosave_{background}"
-        controller = Controller(model, device, Settings.for_model(model), autosave=autosave, background=background)
+        folder = photo.parent / f"saved_{background}"
+        controller = Controller(model, device, Settings.for_model(model), autosave=folder, background=background)
         self.program = Program(self.root, controller)
+        self.controller = controller
+        self.photo, self.folder, self.wanted = photo, folder, clicks
         self.times = Times()
-        self.wanted = clicks + WARM_UP
-        self.made = 0
+        self.doing = ""
+        self.looking = False
         self.rng = np.random.default_rng(0)
-        self.program.open(photo)
-        self.root.after(0, self.next_click)
 
     def run(self) -> Times:
+        steps = self.steps()
+        self.root.after(0, self.go_on, steps)
+        self.root.after(0, self.tick, time.perf_counter())
         self.root.mainloop()
+        gc.collect()  # a window must not be collected in the network's thread of the next one
         return self.times
+
+    def go_on(self, steps: Iterator[tuple[str, Callable[[], None]]]) -> None:
+        """Take the next step as soon as the one before is done, and the window has had some time for itself."""
+        if self.controller.busy or self.looking:
+            self.root.after(1, self.go_on, steps)
+            return
+        self.doing, step = next(steps, ("", self.end))
+        step()
+        if self.doing:
+            self.root.after(BETWEEN_MS, self.go_on, steps)
+
+    def end(self) -> None:
+        self.root.after_cancel(self.ticking)
+        self.program.exit()
 
     def tick(self, before: float) -> None:
         """Note how long after the last time the event loop comes here again."""
         now = time.perf_counter()
-        if self.made > WARM_UP:
-            self.times.blocked.append(1000 * (now - before) - TICK_MS)
-        self.root.after(TICK_MS, self.tick, now)
+        if self.doing:
+            self.times.blocked.setdefault(self.doing, []).append(1000 * (now - before) - TICK_MS)
+        self.ticking = self.root.after(TICK_MS, self.tick, now)
 
-    def next_click(self) -> None:
-        program, controller = self.program, self.program.controller
-        if controller.busy or controller.picture is None:
-            self.root.after(BETWEEN_MS, self.next_click)
-            return
-        if self.made == self.wanted:
-            program.exit()
-            return
-        if self.made == 0:
-            self.tick(time.perf_counter())
-        if self.made % 6 == 5:
-            program.act(controller.finish)
-        self.made += 1
+    def steps(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        """What is done, with its name."""
+        program, controller, canvas = self.program, self.controller, self.program.picture.canvas
+        yield "opening", partial(program.open, self.photo)
+        for made in range(WARM_UP + self.wanted):
+            if made % 6 == 5:
+                yield "finishing", partial(program.act, controller.finish)
+            yield ("clicking" if made >= WARM_UP else "first clicks"), partial(self.click, made >= WARM_UP)
+        for key in 30 * ["<Control-z>"] + 30 * ["<Control-y>"]:
+            yield "undo and redo", partial(canvas.event_generate, key)
+        for button in 12 * ["<Button-4>"] + 12 * ["<Button-5>"]:
+            yield "zooming", partial(canvas.event_generate, button, x=300, y=250)
+        for kind, form in FORMATS.items():
+            save = partial(controller.save, self.folder / f"{kind}{form.ending}", kind, True)
+            yield "saving", partial(program.act, save)
+        yield "opening again", partial(program.open, self.photo)
+
+    def click(self, counted: bool) -> None:
+        """Click, and note when the answer is on the screen."""
+        controller = self.controller
         height, width = controller.picture.size
-        x, y = (float(self.rng.uniform(0.3, 0.7) * side) for side in (width, height))
+        x, y = (int(self.rng.uniform(0.3, 0.7) * side) for side in (width, height))
         moves = 0 if controller.draft is None else len(controller.draft.moves)
+        self.looking = True
         start = time.perf_counter()
-        program.act(lambda: controller.click(int(x), int(y), moves % 3 != 2))
-        self.look(start, moves + 1)
+        self.program.act(lambda: controller.click(x, y, moves % 3 != 2))
 
-    def look(self, start: float, moves: int) -> None:
-        """Wait until the answer to a click is on the screen."""
-        draft = self.program.controller.draft
-        if draft is None or len(draft.moves) < moves:
-            self.root.after(1, self.look, start, moves)
-            return
-        self.root.update_idletasks()
-        self.root.winfo_pointerxy()  # comes back when the display has drawn everything
-        if self.made > WARM_UP:
-            self.times.clicks.append(1000 * (time.perf_counter() - start))
-        self.root.after(BETWEEN_MS, self.next_click)
+        def look() -> None:
+            draft = controller.draft
+            if draft is None or len(draft.moves) <= moves:
+                self.root.after(1, look)
+                return
+            self.root.update_idletasks()
+            self.root.winfo_pointerxy()  # comes back when the display has drawn everything
+            self.looking = False
+            if counted:
+                self.times.clicks.append(1000 * (time.perf_counter() - start))
+
+        look()
 
 
-def report(name: str, times: Times) -> None:
-    clicks, blocked = times.clicks, sorted(times.blocked)
-    print(
-        f"{name:<34} click to mask: median {statistics.median(clicks):6.1f} ms, longest {max(clicks):6.1f} ms;   "
-        f"window does not react for: 99 % {blocked[len(blocked) * 99 // 100]:5.1f} ms, longest {blocked[-1]:6.1f} ms"
-    )
+def report(plain: Times, ours: Times) -> None:
+    print(f"\n{'':<44}{PLAIN:>16}{OURS:>16}")
+    for name, of in (("median", statistics.median), ("longest", max)):
+        print(f"{f'from click to mask, {name}':<44}{of(plain.clicks):>13.1f} ms{of(ours.clicks):>13.1f} ms")
+    for doing in ours.blocked:
+        longest = (f"{max(times.blocked[doing]):>13.1f} ms" for times in (plain, ours))
+        print(f"{f'longest time without reaction, {doing}':<44}" + "".join(longest))
+    ratio = plain.longest / ours.longest
+    print(f"the window is blocked {ratio:.1f} x shorter, and never longer than {ours.longest:.0f} ms")
 
 
 def main() -> None:
@@ -150,9 +198,7 @@ def main() -> None:
             plain, ours = (Measurement(model, device, photo, args.clicks, each).run() for each in (False, True))
         except tk.TclError as error:
             raise InputError(f"no window can be opened ({error}): run this on a desktop, or with xvfb-run.") from error
-    report("network on the window's thread", plain)
-    report("here", ours)
-    print(f"longest time without reaction: {max(plain.blocked) / max(ours.blocked):.1f} x shorter")
+    report(plain, ours)
 
 
 if __name__ == "__main__":

@@ -175,7 +175,7 @@ class Controller:
         self.picture, self.folder, self._live = opened.picture, opened.folder, opened.live
         self._journal, kept = opened.journal, opened.kept
         self._history = History(Document(self.picture.size)) if kept is None else kept.history
-        self.notice = ""
+        self.notice = opened.notice
         if opened.warning:
             self.warnings.append(opened.warning)
         if kept is None:
@@ -331,7 +331,7 @@ class Controller:
                 time.sleep(POLL_SECONDS)
 
     def close(self) -> None:
-        """Leave the picture; what the network has not answered is answered when it is opened again."""
+        """Leave the picture and wait for what is running; clicks not answered are, when it is opened again."""
         self._jobs.close()
         if self._journal is not None:
             self._journal.close()

@@ -78,11 +78,11 @@ class Jobs:
             self._waiting.remove(job)
 
     def close(self) -> None:
-        """Forget all jobs and end the thread when it is done with what it does."""
+        """Forget all jobs, and end the thread when it is done with what it does."""
         self._waiting.clear()
         self._running = None
         if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool.shutdown(cancel_futures=True)
 
     def _advance(self) -> None:
         while self._waiting and self._running is None:

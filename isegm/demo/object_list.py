@@ -142,7 +142,8 @@ class ObjectList(tk.Frame):
             region = document.selection if item.number == opened else item.region
             name = f"{item.name} (open)".strip() if item.number == opened else item.name
             values = (name, item.category, "yes" if item.protected else "", region.area)
-            self.table.insert("", tk.END, str(item.number), text=f" {item.number}", image=self._swatch(item), values=values)
+            looks = {"text": f" {item.number}", "image": self._swatch(item), "values": values}
+            self.table.insert("", tk.END, str(item.number), **looks)
         if document.draft is not None and opened is None:
             values = ("in progress", self._controller.category, "", document.selection.area)
             self.table.insert("", tk.END, DRAFT, text=document.draft_number, values=values)

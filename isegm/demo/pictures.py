@@ -17,7 +17,7 @@ from isegm.demo.live import Live
 from isegm.demo.pyramid import Pyramid
 from isegm.inference.predictor import Predictor
 from isegm.utils.errors import InputError
-from isegm.utils.files import read_image, sha256
+from isegm.utils.files import read_image, read_stretched, sha256
 
 MASK_ABOVE = 127  # level above which a pixel of a loaded mask is object
 
@@ -57,6 +57,7 @@ class Opened:
         journal: what keeps the work on it; None for nothing.
         kept: what was autosaved earlier; None for nothing.
         warning: what people must be told, or "".
+        notice: what they may want to know, or "".
     """
 
     picture: Picture
@@ -65,6 +66,7 @@ class Opened:
     journal: Journal | None
     kept: Kept | None
     warning: str
+    notice: str = ""
 
 
 def read_picture(path: Path, predictor: Predictor, autosave: Path | None, present: Journal | None) -> Opened:
@@ -77,20 +79,20 @@ def read_picture(path: Path, predictor: Predictor, autosave: Path | None, presen
     Raises:
         InputError: it cannot be read.
     """
-    image = read_image(path)
+    image, levels = read_stretched(path)
+    notice = "" if levels is None else f"levels {levels[0]:g} to {levels[1]:g} of the file are shown as 0 to 255"
     picture = Picture(path, image, Pyramid(image))
     live = Live(predictor, image)
     live.start()
-    folder = Folder.of(path)
-    if autosave is None:
-        return Opened(picture, folder, live, None, None, "")
-    try:
-        if present is not None and present.path == journal_path(autosave, path):
-            present.close()
-        journal, kept, warning = open_journal(autosave, describe(path, sha256(path), picture.size))
-    except InputError as error:
-        return Opened(picture, folder, live, None, None, f"{error} Until then, work on this picture is not autosaved.")
-    return Opened(picture, folder, live, journal, kept, warning)
+    journal, kept, warning = None, None, ""
+    if autosave is not None:
+        try:
+            if present is not None and present.path == journal_path(autosave, path):
+                present.close()
+            journal, kept, warning = open_journal(autosave, describe(path, sha256(path), picture.size))
+        except InputError as error:
+            warning = f"{error} Until then, work on this picture is not autosaved."
+    return Opened(picture, Folder.of(path), live, journal, kept, warning, notice)
 
 
 def read_start(path: str, size: tuple[int, int], threshold: float) -> Selected:

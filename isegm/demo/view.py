@@ -75,10 +75,10 @@ class Program:
             self.act(lambda: self.controller.open(path))
 
     def exit(self) -> None:
-        """Close the window; what the network has not answered is kept for the next time."""
+        """Close the window and wait for what is running; clicks that are not answered are, when it is opened again."""
         if self._may_leave():
-            self.controller.close()
             self.root.destroy()
+            self.controller.close()  # the window's objects must not be the last ones that the network's thread knows
 
     def act(self, action: Callable[[], None]) -> None:
         """Carry out what a user asks for, show what has changed, and look out for what comes of it."""

@@ -74,15 +74,41 @@ def read_image(path: str | Path) -> np.ndarray:
     Raises:
         InputError: no such file, or it does not decode.
     """
-    path = Path(path)
+    return cv2.cvtColor(_decoded(Path(path), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def read_stretched(path: str | Path) -> tuple[np.ndarray, tuple[float, float] | None]:
+    """Read a picture as ``read_image`` does, but show all levels of one with more than 8 bits.
+
+    Scientific pictures often use a small part of the 65536 levels of their file, and would be black.
+
+    Returns:
+        (H, W, 3) uint8 RGB, and the levels that became 0 and 255; None where the file has 8 bits.
+
+    Raises:
+        InputError: no such file, it does not decode, or has levels that are no numbers.
+    """
+    image = _decoded(Path(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    levels = None
+    if image.dtype != np.uint8:
+        darkest, brightest = float(image.min()), float(image.max())
+        if not (np.isfinite(darkest) and np.isfinite(brightest)):
+            raise InputError(f"{path} has pixels without a finite number: export it with whole-numbered levels.")
+        levels = (darkest, brightest)
+        image = cv2.convertScaleAbs(image.astype(np.float32) - darkest, alpha=255 / max(brightest - darkest, 1e-9))
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), levels
+
+
+def _decoded(path: Path, mode: int) -> np.ndarray:
+    """(H, W, 3) BGR as OpenCV reads it."""
     content = _read_bytes(path)
     try:
-        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+        image = cv2.imdecode(content, mode) if content.size else None
     except cv2.error:  # a header that asks for more pixels than OpenCV allows
         image = None
     if image is None:
         raise InputError(f"{path} does not decode as a picture: give a JPEG, PNG, BMP, TIFF or WebP file.")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return image
 
 
 def read_mask(path: str | Path) -> np.ndarray:

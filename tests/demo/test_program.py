@@ -1,24 +1,15 @@
 """The interactive program in its window, driven by Tk events on a virtual screen."""
 
-import gc
 import threading
 
 import numpy as np
 import pytest
 
-from isegm.demo.controller import Controller
-from isegm.demo.settings import Settings
 from isegm.utils.files import read_mask, write_image
 from tests.analytic import BlobModel, CDNetBlobModel, TinyModel
-from tests.demo.driver import SECONDS
+from tests.demo.conftest import SIZE
 
 tk = pytest.importorskip("tkinter", reason="this Python has no tkinter")
-colorchooser = pytest.importorskip("tkinter.colorchooser")
-filedialog = pytest.importorskip("tkinter.filedialog")
-messagebox = pytest.importorskip("tkinter.messagebox")
-view = pytest.importorskip("isegm.demo.view")
-Driver = pytest.importorskip("tests.demo.driver").Driver
-SIZE = (72, 96)
 
 
 class SlowModel(BlobModel):
@@ -29,69 +20,13 @@ class SlowModel(BlobModel):
         self.go = threading.Event()
 
     def decode(self, *args, **kwargs):
-        assert self.go.wait(SECONDS)
+        assert self.go.wait(20)
         return super().decode(*args, **kwargs)
 
 
 class FailingModel(BlobModel):
     def decode(self, *args, **kwargs):
         raise MemoryError
-
-
-@pytest.fixture
-def photo(tmp_path):
-    """A dark picture of 96x72 pixels with a bright box."""
-    image = np.random.default_rng(0).integers(0, 60, (*SIZE, 3)).astype(np.uint8)
-    image[15:50, 25:70] += 120
-    write_image(tmp_path / "photos" / "photo.png", image)
-    return tmp_path / "photos" / "photo.png"
-
-
-@pytest.fixture
-def drive(screen, monkeypatch, tmp_path, photo):
-    """Start the program; gives a driver of it, with the photo unless told otherwise."""
-    monkeypatch.setenv("DISPLAY", screen)
-    warnings, roots = [], []
-    monkeypatch.setattr(messagebox, "showwarning", lambda title, sentence, parent: warnings.append(sentence))
-
-    def start(model=None, path=photo, autosave=True, **changes):
-        roots.append(tk.Tk())
-        settings = Settings(**{"target_size": 100, **changes})
-        folder = tmp_path / "autosave" if autosave else None
-        controller = Controller(model or BlobModel(), settings=settings, autosave=folder, background=True)
-        driver = Driver(view.Program(roots[-1], controller), warnings)
-        if path is not None:
-            driver.open(path)
-        return driver
-
-    yield start
-    assert all(sentence.endswith(".") and "unexpected" not in sentence for sentence in warnings), warnings
-    for root in roots:
-        if root.children:
-            root.destroy()
-    roots.clear()
-    gc.collect()  # what belongs to a window must not be collected in another thread
-
-
-@pytest.fixture
-def answer(monkeypatch):
-    """What dialogs give: paths to files, colours, answers to questions."""
-
-    def give(**values):
-        def dialog(name, value):
-            def opened(*_, **__):
-                asked.append(name)
-                return value
-
-            return opened
-
-        places = {"askcolor": colorchooser, "askyesnocancel": messagebox, "askokcancel": messagebox}
-        for name, value in values.items():
-            monkeypatch.setattr(places.get(name, filedialog), name, dialog(name, value))
-        return asked
-
-    asked = []
-    return give
 
 
 ALWAYS = {"Load image", "Load folder", "About", "Exit"}
@@ -452,8 +387,8 @@ def test_exit_while_the_network_runs_loses_no_click(drive):
     model = SlowModel()
     user = drive(model)
     user.left(40, 30, busy=True)
+    threading.Timer(0.2, model.go.set).start()
     user.program.buttons["Exit"].invoke()
-    model.go.set()
     with pytest.raises(tk.TclError):
         user.root.winfo_exists()
     again = drive()
