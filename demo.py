@@ -16,11 +16,12 @@ from pathlib import Path
 
 import torch
 
-from isegm import InputError, load_model
+from isegm import load_model
 from isegm.data.samples import PHOTOS, photo_path
 from isegm.demo.controller import Controller
 from isegm.demo.journal import default_folder
 from isegm.demo.settings import Settings
+from isegm.demo.window import open_window
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
 from isegm.utils.cli import choose_device, run
 from isegm.utils.exp import load_config_file
@@ -66,23 +67,9 @@ def main() -> None:
         weights = load_config_file(args.cfg).get("INTERACTIVE_MODELS_PATH", "./weights")
         checkpoint = find_checkpoint(weights, args.checkpoint)
     device = choose_device(args.gpu, args.cpu, args.device)
-    try:
-        import tkinter as tk
+    root = open_window()
+    from isegm.demo.view import Program  # imports tkinter
 
-        from isegm.demo.view import Program
-    except ModuleNotFoundError as error:
-        if error.name not in ("tkinter", "_tkinter"):
-            raise
-        raise InputError(
-            "this Python has no tkinter, which draws the window: install it (Debian, Ubuntu: apt install python3-tk)."
-        ) from error
-    try:
-        root = tk.Tk()
-    except tk.TclError as error:
-        raise InputError(
-            f"no window can be opened ({error}): run demo.py on a desktop, or over ssh -X; without "
-            "a screen, segment with scripts/predict.py."
-        ) from error
     torch.backends.cudnn.deterministic = True
     model = load_model(checkpoint, device)
     settings = Settings.for_model(model, args.limit_longest_size)

@@ -3,7 +3,7 @@
     python scripts/measure_demo.py
     python scripts/measure_demo.py --size 6708 --clicks 10
 
-Opens the program's window (on a server: xvfb-run python scripts/measure_demo.py), clicks on a sample photo of the given
+Opens the program's window (on a server, xvfb-run python scripts/measure_demo.py), clicks on a sample photo of the given
 size, and times each click until its mask is drawn. Meanwhile, and while it undoes, zooms, saves and opens, a timer in
 the event loop says for how long the window does not react. The same is measured with everything on the interface's own
 thread, as in the published programs ("network inside").
@@ -15,7 +15,6 @@ import statistics
 import sys
 import tempfile
 import time
-import tkinter as tk
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,12 +26,12 @@ import cv2
 import numpy as np
 import torch
 
-from isegm import InputError, load_model
+from isegm import load_model
 from isegm.data.annotations.files import FORMATS
 from isegm.data.samples import PHOTOS, photo_path
 from isegm.demo.controller import Controller
 from isegm.demo.settings import Settings
-from isegm.demo.view import Program
+from isegm.demo.window import open_window
 from isegm.model.base import ClickModel
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
 from isegm.utils.cli import choose_device, run
@@ -91,7 +90,9 @@ class Measurement:
     """
 
     def __init__(self, model: ClickModel, device: torch.device, photo: Path, clicks: int, background: bool) -> None:
-        self.root = tk.Tk()
+        self.root = open_window()
+        from isegm.demo.view import Program  # imports tkinter
+
         self.root.geometry(WINDOW)
         folder = photo.parent / f"saved_{background}"
         controller = Controller(model, device, Settings.for_model(model), autosave=folder, background=background)
@@ -194,10 +195,7 @@ def main() -> None:
         photo = photo_of(args.size, Path(folder))
         height, width = read_image(photo).shape[:2]
         print(f"{type(model).__name__}, {width}x{height} pixels, {args.clicks} clicks")
-        try:
-            plain, ours = (Measurement(model, device, photo, args.clicks, each).run() for each in (False, True))
-        except tk.TclError as error:
-            raise InputError(f"no window can be opened ({error}): run this on a desktop, or with xvfb-run.") from error
+        plain, ours = (Measurement(model, device, photo, args.clicks, each).run() for each in (False, True))
     report(plain, ours)
 
 

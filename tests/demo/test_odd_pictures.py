@@ -1,4 +1,4 @@
-"""Pictures and folders that people have: large, deep, grey, oddly named, unwritable. They work, or a dialog says why not."""
+"""Large, deep, grey and oddly named pictures, unwritable folders: they work, or a dialog says why not."""
 
 import errno
 import json
