@@ -46,7 +46,7 @@ class Action:
 # How the document changes: by kind, from what it was, the action's values and its outcome.
 CHANGES: dict[str, Callable[[Document, Action, Any], Document]] = {
     "click": lambda document, action, selected: document.moved(action.move, selected),
-    KEEP: lambda document, action, selected: document.moved(KEEP, selected),
+    KEEP: lambda document, action, selected: document if selected is None else document.moved(KEEP, selected),
     "mask": lambda document, action, selected: document.begun(selected),
     "import": lambda document, action, objects: document.imported(objects),
     "finish": lambda document, action, _: document.concluded(**action.values),
@@ -64,7 +64,7 @@ def carry_out(history: History, action: Action, outcome: Outcome = None) -> None
 
     Args:
         outcome: ``Selected`` of a click, partial finish, loaded mask or changed threshold; the objects of an import;
-            None of others.
+            None of others, and of a partial finish where no object is in progress, which changes nothing.
 
     Raises:
         InputError: the document does not allow it; it is as before.
@@ -72,11 +72,7 @@ def carry_out(history: History, action: Action, outcome: Outcome = None) -> None
     if action.kind == "undo":
         history.undo()
     elif action.kind == "redo":
-        if isinstance(history.next, Action):
-            carry_out(history, history.next, outcome)
-            history.resume()
-        else:
-            history.redo()
+        history.redo()
     elif action.kind == "threshold":
         draft = history.present.draft
         if draft is not None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,13 @@ from isegm.demo.journal import Journal
 from isegm.demo.live import Live, build_predictor
 from isegm.demo.pictures import Opened, Picture, annotations_in, read_objects, read_picture, read_start
 from isegm.demo.settings import Settings, unavailable
+from isegm.inference.predictor import Predictor
 from isegm.model.base import ClickModel
 from isegm.utils.errors import InputError
 
 NO_IMAGE = "there is no image yet: load one first."
 POLL_SECONDS = 0.002
+OF_THE_DRAFT = ("click", KEEP, "mask", "reopen")  # kinds of actions that are forgotten with the object in progress
 NOT_KEPT = "Work on this picture is not autosaved."
 
 
@@ -217,33 +220,37 @@ class Controller:
             self._ask(Action("finish", {"category": self.category, "protected": self.protect}))
 
     def reset(self) -> None:
-        """Forget the object in progress; threshold and blending become what they were at first, as published."""
-        for job in reversed([job for job in self._jobs.unfinished if isinstance(job.token, Asked)]):
-            self._jobs.take_back(job)
+        """Forget the object in progress; threshold and blending become what they were at first, as published.
+
+        Undo brings back what the network had answered; what was still waiting for an answer is lost.
+        """
+        waiting = reversed([job for job in self._jobs.unfinished if isinstance(job.token, Asked)])
+        for job in takewhile(lambda job: job.token.action.kind in OF_THE_DRAFT, waiting):
             self._dropped(job)
-        if self.draft is not None:
+            self._jobs.take_back(job)
+        if self.in_progress:
             self._ask(Action("reset"))
         self.change(replace(self.settings, threshold=Settings.threshold, alpha=Settings.alpha))
 
     def undo(self) -> None:
         """Take back what was done last, whatever it was; the answer to a click is not waited for."""
         pending = [job for job in self._jobs.unfinished if isinstance(job.token, Asked)]
-        if not pending or pending[-1].token.action.kind == "undo":
-            if self._history.can_undo:
-                self._ask(Action("undo"))
-            return
-        last: Asked = pending[-1].token
-        self._jobs.take_back(pending[-1])
-        if last.action.forward:
+        if pending:
+            last: Asked = pending[-1].token
             self._history.postpone(last.action)
             self._note(Journal.undone, last.identity)
-        else:
-            self._note(Journal.dropped, last.identity)
+            self._jobs.take_back(pending[-1])
+        elif self._history.can_undo:
+            self._at_once(Action("undo"))
 
     def redo(self) -> None:
         """Do again what was taken back last; nothing happens where there is nothing."""
-        if self._history.can_redo:
-            self._ask(Action("redo"))
+        if isinstance(self._history.next, Action):
+            self._check_ready()
+            action = self._history.resume()
+            self._queue(action, self._note(Journal.ask, action, True))
+        elif self._history.can_redo:
+            self._at_once(Action("redo"))
 
     # Finished objects
 
@@ -317,7 +324,10 @@ class Controller:
         if seen:
             live = self._live = self._live.seen_by(self._predictor)
             self._jobs.add(Job("preparing the network", lambda: live.start, lambda _: None))
-        elif settings.threshold != old.threshold:
+        elif settings.threshold != old.threshold and self.in_progress:
+            unfinished = self._jobs.unfinished
+            if unfinished and unfinished[-1].token is Selected:
+                self._jobs.take_back(unfinished[-1])
             self._select_again()
 
     def poll(self) -> bool:
@@ -347,25 +357,34 @@ class Controller:
         return self.picture
 
     def _ask(self, action: Action) -> None:
-        """Note an action and carry it out behind all that waits."""
+        """Note an action that does something new, and carry it out behind all that waits."""
+        self._check_ready()
+        self._history.branch()
+        self._queue(action, self._note(Journal.ask, action))
+
+    def _at_once(self, action: Action) -> None:
+        """Carry out an undo or redo, which wait for nothing: no other action waits."""
+        self._check_ready()
+        for job in self._jobs.unfinished:
+            if job.token is Selected:  # for the object as it was
+                self._jobs.take_back(job)
+        self._end(Asked(action, self._note(Journal.ask, action)), None)
+
+    def _check_ready(self) -> None:
         self._present()
         if self.opening:
             raise InputError("another picture is being opened: wait until it is there.")
-        if action.forward:
-            self._history.branch()
-        self._queue(action, self._note(Journal.ask, action))
 
     def _queue(self, action: Action, identity: int | None) -> None:
         token = Asked(action, identity)
-        self._jobs.add(Job(_doing(action), lambda: self._begin(action), lambda got: self._end(token, got), token))
+        begin = partial(self._begin, action, self._predictor, self.settings.threshold)
+        self._jobs.add(Job(_doing(action), begin, lambda got: self._end(token, got), token))
 
-    def _begin(self, action: Action) -> Callable[[], Outcome] | None:
-        """What has to run elsewhere before an action can be carried out."""
-        if action.kind == "redo" and isinstance(self._history.next, Action):
-            action = self._history.next
-        live, draft, picture, threshold = self._live, self.draft, self._present(), self.settings.threshold
-        if action.kind in ("click", KEEP):
-            work = partial(live.answer, draft, live.find(draft), action.move, self._predictor, threshold)
+    def _begin(self, action: Action, predictor: Predictor, threshold: float) -> Callable[[], Outcome] | None:
+        """What has to run elsewhere before an action can be carried out, at the threshold of when it was asked for."""
+        live, draft, picture = self._live, self.draft, self._present()
+        if action.kind == "click" or (action.kind == KEEP and draft is not None):
+            work = partial(live.answer, draft, live.find(draft), action.move, predictor, threshold)
         elif action.kind == "mask":
             work = partial(read_start, action.values["path"], picture.size, threshold)
         elif action.kind == "import":
@@ -379,26 +398,33 @@ class Controller:
         self._note(Journal.done, asked.identity, outcome)
         if isinstance(outcome, Selected):
             self._live.remember(self.draft, outcome.step)
-        if self.draft is not None and self.draft.threshold != self.settings.threshold:
+        self._follow()
+
+    def _follow(self) -> None:
+        """See to it that the object in progress follows the threshold."""
+        behind = self.draft is not None and self.draft.threshold != self.settings.threshold
+        if behind and all(job.token is not Selected for job in self._jobs.unfinished):
             self._select_again()
 
     def _select_again(self) -> None:
-        """Let the object in progress follow the threshold."""
+        """Let the object that will be in progress when all that waits is done have the present threshold."""
+        draft, predictor, threshold = None, self._predictor, self.settings.threshold
 
         def begin() -> Callable[[], Selected] | None:
-            draft, live, threshold = self.draft, self._live, self.settings.threshold
-            return draft and partial(live.selected, draft, live.find(draft), self._predictor, threshold)
+            nonlocal draft
+            draft, live = self.draft, self._live
+            if draft is None or draft.threshold == threshold:
+                return None
+            return partial(live.selected, draft, live.find(draft), predictor, threshold)
 
         def end(selected: Selected | None) -> None:
-            if selected is not None:
+            if selected is not None and draft is self.draft:
                 action = Action("threshold")
                 self._end(Asked(action, self._note(Journal.ask, action)), selected)
+            else:
+                self._follow()
 
-        for job in self._jobs.unfinished:
-            if job.token is Selected:
-                self._jobs.take_back(job)
-        if self.draft is not None:
-            self._jobs.add(Job("selecting", begin, end, token=Selected))
+        self._jobs.add(Job("selecting", begin, end, token=Selected))
 
     def _note(self, method: Callable[..., int | None], *args: Any) -> int | None:
         """Write into the journal; where that fails the work goes on without one, and people are told."""

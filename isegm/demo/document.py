@@ -121,6 +121,13 @@ class Document:
                 return item
         raise InputError(f"there is no object {number}: there are {[item.number for item in self.objects]}.")
 
+    def pack(self) -> None:
+        """Free the memory of what is selected until it is asked for again."""
+        if self.draft is not None:
+            self.draft.region.pack()
+        for computed in ("selection", "kept"):
+            self.__dict__.pop(computed, None)
+
     def moved(self, move: Move, selected: Selected) -> Document:
         """After a click or partial finish, which may be the first of a new object."""
         draft = self.draft or Draft(Region.empty(self.size), selected.threshold)
@@ -255,8 +262,7 @@ class History:
         if document is not self.present:
             self._past.append(self.present)
             self.present = document
-            if len(self._past) > RECENT and self._past[-RECENT].draft is not None:
-                self._past[-RECENT].draft.region.pack()
+            _pack_old(self._past)
 
     def replace(self, document: Document) -> None:
         """Change the present document so that undo goes to before it."""
@@ -267,6 +273,7 @@ class History:
         if self._past:
             self._future.append(self.present)
             self.present = self._past.pop()
+            _pack_old(self._future)
 
     def redo(self) -> None:
         """Go forward by one document; where there is none nothing happens."""
@@ -280,3 +287,8 @@ class History:
     def resume(self) -> Any:
         """Take out the action that is next; the caller carries it out."""
         return self._future.pop()
+
+
+def _pack_old(documents: list[Any]) -> None:
+    if len(documents) > RECENT and isinstance(documents[-RECENT], Document):
+        documents[-RECENT].pack()

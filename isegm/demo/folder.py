@@ -55,6 +55,7 @@ class Folder:
         return replace(self, place=min(max(self.place + step, 0), len(self.pictures) - 1))
 
 
-def _order(path: Path) -> list[tuple[int, str]]:
-    """Numbers in a name by their value, letters without their case."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name.casefold())]
+def _order(path: Path) -> tuple[list[tuple[int, str]], str]:
+    """Numbers in a name by their value, letters without their case, the ending last."""
+    parts = re.split(r"(\d+)", path.stem.casefold())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], path.name

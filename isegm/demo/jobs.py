@@ -44,6 +44,7 @@ class Jobs:
         self._waiting: deque[Job] = deque()
         self._running: tuple[Job, Future] | None = None
         self._dropped = dropped
+        self._within = False  # whether a job is beginning or ending; what it adds waits until it is done
 
     @property
     def unfinished(self) -> list[Job]:
@@ -85,7 +86,7 @@ class Jobs:
             self._pool.shutdown(cancel_futures=True)
 
     def _advance(self) -> None:
-        while self._waiting and self._running is None:
+        while self._waiting and self._running is None and not self._within:
             job = self._waiting.popleft()
             with self._dropping(job):
                 work = job.begin()
@@ -99,6 +100,7 @@ class Jobs:
     @contextmanager
     def _dropping(self, job: Job) -> Iterator[None]:
         """Where a job fails all that wait are dropped, for they were meant for what it would have made."""
+        self._within = True
         try:
             yield
         except Exception:
@@ -107,3 +109,5 @@ class Jobs:
             for each in dropped:
                 self._dropped(each)
             raise
+        finally:
+            self._within = False

@@ -1,9 +1,10 @@
 """Autosaved work: a file for each picture to which every action is added before it is carried out.
 
 A program that is killed loses nothing that reached the file. Each line is a JSON object: the first one says which
-picture it is; ``{"id", "do", "values"}`` is an action that was asked for; ``{"of", ...}`` that it was carried out, with
-what it selected; ``{"undone"}`` and ``{"dropped"}`` that it was not. Nothing is ever changed in the file, and a last
-line without an end was not written whole and does not count.
+picture it is; ``{"id", "do", "values"}`` is an action that was asked for, with ``"again"`` one that had been taken back
+before it was carried out; ``{"of", ...}`` says that it was carried out, with what it selected; ``{"undone"}`` and
+``{"dropped"}`` that it was not. Nothing is ever changed in the file, and a last line without an end was not written
+whole and does not count.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def default_folder() -> Path:
 
 def journal_path(folder: Path, picture: Path) -> Path:
     """The file that keeps the work on a picture; pictures of the same name in different folders have their own."""
-    place = hashlib.sha256(os.fsencode(picture.absolute())).hexdigest()[:16]
+    place = hashlib.sha256(os.fsencode(os.path.abspath(picture))).hexdigest()[:16]
     return folder / f"{picture.stem[:60]}_{place}.jsonl"
 
 
@@ -67,29 +68,29 @@ class Journal:
     Args:
         path: of the file.
         header: what its first line says of the picture, see ``describe``.
-        kept: what is in the file already; None where there is none yet.
-
-    Raises:
-        InputError: another program is writing into it.
+        last_id: of the actions that are in the file already.
+        file: descriptor of the file, open for appending and locked; None where there is none yet.
     """
 
-    def __init__(self, path: Path, header: dict[str, Any], kept: Kept | None = None) -> None:
+    def __init__(self, path: Path, header: dict[str, Any], last_id: int = 0, file: int | None = None) -> None:
         self.path = path
         self._header = header
-        self._last_id = 0 if kept is None else kept.last_id
-        self._file: int | None = None
-        if kept is not None:
-            self._file = self._locked(os.open(path, APPENDING))
-            os.ftruncate(self._file, kept.length)
+        self._last_id = last_id
+        self._file = file
+        self._failure: OSError | None = None
 
-    def ask(self, action: Action) -> int:
+    def ask(self, action: Action, again: bool = False) -> int:
         """Note that an action is wanted; gives its id.
 
+        Args:
+            again: whether it is the next one that can be done again, see ``History.resume``.
+
         Raises:
-            InputError: the file cannot be written.
+            InputError: the file cannot be written, or another program is writing into it.
         """
         self._last_id += 1
-        self._write({"id": self._last_id, "do": action.kind, "values": dict(action.values)})
+        line = {"id": self._last_id, "do": action.kind, "values": dict(action.values)}
+        self._write(line | {"again": True} if again else line)
         return self._last_id
 
     def done(self, identity: int, outcome: Outcome) -> None:
@@ -105,9 +106,16 @@ class Journal:
         self._write({"dropped": identity})
 
     def sync(self) -> None:
-        """Wait until the disk has everything, so that even a power cut loses nothing; may be called in any thread."""
-        if self._file is not None:
-            os.fsync(self._file)
+        """Wait until the disk has everything, so that even a power cut loses nothing.
+
+        May be called in any thread. Where it fails, what is noted next says so.
+        """
+        file = self._file
+        try:
+            if file is not None:
+                os.fsync(file)
+        except OSError as error:
+            self._failure = error
 
     def close(self) -> None:
         """Let others write into the file."""
@@ -115,22 +123,16 @@ class Journal:
             os.close(self._file)
             self._file = None
 
-    def _locked(self, file: int) -> int:
-        if not lock_file(file):
-            os.close(file)
-            raise InputError(
-                f"{self.path} is written to by another window, which annotates the same picture: close one of them."
-            )
-        return file
-
     def _write(self, line: dict[str, Any]) -> None:
         lines = [line]
         try:
+            if self._failure is not None:
+                raise self._failure
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self._locked(os.open(self.path, APPENDING | os.O_CREAT | os.O_EXCL, 0o666))
+                self._file = _locked(self.path, os.O_CREAT | os.O_EXCL)
                 lines = [self._header, line]
-            text = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in lines).encode("utf-8")
+            text = "".join(json.dumps(each) + "\n" for each in lines).encode("ascii")
             if os.write(self._file, text) < len(text):
                 raise OSError("it took only a part")
         except OSError as error:
@@ -147,7 +149,7 @@ def describe(picture: Path, digest: str, size: tuple[int, int]) -> dict[str, Any
         digest: checksum of the picture file.
         size: (H, W) in pixels.
     """
-    return {APPLICATION: FORMAT, "picture": os.fspath(picture.absolute()), "sha256": digest, "size": list(size)}
+    return {APPLICATION: FORMAT, "picture": os.path.abspath(picture), "sha256": digest, "size": list(size)}
 
 
 def open_journal(folder: Path, header: dict[str, Any]) -> tuple[Journal, Kept | None, str]:
@@ -163,19 +165,32 @@ def open_journal(folder: Path, header: dict[str, Any]) -> tuple[Journal, Kept | 
         the file, what it keeps (None for nothing), and a sentence about what was put aside, or "".
 
     Raises:
-        InputError: the file is damaged or cannot be read, or another program is writing into it.
+        InputError: the file is damaged, cannot be opened or put aside, or another program is writing into it.
     """
     path = journal_path(folder, Path(header["picture"]))
-    if not path.is_file():
-        return Journal(path, header), None, ""
-    found, kept = read_journal(path)
-    if kept is not None and all(found.get(key) == header[key] for key in (APPLICATION, "sha256", "size")):
-        return Journal(path, found, kept), kept, ""
-    if kept is None:  # killed while the first line was written
-        path.unlink()
-        return Journal(path, header), None, ""
-    aside = next(name for name in _other_names(path) if not name.exists())
-    path.rename(aside)
+    try:
+        if not path.is_file():
+            return Journal(path, header), None, ""
+        file = _locked(path)
+        try:
+            found, kept = read_journal(path)
+            if kept is not None and all(found.get(key) == header[key] for key in (APPLICATION, "sha256", "size")):
+                os.ftruncate(file, kept.length)
+                mine, file = file, None
+                return Journal(path, found, kept.last_id, mine), kept, ""
+        finally:
+            if file is not None:
+                os.close(file)
+        if kept is None:  # killed while the first line was written
+            path.unlink()
+            return Journal(path, header), None, ""
+        aside = next(name for name in _other_names(path) if not name.exists())
+        path.rename(aside)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be opened for writing ({error.strerror}): check its permissions, or choose another folder "
+            "with --autosave."
+        ) from error
     return Journal(path, header), None, f"the picture has changed: earlier work on it was put aside as {aside}."
 
 
@@ -219,7 +234,9 @@ def _read_line(kept: Kept, line: dict[str, Any]) -> None:
     if "do" in line:
         kept.last_id = int(line["id"])
         action = kept.unfinished[kept.last_id] = Action(line["do"], line["values"])
-        if action.forward:
+        if line.get("again"):
+            history.resume()
+        elif action.forward:
             history.branch()
     elif "of" in line:
         carry_out(history, kept.unfinished.pop(line["of"]), outcome_from_json(history.present.size, line))
@@ -227,6 +244,19 @@ def _read_line(kept: Kept, line: dict[str, Any]) -> None:
         history.postpone(kept.unfinished.pop(line["undone"]))
     else:
         kept.unfinished.pop(line["dropped"])
+
+
+def _locked(path: Path, more: int = 0) -> int:
+    """Descriptor of the file, open for appending, that no other program has."""
+    occupied = f"{path} is written to by another window, which annotates the same picture: close one of them."
+    try:
+        file = os.open(path, APPENDING | more, 0o666)
+    except FileExistsError:  # made since this one looked for it
+        raise InputError(occupied) from None
+    if not lock_file(file):
+        os.close(file)
+        raise InputError(occupied)
+    return file
 
 
 def _other_names(path: Path) -> Iterable[Path]:

@@ -175,10 +175,10 @@ def test_a_folder_is_walked_through_and_saved_as_one_file(drive, answer, photo, 
         user.left(40, 30)
         user.key("space")
         user.key("Next")
-    assert seen == ["photo 2.png", "photo 10.png", "photo.png"]
+    assert seen == ["photo.png", "photo 2.png", "photo 10.png"]
     assert "3 of 3" in user.program.status.right["text"] and "Next" not in user.enabled()
     user.key("Prior")
-    assert user.controller.picture.name == "photo 10.png" and len(user.controller.document.objects) == 1
+    assert user.controller.picture.name == "photo 2.png" and len(user.controller.document.objects) == 1
     user.save_as("COCO JSON, masks (RLE), all pictures of the folder")
     user.press("Load objects") if answer(askopenfilename=str(tmp_path / "all.json")) else None
     first, second = user.controller.document.objects

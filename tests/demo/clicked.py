@@ -1,0 +1,46 @@
+"""A photo with a box, and controllers that have it open."""
+
+import numpy as np
+
+from isegm.data.annotations.files import read_annotations
+from isegm.demo.controller import Controller
+from isegm.demo.settings import Settings
+from isegm.utils.files import write_image
+from tests.analytic import BlobModel
+from tests.demo.scripted import drawn
+
+CLICKS = ((40, 30, True), (70, 50, False), (55, 22, True), (20, 60, True))
+SIZE = (72, 96)
+
+
+def prepared(folder):
+    """The folder, with a photo and masks of its size to load."""
+    write_image(folder / "photo.png", drawn(SIZE))
+    write_mask(folder / "middle.png", slice(30, 50), slice(40, 80))
+    write_mask(folder / "corner.png", slice(60, 70), slice(80, 94))
+    return folder
+
+
+def write_mask(path, rows, columns):
+    mask = np.zeros(SIZE, np.uint8)
+    mask[rows, columns] = 255
+    write_image(path, mask)
+
+
+def pixels(path):
+    return read_annotations(path, "photo.png", SIZE).labels() > 0
+
+
+def started(place, *clicks, model=None, background=False, **changes):
+    """A controller with the photo open, after some clicks."""
+    settings = Settings(**{"max_size": 800, "target_size": 100, **changes})
+    controller = Controller(model or BlobModel(), settings=settings, background=background)
+    controller.open(place / "photo.png")
+    controller.wait()
+    for click in clicks:
+        controller.click(*click)
+    return controller
+
+
+def mask_of(controller):
+    return controller.document.selection.mask()
