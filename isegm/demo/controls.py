@@ -13,6 +13,7 @@ from isegm.demo.widgets import Hint, enable, group
 
 IN_PROGRESS = "An object is in progress: finish or reset it first."
 NO_REFINEMENT = "Only with a BRS mode."
+WITHIN_OBJECTS = ("adaptive_cascade", "cascade_steps")  # as published
 SLIDERS = (("threshold", 0.01), ("alpha", 0.01), ("click_radius", 1))
 
 
@@ -104,7 +105,7 @@ class Controls(tk.Frame):
         """Why an option cannot be used just now; "" if it can."""
         if name in self._controller.unavailable:
             return _sentence(self._controller.unavailable[name])
-        if self._controller.in_progress:
+        if self._controller.in_progress and name not in WITHIN_OBJECTS:
             return IN_PROGRESS
         refined = self._controller.settings.brs_mode != NO_BRS
         return NO_REFINEMENT if name in ("network_clicks", "lbfgs_iterations") and not refined else ""

@@ -161,6 +161,11 @@ class Settings:
         return InferenceSettings(zoom_in, flip=True, max_size=self.max_size, finish=self.finish, cascade=cascade)
 
     @property
+    def seen(self) -> tuple[InferenceSettings, Refinement | None]:
+        """What decides on which view of the picture, and in which way, clicks are answered."""
+        return replace(self.inference, cascade=None), self.refinement
+
+    @property
     def refinement(self) -> Refinement | None:
         """What improves on the network's answer; None for nothing."""
         if self.brs_mode == NO_BRS:

@@ -44,3 +44,9 @@ def started(place, *clicks, model=None, background=False, **changes):
 
 def mask_of(controller):
     return controller.document.selection.mask()
+
+
+def probs_of(controller):
+    """Float32 (H, W) probabilities of the object in progress; None where there is none."""
+    step = controller._work.step
+    return None if step is None else step.probs

@@ -14,7 +14,7 @@ from isegm.inference.merge import guarded_merge
 from isegm.inference.predictors import get_predictor
 from isegm.utils.files import write_image
 from tests.analytic import BlobModel, FocalBlobModel, TinyModel
-from tests.demo.clicked import CLICKS, SIZE, mask_of, pixels, prepared, started
+from tests.demo.clicked import CLICKS, SIZE, mask_of, pixels, prepared, probs_of, started
 from tests.demo.scripted import as_data, drawn
 
 
@@ -46,7 +46,7 @@ def test_clicks_give_what_the_published_predictor_gives(changes, zoom_in, backgr
         controller.wait()
         clicker.add_click(Click(is_positive, (y, x)))
         expected = published.get_prediction(clicker)
-        np.testing.assert_array_equal(controller.probs(), expected)
+        np.testing.assert_array_equal(probs_of(controller), expected)
         np.testing.assert_array_equal(mask_of(controller), expected > 0.5)
 
 
@@ -64,10 +64,10 @@ def test_a_loaded_mask_changes_only_where_clicks_point(zoom_in, place):
         for _ in range(2 if number == 0 else 1):  # as published, and the network is given the loaded mask every time
             expected = published.get_prediction(clicker, prev_mask=initial)
         if not zoom_in:
-            np.testing.assert_array_equal(controller.probs(), expected)
+            np.testing.assert_array_equal(probs_of(controller), expected)
         seen = mask_of(controller)
         assert not ((seen ^ mask) & (mask == is_positive)).any()
-        np.testing.assert_array_equal(seen, guarded_merge(mask, controller.probs() > 0.5, click))
+        np.testing.assert_array_equal(seen, guarded_merge(mask, probs_of(controller) > 0.5, click))
         mask = seen
     assert (mask != initial).any()
 
@@ -91,7 +91,7 @@ def test_refinement_is_the_published_one(mode, place):
     for x, y, is_positive in CLICKS[:3]:
         controller.click(x, y, is_positive)
         clicker.add_click(Click(is_positive, (y, x)))
-        np.testing.assert_array_equal(controller.probs(), published.get_prediction(clicker))
+        np.testing.assert_array_equal(probs_of(controller), published.get_prediction(clicker))
 
 
 def test_a_network_of_focalclick_looks_twice_here_too(place):
@@ -100,7 +100,7 @@ def test_a_network_of_focalclick_looks_twice_here_too(place):
     controller = Controller(model, settings=replace(Settings.for_model(model), target_size=100))
     controller.open(place / "photo.png")
     controller.click(*CLICKS[0])
-    assert controller._live.find(controller.draft).session.focus is not None
+    assert controller._work.step.session.focus is not None
 
 
 def test_a_network_that_reads_no_previous_mask_corrects_a_loaded_one_too(place):
@@ -113,16 +113,16 @@ def test_a_network_that_reads_no_previous_mask_corrects_a_loaded_one_too(place):
 
 def test_a_partial_finish_keeps_the_probabilities_and_later_clicks_only_add(place):
     controller = started(place, *CLICKS[:2])
-    kept = controller.probs()
+    kept = probs_of(controller)
     controller.partially_finish()
     assert controller.draft.clicks == () and controller.in_progress
-    np.testing.assert_array_equal(controller.probs(), kept)
+    np.testing.assert_array_equal(probs_of(controller), kept)
     controller.click(*CLICKS[3])
-    np.testing.assert_array_equal(controller.probs(), np.maximum(kept, started(place, CLICKS[3]).probs()))
+    np.testing.assert_array_equal(probs_of(controller), np.maximum(kept, probs_of(started(place, CLICKS[3]))))
     np.testing.assert_array_equal(controller.draft.kept.mask(), kept > 0.5)
     controller.undo()
     controller.undo()
-    np.testing.assert_array_equal(controller.probs(), kept)
+    np.testing.assert_array_equal(probs_of(controller), kept)
     assert len(controller.draft.clicks) == 2
 
 
@@ -161,7 +161,7 @@ def test_a_second_object_begins_anew(place):
     controller = started(place, *CLICKS[:2])
     controller.finish()
     controller.click(*CLICKS[3])
-    np.testing.assert_array_equal(controller.probs(), started(place, CLICKS[3]).probs())
+    np.testing.assert_array_equal(probs_of(controller), probs_of(started(place, CLICKS[3])))
 
 
 def test_new_objects_get_the_present_class_and_protection(place):
@@ -350,13 +350,13 @@ def test_what_the_network_sees_changes_only_between_objects(changes, place):
     controller.change(replace(controller.settings, **changes))
     controller.click(*CLICKS[0])
     expected = started(place, CLICKS[0], model=TinyModel(), **changes)
-    np.testing.assert_array_equal(controller.probs(), expected.probs())
+    np.testing.assert_array_equal(probs_of(controller), probs_of(expected))
 
 
 def test_the_threshold_changes_at_once_and_at_its_ends_too(place):
     controller = started(place, CLICKS[0])
     controller.change(replace(controller.settings, threshold=0.8))
-    np.testing.assert_array_equal(mask_of(controller), controller.probs() > 0.8)
+    np.testing.assert_array_equal(mask_of(controller), probs_of(controller) > 0.8)
     for end, share in ((0.0, 1.0), (1.0, 0.0)):
         controller.change(replace(controller.settings, threshold=end))
         assert mask_of(controller).mean() == share

@@ -31,15 +31,9 @@ class FailingModel(BlobModel):
 
 ALWAYS = {"Load image", "Load folder", "About", "Exit"}
 LOADED = ALWAYS | {"Save mask", "Load mask", "Load objects"}
-DRAFT = {"Finish object", "Undo", "Reset clicks"}
 CASCADE = {"cascade_steps", "adaptive_cascade"}
-OPTIONS = {
-    "zoom_in",
-    "fixed_crop",
-    "skip_clicks",
-    "target_size",
-    "expand_ratio",
-} | CASCADE  # BlobModel takes no BRS mode
+DRAFT = {"Finish object", "Undo", "Reset clicks"} | CASCADE
+OPTIONS = {"zoom_in", "fixed_crop", "skip_clicks", "target_size", "expand_ratio"} | CASCADE  # BlobModel takes no BRS
 
 
 def test_open_click_correct_undo_finish_a_second_object_save_quit_and_reopen(drive, answer, photo, tmp_path):

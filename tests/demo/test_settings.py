@@ -11,7 +11,9 @@ from isegm.inference.cascade import Cascade
 from isegm.inference.predictor import Predictor
 from isegm.model.registry import build_model
 from isegm.utils.errors import InputError
+from isegm.utils.files import write_image
 from tests.analytic import BlobModel, CDNetBlobModel, FocalBlobModel, TinyModel
+from tests.demo.clicked import probs_of
 from tests.inference.test_predictor import noise_image
 
 
@@ -58,20 +60,23 @@ def test_switching_refinement_on_limits_the_clicks_and_off_lifts_the_limit():
         Settings().with_mode("G-BRS")
 
 
-def test_the_first_click_of_an_object_is_answered_as_often_as_the_settings_say():
+def test_the_first_click_of_an_object_is_answered_as_often_as_the_settings_say(tmp_path):
     assert Settings().inference.cascade is None and Settings(adaptive_cascade=True).inference.cascade is None
     settings = Settings(zoom_in=False, cascade_steps=4, adaptive_cascade=True)
     assert settings.inference.cascade == Cascade(4, adaptive=True, clicks=1)
     model, passes = BlobModel(), []
     controller = Controller(model, settings=replace(settings, adaptive_cascade=False))
-    controller.set_image(noise_image())
-    for x, y in ((40, 30), (20, 15)):
-        controller.click(x, y, True)
-        passes.append(model.calls)
+    write_image(tmp_path / "noise.png", noise_image())
+    controller.open(tmp_path / "noise.png")
+    controller.click(40, 30, True)
+    probs = probs_of(controller)
+    passes.append(model.calls)
+    controller.click(20, 15, True)
+    passes.append(model.calls)
     assert passes == [5, 6]
     single = Predictor(BlobModel(), settings=replace(settings, cascade_steps=0).inference)
     single.set_image(noise_image())
-    assert np.abs(single.predict([(40, 30)], [1])[1] - controller.steps[0].probs).max() > 1e-3
+    assert np.abs(single.predict([(40, 30)], [1])[1] - probs).max() > 1e-3
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from isegm.demo.controller import Controller
 from isegm.demo.settings import Settings
 from isegm.utils.files import write_image
 from tests.analytic import BlobModel, EncodeOnceModel
-from tests.demo.clicked import CLICKS, mask_of, pixels, prepared, started
+from tests.demo.clicked import CLICKS, mask_of, pixels, prepared, probs_of, started
 from tests.demo.scripted import as_data, drawn, opened, perform, prepare, write_script
 
 
@@ -92,13 +92,13 @@ def test_a_script_comes_to_the_same_however_slow_the_network_is(seed, tmp_path):
 def test_undo_goes_back_exactly_and_what_follows_is_as_if_it_had_not_happened(place):
     controller = started(place, *CLICKS[:3])
     controller.undo()
-    np.testing.assert_array_equal(controller.probs(), started(place, *CLICKS[:2]).probs())
+    np.testing.assert_array_equal(probs_of(controller), probs_of(started(place, *CLICKS[:2])))
     controller.click(*CLICKS[3])
-    np.testing.assert_array_equal(controller.probs(), started(place, *CLICKS[:2], CLICKS[3]).probs())
+    np.testing.assert_array_equal(probs_of(controller), probs_of(started(place, *CLICKS[:2], CLICKS[3])))
     assert not controller.can_redo
     for _ in range(5):
         controller.undo()
-    assert not controller.in_progress and controller.probs() is None and controller.document.selection is None
+    assert not controller.in_progress and probs_of(controller) is None and controller.document.selection is None
 
 
 def test_undo_after_a_loaded_mask_comes_back_to_the_mask_and_then_to_what_was_before(place):
@@ -237,7 +237,7 @@ def test_an_undone_object_follows_the_threshold_that_has_changed_meanwhile(slow)
     slow.undo()  # the answer for the newer draft is for nobody now
     slow.wait()
     assert slow.draft.threshold == 0.8 and len(slow.draft.clicks) == 1
-    np.testing.assert_array_equal(mask_of(slow), slow.probs() > 0.8)
+    np.testing.assert_array_equal(mask_of(slow), probs_of(slow) > 0.8)
 
 
 def test_what_is_done_again_follows_the_threshold_before_it_is_finished(place):
