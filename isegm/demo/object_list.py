@@ -57,14 +57,13 @@ class ObjectList(tk.Frame):
         self._show_selected()
 
     def apply_texts(self) -> None:
-        """Take over name and class as they were written."""
-        number = self.selected
-        if number is not None:
-            item = self._controller.document.get(number)
+        """Take over name and class as they were written, for the object that they were written for."""
+        item = self._shown
+        if item is not None and item in self._controller.document.objects:
             changes = {"name": self.name.get().strip(), "category": self.category.get().strip()}
             changes = {key: value for key, value in changes.items() if value != getattr(item, key)}
             if changes:
-                self._edit(**changes)
+                self._edit(item.number, **changes)
         if self.new_category.get().strip():
             self._controller.category = self.new_category.get().strip()
 
@@ -92,7 +91,7 @@ class ObjectList(tk.Frame):
         self.table.configure(yscrollcommand=bar.set)
         bar.pack(side=tk.RIGHT, fill=tk.Y)
         self.table.pack(side=tk.LEFT, fill=tk.BOTH, expand=True)
-        self.table.bind("<<TreeviewSelect>>", lambda _: self._act(lambda: None))
+        self.table.bind("<<TreeviewSelect>>", lambda _: self._choose())
         self.table.bind("<Double-1>", lambda _: self._reopen())
         self.table.bind("<Delete>", lambda _: self._remove())
 
@@ -103,9 +102,7 @@ class ObjectList(tk.Frame):
         name = tk.Entry(box, textvariable=self.name, width=16)
         self.category_box = ttk.Combobox(box, textvariable=self.category, width=14)
         self.color = tk.Button(box, text="Colour", command=self._choose_color)
-        protected = tk.Checkbutton(
-            box, text="Protected", variable=self.protected, command=lambda: self._edit(protected=self.protected.get())
-        )
+        protected = tk.Checkbutton(box, text="Protected", variable=self.protected, command=self._set_protected)
         for row, (label, widget) in enumerate((("Name", name), ("Class", self.category_box))):
             tk.Label(box, text=label).grid(row=row, column=0, sticky="w", padx=5)
             widget.grid(row=row, column=1, sticky="ew", padx=5, pady=1)
@@ -172,11 +169,13 @@ class ObjectList(tk.Frame):
             self._swatches[item.color] = swatch
         return self._swatches[item.color]
 
-    def _edit(self, **changes: Any) -> None:
-        number = self.selected
-        if number is not None:
-            self._shown = None
-            self._act(lambda: self._controller.edit(number, **changes))
+    def _edit(self, number: int, **changes: Any) -> None:
+        self._shown = None
+        self._act(lambda: self._controller.edit(number, **changes))
+
+    def _set_protected(self) -> None:
+        if self.selected is not None:
+            self._edit(self.selected, protected=self.protected.get())
 
     def _choose_color(self) -> None:
         number = self.selected
@@ -185,7 +184,12 @@ class ObjectList(tk.Frame):
         present = "#{:02x}{:02x}{:02x}".format(*self._controller.document.get(number).color)
         color, _ = colorchooser.askcolor(present, parent=self, title=f"Colour of object {number}")
         if color is not None:
-            self._edit(color=tuple(int(part) for part in color))
+            self._edit(number, color=tuple(int(part) for part in color))
+
+    def _choose(self) -> None:
+        """Another row is selected."""
+        self.apply_texts()
+        self._act(lambda: None)
 
     def _reopen(self) -> None:
         number = self.selected

@@ -71,11 +71,13 @@ class Program:
 
     def open(self, path: str | Path) -> None:
         """Show a picture file, or the first picture of a folder."""
+        self.objects.apply_texts()
         if self._may_leave():
             self.act(lambda: self.controller.open(path))
 
     def exit(self) -> None:
         """Close the window and wait for what is running; clicks that are not answered are, when it is opened again."""
+        self.objects.apply_texts()
         if self._may_leave():
             self.root.destroy()
             self.controller.close()  # the window's objects must not be the last ones that the network's thread knows
@@ -261,6 +263,7 @@ class Program:
         self.act(self.controller.reset)
 
     def _walk(self, step: int) -> None:
+        self.objects.apply_texts()
         if self.controller.folder is not None and self._may_leave():
             self.act(lambda: self.controller.walk(step))
 
@@ -281,6 +284,7 @@ class Program:
             self.act(lambda: self.controller.load_annotations(path))
 
     def _save(self, kind: str) -> None:
+        self.objects.apply_texts()
         if self.controller.picture is None:
             return
         with_draft: bool | None = False

@@ -116,6 +116,24 @@ def test_objects_are_named_classed_coloured_protected_opened_again_and_deleted(d
     assert [row[0] for row in user.rows()] == ["1", "2"]
 
 
+def test_what_is_written_belongs_to_the_object_that_it_was_written_for(drive):
+    user = drive()
+    objects = user.program.objects
+    for x, y in ((40, 30), (20, 60)):
+        user.left(x, y)
+        user.key("space")
+    objects.select(2)
+    user.settle()
+    objects.category_box.focus_force()
+    user.root.update()
+    objects.category_box.delete(0, tk.END)
+    objects.category_box.insert(0, "leaf")
+    objects.select(1)  # the list is clicked, and the box has still the focus
+    user.settle()
+    assert [row[2] for row in user.rows()] == ["object", "leaf"]
+    assert objects.category.get() == "object" and objects.selected == 1
+
+
 def test_an_empty_class_is_refused_and_the_old_one_is_there_again(drive):
     user = drive()
     user.left(40, 30)
