@@ -2,6 +2,8 @@
 
 import builtins
 import runpy
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -84,3 +86,8 @@ def test_wrong_arguments_are_told_before_a_window_opens(arguments, sentence, mon
     monkeypatch.chdir(ROOT)
     assert run_demo(monkeypatch, *arguments) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_the_controller_needs_no_toolkit():
+    code = "import sys, isegm.demo.controller; sys.exit('tkinter' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
