@@ -74,6 +74,7 @@ class Controller:
         self.warnings: list[str] = []
         self._autosave = autosave
         self._work: Work | None = None
+        self._bound_for: Folder | None = None  # where ``walk`` is going
         self._predictor = build_predictor(model, device, self.settings)
         self._jobs = Jobs(background, self._dropped)
 
@@ -117,6 +118,11 @@ class Controller:
         return any(job.token is Opened for job in self._jobs.unfinished)
 
     @property
+    def saving(self) -> bool:
+        """Whether a file is being written, or waits to be."""
+        return any(job.lasting for job in self._jobs.unfinished)
+
+    @property
     def can_undo(self) -> bool:
         return self._waits or (self._work is not None and self._work.history.can_undo)
 
@@ -145,6 +151,7 @@ class Controller:
     def open(self, path: str | Path) -> None:
         """Show a picture file, with what was autosaved of it, or the first picture of a folder; errors come later."""
         path = Path(path)
+        self._bound_for = None
         if path.is_dir():
             path = Folder.of(path).present
 
@@ -155,13 +162,20 @@ class Controller:
         self._jobs.add(Job(f"opening {path.name}", begin, self._opened, token=Opened))
 
     def walk(self, step: int) -> None:
-        """Open the picture that lies ``step`` farther in the folder; nothing happens at its ends."""
-        if self.folder is not None and self.folder.moved(step) != self.folder:
-            self.open(self.folder.moved(step).present)
+        """Open the picture that lies ``step`` farther in the folder; nothing happens at its ends.
+
+        Steps count from the picture that is being opened, if one is.
+        """
+        here = self._bound_for if self.opening and self._bound_for is not None else self.folder
+        if here is not None and here.moved(step) != here:
+            self.open(here.moved(step).present)
+            self._bound_for = here.moved(step)
 
     def _opened(self, opened: Opened) -> None:
         if self._work is not None:
             self._work.close()
+            left, self._work = [self._work], None
+            self._jobs.release(left)
         draft = None if opened.kept is None else opened.kept.history.present.draft
         if draft is not None:
             self.settings = replace(self.settings, threshold=draft.threshold)
@@ -173,7 +187,8 @@ class Controller:
         if opened.kept is not None:
             self._work.resume()
             progress = " and the one in progress" if self.in_progress else ""
-            self.notice = f"as you left it: {len(self.document.objects)} finished objects{progress}"
+            count = len(self.document.objects)
+            self.notice = f"as you left it: {count} finished object{'' if count == 1 else 's'}{progress}"
 
     # The object in progress
 
@@ -249,9 +264,17 @@ class Controller:
             path: of the file.
             kind: a key of ``FORMATS``.
             with_draft: as if the object in progress were finished; else it is left out.
+
+        Raises:
+            InputError: there is no picture, or another one is being opened.
         """
-        picture = self._present()
-        self._write(path, lambda: partial(FORMATS[kind].write, path, self.annotations(with_draft), picture.image))
+        work = self._ready()
+
+        def begin() -> Callable[[], None]:
+            annotations = work.history.present.annotations(work.picture.name, with_draft)
+            return partial(FORMATS[kind].write, path, annotations, work.picture.image)
+
+        self._write(path, begin)
 
     def save_folder(self, path: str | Path, kind: str) -> None:
         """Write the finished objects of all pictures in the folder into one file.
@@ -300,10 +323,20 @@ class Controller:
                 time.sleep(POLL_SECONDS)
 
     def close(self) -> None:
-        """Leave the picture and wait for what is running; clicks not answered are, when it is opened again."""
-        self._jobs.close()
-        if self._work is not None:
-            self._work.close()
+        """Leave the picture when all that was to be saved is saved, and wait for what is running.
+
+        Clicks that are not answered then will be, when the picture is opened again.
+        """
+        try:
+            while self.saving:
+                if not self._jobs.poll():
+                    time.sleep(POLL_SECONDS)
+        finally:
+            left = self._jobs.close()
+            if isinstance(left, Opened):
+                left.close()
+            if self._work is not None:
+                self._work.close()
 
     @property
     def _waits(self) -> bool:
@@ -332,7 +365,7 @@ class Controller:
         def end(_: None) -> None:
             self.notice = f"saved {path}"
 
-        self._jobs.add(Job(f"saving {Path(path).name}", begin, end))
+        self._jobs.add(Job(f"saving {Path(path).name}", begin, end, lasting=True))
 
     def _dropped(self, job: Job) -> None:
         if isinstance(job.token, Asked):

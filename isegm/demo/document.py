@@ -42,6 +42,7 @@ class Draft:
         number: of the finished object that is open again; None for a new one.
         start: the mask that it began from; None for none.
         moves: clicks and partial finishes (``KEEP``), in the order in which they were made.
+        thresholds: at which each of them was answered.
         kept: what was selected at the last partial finish; None before one.
     """
 
@@ -50,6 +51,7 @@ class Draft:
     number: int | None = None
     start: Region | None = None
     moves: tuple[Move, ...] = ()
+    thresholds: tuple[float, ...] = ()
     kept: Region | None = None
 
     @property
@@ -61,8 +63,14 @@ class Draft:
     def after(self, move: Move, selected: Selected) -> Draft:
         """The object after another move."""
         kept = selected.region if move == KEEP else self.kept
-        region, threshold = selected.region, selected.threshold
-        return replace(self, region=region, threshold=threshold, moves=(*self.moves, move), kept=kept)
+        return replace(
+            self,
+            region=selected.region,
+            threshold=selected.threshold,
+            moves=(*self.moves, move),
+            thresholds=(*self.thresholds, selected.threshold),
+            kept=kept,
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,11 @@ others, and after a restart, they are made again by answering the draft's clicks
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, fields, is_dataclass, replace
+from threading import Event
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,8 +26,7 @@ from isegm.inference.predictor import Predictor
 from isegm.inference.session import Session
 from isegm.model.base import ClickModel
 
-KEPT_BYTES = 1 << 30  # of what the network needs of earlier drafts
-BYTES_PER_PIXEL = 12  # probabilities that are shown, that the crop is chosen from, and that partial finishes kept
+KEPT_BYTES = 1 << 30  # of what the network needs of drafts; the last two are kept whatever they take
 SMALLEST_THRESHOLD = 0.01  # of a refinement, which cannot work with 0 or 1
 AGREEING = 0.98  # IoU from which on what was made again counts as what was there
 
@@ -100,7 +103,7 @@ class Live:
         self._image = image
         self._start = start
         self._steps: OrderedDict[Draft, Step] = OrderedDict()
-        self._most = max(2, KEPT_BYTES // (BYTES_PER_PIXEL * image.shape[0] * image.shape[1]))
+        self._sizes: dict[Draft, dict[int, int]] = {}  # of the memory that each holds: bytes by place
 
     def seen_by(self, predictor: Predictor) -> Live:
         """The same image for a predictor with other settings, which remembers nothing of earlier drafts."""
@@ -114,8 +117,14 @@ class Live:
         """Keep what belongs to a draft, and forget the oldest where there is too much."""
         if draft is not None and step is not None:
             self._steps[draft] = step
-            while len(self._steps) > self._most:
-                self._steps.popitem(last=False)
+            self._sizes[draft] = _memory(step)
+            while len(self._steps) > 2 and self._kept_bytes() > KEPT_BYTES:
+                oldest, _ = self._steps.popitem(last=False)
+                del self._sizes[oldest]
+
+    def _kept_bytes(self) -> int:
+        """What all steps hold together; what several share counts once."""
+        return sum({place: size for sizes in self._sizes.values() for place, size in sizes.items()}.values())
 
     def start(self) -> Session:
         """The session without clicks; at the first call the image is uploaded, and encoded if the network does that."""
@@ -124,7 +133,13 @@ class Live:
         return self._start
 
     def answer(
-        self, draft: Draft | None, step: Step | None, move: Move, predictor: Predictor, threshold: float
+        self,
+        draft: Draft | None,
+        step: Step | None,
+        move: Move,
+        predictor: Predictor,
+        threshold: float,
+        given_up: Event | None = None,
     ) -> Selected:
         """What a move on a draft selects.
 
@@ -133,22 +148,30 @@ class Live:
             step: what ``find`` gave for it.
             predictor: answers it.
             threshold: probability above which a pixel is selected.
+            given_up: set when nobody wants the answer any more; None where somebody always will.
+
+        Raises:
+            CancelledError: it was given up while earlier clicks were answered once more.
         """
-        moved = self._step(draft, step, predictor).moved(predictor, self.start(), move, threshold)
-        return _selected(moved, threshold)
+        before = self._step(draft, step, predictor, given_up)
+        return _selected(before.moved(at_threshold(predictor, threshold), self.start(), move, threshold), threshold)
 
-    def selected(self, draft: Draft, step: Step | None, predictor: Predictor, threshold: float) -> Selected:
-        """What a draft selects at another threshold."""
-        return _selected(self._step(draft, step, predictor), threshold)
+    def selected(
+        self, draft: Draft, step: Step | None, predictor: Predictor, threshold: float, given_up: Event | None = None
+    ) -> Selected:
+        """What a draft selects at another threshold; arguments and errors as of ``answer``."""
+        return _selected(self._step(draft, step, predictor, given_up), threshold)
 
-    def _step(self, draft: Draft | None, step: Step | None, predictor: Predictor) -> Step:
+    def _step(self, draft: Draft | None, step: Step | None, predictor: Predictor, given_up: Event | None) -> Step:
         if step is not None:
             return step
         step = Step.begin(self.start(), None if draft is None else draft.start)
         if draft is None:
             return step
-        for move in draft.moves:
-            step = step.moved(predictor, self.start(), move, draft.threshold)
+        for move, threshold in zip(draft.moves, draft.thresholds, strict=True):
+            if given_up is not None and given_up.is_set():
+                raise CancelledError
+            step = step.moved(at_threshold(predictor, threshold), self.start(), move, threshold)
         if _iou(step.mask(draft.threshold), draft.region) >= AGREEING:
             return step
         return Step.begin(self.start(), draft.region)  # by another network, or other settings: go on from what is seen
@@ -156,8 +179,37 @@ class Live:
 
 def build_predictor(model: ClickModel, device: torch.device | str | None, settings: Settings) -> Predictor:
     """What answers clicks with these settings."""
-    threshold = min(max(settings.threshold, SMALLEST_THRESHOLD), 1 - SMALLEST_THRESHOLD)
+    threshold = _usable(settings.threshold)
     return Predictor(model, device, settings=settings.inference, threshold=threshold, refinement=settings.refinement)
+
+
+def at_threshold(predictor: Predictor, threshold: float) -> Predictor:
+    """The same but for its threshold."""
+    threshold = _usable(threshold)
+    if threshold == predictor.threshold:
+        return predictor
+    model, device, settings = predictor.model, predictor.device, predictor.settings
+    return Predictor(model, device, settings=settings, threshold=threshold, refinement=predictor.refinement)
+
+
+def _usable(threshold: float) -> float:
+    return min(max(threshold, SMALLEST_THRESHOLD), 1 - SMALLEST_THRESHOLD)
+
+
+def _memory(part: Any) -> dict[int, int]:
+    """Bytes of all tensors and arrays in a value, by where they lie in memory."""
+    if isinstance(part, Tensor):
+        storage = part.untyped_storage()
+        return {storage.data_ptr(): storage.nbytes()}
+    if isinstance(part, np.ndarray):
+        return {part.__array_interface__["data"][0]: part.nbytes}
+    if is_dataclass(part):
+        parts = [getattr(part, each.name) for each in fields(part)]
+    elif isinstance(part, Mapping):
+        parts = list(part.values())
+    else:
+        parts = list(part) if isinstance(part, (list, tuple)) else []
+    return {place: size for each in parts for place, size in _memory(each).items()}
 
 
 def _selected(step: Step, threshold: float) -> Selected:

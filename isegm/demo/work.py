@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
+from threading import Event
 from typing import Any
 
 from isegm.demo.actions import Action, Outcome, carry_out
@@ -18,6 +19,7 @@ from isegm.inference.predictor import Predictor
 from isegm.utils.errors import InputError
 
 OF_THE_DRAFT = ("click", KEEP, "mask", "reopen")  # kinds of actions that are forgotten with the object in progress
+AT_THRESHOLD = ("click", KEEP, "mask")  # what is answered at the threshold of when it was asked for
 NOT_KEPT = "Work on this picture is not autosaved."
 
 
@@ -76,10 +78,15 @@ class Work:
     def resume(self) -> None:
         """Carry out what was asked for when the picture was left."""
         for identity, action in self._unfinished.items():
-            self._queue(action, identity)
+            if action.kind == "threshold":  # killed between the two lines of it; the threshold is the earlier one
+                self._note(Journal.dropped, identity)
+            else:
+                self._queue(action, identity)
 
     def ask(self, action: Action) -> None:
         """Write down an action that does something new, and carry it out behind all that waits."""
+        if action.kind in AT_THRESHOLD:
+            action = replace(action, values={**action.values, "threshold": self._threshold})
         self.history.branch()
         self._queue(action, self._note(Journal.ask, action))
 
@@ -147,19 +154,20 @@ class Work:
         self._end(Asked(action, self._note(Journal.ask, action)), None)
 
     def _queue(self, action: Action, identity: int | None) -> None:
-        token = Asked(action, identity)
-        begin = partial(self._begin, action, self._predictor, self._threshold)
-        self._jobs.add(Job(_doing(action), begin, partial(self._end, token), token))
+        token, given_up = Asked(action, identity), Event()
+        begin = partial(self._begin, action, given_up)
+        self._jobs.add(Job(_doing(action), begin, partial(self._end, token), token, given_up=given_up))
 
-    def _begin(self, action: Action, predictor: Predictor, threshold: float) -> Callable[[], Outcome] | None:
-        """What has to run elsewhere before an action can be carried out, at the threshold of when it was asked for."""
-        live, draft, picture = self._live, self.draft, self.picture
+    def _begin(self, action: Action, given_up: Event) -> Callable[[], Outcome] | None:
+        """What has to run elsewhere before an action can be carried out."""
+        live, draft, picture, values = self._live, self.draft, self.picture, action.values
         if action.kind == "click" or (action.kind == KEEP and draft is not None):
-            work = partial(live.answer, draft, live.find(draft), action.move, predictor, threshold)
+            step, threshold = live.find(draft), values["threshold"]
+            work = partial(live.answer, draft, step, action.move, self._predictor, threshold, given_up)
         elif action.kind == "mask":
-            work = partial(read_start, action.values["path"], picture.size, threshold)
+            work = partial(read_start, values["path"], picture.size, values["threshold"])
         elif action.kind == "import":
-            work = partial(read_objects, action.values["path"], picture.name, picture.size)
+            work = partial(read_objects, values["path"], picture.name, picture.size)
         else:
             return None
         return partial(_kept, self.journal, work)
@@ -179,14 +187,15 @@ class Work:
 
     def _select_again(self) -> None:
         """Let the object that will be in progress when all that waits is done have the present threshold."""
-        draft, predictor, threshold = None, self._predictor, self._threshold
+        draft, predictor, threshold, given_up = None, self._predictor, self._threshold, Event()
 
         def begin() -> Callable[[], Selected] | None:
             nonlocal draft
             draft, live = self.draft, self._live
             if draft is None or draft.threshold == threshold:
                 return None
-            return partial(live.selected, draft, live.find(draft), predictor, threshold)
+            work = partial(live.selected, draft, live.find(draft), predictor, threshold, given_up)
+            return partial(_kept, None, work)
 
         def end(selected: Selected | None) -> None:
             if selected is not None and draft is self.draft:
@@ -195,7 +204,7 @@ class Work:
             else:
                 self._follow()
 
-        self._jobs.add(Job("selecting", begin, end, token=Selected))
+        self._jobs.add(Job("selecting", begin, end, token=Selected, given_up=given_up))
 
     def _note(self, method: Callable[..., int | None], *args: Any) -> int | None:
         """Write into the journal; where that fails the work goes on without one, and people are told."""
@@ -214,7 +223,10 @@ def _doing(action: Action) -> str:
 
 
 def _kept(journal: Journal | None, work: Callable[[], Outcome]) -> Outcome:
-    """What ``work`` gives, after everything before it has reached the disk."""
+    """What ``work`` gives, ready to be written down, after everything before it has reached the disk."""
     if journal is not None:
         journal.sync()
-    return work()
+    outcome = work()
+    for selected in (outcome,) if isinstance(outcome, Selected) else outcome or ():
+        _ = selected.region.bits  # packed here, not in the interface's thread
+    return outcome

@@ -316,7 +316,7 @@ def test_walking_through_a_folder_finds_the_work_on_each_picture_and_saves_all(p
         controller.walk(1)
     assert seen == ["photo.png", "photo2.png", "photo10.png"] and controller.picture.name == seen[2]
     controller.walk(-1)
-    assert len(controller.document.objects) == 1 and controller.notice.startswith("as you left it: 1 finished objects")
+    assert len(controller.document.objects) == 1 and controller.notice.startswith("as you left it: 1 finished object")
     expected = controller.annotations().labels()
     controller.save_folder(place / "all.json", "coco_rle")
     np.testing.assert_array_equal(read_annotations(place / "all.json", "photo2.png", SIZE).labels(), expected)

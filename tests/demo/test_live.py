@@ -62,8 +62,9 @@ def test_undo_far_back_answers_as_if_everything_had_been_kept(tmp_path, monkeypa
         assert as_data(controller.document) == expected
 
 
-def test_only_the_latest_drafts_are_kept(monkeypatch):
-    monkeypatch.setattr(lives, "KEPT_BYTES", 3 * lives.BYTES_PER_PIXEL * SIZE[0] * SIZE[1])
+def test_only_the_latest_drafts_are_kept_and_memory_that_they_share_counts_once(monkeypatch):
+    probs = 4 * SIZE[0] * SIZE[1]  # bytes of each step; the image, three times as large, is shared by all
+    monkeypatch.setattr(lives, "KEPT_BYTES", 3 * probs + 3 * probs)
     live, predictor = build()
     drafts, document = [], Document(SIZE)
     for column in range(5):
@@ -71,6 +72,20 @@ def test_only_the_latest_drafts_are_kept(monkeypatch):
         drafts.append(document.draft)
     assert [live.find(draft) is not None for draft in drafts] == [False, False, True, True, True]
     assert live.find(None) is None
+
+
+def test_features_of_a_network_that_encodes_once_count(monkeypatch):
+    monkeypatch.setattr(lives, "KEPT_BYTES", 20 * 4 * SIZE[0] * SIZE[1])
+    kept = []
+    for model in (TinyModel(), EncodeOnceModel()):
+        live, predictor = build(model, zoom_in=True)
+        drafts, document = [], Document(SIZE)
+        for column in range(12):
+            click = Click(True, (4.0 + 2 * column, 4.0 * column))
+            document, _ = moved(live, predictor, document, [click])
+            drafts.append(document.draft)
+        kept.append(sum(live.find(draft) is not None for draft in drafts))
+    assert kept[1] < kept[0]
 
 
 def test_the_network_looks_once_for_a_click_that_it_remembers_the_last_answer_of():

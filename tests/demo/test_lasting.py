@@ -1,0 +1,208 @@
+"""What must come about whatever else happens: files that were asked for, thresholds, no work for nobody."""
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from isegm import InputError
+from isegm.demo import live as lives
+from isegm.demo.controller import Controller
+from isegm.demo.settings import Settings
+from isegm.utils.files import read_mask, write_image
+from tests.analytic import BlobModel, TinyModel
+from tests.demo.clicked import CLICKS, mask_of, prepared, started
+from tests.demo.scripted import as_data, drawn
+
+
+class SlowModel(BlobModel):
+    """Answers when ``gate`` is open, and ``failing`` not at all."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate = threading.Event()
+        self.failing = False
+
+    def decode(self, *args, **kwargs):
+        assert self.gate.wait(30)
+        if self.failing:
+            raise RuntimeError("out of memory")
+        return super().decode(*args, **kwargs)
+
+
+@pytest.fixture
+def place(tmp_path):
+    return prepared(tmp_path)
+
+
+@pytest.fixture
+def slow(place):
+    """A controller whose network answers when ``model.gate`` is set."""
+    model = SlowModel()
+    controller = started(place, model=model, background=True)
+    controller.model = model
+    yield controller
+    model.gate.set()
+    controller.close()
+
+
+def at(controller, threshold):
+    controller.change(replace(controller.settings, threshold=threshold))
+
+
+def reopened(place, model=None, **changes):
+    controller = Controller(
+        model or BlobModel(), settings=Settings(target_size=100, **changes), autosave=place / "auto"
+    )
+    controller.open(place / "photo.png")
+    return controller
+
+
+def test_what_is_saved_is_what_is_on_the_screen_also_while_another_picture_is_opened(slow, place):
+    write_image(place / "other.png", drawn((50, 60)))
+    slow.model.gate.set()
+    slow.click(*CLICKS[0])
+    slow.finish()
+    slow.wait()
+    slow.open(place / "other.png")
+    with pytest.raises(InputError, match="another picture is being opened"):
+        slow.save(place / "out.png", "id")
+    slow.wait()
+    assert not (place / "out.png").exists()
+
+
+def test_closing_waits_for_files_that_were_asked_for(slow, place):
+    slow.click(*CLICKS[0])
+    slow.finish()
+    slow.save(place / "out.png", "id")
+    assert slow.saving
+    threading.Timer(0.2, slow.model.gate.set).start()
+    slow.close()
+    assert read_mask(place / "out.png").any()
+
+
+def test_a_file_that_cannot_be_written_is_told_at_closing_too(slow, place):
+    slow.model.gate.set()
+    slow.click(*CLICKS[0])
+    slow.finish()
+    (place / "folder.png").mkdir()
+    slow.save(place / "folder.png", "id")
+    with pytest.raises(InputError, match=r"folder\.png cannot be written"):
+        slow.close()
+
+
+def test_a_file_is_written_though_something_before_it_has_failed(slow, place):
+    slow.model.gate.set()
+    slow.click(*CLICKS[0])
+    slow.finish()
+    slow.wait()
+    slow.model.gate.clear()
+    slow.click(*CLICKS[1])
+    slow.finish()
+    slow.save(place / "out.png", "id")
+    slow.model.failing = True
+    slow.model.gate.set()
+    with pytest.raises(RuntimeError, match="out of memory"):
+        slow.wait()
+    slow.wait()
+    assert set(np.unique(read_mask(place / "out.png"))) == {0, 1} and not slow.in_progress
+
+
+def test_clicks_that_are_taken_back_at_once_are_not_answered(slow):
+    for _ in range(10):
+        slow.click(*CLICKS[0])
+        slow.undo()
+    slow.click(*CLICKS[1])
+    slow.model.gate.set()
+    slow.wait()
+    assert len(slow.draft.clicks) == 1 and slow.model.calls <= 2
+
+
+def test_earlier_clicks_are_not_answered_again_for_what_is_taken_back(place, monkeypatch):
+    monkeypatch.setattr(lives, "KEPT_BYTES", 1)
+    controller = started(place, *CLICKS, *CLICKS, *CLICKS, model=SlowModel(), background=True)
+    model = controller._predictor.model
+    model.gate.set()
+    controller.wait()
+    for _ in range(3):
+        controller.undo()  # what the network needs of these is not kept
+    calls = model.calls
+    model.gate.clear()
+    controller.click(*CLICKS[0])
+    controller.undo()
+    controller.click(*CLICKS[1])
+    model.gate.set()
+    controller.wait()
+    assert len(controller.draft.clicks) == 10 and model.calls - calls <= 11  # 10, and one that ran already
+    controller.close()
+
+
+def test_a_kill_while_the_threshold_is_written_down_loses_no_more_than_that(place):
+    controller = reopened(place)
+    documents = []
+    for click, threshold in zip(CLICKS, (0.4, 0.8), strict=False):
+        controller.click(*click)
+        documents.append(as_data(controller.document))
+        at(controller, threshold)
+    controller.close()
+    (path,) = (place / "auto").iterdir()
+    lines = path.read_bytes().splitlines(keepends=True)
+    asked = [
+        number
+        for number, line in enumerate(lines)
+        if b'"threshold"' in line and b'"do"' in line and b"click" not in line
+    ]
+    assert len(asked) == 2
+    for number, expected in zip(asked, documents, strict=True):
+        path.write_bytes(b"".join(lines[: number + 1]))
+        again = reopened(place)
+        assert as_data(again.document) == expected and not again.warnings
+        again.finish()
+        again.close()
+        last = reopened(place)
+        assert len(last.document.objects) == 1 and not last.warnings
+        last.close()
+
+
+def test_a_click_that_waited_is_answered_at_the_threshold_of_then_after_a_restart_too(place):
+    expected = reopened(place)
+    at(expected, 0.9)
+    expected.click(*CLICKS[0])
+    expected.finish()
+    region = expected.document.objects[0].region
+    expected.close()
+    (path,) = (place / "auto").iterdir()
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(line for line in lines if b'"of"' not in line))  # killed before the network answered
+    again = reopened(place)
+    assert again.document.objects[0].region.same(region)
+    again.close()
+
+
+def test_a_mask_that_was_clicked_at_several_thresholds_is_made_again_exactly(place, monkeypatch):
+    monkeypatch.setattr(lives, "KEPT_BYTES", 1)
+    masks = []
+    for forget in (False, True):
+        controller = started(place, model=TinyModel(), zoom_in=False)
+        controller.load_mask(place / "middle.png")
+        for threshold, click in zip((0.5, 0.35, 0.65, 0.5), CLICKS, strict=True):
+            at(controller, threshold)
+            controller.click(*click)
+            if forget:
+                controller._work._live._steps.clear()
+        masks.append(mask_of(controller))
+    np.testing.assert_array_equal(*masks)
+
+
+def test_walking_twice_goes_two_pictures_on(slow, place):
+    for name in ("photo 2.png", "photo 3.png"):
+        write_image(place / name, drawn((72, 96)))
+    names = [path.name for path in slow.folder.pictures]
+    slow.open(place / "photo.png")
+    slow.wait()
+    here = [path.name for path in slow.folder.pictures].index("photo.png")
+    slow.walk(1)
+    slow.walk(1)
+    slow.wait()
+    assert slow.picture.name == [path.name for path in slow.folder.pictures][here + 2] and names
