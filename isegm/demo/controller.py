@@ -229,7 +229,13 @@ class Controller:
         self.change(replace(self.settings, threshold=Settings.threshold, alpha=Settings.alpha))
 
     def undo(self) -> None:
-        """Take back what was done last, whatever it was; the answer to a click is not waited for."""
+        """Take back what was done last, whatever it was; the answer to a click is not waited for.
+
+        Raises:
+            InputError: what would be taken back is about to be saved.
+        """
+        if self._waits and self.saving:
+            raise InputError("a file is being saved with what is not yet done: undo when it is written.")
         if self.can_undo:
             self._ready().undo()
 

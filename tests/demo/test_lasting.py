@@ -82,6 +82,19 @@ def test_closing_waits_for_files_that_were_asked_for(slow, place):
     assert read_mask(place / "out.png").any()
 
 
+def test_what_is_about_to_be_saved_is_not_taken_back_before(slow, place):
+    slow.click(*CLICKS[0])
+    slow.finish()
+    slow.save(place / "out.png", "id")
+    with pytest.raises(InputError, match="a file is being saved with what is not yet done"):
+        slow.undo()
+    slow.model.gate.set()
+    slow.wait()
+    assert read_mask(place / "out.png").any()
+    slow.undo()
+    assert not slow.document.objects
+
+
 def test_a_file_that_cannot_be_written_is_told_at_closing_too(slow, place):
     slow.model.gate.set()
     slow.click(*CLICKS[0])
