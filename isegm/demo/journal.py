@@ -244,7 +244,7 @@ def is_journal(path: str | Path) -> bool:
 def read_journal(path: Path) -> tuple[dict[str, Any], Kept | None]:
     """The first line of a file, and what it keeps.
 
-    What comes from a damaged line on is left out, and ``Kept.damage`` tells it: where that is the first one, everything.
+    What comes from a damaged line on is left out, see ``Kept.damage``.
 
     Returns:
         the first line, {} where it is damaged; and what is kept, None where there is not even a whole first line.
