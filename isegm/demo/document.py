@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any, Final
 
 from isegm.clicks import Click
@@ -108,15 +109,14 @@ class Document:
     def draft_number(self) -> int:
         """Number of the object in progress, or that the next one will have.
 
+        It is the one after the highest, or the lowest free one where that would be over the limit.
+
         Raises:
             InputError: there are too many objects.
         """
         if self.draft is not None and self.draft.number is not None:
             return self.draft.number
-        number = 1 + max((item.number for item in self.objects), default=0)
-        if number > MAX_NUMBER:
-            raise InputError(f"one picture holds {MAX_NUMBER} objects at most: save them and delete some.")
-        return number
+        return next(_free_numbers({item.number for item in self.objects}))
 
     def get(self, number: int) -> AnnotatedObject:
         """The object of that number.
@@ -129,10 +129,16 @@ class Document:
                 return item
         raise InputError(f"there is no object {number}: there are {[item.number for item in self.objects]}.")
 
-    def pack(self) -> None:
-        """Free the memory of what is selected until it is asked for again."""
-        if self.draft is not None:
-            self.draft.region.pack()
+    def pack(self, nearer: Document) -> None:
+        """Free the memory of masks until they are asked for again.
+
+        Args:
+            nearer: a document whose objects are still at hand, and stay as they are.
+        """
+        held = {item.region for item in nearer.objects}
+        regions = {item.region for item in self.objects} | ({self.draft.region} if self.draft is not None else set())
+        for region in regions - held:
+            region.pack()
         for computed in ("selection", "kept"):
             self.__dict__.pop(computed, None)
 
@@ -198,13 +204,18 @@ class Document:
         return replace(self, objects=tuple(other for other in self.objects if other is not item), draft=draft)
 
     def imported(self, objects: Sequence[AnnotatedObject]) -> Document:
-        """With more objects above the others; those whose number is taken get the next free one."""
+        """With more objects above the others; those whose number is taken get free ones.
+
+        A new object in progress has no number before it is finished, and then gets one that is free.
+
+        Raises:
+            InputError: there are too many objects.
+        """
         taken = {item.number for item in self.objects}
-        if self.draft is not None:
-            taken.add(self.draft_number)
+        free = _free_numbers(taken)
         added = []
         for item in objects:
-            number = item.number if item.number not in taken else 1 + max(taken)
+            number = item.number if item.number not in taken else next(free)
             taken.add(number)
             added.append(item if number == item.number else replace(item, number=number))
         return replace(self, objects=(*self.objects, *added))
@@ -298,5 +309,22 @@ class History:
 
 
 def _pack_old(documents: list[Any]) -> None:
+    """Pack what the document that is no longer recent holds, and the next nearer one, which is recent, does not.
+
+    A mask that leaves the objects never comes back in a later document, so no other recent one holds it either.
+    """
     if len(documents) > RECENT and isinstance(documents[-RECENT], Document):
-        documents[-RECENT].pack()
+        documents[-RECENT].pack(documents[1 - RECENT])  # actions lie behind all documents
+
+
+def _free_numbers(taken: set[int]) -> Iterator[int]:
+    """Numbers that are not taken when it comes to them: those above the highest, then the lowest.
+
+    Raises:
+        InputError: there are none left.
+    """
+    highest = max(taken, default=0)
+    for number in chain(range(highest + 1, MAX_NUMBER + 1), range(1, highest)):
+        if number not in taken:
+            yield number
+    raise InputError(f"one picture holds {MAX_NUMBER} objects at most: save them and delete some.")

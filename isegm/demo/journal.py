@@ -3,8 +3,10 @@
 A program that is killed loses nothing that reached the file. Each line is a JSON object: the first one says which
 picture it is; ``{"id", "do", "values"}`` is an action that was asked for, with ``"again"`` one that had been taken back
 before it was carried out; ``{"of", ...}`` says that it was carried out, with what it selected; ``{"undone"}`` and
-``{"dropped"}`` that it was not. Nothing is ever changed in the file, and a last line without an end was not written
-whole and does not count.
+``{"dropped"}`` that it was not.
+
+Lines are only added, with one exception: when a file is opened, what cannot be read is cut off its end. That is a last
+line without an end, which was not written whole, and all from a damaged line on, of which a copy is put aside first.
 """
 
 from __future__ import annotations
@@ -14,17 +16,20 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from isegm.demo.actions import Action, Outcome, carry_out, outcome_from_json, outcome_to_json
+from isegm.demo.actions import CHANGES, Action, Outcome, carry_out, outcome_from_json, outcome_to_json
 from isegm.demo.document import Document, History
 from isegm.utils.errors import InputError
-from isegm.utils.files import lock_file
+from isegm.utils.files import atomic_write, lock_file
 
 FORMAT = 1
 APPLICATION = "isegm"
+WRONG = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)  # InputError is a ValueError
+LONGEST_HEADER = 1 << 20  # bytes
 APPENDING = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
@@ -53,13 +58,17 @@ class Kept:
         history: the document with its undo history.
         unfinished: actions that were asked for and neither carried out nor taken back, by id and in order.
         last_id: of the actions.
-        length: bytes of the whole lines.
+        length: bytes of the whole lines before the first damaged one.
+        damage: what is wrong with that line; "" where there is none.
+        lost: how many whole lines there are from that one on.
     """
 
     history: History
     unfinished: dict[int, Action]
-    last_id: int
-    length: int
+    last_id: int = 0
+    length: int = 0
+    damage: str = ""
+    lost: int = 0
 
 
 class Journal:
@@ -128,6 +137,10 @@ class Journal:
         try:
             if self._failure is not None:
                 raise self._failure
+            if self._file is not None and not os.fstat(self._file).st_nlink:
+                raise InputError(
+                    f"{self.path} was removed while its picture is open: save the objects, and open the picture again."
+                )
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = _locked(self.path, os.O_CREAT | os.O_EXCL)
@@ -142,20 +155,32 @@ class Journal:
             ) from error
 
 
-def describe(picture: Path, digest: str, size: tuple[int, int]) -> dict[str, Any]:
-    """The first line of a picture's file: what must be the same for the rest to belong to it.
+def describe(picture: Path, digest: str, pixels: str, size: tuple[int, int]) -> dict[str, Any]:
+    """The first line of a picture's file, which tells whether the rest belongs to it, see ``belongs``.
 
     Args:
         digest: checksum of the picture file.
+        pixels: checksum of what it shows.
         size: (H, W) in pixels.
     """
-    return {APPLICATION: FORMAT, "picture": os.path.abspath(picture), "sha256": digest, "size": list(size)}
+    path = os.path.abspath(picture)
+    return {APPLICATION: FORMAT, "picture": path, "sha256": digest, "pixels": pixels, "size": list(size)}
+
+
+def belongs(found: dict[str, Any], header: dict[str, Any]) -> bool:
+    """Whether work whose first line is ``found`` is on the picture of ``header``: of the same file or the same pixels.
+
+    A file may change without its pixels, where a program writes a rating or a place into it.
+    """
+    same = [found.get(key) == header[key] for key in (APPLICATION, "size", "sha256", "pixels")]
+    return all(same[:2]) and any(same[2:])
 
 
 def open_journal(folder: Path, header: dict[str, Any]) -> tuple[Journal, Kept | None, str]:
     """The file of a picture, with what it keeps of earlier work.
 
-    Work on a picture that has changed since is put aside, under another name.
+    Work on a picture that has changed since is put aside, under another name. From a damaged line on, the file is cut
+    off; a copy of the whole is put aside.
 
     Args:
         folder: where such files are.
@@ -165,63 +190,100 @@ def open_journal(folder: Path, header: dict[str, Any]) -> tuple[Journal, Kept | 
         the file, what it keeps (None for nothing), and a sentence about what was put aside, or "".
 
     Raises:
-        InputError: the file is damaged, cannot be opened or put aside, or another program is writing into it.
+        InputError: the file cannot be opened or put aside, or another program is writing into it.
     """
     path = journal_path(folder, Path(header["picture"]))
     try:
         if not path.is_file():
             return Journal(path, header), None, ""
-        file = _locked(path)
-        try:
+        aside = next(name for name in _other_names(path) if not name.exists())
+        with ExitStack() as stack:
+            file = _locked(path)
+            stack.callback(os.close, file)
             found, kept = read_journal(path)
-            if kept is not None and all(found.get(key) == header[key] for key in (APPLICATION, "sha256", "size")):
+            if kept is not None and belongs(found, header):
+                warning = _put_copy_aside(path, kept, aside) if kept.damage else ""
                 os.ftruncate(file, kept.length)
-                mine, file = file, None
-                return Journal(path, found, kept.last_id, mine), kept, ""
-        finally:
-            if file is not None:
-                os.close(file)
+                stack.pop_all()
+                return Journal(path, found, kept.last_id, file), kept, warning
         if kept is None:  # killed while the first line was written
             path.unlink()
             return Journal(path, header), None, ""
-        aside = next(name for name in _other_names(path) if not name.exists())
         path.rename(aside)
     except OSError as error:
         raise InputError(
             f"{path} cannot be opened for writing ({error.strerror}): check its permissions, or choose another folder "
             "with --autosave."
         ) from error
-    return Journal(path, header), None, f"the picture has changed: earlier work on it was put aside as {aside}."
+    if not found:
+        return Journal(path, header), None, f"{path} is damaged in its first line: it was put aside as {aside}."
+    warning = f'the picture has changed: earlier work on it was put aside as {aside}, which "Load objects" reads.'
+    return Journal(path, header), None, warning
+
+
+def _put_copy_aside(path: Path, kept: Kept, aside: Path) -> str:
+    """Copy a damaged file, and say so."""
+    with atomic_write(aside) as file:
+        file.write(path.read_bytes())
+        file.flush()
+        os.fsync(file.fileno())
+    lines = "the last line was" if kept.lost == 1 else f"the last {kept.lost} lines were"
+    return f"{path} is damaged {kept.damage}: {lines} lost, what was done before is there. A copy is {aside}."
+
+
+def is_journal(path: str | Path) -> bool:
+    """Whether a file begins as such a file does; False also where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            found = json.loads(file.readline(LONGEST_HEADER))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and APPLICATION in found and "size" in found
 
 
 def read_journal(path: Path) -> tuple[dict[str, Any], Kept | None]:
-    """The first line of a file, and what it keeps; None where there is not even a whole first line.
+    """The first line of a file, and what it keeps.
+
+    What comes from a damaged line on is left out, see ``Kept.damage``.
+
+    Returns:
+        the first line, {} where it is damaged; and what is kept, None where there is not even a whole first line.
 
     Raises:
-        InputError: it is damaged, or cannot be read.
+        InputError: it cannot be read.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
-    length = content.rfind(b"\n") + 1
+    lines = content.split(b"\n")[:-1]
+    if not lines:
+        return {}, None
+    header, kept, read, damage = _replayed(lines)
+    if damage:  # what was read of the damaged line may have changed something
+        header, kept, _, _ = _replayed(lines[:read])
+    kept.length = sum(len(line) + 1 for line in lines[:read])
+    kept.damage, kept.lost = damage, len(lines) - read
+    return header, kept
+
+
+def _replayed(lines: list[bytes]) -> tuple[dict[str, Any], Kept, int, str]:
+    """First line, what lines keep, how many could be read, and what is wrong with the next one."""
     header: dict[str, Any] = {}
-    kept = None
-    lines = content[:length].splitlines()
-    read = 0
+    kept = Kept(History(Document((0, 0))), {})
+    read, damage = 0, ""
     try:
         for text in lines:
-            read += 1
             line = json.loads(text)
-            if kept is None:
-                header, kept = line, Kept(_empty(line), {}, 0, length)
+            if read == 0:
+                kept = Kept(_empty(line), {})
+                header = line
             else:
                 _read_line(kept, line)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:  # InputError is a ValueError
-        raise InputError(
-            f"{path} is damaged in line {read} ({error}): move it to another place to begin the picture anew."
-        ) from error
-    return header, kept
+            read += 1
+    except WRONG as error:
+        damage = f"in line {read + 1} ({error})"
+    return header, kept, read, damage
 
 
 def _empty(header: dict[str, Any]) -> History:
@@ -232,6 +294,8 @@ def _empty(header: dict[str, Any]) -> History:
 def _read_line(kept: Kept, line: dict[str, Any]) -> None:
     history = kept.history
     if "do" in line:
+        if line["do"] not in (*CHANGES, "undo", "redo", "threshold"):
+            raise ValueError(f"there is no action {line['do']}")
         kept.last_id = int(line["id"])
         action = kept.unfinished[kept.last_id] = Action(line["do"], line["values"])
         if line.get("again"):
@@ -253,7 +317,14 @@ def _locked(path: Path, more: int = 0) -> int:
         file = os.open(path, APPENDING | more, 0o666)
     except FileExistsError:  # made since this one looked for it
         raise InputError(occupied) from None
-    if not lock_file(file):
+    try:
+        free = lock_file(file)
+    except OSError:
+        os.close(file)
+        if more & os.O_CREAT:
+            path.unlink(missing_ok=True)
+        raise
+    if not free:
         os.close(file)
         raise InputError(occupied)
     return file

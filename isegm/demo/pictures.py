@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from isegm.data.annotations import AnnotatedObject, Annotations, Region
+from isegm.data.annotations.exchange import require_size
 from isegm.data.annotations.files import read_annotations
 from isegm.demo.document import Selected
 from isegm.demo.folder import Folder
-from isegm.demo.journal import Journal, Kept, describe, journal_path, open_journal, read_journal
+from isegm.demo.journal import (
+    Journal,
+    Kept,
+    belongs,
+    describe,
+    is_journal,
+    journal_path,
+    open_journal,
+    read_journal,
+)
 from isegm.demo.live import Live
 from isegm.demo.pyramid import Pyramid
 from isegm.inference.predictor import Predictor
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image, read_stretched, sha256
 
+CHANGED = "objects of what has changed since or is gone"
+UNFINISHED = "objects that are not finished"
+DAMAGED = "what follows a damaged line of the autosaved work"
+MOST_NAMES = 5  # that a sentence lists
 MASK_ABOVE = 127  # level above which a pixel of a loaded mask is object
 
 
@@ -68,6 +84,11 @@ class Opened:
     warning: str
     notice: str = ""
 
+    def close(self) -> None:
+        """Let others write down work on it: for a picture that is opened and not used."""
+        if self.journal is not None:
+            self.journal.close()
+
 
 def read_picture(path: Path, predictor: Predictor, autosave: Path | None, present: Journal | None) -> Opened:
     """Read a picture, show it to the network, and look for earlier work on it.
@@ -81,18 +102,31 @@ def read_picture(path: Path, predictor: Predictor, autosave: Path | None, presen
     """
     image, levels = read_stretched(path)
     notice = "" if levels is None else f"levels {levels[0]:g} to {levels[1]:g} of the file are shown as 0 to 255"
-    picture = Picture(path, image, Pyramid(image))
+    picture, folder = Picture(path, image, Pyramid(image)), Folder.of(path)
     live = Live(predictor, image)
     live.start()
     journal, kept, warning = None, None, ""
     if autosave is not None:
         try:
+            header = describe(path, _checksum(path), _shown(image), picture.size)
             if present is not None and present.path == journal_path(autosave, path):
                 present.close()
-            journal, kept, warning = open_journal(autosave, describe(path, sha256(path), picture.size))
+            journal, kept, warning = open_journal(autosave, header)
         except InputError as error:
             warning = f"{error} Until then, work on this picture is not autosaved."
-    return Opened(picture, Folder.of(path), live, journal, kept, warning, notice)
+    return Opened(picture, folder, live, journal, kept, warning, notice)
+
+
+def _checksum(path: Path) -> str:
+    try:
+        return sha256(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): check whether it is still there.") from error
+
+
+def _shown(image: np.ndarray) -> str:
+    """Checksum of the pixels of an image."""
+    return hashlib.sha256(np.ascontiguousarray(image)).hexdigest()
 
 
 def read_start(path: str, size: tuple[int, int], threshold: float) -> Selected:
@@ -117,26 +151,81 @@ def read_start(path: str, size: tuple[int, int], threshold: float) -> Selected:
 
 
 def read_objects(path: str, picture: str, size: tuple[int, int]) -> tuple[AnnotatedObject, ...]:
-    """The objects that a file has of a picture; see ``read_annotations``."""
-    return read_annotations(path, picture, size).objects
+    """The objects that a file has of a picture, see ``read_annotations``; or that autosaved work on any picture has.
+
+    An object that is in progress there comes as if it were finished.
+
+    Raises:
+        InputError: the file cannot be read, or is damaged, or is for a picture of another size.
+    """
+    if not is_journal(path):
+        return read_annotations(path, picture, size).objects
+    _, kept = read_journal(Path(path))
+    if kept is None:
+        raise InputError(f"{path} has no objects: it is cut off in its first line.")
+    if kept.damage:
+        raise InputError(
+            f"{path} is damaged {kept.damage}: take out that line and all after it to read what is before."
+        )
+    present = kept.history.present
+    require_size(Path(path), present.size, size)
+    return present.annotations(picture, with_draft=bool(present.selection)).objects
 
 
-def annotations_in(folder: Folder, autosave: Path | None, present: Annotations) -> Callable[[], list[Annotations]]:
+def annotations_in(
+    folder: Folder, autosave: Path | None, present: Annotations
+) -> Callable[[], tuple[list[Annotations], str]]:
     """Reads what is annotated in a folder, from what was autosaved; pictures without objects are left out.
 
     Args:
         present: of the picture that is open.
+
+    Returns:
+        a function that gives the annotations, and a sentence that names the pictures of which something is left out:
+        those that are gone or have changed since, objects that are not finished, and damaged lines; "" for none.
     """
 
-    def read() -> list[Annotations]:
+    def read() -> tuple[list[Annotations], str]:
         found = []
+        left_out: dict[str, list[str]] = {CHANGED: [], UNFINISHED: [], DAMAGED: []}
         for picture in folder.pictures:
             if picture == folder.present:
                 found.append(present)
             elif autosave is not None and (path := journal_path(autosave, picture)).is_file():
-                _, kept = read_journal(path)
-                if kept is not None:
-                    found.append(kept.history.present.annotations(picture.name))
-        return [annotations for annotations in found if annotations.objects]
+                header, kept = read_journal(path)
+                if kept is None:
+                    continue
+                if kept.damage:
+                    left_out[DAMAGED].append(picture.name)
+                document = kept.history.present
+                unfinished = document.draft is not None or bool(kept.unfinished)
+                if (document.objects or unfinished) and not _unchanged(picture, header):
+                    left_out[CHANGED].append(picture.name)
+                    continue
+                if unfinished:
+                    left_out[UNFINISHED].append(picture.name)
+                found.append(document.annotations(picture.name))
+        return [annotations for annotations in found if annotations.objects], _left_out(left_out)
 
     return read
+
+
+def _unchanged(picture: Path, header: dict[str, Any]) -> bool:
+    """Whether a picture is still what work with this first line is on."""
+    try:
+        if _checksum(picture) == header["sha256"]:
+            return True
+        image, _ = read_stretched(picture)
+    except InputError:  # it is gone, or no picture any more: people are told that it has changed
+        return False
+    return belongs(header, describe(picture, "", _shown(image), image.shape[:2]))
+
+
+def _left_out(names: Mapping[str, Sequence[str]]) -> str:
+    """A sentence about the pictures of which something is not in a file; "" for none."""
+    parts = []
+    for what, those in names.items():
+        more = [f"{len(those) - MOST_NAMES} more"] if len(those) > MOST_NAMES else []
+        if those:
+            parts.append(f"{what} in {len(those)} of the pictures ({', '.join([*those[:MOST_NAMES], *more])})")
+    return f"not in the file are: {'; '.join(parts)}. Open these pictures to see to it." if parts else ""

@@ -80,18 +80,28 @@ def test_only_one_object_is_in_progress():
 def test_numbers_go_on_from_the_highest_and_have_a_limit():
     document = with_objects(box(0, 0, 5, 5), box(5, 5, 9, 9), box(9, 9, 12, 12))
     assert document.removed(1).draft_number == 4 and document.removed(3).draft_number == 3
-    full = Document(SIZE, (AnnotatedObject(MAX_NUMBER, box(0, 0, 1, 1)),))
-    with pytest.raises(InputError, match="one picture holds 65535 objects at most"):
-        clicked(full, 0, 0, 2, 2).concluded()
+    dot = box(0, 0, 1, 1)
+    full = Document(SIZE, tuple(AnnotatedObject(n, dot, color=(1, 2, 3)) for n in range(1, MAX_NUMBER + 1)))
+    for more in (lambda: clicked(full, 0, 0, 2, 2).concluded(), lambda: full.imported(full.objects[:1])):
+        with pytest.raises(InputError, match="one picture holds 65535 objects at most"):
+            more()
     assert full.reopened(MAX_NUMBER, 0.5).draft_number == MAX_NUMBER
 
 
+def test_after_the_highest_number_come_the_lowest_free_ones():
+    last = Document(SIZE, tuple(AnnotatedObject(number, box(0, 0, 1, 1)) for number in (2, MAX_NUMBER)))
+    finished = clicked(last, 0, 0, 2, 2).concluded()
+    assert [item.number for item in finished.objects] == [2, MAX_NUMBER, 1] and finished.draft_number == 3
+    imported = clicked(last, 0, 0, 2, 2).imported([*last.objects, AnnotatedObject(4, box(0, 0, 1, 1))])
+    assert [item.number for item in imported.concluded().objects] == [2, MAX_NUMBER, 1, 3, 4, 5]
+
+
 def test_imported_objects_get_free_numbers_and_lie_above():
-    document = clicked(with_objects(box(0, 0, 5, 5)), 0, 0, 3, 3)  # the one in progress will be 2
+    document = clicked(with_objects(box(0, 0, 5, 5)), 0, 0, 3, 3)
     added = tuple(AnnotatedObject(number, box(2, 2, 4, 4), name=str(number)) for number in (1, 2, 9))
     after = document.imported(added)
-    assert [(item.number, item.name) for item in after.objects] == [(1, ""), (3, "1"), (4, "2"), (9, "9")]
-    assert after.draft is document.draft and after.draft_number == 10
+    assert [(item.number, item.name) for item in after.objects] == [(1, ""), (2, "1"), (3, "2"), (9, "9")]
+    assert after.draft is document.draft and after.concluded().objects[-1].number == 10
     assert after.annotations("a.png").labels()[3, 3] == 9
 
 
@@ -167,6 +177,7 @@ def unpacked(history):
     """Bytes of all masks that lie unpacked in a history, each counted once."""
     documents = [history.present, *history._past, *history._future]
     regions = [each.draft.region for each in documents if each.draft is not None]
+    regions += [item.region for each in documents for item in each.objects]
     regions += [each.__dict__.get(name) for each in documents for name in ("selection", "kept")]
     regions = [region for region in regions if region is not None]
     masks = {id(region): region._pixels for region in regions if region._pixels is not None}
@@ -195,6 +206,29 @@ def test_300_steps_on_a_large_picture_take_megabytes(protected):
     while history.can_undo:
         history.undo()
     assert history.present.draft is None
+
+
+def test_objects_that_were_finished_and_deleted_take_megabytes_too():
+    size = (1000, 1000)
+    history = History(Document(size, (AnnotatedObject(1, box(900, 900, 1000, 1000, size), protected=True),)))
+    for number in range(100):
+        history.add(history.present.moved(KEEP, selected_on(size, number)))
+        history.add(history.present.concluded())
+        history.add(history.present.imported([AnnotatedObject(9, selected_on(size, number).region)]))
+        history.add(history.present.removed(2))
+        history.add(history.present.removed(9))
+    for step in (lambda: None, history.undo, history.redo):
+        for _ in range(500):
+            step()
+            assert all(item.region.area for item in history.present.objects) and history.present.objects[0].region
+        loose, packed = unpacked(history)
+        assert loose <= 22 * 3e6 and packed < 10e6
+    kept = history.present.objects[0].region
+    assert kept._pixels is not None  # what is still there lies ready
+
+
+def selected_on(size, number):
+    return Selected(box(5, 5, 950 - number % 50, 950, size), 0.5)
 
 
 def test_actions_do_what_they_say_and_refused_ones_nothing():

@@ -14,28 +14,13 @@ from isegm.demo.actions import Action
 from isegm.demo.journal import default_folder, describe, journal_path, open_journal, read_journal
 from isegm.utils.files import write_image
 from tests.analytic import TinyModel
+from tests.demo.autosaved import CLICKS, begun, begun_elsewhere, journal_of
 from tests.demo.scripted import as_data, drawn, opened, perform, prepare, write_script
-
-CLICKS = ((20, 15, True), (40, 30, False), (25, 10, True))
 
 
 @pytest.fixture
 def place(tmp_path):
     return prepare(tmp_path / "Fotos mit Käse")
-
-
-def journal_of(place):
-    (path,) = (place / "auto").glob("*.jsonl")
-    return path
-
-
-def begun(place, *clicks, **options):
-    """A controller after some clicks, with autosave."""
-    controller = opened(place, autosave=place / "auto", **options)
-    for click in clicks:
-        controller.click(*click)
-        controller.wait()
-    return controller
 
 
 def test_after_every_action_the_work_comes_back_with_its_history(place, tmp_path):
@@ -90,14 +75,6 @@ def test_a_click_without_an_answer_is_answered_after_the_restart(place):
     assert as_data(resumed.document) == as_data(begun_elsewhere(place, *CLICKS).document)
 
 
-def begun_elsewhere(place, *clicks):
-    """A controller without autosave after some clicks."""
-    controller = opened(place)
-    for click in clicks:
-        controller.click(*click)
-    return controller
-
-
 @pytest.mark.parametrize("redone", [1, 2])
 def test_what_was_taken_back_before_its_answer_can_be_done_again_after_a_restart(place, redone):
     controller = begun(place, background=True)
@@ -141,41 +118,6 @@ def test_a_torn_first_line_is_no_work(place, content):
     expected = as_data(controller.document)
     controller.close()
     assert as_data(begun(place).document) == expected
-
-
-@pytest.mark.parametrize(
-    "damaged",
-    [b"\x00\x00\x00\n", b"[]\n", b'{"of": 99}\n', b'{"id": 2, "do": "dance", "values": {}}\n{"of": 2}\n', b"{}\n"],
-)
-def test_a_damaged_line_is_named_and_the_file_stays_as_it_is(place, damaged):
-    begun(place, *CLICKS).close()
-    path = journal_of(place)
-    lines = path.read_bytes().splitlines(keepends=True)
-    content = b"".join([*lines[:3], damaged, *lines[3:]])
-    path.write_bytes(content)
-    controller = begun(place, CLICKS[0])
-    (warning,) = controller.warnings
-    assert f"{path} is damaged in line " in warning and warning.endswith("not autosaved.")
-    assert "move it to another place" in warning and not controller.autosaves
-    assert len(controller.draft.clicks) == 1 and path.read_bytes() == content
-
-
-def test_work_on_a_picture_that_has_changed_is_put_aside(place):
-    for number in (1, 2):
-        begun(place, CLICKS[0]).close()
-        kept = journal_of(place).read_bytes()
-        write_image(place / "photo.png", drawn() + np.uint8(number))
-        controller = begun(place)
-        (warning,) = controller.warnings
-        aside = journal_of_aside(place, number)
-        assert "the picture has changed" in warning and str(aside) in warning
-        assert aside.read_bytes() == kept and controller.draft is None and controller.autosaves
-        controller.close()
-
-
-def journal_of_aside(place, number):
-    (path,) = (place / "auto").glob(f"*.{number}.old")
-    return path
 
 
 def test_two_windows_on_one_picture_do_not_mix(place):
@@ -251,7 +193,7 @@ def test_one_picture_has_one_file_however_it_is_named(place, monkeypatch, tmp_pa
     monkeypatch.chdir(place)
     names = ("photo.png", "./photo.png", f"../{place.name}/photo.png", str(place / "photo.png"))
     assert len({journal_path(tmp_path, type(place)(name)) for name in names}) == 1
-    assert describe(type(place)(names[2]), "", (1, 1))["picture"] == names[3]
+    assert describe(type(place)(names[2]), "", "", (1, 1))["picture"] == names[3]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are text there")

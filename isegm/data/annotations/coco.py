@@ -78,7 +78,8 @@ def read_coco(
     """The objects of one picture in the content of a COCO file, whoever wrote it.
 
     Masks may be polygons, whose pixels are those that pycocotools takes, or run lengths, compressed or not; crowds are
-    objects like others.
+    objects like others. An annotation without a mask (``segmentation`` missing, null or empty, as detection files have
+    it) is the rectangle of its ``bbox``. Where a file has no ``categories``, classes are ``object``.
 
     Args:
         path: for messages.
@@ -86,13 +87,14 @@ def read_coco(
         size: (H, W) of the picture.
 
     Raises:
-        InputError: no picture has the name, or several do; its size differs; a mask is missing or cannot be read; or it
-            is not COCO's format.
+        InputError: no picture has the name, or several do; its size differs; a mask cannot be read, or there is neither
+            mask nor box; or it is not COCO's format.
     """
     try:
         image = _image(path, content["images"], picture)
         exchange.require_size(path, (image["height"], image["width"]), size)
-        classes = {category["id"]: str(category["name"]) for category in content.get("categories", [])}
+        listed = content.get("categories")
+        classes = {category["id"]: str(category["name"]) for category in listed or []}
         found = []
         for entry in content["annotations"]:
             if entry["image_id"] != image["id"]:
@@ -102,7 +104,7 @@ def read_coco(
             attributes = attributes if isinstance(attributes, dict) else {}
             name = attributes.get("name", "")
             category = classes.get(entry.get("category_id"))
-            if category is None and entry.get("category_id") is not None:
+            if category is None and entry.get("category_id") is not None and listed is not None:
                 raise exchange.unreadable(
                     path, f"annotation {entry.get('id')} has a class that is not listed", "list its class"
                 )
@@ -135,6 +137,8 @@ def _region(path: Path, entry: Mapping[str, Any], size: tuple[int, int]) -> Regi
     """The pixels of an annotation."""
     mask = entry.get("segmentation")
     try:
+        if mask in (None, []) and entry.get("bbox") is not None:
+            return fill_polygon(_box_corners(entry["bbox"]), size)
         if isinstance(mask, list) and mask:
             return Region.union(size, [fill_polygon(_corners(numbers), size) for numbers in mask])
         if isinstance(mask, dict):
@@ -142,9 +146,11 @@ def _region(path: Path, entry: Mapping[str, Any], size: tuple[int, int]) -> Regi
                 raise ValueError(f"its mask has the size {mask['size']}")
             counts = mask["counts"]
             return rle.decode(rle.expand(counts) if isinstance(counts, str) else counts, size)
+        if mask:
+            raise ValueError("its mask is neither polygons nor run lengths")
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise exchange.unreadable(path, f"annotation {entry.get('id')} cannot be read ({error})") from error
-    raise exchange.unreadable(path, f"annotation {entry.get('id')} has no mask")
+    raise exchange.unreadable(path, f"annotation {entry.get('id')} has neither mask nor box")
 
 
 def _corners(numbers: Sequence[float]) -> np.ndarray:
@@ -152,3 +158,11 @@ def _corners(numbers: Sequence[float]) -> np.ndarray:
     if corners.ndim != 1 or corners.size < FEWEST or corners.size % 2 or corners.dtype.kind not in "iuf":
         raise ValueError("a polygon is not a list of x, y of three corners or more")
     return exchange.bounded(corners).reshape(-1, 2)
+
+
+def _box_corners(box: Sequence[float]) -> np.ndarray:
+    numbers = np.asarray(box)
+    if numbers.shape != (4,) or numbers.dtype.kind not in "iuf" or not (numbers[2:] >= 0).all():
+        raise ValueError("its box is not x, y, width, height")
+    left, top, width, height = exchange.bounded(numbers)
+    return np.array([(left, top), (left, top + height), (left + width, top + height), (left + width, top)])

@@ -19,6 +19,7 @@ from isegm.data.annotations.objects import AnnotatedObject, Annotations
 from isegm.data.annotations.outlines import centre_outlines
 from isegm.data.annotations.region import Region
 
+LARGEST_RADIUS = 2**14  # of a circle in pixels that Pillow draws; from 2**15 on its numbers overflow
 VERSION = "5.5.0"  # of the format: the first with masks is 5.3
 POINTS = {"rectangle": 2, "circle": 2, "oriented_rectangle": 4, "mask": 2}  # of shapes that have a fixed number
 
@@ -164,6 +165,8 @@ def _drawn(kind: str, points: np.ndarray, size: tuple[int, int]) -> Region:
     """What labelme draws: Pillow cuts off fractions, fills, and adds the outline's pixels."""
     if kind == "circle":
         radius = math.dist(*points)
+        if radius > LARGEST_RADIUS:
+            return _disk(points[0], radius, size)
         points = np.stack((points[0] - radius, points[0] + radius))
     elif kind == "rectangle":
         points = np.stack((points.min(axis=0), points.max(axis=0)))
@@ -178,3 +181,12 @@ def _drawn(kind: str, points: np.ndarray, size: tuple[int, int]) -> Region:
     corners: Sequence[tuple[int, int]] = [tuple(point) for point in (points - low).tolist()]
     shapes.get(kind, draw.polygon)(corners, outline=1, fill=1)
     return Region.within(size, int(low[1]), int(low[0]), np.asarray(canvas) > 0)
+
+
+def _disk(centre: np.ndarray, radius: float, size: tuple[int, int]) -> Region:
+    """The pixels up to ``radius`` from a centre (x, y), as (x, y) of a pixel counts."""
+    rows, columns = np.ogrid[: size[0], : size[1]]
+    squared = radius**2 - (rows - centre[1]) ** 2
+    half = np.sqrt(np.maximum(squared, 0))
+    inside = (squared >= 0) & (columns >= np.ceil(centre[0] - half)) & (columns <= np.floor(centre[0] + half))
+    return Region.of(inside)

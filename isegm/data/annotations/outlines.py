@@ -170,11 +170,9 @@ def fill_polygon(corners: np.ndarray, size: tuple[int, int]) -> Region:
     """
     height, width = size
     points = np.trunc(FINENESS * np.asarray(corners, np.float64) + 0.5).astype(np.int64)
-    gentle, steep = _gentle_crossings(points, width), _steep_crossings(points)
+    gentle, steep = _gentle_crossings(points, width), _steep_crossings(points, width)
     columns, levels = (np.concatenate(parts) for parts in zip(gentle, steep, strict=True))
-    seen = (columns >= 0) & (columns < width)
-    columns = columns[seen]
-    rows = np.ceil(np.clip((levels[seen] + 0.5) / FINENESS - 0.5, 0, height)).astype(np.int64)
+    rows = np.ceil(np.clip((levels + 0.5) / FINENESS - 0.5, 0, height)).astype(np.int64)
     if not columns.size:
         return Region.empty(size)
     top, left = int(rows.min()), int(columns.min())
@@ -199,25 +197,38 @@ def _edges(points: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
 def _gentle_crossings(points: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Column and height, in fine parts, where edges of up to 45 degrees cross the middles of ``width`` columns."""
     starts, ends = _edges(points, 0)
-    first = np.maximum(-((MIDDLE - starts[:, 0]) // FINENESS), 0)
-    last = np.minimum((ends[:, 0] - 1 - MIDDLE) // FINENESS, width - 1)
-    edge, step = _ranges(np.maximum(last - first + 1, 0))
-    columns = first[edge] + step
+    edge, columns = _columns(starts[:, 0], ends[:, 0], width)
     slopes = (ends - starts)[:, 1] / (ends - starts)[:, 0]
     place = FINENESS * columns + MIDDLE - starts[edge, 0]
     levels = [np.trunc(starts[edge, 1] + slopes[edge] * side + 0.5) for side in (place, place + 1)]
     return columns, np.minimum(*levels)
 
 
-def _steep_crossings(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same for steeper edges; columns may lie outside the picture."""
+def _steep_crossings(points: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same for steeper edges: of the fine parts of their height, the one where they cross a middle.
+
+    It is computed, and looked for from one part before to one part after, for it was rounded.
+    """
     starts, ends = _edges(points, 1)
-    edge, step = _ranges(ends[:, 1] - starts[:, 1])
     slopes = (ends - starts)[:, 0] / (ends - starts)[:, 1]
-    here, there = (np.trunc(starts[edge, 0] + slopes[edge] * side + 0.5) for side in (step, step + 1))
-    columns, part = np.divmod(np.minimum(here, there).astype(np.int64), FINENESS)
-    crossed = (here != there) & (part == MIDDLE)
-    return columns[crossed], (starts[edge, 1] + step)[crossed].astype(np.float64)
+    edge, columns = _columns(*np.sort((starts[:, 0], ends[:, 0]), axis=0), width)
+    left = FINENESS * columns + MIDDLE
+    near = np.floor((left + 0.5 - starts[edge, 0]) / slopes[edge])
+    found = []
+    for step in (near - 1, near, near + 1):
+        here, there = (np.trunc(starts[edge, 0] + slopes[edge] * side + 0.5) for side in (step, step + 1))
+        crossed = (here != there) & (np.minimum(here, there) == left) & (step >= 0) & (step < (ends - starts)[edge, 1])
+        found.append((columns[crossed], starts[edge, 1][crossed] + step[crossed]))
+    columns, levels = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return columns, levels
+
+
+def _columns(first: np.ndarray, last: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which of ``width`` columns have their middle between two places, in fine parts: which pair, and which column."""
+    begin = np.maximum(-((MIDDLE - first) // FINENESS), 0)
+    end = np.minimum((last - 1 - MIDDLE) // FINENESS, width - 1)
+    pair, step = _ranges(np.maximum(end - begin + 1, 0))
+    return pair, begin[pair] + step
 
 
 def _ranges(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

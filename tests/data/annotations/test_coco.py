@@ -92,6 +92,24 @@ def test_masks_of_other_programs_are_those_of_pycocotools(tmp_path):
     np.testing.assert_array_equal(objects[2].region.mask(), drawn)
 
 
+@pytest.mark.parametrize("mask", [{}, {"segmentation": None}, {"segmentation": []}])
+def test_an_annotation_of_a_detection_file_is_the_rectangle_of_its_box(mask, tmp_path):
+    rng = np.random.default_rng(0)
+    boxes = [[7, 9, 11, 5], *np.column_stack((rng.uniform(-9, 30, (20, 2)), rng.uniform(0, 30, (20, 2)))).tolist()]
+    objects = read(foreign(*({"bbox": box, **mask} for box in boxes)), tmp_path)
+    assert objects[0].region.area == 55 and (objects[0].region.left, objects[0].region.top) == (7, 9)
+    for item, box in zip(objects, boxes, strict=True):
+        theirs = coco_masks.decode(coco_masks.frPyObjects(np.array([box], float), *SIZE))[..., 0]
+        np.testing.assert_array_equal(item.region.mask(), theirs)
+
+
+@pytest.mark.parametrize("more", [{"categories": None}, {}])
+def test_without_categories_objects_have_no_class_of_their_own(more, tmp_path):
+    content = foreign({"segmentation": [[2, 2, 9, 2, 9, 9, 2, 9]]})
+    del content["categories"]
+    assert [item.category for item in read(content | more, tmp_path)] == ["object"]
+
+
 def test_attributes_of_other_programs_do_no_harm(tmp_path):
     square = [[2, 2, 9, 2, 9, 9, 2, 9]]
     given = [{"number": 3, "color": [1, 2, 3]}, {"number": "7", "color": "red", "name": 5, "protected": "no"}]
@@ -115,8 +133,13 @@ def test_the_picture_is_found_by_its_exact_name_before_its_name_in_folders(tmp_p
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({}, "has no mask"),
-        ({"segmentation": []}, "has no mask"),
+        ({}, "has neither mask nor box"),
+        ({"segmentation": []}, "has neither mask nor box"),
+        ({"segmentation": 5, "bbox": [1, 2, 3, 4]}, "is neither polygons nor run lengths"),
+        ({"bbox": [1, 2, 3]}, "not x, y, width, height"),
+        ({"bbox": [1, 2, 3, -4]}, "not x, y, width, height"),
+        ({"bbox": [1, 2, 3, "4"]}, "not x, y, width, height"),
+        ({"bbox": [1, 2, 3, 1e9]}, "pixels off"),
         ({"segmentation": [[1, 2, 3, 4]]}, "three corners"),
         ({"segmentation": [[1, 2, 3, 4, 5, 6, 7]]}, "three corners"),
         ({"segmentation": [[1, 2, 3, 4, 5, "6"]]}, "three corners"),

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from isegm.data.annotations import AnnotatedObject, Annotations, Region
 from isegm.data.annotations.files import read_annotations
-from isegm.data.annotations.labelme import write_labelme
+from isegm.data.annotations.labelme import LARGEST_RADIUS, write_labelme
 from isegm.utils.errors import InputError
 from tests.data.annotations.drawn import SIZE, hard_masks, overlapping
 
@@ -132,6 +132,20 @@ def test_shapes_of_labelme_are_what_it_draws(tmp_path):
             theirs = shape(kind, rng.uniform(-15, 60, (count or rng.integers(3, 9), 2)).tolist())
             (found,) = read(tmp_path, theirs)
             np.testing.assert_array_equal(found.region.mask(), drawn(theirs, SIZE))
+
+
+@pytest.mark.parametrize("angle", [0.3, 1.1, 2.5, 4.0])
+def test_large_circles_are_drawn_like_small_ones_and_at_once(angle, tmp_path):
+    edge, way = np.array((25, 18)), np.array((np.cos(angle), np.sin(angle)))  # the rim crosses the picture
+    for radius, pixels in ((LARGEST_RADIUS - 1, 0), (LARGEST_RADIUS + 1, sum(SIZE))):
+        circle = shape("circle", [(edge + radius * way).tolist(), edge.tolist()])
+        (found,) = read(tmp_path, circle)
+        assert 0 < found.region.area < SIZE[0] * SIZE[1]
+        assert (found.region.mask() ^ drawn(circle, SIZE)).sum() <= pixels
+    (nearly_a_line,) = read(tmp_path, shape("circle", [(edge + 7e5 * way).tolist(), edge.tolist()]))
+    assert (nearly_a_line.region.mask() ^ found.region.mask()).sum() <= sum(SIZE)
+    (outside,) = read(tmp_path, shape("circle", [[-9e5, 0], [-9e5 + 8e5, 0]]))
+    assert not outside.region
 
 
 def test_shapes_of_a_group_and_label_are_one_object(tmp_path):

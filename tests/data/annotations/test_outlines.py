@@ -1,5 +1,7 @@
 """Run lengths and outlines against the programs that other people read them with: pycocotools and Pillow."""
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -104,3 +106,23 @@ def test_polygons_of_other_programs_fill_as_in_pycocotools(fineness):
         corners = np.round(rng.uniform(-20, 80, (rng.integers(3, 12), 2)) * fineness) / fineness
         theirs = coco_masks.decode(coco_masks.frPyObjects([corners.ravel().tolist()], height, width))[..., 0]
         np.testing.assert_array_equal(fill_polygon(corners, (height, width)).mask(), theirs)
+
+
+def test_polygons_that_reach_far_out_fill_as_in_pycocotools():
+    rng = np.random.default_rng(0)
+    for far in (1e2, 1e3, 1e4, 1e5):
+        for _ in range(10):
+            height, width = (int(side) for side in rng.integers(1, 60, 2))
+            near = rng.uniform(-5, 65, (rng.integers(3, 9), 2))
+            corners = near + rng.uniform(-far, far, near.shape) * (rng.random(2) < 0.7)
+            theirs = coco_masks.decode(coco_masks.frPyObjects([corners.ravel().tolist()], height, width))[..., 0]
+            np.testing.assert_array_equal(fill_polygon(corners, (height, width)).mask(), theirs)
+
+
+def test_how_far_a_polygon_reaches_takes_no_memory():
+    zigzag = np.array([(place % 19 - 0.3, (-1) ** place * 1e6) for place in range(60)])
+    tracemalloc.start()
+    region = fill_polygon(zigzag, SIZE)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert region.shape[0] == SIZE[0] and most < 2e6
