@@ -282,18 +282,22 @@ class Controller:
 
         self._write(path, begin)
 
-    def save_folder(self, path: str | Path, kind: str) -> None:
+    def save_folder(self, path: str | Path, kind: str, with_draft: bool = False) -> None:
         """Write the finished objects of all pictures in the folder into one file.
 
         Args:
             path: of the file.
             kind: a key of ``FORMATS`` with ``write_all``.
-        """
-        self._present()
+            with_draft: as if the object in progress of the picture that is open were finished.
 
-        def begin() -> Callable[[], None]:
-            read = annotations_in(self.folder, self._autosave, self.annotations())
-            return lambda: FORMATS[kind].write_all(path, read())
+        Raises:
+            InputError: there is no picture, or another one is being opened.
+        """
+        work, folder = self._ready(), self.folder
+
+        def begin() -> Callable[[], str]:
+            present = work.history.present.annotations(work.picture.name, with_draft)
+            return partial(_write_folder, path, kind, annotations_in(folder, self._autosave, present))
 
         self._write(path, begin)
 
@@ -367,12 +371,22 @@ class Controller:
     def _built(self, settings: Settings) -> Predictor:
         return build_predictor(self._predictor.model, self._predictor.device, settings)
 
-    def _write(self, path: str | Path, begin: Callable[[], Callable[[], None]]) -> None:
-        def end(_: None) -> None:
+    def _write(self, path: str | Path, begin: Callable[[], Callable[[], str | None]]) -> None:
+        """Write a file; what the work gives is a warning, or nothing."""
+
+        def end(warning: str | None) -> None:
             self.notice = f"saved {path}"
+            if warning:
+                self.warnings.append(warning)
 
         self._jobs.add(Job(f"saving {Path(path).name}", begin, end, lasting=True))
 
     def _dropped(self, job: Job) -> None:
         if isinstance(job.token, Asked):
             self._work.dropped(job.token)
+
+
+def _write_folder(path: str | Path, kind: str, read: Callable[[], tuple[list[Annotations], str]]) -> str:
+    annotations, warning = read()
+    FORMATS[kind].write_all(path, annotations)
+    return warning

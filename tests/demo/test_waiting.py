@@ -256,22 +256,6 @@ def test_what_is_done_again_follows_the_threshold_before_it_is_finished(place):
     np.testing.assert_array_equal(fast.objects[0].region.mask(), expected)
 
 
-def test_a_click_can_be_done_again_though_what_waited_behind_it_fails(slow, place):
-    slow.model.gate.set()
-    slow.click(*CLICKS[1])  # selects nothing
-    slow.wait()
-    slow.model.gate.clear()
-    slow.click(*CLICKS[0])
-    slow.save(place / "out.png", "id", with_draft=True)
-    with pytest.raises(InputError, match="nothing is selected"):
-        slow.undo()
-    slow.redo()
-    slow.model.gate.set()
-    slow.wait()
-    assert as_data(slow.document) == as_data(started(place, CLICKS[1], CLICKS[0]).document)
-    assert not (place / "out.png").exists()
-
-
 def test_while_another_picture_is_opened_nothing_is_done_to_this_one(slow, place):
     slow.open(place / "photo.png")
     assert slow.opening and slow.busy == "opening photo.png"
