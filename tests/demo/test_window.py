@@ -102,9 +102,9 @@ def test_page_keys_scroll_the_list_that_has_the_focus_and_keep_the_picture(drive
     user = drive()
     table, name = user.program.objects.table, user.controller.picture.name
     table.focus_force()
-    user.key("Next", table)
-    user.key("Prior", table)
-    assert user.controller.picture.name == name == "photo.png"
+    for key in ("Next", "Prior"):
+        user.key(key, table)
+        assert user.controller.picture.name == name == "photo.png"
     user.canvas.focus_force()
     user.key("Next")
     assert user.controller.picture.name == "photo 0.png"
