@@ -148,8 +148,10 @@ class Measurement:
             yield ("clicking" if made >= WARM_UP else "first clicks"), partial(self.click, made >= WARM_UP)
         for key in 30 * ["<Control-z>"] + 30 * ["<Control-y>"]:
             yield "undo and redo", partial(canvas.event_generate, key)
+        yield "showing the options", partial(program.pages.select, program.controls)
         for value in [*range(50, 95, 3), *range(95, 20, -3), 50]:
             yield "dragging the threshold", partial(program.controls.sliders["threshold"].set, value / 100)
+        yield "showing the options", partial(program.pages.select, program.objects)
         for _ in range(OBJECTS - len(controller.document.objects)):
             yield "clicking", partial(self.click, False)
             yield "finishing", partial(program.act, controller.finish)
