@@ -167,7 +167,7 @@ class Measurement:
             yield "walking", partial(program.act, partial(controller.walk, step))
 
     def middle(self) -> tuple[int, int]:
-        """The middle of the photo, which its cat fills."""
+        """The middle of the photo, half of which is its cat."""
         height, width = self.controller.picture.size
         return width // 2, height // 2
 
