@@ -4,13 +4,15 @@
     python scripts/measure_demo.py --size 6708 --clicks 10
 
 Opens the program's window (on a server, xvfb-run python scripts/measure_demo.py), clicks on a sample photo of the given
-size, and times each click until its mask is drawn. Meanwhile, and while it undoes, zooms, saves and opens, a timer in
-the event loop says for how long the window does not react. The same is measured with everything on the interface's own
+size, and times each click until its mask is drawn. Meanwhile, and while it undoes, zooms, drags a slider, looks at
+objects in the list, saves, opens, and walks to another picture, a timer in the event loop says for how long the window
+does not react. The same is measured with everything on the interface's own
 thread, as in the published programs ("network inside").
 """
 
 import argparse
 import gc
+import shutil
 import statistics
 import sys
 import tempfile
@@ -40,6 +42,7 @@ from isegm.utils.lookup import find_checkpoint
 
 TICK_MS = 2  # of the timer that notices when the window does not react
 WARM_UP = 2  # clicks that do not count
+OBJECTS = 12  # that are saved, at least
 BETWEEN_MS = 30  # that the window has to itself before the next click
 WINDOW = "1280x800"
 PLAIN, OURS = "network inside", "here"
@@ -137,18 +140,36 @@ class Measurement:
         """What is done, with its name."""
         program, controller, canvas = self.program, self.controller, self.program.picture.canvas
         yield "opening", partial(program.open, self.photo)
+        yield "a large first mask", partial(program.act, partial(controller.click, *self.middle(), True))
+        yield "finishing", partial(program.act, controller.finish)
         for made in range(WARM_UP + self.wanted):
             if made % 6 == 5:
                 yield "finishing", partial(program.act, controller.finish)
             yield ("clicking" if made >= WARM_UP else "first clicks"), partial(self.click, made >= WARM_UP)
         for key in 30 * ["<Control-z>"] + 30 * ["<Control-y>"]:
             yield "undo and redo", partial(canvas.event_generate, key)
+        yield "showing the options", partial(program.pages.select, program.controls)
+        for value in [*range(50, 95, 3), *range(95, 20, -3), 50]:
+            yield "dragging the threshold", partial(program.controls.sliders["threshold"].set, value / 100)
+        yield "showing the options", partial(program.pages.select, program.objects)
+        for _ in range(OBJECTS - len(controller.document.objects)):
+            yield "clicking", partial(self.click, False)
+            yield "finishing", partial(program.act, controller.finish)
+        for item in 2 * controller.document.objects:
+            yield "selecting objects", partial(program.objects.select, item.number)
         for button in 12 * ["<Button-4>"] + 12 * ["<Button-5>"]:
             yield "zooming", partial(canvas.event_generate, button, x=300, y=250)
         for kind, form in FORMATS.items():
             save = partial(controller.save, self.folder / f"{kind}{form.ending}", kind, True)
             yield "saving", partial(program.act, save)
         yield "opening again", partial(program.open, self.photo)
+        for step in (1, -1, 1):
+            yield "walking", partial(program.act, partial(controller.walk, step))
+
+    def middle(self) -> tuple[int, int]:
+        """The middle of the photo, half of which is its cat."""
+        height, width = self.controller.picture.size
+        return width // 2, height // 2
 
     def click(self, counted: bool) -> None:
         """Click, and note when the answer is on the screen."""
@@ -193,6 +214,7 @@ def main() -> None:
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {device}; window {WINDOW}")
     with tempfile.TemporaryDirectory() as folder:
         photo = photo_of(args.size, Path(folder))
+        shutil.copy(photo, photo.with_name("another.jpg"))
         height, width = read_image(photo).shape[:2]
         print(f"{type(model).__name__}, {width}x{height} pixels, {args.clicks} clicks")
         plain, ours = (Measurement(model, device, photo, args.clicks, each).run() for each in (False, True))

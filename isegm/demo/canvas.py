@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tkinter as tk
 from collections.abc import Callable
 
@@ -14,10 +13,10 @@ ZOOM_STEP = 1.2
 CLICK_MS = 500  # a longer press of the right button is no click
 CLICK_PIXELS = 3  # nor is one that moves farther
 SCROLL_STEP = 40
-RIGHT_BUTTON = 2 if sys.platform == "darwin" else 3
 KEY_STEPS = {"w": (0, 1), "up": (0, 1), "s": (0, -1), "down": (0, -1)}
 KEY_STEPS |= {"a": (1, 0), "left": (1, 0), "d": (-1, 0), "right": (-1, 0)}
 CONTROL = 0x4  # in the state of a Tk event
+COMMAND = 0x8  # there, on a Mac; NumLock or Alt elsewhere
 
 
 class PictureCanvas(tk.Frame):
@@ -31,7 +30,7 @@ class PictureCanvas(tk.Frame):
     """
 
     def __init__(self, master: tk.Misc, on_click: Callable[[int, int, bool], None]) -> None:
-        super().__init__(master, width=400, height=400)
+        super().__init__(master, width=400, height=300)
         self.grid_propagate(False)  # scroll bars take their room from the picture, not from the window
         self.canvas = tk.Canvas(self, highlightthickness=0, background="gray25", cursor="hand1")
         self.viewport: Viewport | None = None
@@ -45,6 +44,7 @@ class PictureCanvas(tk.Frame):
         self._press: tuple[int, int, int] | None = None  # x, y, milliseconds
         self._dragged: tuple[int, int] = (0, 0)
         self._moved = False
+        self._on_mac = self.tk.call("tk", "windowingsystem") == "aqua"
         self.rowconfigure(0, weight=1)
         self.columnconfigure(0, weight=1)
         self.canvas.grid(row=0, column=0, sticky="nsew")
@@ -83,17 +83,18 @@ class PictureCanvas(tk.Frame):
     def scroll_by_key(self, event: tk.Event) -> None:
         """Move by a step if the key is one of W, A, S, D and the arrows."""
         step = KEY_STEPS.get(event.keysym.lower())
-        if step is not None and self.viewport is not None and not event.state & CONTROL:
+        held = CONTROL | COMMAND if self._on_mac else CONTROL
+        if step is not None and self.viewport is not None and not event.state & held:
             self._look(self.viewport.panned(step[0] * SCROLL_STEP, step[1] * SCROLL_STEP))
 
     def _bind(self) -> None:
-        right = RIGHT_BUTTON
+        for right in (2, 3) if self._on_mac else (3,):  # which of them it is on a Mac depends on Tk's version
+            self.canvas.bind(f"<ButtonPress-{right}>", self._right_pressed)
+            self.canvas.bind(f"<B{right}-Motion>", self._right_moved)
+            self.canvas.bind(f"<ButtonRelease-{right}>", self._right_released)
         for event, handler in (
             ("<Configure>", self._resized),
             ("<Button-1>", lambda event: self._clicked(event.x, event.y, True)),
-            (f"<ButtonPress-{right}>", self._right_pressed),
-            (f"<B{right}-Motion>", self._right_moved),
-            (f"<ButtonRelease-{right}>", self._right_released),
             ("<MouseWheel>", lambda event: self._wheel(event, event.delta > 0)),
             ("<Button-4>", lambda event: self._wheel(event, True)),
             ("<Button-5>", lambda event: self._wheel(event, False)),

@@ -156,13 +156,14 @@ class Controls(tk.Frame):
         numeric = NUMERIC[name]
         row = tk.Frame(self)
         row.pack(side=tk.TOP, fill=tk.X, padx=5)
-        tk.Label(row, text=numeric.label).pack(side=tk.LEFT, anchor=tk.S)
-        slider = tk.Scale(
-            row, from_=numeric.least, to=numeric.most, resolution=step, orient=tk.HORIZONTAL, length=120, width=12
-        )
+        tk.Label(row, text=numeric.label).pack(side=tk.LEFT)
+        value = tk.StringVar(self)  # beside the slider, which would show it above and take twice the height
+        slider = tk.Scale(row, from_=numeric.least, to=numeric.most, resolution=step, orient=tk.HORIZONTAL)
+        slider.configure(length=120, width=12, showvalue=False, variable=value)
         slider.set(getattr(self._controller.settings, name))
         slider.configure(command=lambda text: self._slide(name, text))
         slider.pack(side=tk.RIGHT)
+        tk.Label(row, textvariable=value, width=4, anchor=tk.E).pack(side=tk.RIGHT)
         self.sliders[name] = slider
 
     def _change(self, values: dict[str, Any]) -> None:

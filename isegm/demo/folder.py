@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from isegm.data.annotations.files import FORMATS
 from isegm.utils.errors import InputError
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -27,6 +28,9 @@ class Folder:
     def of(cls, path: str | Path) -> Folder:
         """The pictures of a folder, at the first one; or of a picture's folder, at that picture.
 
+        What was saved beside a picture under the name that was proposed for it, such as cat_mask.png beside cat.jpg, is
+        none of them, unless it is that picture.
+
         Raises:
             InputError: there is no such folder, it cannot be read, or it holds no picture.
         """
@@ -36,7 +40,10 @@ class Folder:
             found = [each for each in folder.iterdir() if each.suffix.lower() in ENDINGS and each.is_file()]
         except OSError as error:
             raise InputError(f"the folder {folder} cannot be read ({error.strerror}): choose another one.") from error
-        pictures = sorted((each for each in found if not each.name.startswith(".")), key=_order)
+        stems = {each.stem for each in found}
+        saved = {saved_name(stem, kind).casefold() for stem in stems for kind in FORMATS}
+        shown = (each for each in found if not each.name.startswith(".") and each.name.casefold() not in saved)
+        pictures = sorted(shown, key=_order)
         if path.is_dir():
             if not pictures:
                 raise InputError(f"there are no pictures in {path}: it needs files that end in {', '.join(ENDINGS)}.")
@@ -53,6 +60,16 @@ class Folder:
     def moved(self, step: int) -> Folder:
         """Farther by ``step`` pictures, as far as there are some."""
         return replace(self, place=min(max(self.place + step, 0), len(self.pictures) - 1))
+
+
+def saved_name(stem: str, kind: str) -> str:
+    """The file name that is proposed for the annotations of a picture.
+
+    Args:
+        stem: of the picture.
+        kind: a key of ``FORMATS``.
+    """
+    return f"{stem}_{kind}{FORMATS[kind].ending}"
 
 
 def _order(path: Path) -> tuple[list[tuple[int, str]], str]:

@@ -25,14 +25,23 @@ class ObjectList(tk.Frame):
         master: the widget around it.
         controller: whose objects they are.
         act: carries out what a user asks for and shows what has changed.
+        leave: gives the focus back to the picture, when something was written or chosen.
     """
 
-    def __init__(self, master: tk.Misc, controller: Controller, act: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(
+        self,
+        master: tk.Misc,
+        controller: Controller,
+        act: Callable[[Callable[[], None]], None],
+        leave: Callable[[], None],
+    ) -> None:
         super().__init__(master)
         self._controller = controller
         self._act = act
+        self._leave = leave
         self._document: Document | None = None
         self._shown: AnnotatedObject | None = None  # whose name and class the fields hold, apart from what is written
+        self._filled: dict[str, str] = {}  # what they held before something was written
         self._swatches: dict[tuple[int, int, int], tk.PhotoImage] = {}
         self._categories = {CATEGORY}
         self._add_new()
@@ -60,8 +69,8 @@ class ObjectList(tk.Frame):
         """Take over name and class as they were written, for the object that they were written for."""
         item = self._shown
         if item is not None and item in self._controller.document.objects:
-            changes = {"name": self.name.get().strip(), "category": self.category.get().strip()}
-            changes = {key: value for key, value in changes.items() if value != getattr(item, key)}
+            written = {key: text.strip() for key, text in self._texts().items() if text != self._filled[key]}
+            changes = {key: text for key, text in written.items() if text != getattr(item, key)}
             if changes:
                 self._edit(item.number, **changes)
         if self.new_category.get().strip():
@@ -79,7 +88,7 @@ class ObjectList(tk.Frame):
         Hint(self.buttons["Open again"], lambda: "Go on with the selected object, from its mask (or double-click it)")
         frame = tk.Frame(self)
         frame.pack(side=tk.TOP, fill=tk.BOTH, expand=True, padx=5, pady=3)
-        self.table = ttk.Treeview(frame, columns=[name for name, *_ in COLUMNS], selectmode="browse", height=6)
+        self.table = ttk.Treeview(frame, columns=[name for name, *_ in COLUMNS], selectmode="browse", height=2)
         self.table.column("#0", width=60, stretch=False)
         self.table.heading("#0", text="No.")
         for name, label, width in COLUMNS:
@@ -110,9 +119,7 @@ class ObjectList(tk.Frame):
         protected.grid(row=2, column=1, sticky="w")
         box.columnconfigure(1, weight=1)
         for widget in (name, self.category_box):
-            for event in ("<FocusOut>", "<Return>"):
-                widget.bind(event, lambda _: self.apply_texts())
-        self.category_box.bind("<<ComboboxSelected>>", lambda _: self.apply_texts())
+            self._bind_field(widget)
         self._fields = (name, self.category_box, self.color, protected)
         Hint(protected, lambda: "Other objects do not take pixels away from it")
 
@@ -126,9 +133,18 @@ class ObjectList(tk.Frame):
         self.new_category_box.grid(row=0, column=1, sticky="ew", padx=5, pady=1)
         protected.grid(row=1, column=1, sticky="w")
         box.columnconfigure(1, weight=1)
-        for event in ("<FocusOut>", "<Return>", "<<ComboboxSelected>>"):
-            self.new_category_box.bind(event, lambda _: self.apply_texts())
+        self._bind_field(self.new_category_box)
         Hint(protected, lambda: "Later objects do not take pixels away from new ones")
+
+    def _bind_field(self, field: tk.Widget) -> None:
+        field.bind("<FocusOut>", lambda _: self.apply_texts())
+        for event in ("<Return>", "<KP_Enter>", "<<ComboboxSelected>>"):
+            field.bind(event, lambda _: self._written())
+
+    def _written(self) -> None:
+        """A field is complete."""
+        self.apply_texts()
+        self._leave()
 
     def _fill(self, document: Document) -> None:
         selected, self._document = self.selected, document
@@ -161,6 +177,11 @@ class ObjectList(tk.Frame):
             self.name.set("" if item is None else item.name)
             self.category.set("" if item is None else item.category)
             self.protected.set(item is not None and item.protected)
+            self._filled = self._texts()
+
+    def _texts(self) -> dict[str, str]:
+        """What the fields hold."""
+        return {"name": self.name.get(), "category": self.category.get()}
 
     def _swatch(self, item: AnnotatedObject) -> tk.PhotoImage:
         if item.color not in self._swatches:

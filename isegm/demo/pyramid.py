@@ -13,6 +13,7 @@ from isegm.demo.viewport import Viewport
 
 SMALLEST_LEVEL = 32  # longer side of an image that is not halved any more
 MARGIN = 3  # pixels of the screen around a region, room for its outline
+STRIP = 128  # rows of a mask's half that are made at a time
 
 
 @dataclass(frozen=True)
@@ -85,14 +86,31 @@ class Layer:
         Args:
             border: what OpenCV is to suppose around it where a place or size is odd; 0 by default.
         """
-        pixels = _as_bytes(self.pixels)
-        top, left = self.top % 2, self.left % 2
+        if self.pixels.dtype == bool:
+            return Layer(self._halved_mask(), self.top // 2, self.left // 2, self.level + 1)
+        pixels, top, left = self.pixels, self.top % 2, self.left % 2
         bottom, right = (top + pixels.shape[0]) % 2, (left + pixels.shape[1]) % 2
         if top or left or bottom or right:
             pixels = cv2.copyMakeBorder(pixels, top, bottom, left, right, border)
         size = (pixels.shape[1] // 2, pixels.shape[0] // 2)
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
         return Layer(pixels, self.top // 2, self.left // 2, self.level + 1)
+
+    def _halved_mask(self) -> np.ndarray:
+        """The halved pixels of a bool mask, uint8, made in strips: a large mask is never copied as a whole."""
+        mask, (height, width) = self.pixels.view(np.int8), self.pixels.shape
+        top, left = self.top % 2, self.left % 2
+        rows, columns = (top + height + 1) // 2, (left + width + 1) // 2
+        half, strip = np.empty((rows, columns), np.uint8), np.zeros((2 * STRIP, 2 * columns), np.uint8)
+        for first in range(0, rows, STRIP):
+            last = min(rows, first + STRIP)
+            start, end = max(0, 2 * first - top), min(height, 2 * last - top)
+            above, below = start + top - 2 * first, end + top - 2 * first
+            strip[:above], strip[below:] = 0, 0
+            np.negative(mask[start:end], out=strip[above:below, left : left + width].view(np.int8))
+            pixels, size = strip[: 2 * (last - first)], (columns, last - first)
+            cv2.resize(pixels, size, dst=half[first:last], interpolation=cv2.INTER_AREA)
+        return half
 
     def sampled(self, patch: Patch, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
         """How it looks in a window.

@@ -56,7 +56,7 @@ class Renderer:
 
     After a click only the object in progress is drawn anew; photo and other objects are as they were. The time that
     drawing takes grows with the window, not with the photo, but for the first look at a region from far away, which
-    takes 5 ms for 30 megapixels.
+    takes some milliseconds for 30 megapixels.
     """
 
     def __init__(self) -> None:

@@ -141,7 +141,9 @@ class Settings:
     def text(self, name: str) -> str:
         """A number as ``with_text`` reads it."""
         value = getattr(self, name)
-        return ALL_CLICKS if value is None else f"{value:g}"
+        if value is None:
+            return ALL_CLICKS
+        return str(value) if isinstance(value, int) else f"{value:g}"
 
     def with_mode(self, mode: str) -> Settings:
         """The settings with another BRS mode: the first clicks are limited when refinement is switched on."""

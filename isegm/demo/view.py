@@ -14,10 +14,10 @@ from isegm.data.annotations.files import FORMATS
 from isegm.demo.canvas import PictureCanvas
 from isegm.demo.controller import Controller
 from isegm.demo.controls import ClickButtons, Controls
-from isegm.demo.folder import ENDINGS
+from isegm.demo.folder import ENDINGS, saved_name
 from isegm.demo.object_list import ObjectList
 from isegm.demo.scene import Scene
-from isegm.demo.widgets import Hint, StatusLine, enable
+from isegm.demo.widgets import Hint, StatusLine, enable, shortcuts
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
 from isegm.utils.vis import voc_palette
@@ -33,7 +33,8 @@ Ctrl+Z, Ctrl+Y: undo, redo. Page up, page down: the pictures of the folder. Ctrl
 Every click is autosaved: whatever happens, the picture will be as you left it."""
 UNFINISHED = "The object in progress is not finished.\n\nSave it as it is, too? (No: leave it out.)"
 UNSAVED = "This picture is not autosaved, and what is not saved will be lost.\n\nGo on?"
-SMALLEST_WINDOW = (960, 560)
+CLOSING = "closing when all is saved"
+SMALLEST_WINDOW = (960, 480)  # as published
 USUAL_WINDOW = (1280, 860)
 POLL_MS = 5
 PICTURES = [("Pictures", [each for ending in ENDINGS for each in (f"*{ending}", f"*{ending.upper()}")])]
@@ -56,8 +57,8 @@ class Program:
         self.buttons: dict[str, tk.Button] = {}
         self._shown: tuple = ()  # what the picture shows
         self.watching = False
+        self._closing = False  # as soon as all is saved
         root.title(TITLE)
-        root.minsize(*SMALLEST_WINDOW)
         root.report_callback_exception = self._report
         root.protocol("WM_DELETE_WINDOW", self.exit)
         self.status = StatusLine(root)
@@ -76,11 +77,15 @@ class Program:
             self.act(lambda: self.controller.open(path))
 
     def exit(self) -> None:
-        """Close the window and wait for what is running; clicks that are not answered are, when it is opened again."""
+        """Close the window, when the last file is saved; clicks not answered then are, when it is opened again."""
         self.objects.apply_texts()
-        if self._may_leave():
-            self.root.destroy()
-            self.controller.close()  # the window's objects must not be the last ones that the network's thread knows
+        if self._closing or not self._may_leave():
+            return
+        if self.controller.saving:
+            self._closing = True
+            self.act(lambda: None)
+        else:
+            self._leave()
 
     def act(self, action: Callable[[], None]) -> None:
         """Carry out what a user asks for, show what has changed, and look out for what comes of it."""
@@ -105,7 +110,7 @@ class Program:
         self.clicks.refresh()
         self.controls.refresh()
         self.objects.refresh()
-        self.status.show(controller.busy, controller.notice, self._place())
+        self.status.show(CLOSING if self._closing else controller.busy, controller.notice, self._place())
         self.picture.busy(bool(controller.busy))
         self._draw()
 
@@ -155,7 +160,7 @@ class Program:
         clicks = ClickButtons(side, self.controller, actions)
         clicks.pack(side=tk.TOP, fill=tk.X)
         pages = self.pages = ttk.Notebook(side)
-        objects = ObjectList(pages, self.controller, self.act)
+        objects = ObjectList(pages, self.controller, self.act, lambda: self.picture.canvas.focus_set())
         controls = Controls(pages, self.controller, lambda: self.act(lambda: None))
         for label, page in (("Objects", objects), ("Options", controls)):
             pages.add(page, text=label)
@@ -166,23 +171,29 @@ class Program:
     def _bind_keys(self) -> None:
         for kind in ("Button", "Checkbutton"):
             self.root.unbind_class(kind, "<space>")  # it finishes the object, whatever has the focus
+        system = self.root.tk.call("tk", "windowingsystem")
         for keys, action in (
-            ("<space>", self._finish),
-            ("a", self._partially_finish),
-            ("<Control-z>", self._undo),
-            ("<Control-y>", self._redo),
-            ("<Control-Shift-Z>", self._redo),
-            ("<Prior>", lambda: self._walk(-1)),
-            ("<Next>", lambda: self._walk(1)),
-            ("<Control-o>", self._load_image),
-            ("<Control-s>", lambda: self._save("mask")),
+            (["<space>"], self._finish),
+            (["a", "A"], self._partially_finish),
+            (shortcuts("z", system), self._undo),
+            (shortcuts("y", system), self._redo),
+            (shortcuts("z", system, shift=True), self._redo),
+            (["<Prior>"], lambda: self._walk(-1)),
+            (["<Next>"], lambda: self._walk(1)),
+            (shortcuts("o", system), self._load_image),
+            (shortcuts("s", system), lambda: self._save("mask")),
         ):
-            self.root.bind(keys, lambda event, action=action: self._unless_writing(event, action))
-        self.picture.canvas.bind("a", self._key_a)
+            for key in keys:
+                self.root.bind(key, lambda event, action=action: self._unless_needed(event, action))
+        for key in ("a", "A"):
+            self.picture.canvas.bind(key, self._key_a)
         self.root.bind_all("<Button-1>", _focus, add="+")
 
-    def _unless_writing(self, event: tk.Event, action: Callable[[], None]) -> None:
-        if not isinstance(event.widget, tk.Entry):  # a combobox is one, too
+    def _unless_needed(self, event: tk.Event, action: Callable[[], None]) -> None:
+        """Carry out what a key stands for, unless the widget that has the focus needs the key."""
+        writing = isinstance(event.widget, tk.Entry)  # a combobox is one, too
+        scrolling = isinstance(event.widget, ttk.Treeview) and event.keysym in ("Prior", "Next")
+        if not writing and not scrolling:
             action()
 
     def _key_a(self, event: tk.Event) -> str:
@@ -194,12 +205,15 @@ class Program:
         return "break"
 
     def _center(self) -> None:
+        """Put the window into the middle of the screen, and keep it large enough for all that is in it."""
         self.root.update_idletasks()
         screen = (self.root.winfo_screenwidth(), self.root.winfo_screenheight())
         needed = (self.root.winfo_reqwidth(), self.root.winfo_reqheight())
+        smallest = [max(pair) for pair in zip(SMALLEST_WINDOW, needed, strict=True)]
+        self.root.minsize(*smallest)
         width, height = (
-            max(least, need, min(usual, round(0.9 * side)))
-            for least, need, usual, side in zip(SMALLEST_WINDOW, needed, USUAL_WINDOW, screen, strict=True)
+            max(least, min(usual, round(0.9 * side)))
+            for least, usual, side in zip(smallest, USUAL_WINDOW, screen, strict=True)
         )
         x, y = (screen[0] - width) // 2, (screen[1] - height) // 2
         self.root.geometry(f"{width}x{height}+{max(x, 0)}+{max(y, 0)}")
@@ -268,44 +282,58 @@ class Program:
             self.act(lambda: self.controller.walk(step))
 
     def _load_image(self) -> None:
-        if path := filedialog.askopenfilename(parent=self.root, title="Choose an image", filetypes=PICTURES):
+        if path := self._ask_file("Choose an image", PICTURES):
             self.open(path)
 
     def _load_folder(self) -> None:
-        if path := filedialog.askdirectory(parent=self.root, title="Choose a folder of pictures"):
+        title = "Choose a folder of pictures"
+        if path := filedialog.askdirectory(parent=self.root, title=title, initialdir=self._beside()):
             self.open(path)
 
     def _load_mask(self) -> None:
-        if path := filedialog.askopenfilename(parent=self.root, title="Choose a mask", filetypes=MASKS):
+        if path := self._ask_file("Choose a mask", MASKS):
             self.act(lambda: self.controller.load_mask(path))
 
     def _load_objects(self) -> None:
-        if path := filedialog.askopenfilename(parent=self.root, title="Choose annotations", filetypes=ANNOTATIONS):
+        if path := self._ask_file("Choose annotations", ANNOTATIONS):
             self.act(lambda: self.controller.load_annotations(path))
 
     def _save(self, kind: str) -> None:
+        self._save_as(kind, lambda picture: picture.stem, self.controller.save)
+
+    def _save_folder(self, kind: str) -> None:
+        self._save_as(kind, lambda picture: picture.parent.name, self.controller.save_folder)
+
+    def _save_as(self, kind: str, stem: Callable[[Path], str], save: Callable[[str, str, bool], None]) -> None:
+        """Ask what becomes of the object in progress, and for the file; nothing while there is no picture to save."""
         self.objects.apply_texts()
-        if self.controller.picture is None:
+        picture = self.controller.picture
+        if picture is None or self.controller.opening:
             return
         with_draft: bool | None = False
         if self.controller.in_progress:
             with_draft = messagebox.askyesnocancel("Unfinished object", UNFINISHED, parent=self.root)
-        if with_draft is not None and (path := self._ask_path(kind, self.controller.picture.path.stem)):
-            self.act(lambda: self.controller.save(path, kind, with_draft))
+        if with_draft is not None and (path := self._ask_path(kind, stem(picture.path))):
+            self.act(lambda: save(path, kind, with_draft))
 
-    def _save_folder(self, kind: str) -> None:
-        if path := self._ask_path(kind, self.controller.picture.path.parent.name):
-            self.act(lambda: self.controller.save_folder(path, kind))
+    def _ask_file(self, title: str, kinds: list[tuple]) -> str:
+        return filedialog.askopenfilename(parent=self.root, title=title, filetypes=kinds, initialdir=self._beside())
 
     def _ask_path(self, kind: str, stem: str) -> str:
         form = FORMATS[kind]
         return filedialog.asksaveasfilename(
             parent=self.root,
             title=f"Save: {form.label}",
-            initialfile=f"{stem}_{kind}{form.ending}",
+            initialdir=self._beside(),
+            initialfile=saved_name(stem, kind),
             defaultextension=form.ending,
             filetypes=[(form.label, f"*{form.ending}")],
         )
+
+    def _beside(self) -> str | None:
+        """The folder in which dialogs begin: the picture's; None for where Tk likes."""
+        picture = self.controller.picture
+        return None if picture is None else str(picture.path.parent.absolute())
 
     def _about(self) -> None:
         messagebox.showinfo("About", ABOUT, parent=self.root)
@@ -318,11 +346,16 @@ class Program:
 
     # What comes of it
 
+    def _leave(self) -> None:
+        self.root.destroy()
+        self.controller.close()  # the window's objects must not be the last ones that the network's thread knows
+
     def _watch(self) -> None:
         """Look whether something was done meanwhile, until nothing is left to do."""
-        done = False
+        done, closing, self._closing = False, self._closing, False
         try:
             done = self.controller.poll()
+            self._closing = closing  # what was to be saved before may be lost where something failed
         finally:
             self.watching = bool(self.controller.busy)
             if self.watching:
@@ -331,6 +364,8 @@ class Program:
                 self.redraw()
         while self.controller.warnings:
             self._warn(self.controller.warnings.pop(0))
+        if self._closing and not self.controller.saving:
+            self._leave()
 
     def _report(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         """Say what went wrong in one sentence."""

@@ -43,10 +43,17 @@ class Viewport:
         return replace(self, window=window, scale=0.0 if whole else self.scale)
 
     def pixel(self, x: float, y: float) -> tuple[int, int] | None:
-        """The pixel (x, y) of the image at a place of the window; None outside the image."""
-        column, row = ((place - start) / self.scale for place, start in zip((x, y), self.offset, strict=True))
-        inside = 0 <= column < self.image[0] and 0 <= row < self.image[1]
-        return (int(column), int(row)) if inside else None
+        """The pixel (x, y) of the image at a place of the window; None outside the image.
+
+        An image that is thinner than a pixel of the window is where it is drawn.
+        """
+        found = []
+        for axis, place in enumerate((x, y)):
+            index, length = math.floor((place - self.offset[axis]) / self.scale), self.image[axis]
+            if not 0 <= index < length and math.floor(place) not in self.seen(axis):
+                return None
+            found.append(min(max(index, 0), length - 1))
+        return found[0], found[1]
 
     def zoomed(self, factor: float, x: float, y: float) -> Viewport:
         """Larger or smaller, so that what lies at (x, y) of the window stays there; itself outside the image."""

@@ -26,6 +26,19 @@ def enable(widgets: Iterable[tk.Widget], enabled: bool) -> None:
             widget.configure(state=state)
 
 
+def shortcuts(letter: str, system: str, shift: bool = False) -> list[str]:
+    """Tk's names of a letter with Ctrl, or with Command as well on a Mac; Caps Lock makes no difference.
+
+    Args:
+        letter: lower case.
+        system: what Tk calls the windowing system.
+        shift: with Shift, too.
+    """
+    modifiers = ("Control", "Command") if system == "aqua" else ("Control",)
+    held = "-Shift" if shift else ""
+    return [f"<{modifier}{held}-{key}>" for modifier in modifiers for key in (letter, letter.upper())]
+
+
 class Hint:
     """A sentence that is seen while the pointer rests on a widget, whether that can be used or not.
 

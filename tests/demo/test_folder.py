@@ -60,3 +60,12 @@ def test_folders_without_pictures_are_named(tmp_path):
         Folder.of(tmp_path)
     with pytest.raises(InputError, match=r"the folder .*missing cannot be read"):
         Folder.of(tmp_path / "missing" / "a.png")
+
+
+def test_what_was_saved_beside_a_picture_is_none_of_the_pictures(tmp_path):
+    kept = ["cat.jpg", "dog.png", "dog_mask2.png", "fox_mask.png"]
+    for name in [*kept, "cat_mask.png", "cat_id.PNG", "dog_overlay.png", "dog_palette.png"]:
+        (tmp_path / name).touch()
+    assert [path.name for path in Folder.of(tmp_path).pictures] == kept
+    opened = Folder.of(tmp_path / "cat_mask.png")
+    assert opened.present == tmp_path / "cat_mask.png" and len(opened.pictures) == 5

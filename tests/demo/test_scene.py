@@ -1,6 +1,7 @@
 """What is drawn of a picture: photo, objects and clicks at the scale of the window."""
 
 import gc
+import tracemalloc
 import weakref
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import pytest
 
 from isegm.clicks import Click
 from isegm.data.annotations import AnnotatedObject, Region
-from isegm.demo.pyramid import Patch, Pyramid
+from isegm.demo.pyramid import Layer, Patch, Pyramid
 from isegm.demo.scene import Renderer, Scene
 from isegm.demo.viewport import Viewport
 from isegm.utils.vis import draw_clicks
@@ -241,3 +242,24 @@ def test_any_picture_is_drawn_in_any_window(size, window):
         assert pixels.shape == (len(look.seen(1)), len(look.seen(0)), 3)
         assert 0 <= x < window[0] and 0 <= y < window[1]
     assert window == (1, 1) or (pixels[pixels.shape[0] // 2, pixels.shape[1] // 2] != 100).any()
+
+
+@pytest.mark.parametrize("place", [(0, 0), (1, 0), (0, 1), (7, 5)])
+@pytest.mark.parametrize("shape", [(1, 1), (255, 64), (256, 31), (257, 2), (601, 403)])
+def test_a_mask_is_halved_to_the_means_of_four_pixels(shape, place):
+    mask = np.random.default_rng(3).random(shape) < 0.6
+    layer = Layer(mask, *place).halved()
+    (height, width), (top, left) = shape, (place[0] % 2, place[1] % 2)
+    around = np.pad(mask, ((top, (top + height) % 2), (left, (left + width) % 2)))
+    blocks = around.reshape(around.shape[0] // 2, 2, -1, 2)
+    np.testing.assert_allclose(layer.pixels, 255 * blocks.mean(axis=(1, 3)), rtol=0, atol=0.5)
+    assert (layer.top, layer.left, layer.level) == (place[0] // 2, place[1] // 2, 1)
+
+
+def test_halving_a_large_mask_copies_it_nowhere():
+    layer = Layer(np.ones((2001, 3001), bool), 1, 1)
+    tracemalloc.start()
+    layer.halved()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert layer.pixels.nbytes / 4 < peak < layer.pixels.nbytes / 2

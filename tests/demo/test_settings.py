@@ -111,3 +111,8 @@ def test_what_is_refused_is_what_is_unavailable(make):
         except InputError as error:
             said = str(error)
         assert said == reasons.get(name)
+
+
+def test_large_numbers_keep_all_their_digits():
+    settings = Settings(lbfgs_iterations=1000, max_size=12_345_678, target_size=1_234_567)
+    assert settings.text("target_size") == "1234567" and settings.with_text("target_size", "1234567") == settings

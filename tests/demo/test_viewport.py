@@ -63,3 +63,14 @@ def test_where_an_image_is_drawn_from_is_whole_and_moves_with_the_hand(scale):
     for x in view.seen(0):
         first, last = ((place - view.corner(0)) / scale for place in (x, x + 1))
         assert int(first) <= view.pixel(x, 50)[0] <= last
+
+
+@pytest.mark.parametrize("image", [(5000, 3), (20000, 1), (3, 5000), (1, 20000)])
+def test_an_image_thinner_than_a_pixel_of_the_window_is_where_it_is_drawn(image):
+    view = Viewport(image, (301, 201))
+    places = [(x, y) for x in view.seen(0) for y in view.seen(1)]
+    found = [view.pixel(*place) for place in places]
+    assert all(0 <= x < image[0] and 0 <= y < image[1] for x, y in found)
+    assert len(set(found)) == len(places) and view.pixel(0, 0) is None
+    middle = places[len(places) // 2]
+    assert view.zoomed(4.0, *middle).scale == pytest.approx(4 * view.scale)

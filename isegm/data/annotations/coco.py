@@ -59,7 +59,7 @@ def _entry(item: AnnotatedObject, polygons: bool) -> dict[str, Any]:
     """What an annotation says about its object."""
     region = item.region
     if polygons and region:
-        segmentation: Any = [corners.ravel().tolist() for corners in corner_outlines(region)]
+        segmentation: Any = [corners.ravel() for corners in corner_outlines(region)]
     else:
         segmentation = {"size": list(region.size), "counts": rle.compress(rle.encode(region))}
     height, width = region.shape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write
 
 COORDINATE_LIMIT = 2**20  # of points, in pixels
+PIECE = 1000  # members of a list that are encoded at a time
 
 
 @dataclass(frozen=True)
@@ -80,18 +81,55 @@ def _color(attributes: Mapping[str, Any]) -> tuple[int, int, int] | None:
 def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
     """Write plain data as UTF-8, whole or not at all.
 
+    It is encoded piece by piece, so that other threads never wait for long.
+
+    Args:
+        content: keys are str; arrays of numbers are written as lists.
+
     Raises:
         InputError: a text is not valid Unicode, or the file cannot be written.
     """
-    try:
-        encoded = json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"{path} cannot hold the text {error.object[error.start : error.end]!r}, which is not valid Unicode: "
-            "rename the picture, object or class."
-        ) from error
     with atomic_write(path) as file:
-        file.write(encoded)
+        try:
+            for piece in _encoded(content):
+                file.write(piece.encode("utf-8"))
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{path} cannot hold the text {error.object[error.start : error.end]!r}, which is not valid Unicode: "
+                "rename the picture, object or class."
+            ) from error
+
+
+def _encoded(value: Any) -> Iterator[str]:
+    """The JSON of plain data, in pieces that take a millisecond at most."""
+    if isinstance(value, Mapping):
+        for place, (key, member) in enumerate(value.items()):
+            yield f"{', ' if place else '{'}{_json(key)}: "
+            yield from _encoded(member)
+        yield "}" if value else "{}"
+    elif isinstance(value, (list, np.ndarray)) and len(value) and _flat(value):
+        for start in range(0, len(value), PIECE):
+            part = value[start : start + PIECE]
+            yield (", " if start else "[") + _json(part if isinstance(part, list) else part.tolist())[1:-1]
+        yield "]"
+    elif isinstance(value, (list, np.ndarray)) and len(value):
+        for place, member in enumerate(value):
+            yield ", " if place else "["
+            yield from _encoded(member)
+        yield "]"
+    else:
+        yield _json(value.tolist() if isinstance(value, np.ndarray) else value)
+
+
+def _flat(value: list[Any] | np.ndarray) -> bool:
+    """Whether all members of a list are small."""
+    if isinstance(value, np.ndarray):
+        return value[0].size <= 4
+    return not isinstance(value[0], (Mapping, list, np.ndarray))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def bounded(coordinates: np.ndarray) -> np.ndarray:

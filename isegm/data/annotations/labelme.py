@@ -71,9 +71,10 @@ def _outline_shape(points: np.ndarray) -> dict[str, Any]:
     if len(points) < 3:  # one pixel, or a line of them
         (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
         return _mask_shape(np.ones((bottom - top + 1, right - left + 1), bool), int(left), int(top))
-    _, first, counts = np.unique(points, axis=0, return_index=True, return_counts=True)
+    places = points[:, 0] << 32 | points[:, 1]
+    _, first, counts = np.unique(places, return_index=True, return_counts=True)
     start = first[np.argmin(counts)]  # labelme ends a polygon where it comes back to its first point
-    return {"shape_type": "polygon", "points": np.roll(points, -start, axis=0).astype(float).tolist(), "mask": None}
+    return {"shape_type": "polygon", "points": np.roll(points, -start, axis=0).astype(float), "mask": None}
 
 
 def _mask_shape(pixels: np.ndarray, left: int, top: int) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+
 import cv2
 import numpy as np
 
@@ -124,10 +126,9 @@ def _cuts(inside: np.ndarray) -> np.ndarray:
 
 def _cycles(successors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The cycles of a permutation, one after the other, and how long each is."""
-    following = successors.tolist()
+    following = array("q", successors.tobytes())  # lists would keep other threads waiting while they are made
     seen = bytearray(len(following))
-    order: list[int] = []
-    lengths = []
+    order, lengths = array("q"), array("q")
     for start in range(len(following)):
         if seen[start]:
             continue
@@ -137,7 +138,7 @@ def _cycles(successors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             order.append(place)
             place = following[place]
         lengths.append(len(order) - begun)
-    return np.array(order, np.int64), np.array(lengths, np.int64)
+    return np.frombuffer(order, np.int64), np.frombuffer(lengths, np.int64)
 
 
 def _before(lengths: np.ndarray) -> np.ndarray:
