@@ -40,7 +40,7 @@ POLL_MS = 5
 PICTURES = [("Pictures", [each for ending in ENDINGS for each in (f"*{ending}", f"*{ending.upper()}")])]
 PICTURES += [("All files", "*")]
 MASKS = [("Masks", "*.png *.bmp *.PNG *.BMP"), ("All files", "*")]
-ANNOTATIONS = [("Annotations", "*.json *.png *.JSON *.PNG"), ("All files", "*")]
+ANNOTATIONS = [("Annotations", "*.old *.json *.png *.JSON *.PNG"), ("All files", "*")]
 
 
 class Program:
