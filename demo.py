@@ -11,6 +11,7 @@ autosaved: a picture that is opened again is as it was left.
 """
 
 import argparse
+import gc
 import sys
 from pathlib import Path
 
@@ -77,6 +78,7 @@ def main() -> None:
     picture = photo_path(SAMPLE) if len(sys.argv) == 1 else args.picture
     if picture is not None:
         program.open(picture)
+    gc.freeze()  # what is there by now stays: looking through it for garbage would hold the window up for 90 ms
     root.mainloop()
 
 

@@ -111,7 +111,9 @@ class Measurement:
         steps = self.steps()
         self.root.after(0, self.go_on, steps)
         self.root.after(0, self.tick, time.perf_counter())
+        gc.freeze()  # as demo.py does
         self.root.mainloop()
+        gc.unfreeze()
         gc.collect()  # a window must not be collected in the network's thread of the next one
         return self.times
 

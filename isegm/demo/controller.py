@@ -75,6 +75,7 @@ class Controller:
         self._autosave = autosave
         self._work: Work | None = None
         self._bound_for: Folder | None = None  # where ``walk`` is going
+        self._left: list[Work] = []  # whose memory is not yet free
         self._predictor = build_predictor(model, device, self.settings)
         self._jobs = Jobs(background, self._dropped)
 
@@ -151,6 +152,7 @@ class Controller:
     def open(self, path: str | Path) -> None:
         """Show a picture file, with what was autosaved of it, or the first picture of a folder; errors come later."""
         path = Path(path)
+        self.tidy()
         self._bound_for = None
         if path.is_dir():
             path = Folder.of(path).present
@@ -171,11 +173,16 @@ class Controller:
             self.open(here.moved(step).present)
             self._bound_for = here.moved(step)
 
+    def tidy(self) -> None:
+        """Free the memory of pictures that were left, as soon as nobody shows them any more."""
+        left, self._left = self._left, []
+        if left:
+            self._jobs.release(left)
+
     def _opened(self, opened: Opened) -> None:
         if self._work is not None:
             self._work.close()
-            left, self._work = [self._work], None
-            self._jobs.release(left)
+            self._left.append(self._work)
         draft = None if opened.kept is None else opened.kept.history.present.draft
         if draft is not None:
             self.settings = replace(self.settings, threshold=draft.threshold)

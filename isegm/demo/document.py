@@ -142,6 +142,13 @@ class Document:
         for computed in ("selection", "kept"):
             self.__dict__.pop(computed, None)
 
+    def unpack(self) -> None:
+        """Have all masks that are shown at hand, which takes its time on large pictures."""
+        shown = [item.region for item in self.objects] + [self.selection, self.kept]
+        for region in shown:
+            if region is not None:
+                _ = region.pixels
+
     def moved(self, move: Move, selected: Selected) -> Document:
         """After a click or partial finish, which may be the first of a new object."""
         draft = self.draft or Draft(Region.empty(self.size), selected.threshold)

@@ -112,6 +112,8 @@ def read_picture(path: Path, predictor: Predictor, autosave: Path | None, presen
             if present is not None and present.path == journal_path(autosave, path):
                 present.close()
             journal, kept, warning = open_journal(autosave, header)
+            if kept is not None:
+                kept.history.present.unpack()
         except InputError as error:
             warning = f"{error} Until then, work on this picture is not autosaved."
     return Opened(picture, folder, live, journal, kept, warning, notice)

@@ -37,6 +37,7 @@ CLOSING = "closing when all is saved"
 SMALLEST_WINDOW = (960, 480)  # as published
 USUAL_WINDOW = (1280, 860)
 POLL_MS = 5
+TIDY_MS = 200  # after a picture was opened, when the one before is not on the screen any more
 PICTURES = [("Pictures", [each for ending in ENDINGS for each in (f"*{ending}", f"*{ending.upper()}")])]
 PICTURES += [("All files", "*")]
 MASKS = [("Masks", "*.png *.bmp *.PNG *.BMP"), ("All files", "*")]
@@ -249,8 +250,11 @@ class Program:
             click_radius=settings.click_radius,
             selected=selected,
         )
-        self.picture.show(picture.pyramid, scene, fit=not self._shown or picture is not self._shown[0])
+        another = not self._shown or picture is not self._shown[0]
+        self.picture.show(picture.pyramid, scene, fit=another)
         self._shown = now
+        if another:
+            self.root.after(TIDY_MS, self.controller.tidy)
 
     # What the user does
 
@@ -347,6 +351,8 @@ class Program:
     # What comes of it
 
     def _leave(self) -> None:
+        for timer in self.root.tk.splitlist(self.root.tk.call("after", "info")):
+            self.root.after_cancel(timer)
         self.root.destroy()
         self.controller.close()  # the window's objects must not be the last ones that the network's thread knows
 
