@@ -352,7 +352,7 @@ class Program:
 
     def _leave(self) -> None:
         for timer in self.root.tk.splitlist(self.root.tk.call("after", "info")):
-            self.root.after_cancel(timer)
+            self.root.tk.call("after", "cancel", timer)
         self.root.destroy()
         self.controller.close()  # the window's objects must not be the last ones that the network's thread knows
 
