@@ -14,7 +14,7 @@ from isegm.demo.document import Document
 from isegm.demo.widgets import Hint, enable, group
 
 SWATCH = 14  # side of the square that shows a colour
-COLUMNS = (("name", "Name", 80), ("category", "Class", 70), ("protected", "Prot.", 44), ("pixels", "Pixels", 64))
+COLUMNS = (("name", "Name", 80), ("category", "Class", 70), ("protected", "Prot.", 44), ("pixels", "Pixels", 78))
 DRAFT = "draft"  # row of a new object in progress
 
 
