@@ -1,5 +1,7 @@
 """A photo with a box, and controllers that have it open."""
 
+import threading
+
 import numpy as np
 
 from isegm.data.annotations.files import read_annotations
@@ -11,6 +13,21 @@ from tests.demo.scripted import drawn
 
 CLICKS = ((40, 30, True), (70, 50, False), (55, 22, True), (20, 60, True))
 SIZE = (72, 96)
+
+
+class SlowModel(BlobModel):
+    """Answers when ``gate`` is open, and ``failing`` not at all."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate = threading.Event()
+        self.failing = False
+
+    def decode(self, features, points, prev_mask=None, cache=None):
+        assert self.gate.wait(30)
+        if self.failing:
+            raise RuntimeError("out of memory")
+        return super().decode(features, points, prev_mask, cache)
 
 
 def prepared(folder):

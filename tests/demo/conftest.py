@@ -9,6 +9,7 @@ from isegm.demo.controller import Controller
 from isegm.demo.settings import Settings
 from isegm.utils.files import write_image
 from tests.analytic import BlobModel
+from tests.demo.clicked import SlowModel, prepared, started
 
 SIZE = (72, 96)
 
@@ -76,3 +77,20 @@ def answer(monkeypatch):
 
     asked = []
     return give
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with a photo, and masks of its size."""
+    return prepared(tmp_path)
+
+
+@pytest.fixture
+def slow(place):
+    """A controller whose network answers when ``model.gate`` is set."""
+    model = SlowModel()
+    controller = started(place, model=model, background=True)
+    controller.model = model
+    yield controller
+    model.gate.set()
+    controller.close()

@@ -12,39 +12,8 @@ from isegm.demo.controller import Controller
 from isegm.demo.settings import Settings
 from isegm.utils.files import read_mask, write_image
 from tests.analytic import BlobModel, TinyModel
-from tests.demo.clicked import CLICKS, mask_of, prepared, started
+from tests.demo.clicked import CLICKS, SlowModel, mask_of, started
 from tests.demo.scripted import as_data, drawn
-
-
-class SlowModel(BlobModel):
-    """Answers when ``gate`` is open, and ``failing`` not at all."""
-
-    def __init__(self):
-        super().__init__()
-        self.gate = threading.Event()
-        self.failing = False
-
-    def decode(self, *args, **kwargs):
-        assert self.gate.wait(30)
-        if self.failing:
-            raise RuntimeError("out of memory")
-        return super().decode(*args, **kwargs)
-
-
-@pytest.fixture
-def place(tmp_path):
-    return prepared(tmp_path)
-
-
-@pytest.fixture
-def slow(place):
-    """A controller whose network answers when ``model.gate`` is set."""
-    model = SlowModel()
-    controller = started(place, model=model, background=True)
-    controller.model = model
-    yield controller
-    model.gate.set()
-    controller.close()
 
 
 def at(controller, threshold):

@@ -1,6 +1,5 @@
 """Undo and redo in the interactive program, and what waits for its network."""
 
-import threading
 from dataclasses import replace
 
 import numpy as np
@@ -11,40 +10,8 @@ from isegm.demo.controller import Controller
 from isegm.demo.settings import Settings
 from isegm.utils.files import write_image
 from tests.analytic import BlobModel, EncodeOnceModel
-from tests.demo.clicked import CLICKS, mask_of, pixels, prepared, probs_of, started
+from tests.demo.clicked import CLICKS, SlowModel, mask_of, pixels, probs_of, started
 from tests.demo.scripted import as_data, drawn, opened, perform, prepare, write_script
-
-
-@pytest.fixture
-def place(tmp_path):
-    return prepared(tmp_path)
-
-
-class SlowModel(BlobModel):
-    """Answers when ``gate`` is open, and ``failing`` not at all."""
-
-    def __init__(self):
-        super().__init__()
-        self.gate = threading.Event()
-        self.failing = False
-
-    def decode(self, features, points, prev_mask=None, cache=None):
-        assert self.gate.wait(30)
-        if self.failing:
-            raise RuntimeError("out of memory")
-        return super().decode(features, points, prev_mask, cache)
-
-
-@pytest.fixture
-def slow(place):
-    """A controller whose network answers when ``model.gate`` is set."""
-    model = SlowModel()
-    controller = started(place, model=model, background=True)
-    controller.model = model
-    yield controller
-    model.gate.set()
-    controller.close()
-
 
 # Undo and redo
 
