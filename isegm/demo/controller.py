@@ -304,7 +304,7 @@ class Controller:
 
         def begin() -> Callable[[], str]:
             present = work.history.present.annotations(work.picture.name, with_draft)
-            return partial(_write_folder, path, kind, annotations_in(folder, self._autosave, present))
+            return partial(_write_folder, path, kind, folder, self._autosave, present)
 
         self._write(path, begin)
 
@@ -393,7 +393,8 @@ class Controller:
             self._work.dropped(job.token)
 
 
-def _write_folder(path: str | Path, kind: str, read: Callable[[], tuple[list[Annotations], str]]) -> str:
-    annotations, warning = read()
+def _write_folder(path: str | Path, kind: str, folder: Folder, autosave: Path | None, present: Annotations) -> str:
+    """Write what is annotated in a folder; gives the sentence about what is left out, see ``annotations_in``."""
+    annotations, warning = annotations_in(folder, autosave, present)
     FORMATS[kind].write_all(path, annotations)
     return warning

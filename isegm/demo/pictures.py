@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,42 +174,39 @@ def read_objects(path: str, picture: str, size: tuple[int, int]) -> tuple[Annota
     return present.annotations(picture, with_draft=bool(present.selection)).objects
 
 
-def annotations_in(
-    folder: Folder, autosave: Path | None, present: Annotations
-) -> Callable[[], tuple[list[Annotations], str]]:
-    """Reads what is annotated in a folder, from what was autosaved; pictures without objects are left out.
+def annotations_in(folder: Folder, autosave: Path | None, present: Annotations) -> tuple[list[Annotations], str]:
+    """What is annotated in a folder, from what was autosaved; pictures without objects are left out.
 
     Args:
         present: of the picture that is open.
 
     Returns:
-        a function that gives the annotations, and a sentence that names the pictures of which something is left out:
-        those that are gone or have changed since, objects that are not finished, and damaged lines; "" for none.
+        the annotations, and a sentence that names the pictures of which something is left out: those that are gone or
+        have changed since, objects that are not finished, and damaged lines; "" for none.
+
+    Raises:
+        InputError: what was autosaved of a picture cannot be read.
     """
-
-    def read() -> tuple[list[Annotations], str]:
-        found = []
-        left_out: dict[str, list[str]] = {CHANGED: [], UNFINISHED: [], DAMAGED: []}
-        for picture in folder.pictures:
-            if picture == folder.present:
-                found.append(present)
-            elif autosave is not None and (path := journal_path(autosave, picture)).is_file():
-                header, kept = read_journal(path)
-                if kept is None:
-                    continue
-                if kept.damage:
-                    left_out[DAMAGED].append(picture.name)
-                document = kept.history.present
-                unfinished = document.draft is not None or bool(kept.unfinished)
-                if (document.objects or unfinished) and not _unchanged(picture, header):
-                    left_out[CHANGED].append(picture.name)
-                    continue
-                if unfinished:
-                    left_out[UNFINISHED].append(picture.name)
-                found.append(document.annotations(picture.name))
-        return [annotations for annotations in found if annotations.objects], _left_out(left_out)
-
-    return read
+    found = []
+    left_out: dict[str, list[str]] = {CHANGED: [], UNFINISHED: [], DAMAGED: []}
+    for picture in folder.pictures:
+        if picture == folder.present:
+            found.append(present)
+        elif autosave is not None and (path := journal_path(autosave, picture)).is_file():
+            header, kept = read_journal(path)
+            if kept is None:
+                continue
+            if kept.damage:
+                left_out[DAMAGED].append(picture.name)
+            document = kept.history.present
+            unfinished = document.draft is not None or bool(kept.unfinished)
+            if (document.objects or unfinished) and not _unchanged(picture, header):
+                left_out[CHANGED].append(picture.name)
+                continue
+            if unfinished:
+                left_out[UNFINISHED].append(picture.name)
+            found.append(document.annotations(picture.name))
+    return [annotations for annotations in found if annotations.objects], _left_out(left_out)
 
 
 def _unchanged(picture: Path, header: dict[str, Any]) -> bool:

@@ -13,7 +13,6 @@ from isegm.demo.actions import Action, Outcome, carry_out
 from isegm.demo.document import KEEP, Document, Draft, History, Selected
 from isegm.demo.jobs import Job, Jobs
 from isegm.demo.journal import Journal
-from isegm.demo.live import Step
 from isegm.demo.pictures import Opened, read_objects, read_start
 from isegm.inference.predictor import Predictor
 from isegm.utils.errors import InputError
@@ -64,11 +63,6 @@ class Work:
     def draft(self) -> Draft | None:
         """The object in progress, as far as the network has answered."""
         return self.history.present.draft
-
-    @property
-    def step(self) -> Step | None:
-        """What the network knows of it; None where that is not at hand."""
-        return self._live.find(self.draft)
 
     @property
     def waiting(self) -> list[Action]:

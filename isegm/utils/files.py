@@ -175,6 +175,9 @@ def lock_file(file: int) -> bool:
 
     Returns:
         False if another program holds it.
+
+    Raises:
+        OSError: the file system knows no locks.
     """
     try:
         if sys.platform == "win32":

@@ -63,7 +63,12 @@ def mask_of(controller):
     return controller.document.selection.mask()
 
 
+def step_of(controller):
+    """What the network knows of the object in progress; None where there is none."""
+    return controller._work._live.find(controller.draft)
+
+
 def probs_of(controller):
     """Float32 (H, W) probabilities of the object in progress; None where there is none."""
-    step = controller._work.step
+    step = step_of(controller)
     return None if step is None else step.probs

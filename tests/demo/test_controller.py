@@ -14,7 +14,7 @@ from isegm.inference.merge import guarded_merge
 from isegm.inference.predictors import get_predictor
 from isegm.utils.files import write_image
 from tests.analytic import BlobModel, FocalBlobModel, TinyModel
-from tests.demo.clicked import CLICKS, SIZE, mask_of, pixels, prepared, probs_of, started
+from tests.demo.clicked import CLICKS, SIZE, mask_of, pixels, prepared, probs_of, started, step_of
 from tests.demo.scripted import as_data, drawn
 
 
@@ -100,7 +100,7 @@ def test_a_network_of_focalclick_looks_twice_here_too(place):
     controller = Controller(model, settings=replace(Settings.for_model(model), target_size=100))
     controller.open(place / "photo.png")
     controller.click(*CLICKS[0])
-    assert controller._work.step.session.focus is not None
+    assert step_of(controller).session.focus is not None
 
 
 def test_a_network_that_reads_no_previous_mask_corrects_a_loaded_one_too(place):

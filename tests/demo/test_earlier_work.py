@@ -224,7 +224,7 @@ def annotated(place):
 
 
 def exported(controller, place):
-    found, warning = pictures.annotations_in(controller.folder, place / "auto", controller.annotations())()
+    found, warning = pictures.annotations_in(controller.folder, place / "auto", controller.annotations())
     return [each.picture for each in found], warning
 
 
