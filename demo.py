@@ -5,9 +5,9 @@
     python demo.py --checkpoint=hrnet18_cocolvis_itermask_3p --gpu=0
     python demo.py --checkpoint=hrnet18_cocolvis_itermask_3p --limit-longest-size=400 --cpu photo.jpg
 
-Without arguments the shipped network and a sample photo are there at once. Left click: on the object; right click: on
-the background; wheel: zoom; right button held down: move the picture; space: finish the object. Every click is
-autosaved: a picture that is opened again is as it was left.
+Without arguments the shipped network and a sample image are there at once. Left click: on the object; right click: on
+the background; wheel: zoom; right button held down: move the image; space: finish the object. Every click is
+autosaved: an image that is opened again is as it was left.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from isegm import load_model
-from isegm.data.samples import PHOTOS, photo_path
+from isegm.data.datasets.samples import IMAGES, image_path
 from isegm.demo.controller import Controller
 from isegm.demo.journal import default_folder
 from isegm.demo.settings import Settings
@@ -28,12 +28,12 @@ from isegm.utils.cli import choose_device, run
 from isegm.utils.exp import load_config_file
 from isegm.utils.lookup import find_checkpoint
 
-SAMPLE = next(photo for photo in PHOTOS if photo.name == "cat")
+SAMPLE = next(image for image in IMAGES if image.name == "cat")
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Segment objects interactively, in a window.")
-    parser.add_argument("picture", nargs="?", help="picture to open, or folder of pictures")
+    parser.add_argument("image", nargs="?", help="image to open, or folder of images")
     parser.add_argument(
         "--checkpoint",
         help="network: a path, with or without .pth, or the beginning of a name below INTERACTIVE_MODELS_PATH; "
@@ -47,7 +47,7 @@ def parse_args() -> argparse.Namespace:
         "--limit-longest-size",
         type=int,
         default=800,
-        help="longest side of what the network sees, in pixels; masks keep the picture's size (default: %(default)s)",
+        help="longest side of what the network sees, in pixels; masks keep the image's size (default: %(default)s)",
     )
     parser.add_argument("--cfg", default="config.yml", help="configuration (default: %(default)s)")
     parser.add_argument(
@@ -75,9 +75,9 @@ def main() -> None:
     model = load_model(checkpoint, device)
     settings = Settings.for_model(model, args.limit_longest_size)
     program = Program(root, Controller(model, device, settings, autosave=args.autosave, background=True))
-    picture = photo_path(SAMPLE) if len(sys.argv) == 1 else args.picture
-    if picture is not None:
-        program.open(picture)
+    image = image_path(SAMPLE) if len(sys.argv) == 1 else args.image
+    if image is not None:
+        program.open(image)
     gc.freeze()  # what is there by now stays: looking through it for garbage would hold the window up for 90 ms
     root.mainloop()
 

@@ -16,8 +16,8 @@ import argparse
 import torch
 
 from isegm.utils.cli import run
+from isegm.utils.distributed import launch, process_group
 from isegm.utils.exp import init_experiment, load_script
-from isegm.utils.processes import joined, spread
 
 
 def count(text: str) -> int:
@@ -89,8 +89,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    spread(args.gpus, args.ngpus, args.cpu)
-    with joined():
+    launch(args.gpus, args.ngpus, args.cpu)
+    with process_group():
         script = load_script(args.temp_model_path or args.model_path)
         torch.manual_seed(args.seed)
         script.main(init_experiment(args, script))

@@ -1,4 +1,4 @@
-"""Click-based interactive segmentation: networks, training, evaluation, and a predictor for your own pictures.
+"""Click-based interactive segmentation: networks, training, evaluation, and a predictor for your own images.
 
 >>> from isegm import Predictor, load_model
 >>> predictor = Predictor(load_model("weights/mobilenetv2_default.pth"))

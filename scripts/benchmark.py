@@ -22,7 +22,7 @@ from isegm.clicks import DistMaps, used
 from isegm.inference.clicker import Clicker
 from isegm.inference.merge import change_around
 from isegm.model import build_model
-from isegm.model.diffusion import DILATIONS, STEPS, PixelDiffusion
+from isegm.model.heads.pixel_diffusion import DILATIONS, STEPS, PixelDiffusion
 from isegm.utils.memory import keep_freed_memory
 
 REPEATS = 7

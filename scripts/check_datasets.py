@@ -12,8 +12,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from isegm.data.inventory import inspect
-from isegm.data.sources import SOURCES
+from isegm.data.download.inventory import inspect
+from isegm.data.download.sources import SOURCES
 from isegm.utils.cli import run
 from isegm.utils.exp import load_config_file
 

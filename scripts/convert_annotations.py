@@ -14,9 +14,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from isegm.data.catalogue import data_path
-from isegm.data.convert.ade20k import convert_ade20k
-from isegm.data.convert.coco_lvis import convert_coco_lvis
-from isegm.data.convert.openimages import convert_openimages
+from isegm.data.convert.ade20k_index import convert_ade20k
+from isegm.data.convert.combine_coco_lvis import convert_coco_lvis
+from isegm.data.convert.openimages_index import convert_openimages
 from isegm.utils.cli import run
 from isegm.utils.exp import load_config_file
 from isegm.utils.log import logger
@@ -44,7 +44,7 @@ def main() -> None:
             count = convert_ade20k(data_path("ADE20k", cfg), split, args.n_jobs)
         else:
             count = convert_openimages(data_path("OpenImages", cfg), split)
-        logger.info("%s %s: an index of %d pictures is written", args.dataset, split, count)
+        logger.info("%s %s: an index of %d images is written", args.dataset, split, count)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
     python scripts/count_flops.py --models ritm_hrnet18s,clickseg_mobilenetv2 --size 448,448 --json compute.json
     python scripts/count_flops.py --checkpoint weights/mobilenetv2_default.pth
 
-One pass of one image is counted: the coarse answer, the refiner of networks that have one, and both. The mirror image
+One pass of one image is counted: the coarse answer, the refiner of networks that have one, and both. The flipped image
 that some protocols also run costs another pass, which the last column says.
 """
 
@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from isegm.inference.protocols import settings_for
 from isegm.model import ClickModel, build_model, list_models
 from isegm.model.checkpoint import load_model
-from isegm.model.compute import count_compute
+from isegm.model.flops import count_complexity
 from isegm.utils.cli import run
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write
@@ -53,7 +53,7 @@ def size_from(text: str) -> tuple[int, int]:
 def figures(name: str, model: ClickModel, size: tuple[int, int] | None) -> dict:
     """What is shown and written of one network."""
     settings = settings_for(model.protocol)
-    compute = count_compute(model.eval(), size or settings.input_size)
+    compute = count_complexity(model.eval(), size or settings.input_size)
     return {
         "network": name,
         **asdict(compute),

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tqdm import tqdm
 
 from isegm.data.catalogue import configured_path
-from isegm.data.sources import SOURCES, Archive, find_archive
+from isegm.data.download.sources import SOURCES, Archive, find_archive
 from isegm.evaluation.published_values import published_values
 from isegm.model.weights_table import WEIGHTS, Weights, find_weights
 from isegm.utils.archives import unpack

@@ -146,9 +146,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
     parser.add_argument("--save-ious", action="store_true", help="pickle the IoUs of each object")
     parser.add_argument("--print-ious", action="store_true", help="give every object all clicks, and print mean IoUs")
-    parser.add_argument("--vis-preds", action="store_true", help="write a picture for each click")
+    parser.add_argument("--vis-preds", action="store_true", help="write an image for each click")
     parser.add_argument(
-        "--vis", action="store_true", help="write a picture for each object: where it started, where it ended"
+        "--vis", action="store_true", help="write an image for each object: where it started, where it ended"
     )
     parser.add_argument(
         "--vis_path", default=defaults.vis_path, help=f"the same, into this folder (default of --vis: {VIS_PATH})"

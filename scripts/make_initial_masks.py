@@ -16,10 +16,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from isegm.data import get_dataset
-from isegm.data.convert.davis585 import OBJECTS, select_davis585
-from isegm.data.corrupt import write_initial_masks
-from isegm.data.davis585 import Davis585Dataset
-from isegm.data.initial import Item
+from isegm.data.convert.select_davis585 import OBJECTS, select_davis585
+from isegm.data.datasets.davis585 import Davis585Dataset
+from isegm.data.initial_masks import Item
+from isegm.data.superpixel_masks import write_initial_masks
 from isegm.utils.cli import run
 from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file

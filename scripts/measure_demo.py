@@ -3,9 +3,9 @@
     python scripts/measure_demo.py
     python scripts/measure_demo.py --size 6708 --clicks 10
 
-Opens the program's window (on a server, xvfb-run python scripts/measure_demo.py), clicks on a sample photo of the given
+Opens the program's window (on a server, xvfb-run python scripts/measure_demo.py), clicks on a sample image of the given
 size, and times each click until its mask is drawn. Meanwhile, and while it undoes, zooms, drags a slider, looks at
-objects in the list, saves, opens, and walks to another picture, a timer in the event loop says for how long the window
+objects in the list, saves, opens, and walks to another image, a timer in the event loop says for how long the window
 does not react. The same is measured with everything on the interface's own
 thread, as in the published programs ("network inside").
 """
@@ -29,8 +29,8 @@ import numpy as np
 import torch
 
 from isegm import load_model
-from isegm.data.annotations.files import FORMATS
-from isegm.data.samples import PHOTOS, photo_path
+from isegm.annotations.formats import FORMATS
+from isegm.data.datasets.samples import IMAGES, image_path
 from isegm.demo.controller import Controller
 from isegm.demo.settings import Settings
 from isegm.demo.window import open_window
@@ -69,39 +69,41 @@ class Times:
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", help="network; default: the shipped one")
-    parser.add_argument("--size", type=int, default=800, help="longest side of the photo (default: %(default)s)")
+    parser.add_argument("--size", type=int, default=800, help="longest side of the image (default: %(default)s)")
     parser.add_argument("--clicks", type=int, default=40, help="how many are timed (default: %(default)s)")
     parser.add_argument("--gpu", help="CUDA id")
     parser.add_argument("--cpu", action="store_true", help="run on the CPU")
     return parser.parse_args()
 
 
-def photo_of(size: int, folder: Path) -> Path:
-    """A sample photo whose longest side is ``size`` pixels, as a JPEG file."""
-    image = read_image(photo_path(next(photo for photo in PHOTOS if photo.name == "cat")))
+def image_of(size: int, folder: Path) -> Path:
+    """A sample image whose longest side is ``size`` pixels, as a JPEG file."""
+    image = read_image(image_path(next(sample for sample in IMAGES if sample.name == "cat")))
     scale = size / max(image.shape[:2])
     shape = (round(image.shape[1] * scale), round(image.shape[0] * scale))
-    path = folder / f"photo{size}.jpg"
+    path = folder / f"image{size}.jpg"
     write_image(path, cv2.resize(image, shape, interpolation=cv2.INTER_LINEAR))
     return path
 
 
 class Measurement:
-    """A window in which a photo is opened, clicked, looked at, saved and opened again.
+    """A window in which an image is opened, clicked, looked at, saved and opened again.
 
     Clicks lie at places drawn from a seed; every sixth time the object before is finished first.
     """
 
-    def __init__(self, model: ClickModel, device: torch.device, photo: Path, clicks: int, background: bool) -> None:
+    def __init__(
+        self, model: ClickModel, device: torch.device, image_path: Path, clicks: int, background: bool
+    ) -> None:
         self.root = open_window()
         from isegm.demo.view import Program  # imports tkinter
 
         self.root.geometry(WINDOW)
-        folder = photo.parent / f"saved_{background}"
+        folder = image_path.parent / f"saved_{background}"
         controller = Controller(model, device, Settings.for_model(model), autosave=folder, background=background)
         self.program = Program(self.root, controller)
         self.controller = controller
-        self.photo, self.folder, self.wanted = photo, folder, clicks
+        self.image_path, self.folder, self.wanted = image_path, folder, clicks
         self.times = Times()
         self.doing = ""
         self.looking = False
@@ -140,8 +142,8 @@ class Measurement:
 
     def steps(self) -> Iterator[tuple[str, Callable[[], None]]]:
         """What is done, with its name."""
-        program, controller, canvas = self.program, self.controller, self.program.picture.canvas
-        yield "opening", partial(program.open, self.photo)
+        program, controller, canvas = self.program, self.controller, self.program.shown.canvas
+        yield "opening", partial(program.open, self.image_path)
         yield "a large first mask", partial(program.act, partial(controller.click, *self.middle(), True))
         yield "finishing", partial(program.act, controller.finish)
         for made in range(WARM_UP + self.wanted):
@@ -164,19 +166,19 @@ class Measurement:
         for kind, form in FORMATS.items():
             save = partial(controller.save, self.folder / f"{kind}{form.ending}", kind, True)
             yield "saving", partial(program.act, save)
-        yield "opening again", partial(program.open, self.photo)
+        yield "opening again", partial(program.open, self.image_path)
         for step in (1, -1, 1):
             yield "walking", partial(program.act, partial(controller.walk, step))
 
     def middle(self) -> tuple[int, int]:
-        """The middle of the photo, half of which is its cat."""
-        height, width = self.controller.picture.size
+        """The middle of the image, half of which is its cat."""
+        height, width = self.controller.shown.size
         return width // 2, height // 2
 
     def click(self, counted: bool) -> None:
         """Click, and note when the answer is on the screen."""
         controller = self.controller
-        height, width = controller.picture.size
+        height, width = controller.shown.size
         x, y = (int(self.rng.uniform(0.3, 0.7) * side) for side in (width, height))
         moves = 0 if controller.draft is None else len(controller.draft.moves)
         self.looking = True
@@ -215,11 +217,11 @@ def main() -> None:
     model = load_model(checkpoint, device)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {device}; window {WINDOW}")
     with tempfile.TemporaryDirectory() as folder:
-        photo = photo_of(args.size, Path(folder))
-        shutil.copy(photo, photo.with_name("another.jpg"))
-        height, width = read_image(photo).shape[:2]
+        image_path = image_of(args.size, Path(folder))
+        shutil.copy(image_path, image_path.with_name("another.jpg"))
+        height, width = read_image(image_path).shape[:2]
         print(f"{type(model).__name__}, {width}x{height} pixels, {args.clicks} clicks")
-        plain, ours = (Measurement(model, device, photo, args.clicks, each).run() for each in (False, True))
+        plain, ours = (Measurement(model, device, image_path, args.clicks, each).run() for each in (False, True))
     report(plain, ours)
 
 

@@ -1,9 +1,9 @@
-"""Segment an object in a picture from clicks.
+"""Segment an object in an image from clicks.
 
     python scripts/predict.py --image photo.jpg --point 210,140,1 --point 60,200,0 --out mask.png
 
 A point is x,y,label in pixels, label 1 on the object and 0 on the background. Writes the mask (0 and 255) and, beside
-it, the picture with mask and clicks drawn in (mask_overlay.png).
+it, the image with mask and clicks drawn in (mask_overlay.png).
 """
 
 import argparse
@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from isegm import Click, InputError, Predictor, load_model
-from isegm.data.files import MASK_ENDINGS
+from isegm.data.paired_files import MASK_ENDINGS
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
 from isegm.utils.cli import choose_device, run
 from isegm.utils.files import read_image, read_mask, write_images
@@ -45,8 +45,8 @@ def with_joined_points(arguments: list[str]) -> list[str]:
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Segment an object in a picture from clicks.")
-    parser.add_argument("--image", required=True, help="picture")
+    parser = argparse.ArgumentParser(description="Segment an object in an image from clicks.")
+    parser.add_argument("--image", required=True, help="image file")
     parser.add_argument(
         "--point",
         type=point,
@@ -55,7 +55,7 @@ def parse_args() -> argparse.Namespace:
         help="a click as x,y,label (1 object, 0 background), in the order of clicking; may be repeated",
     )
     parser.add_argument("--out", required=True, help="mask to write, .png")
-    parser.add_argument("--init-mask", help="mask to start from, of the picture's size; not 0 is object")
+    parser.add_argument("--init-mask", help="mask to start from, of the image's size; not 0 is object")
     parser.add_argument(
         "--checkpoint",
         default=str(DEFAULT_CHECKPOINT),
@@ -74,7 +74,7 @@ def read_init_mask(path: str, image: np.ndarray) -> np.ndarray:
     mask = read_mask(path) > 0
     if mask.shape != image.shape[:2]:
         raise InputError(
-            f"{path} is {mask.shape[1]}x{mask.shape[0]} pixels, the picture {image.shape[1]}x{image.shape[0]}: "
+            f"{path} is {mask.shape[1]}x{mask.shape[0]} pixels, the image {image.shape[1]}x{image.shape[0]}: "
             "make them equal."
         )
     if not mask.any():
@@ -90,7 +90,7 @@ def main() -> None:
         raise InputError(f"--out {out} would not keep a mask as it is: end it in {', '.join(MASK_ENDINGS)}.")
     inputs = [Path(path).resolve() for path in (args.image, args.init_mask) if path is not None]
     if out.resolve() in inputs or overlay.resolve() in inputs:
-        raise InputError(f"--out {out} would overwrite a picture that is read: choose another name.")
+        raise InputError(f"--out {out} would overwrite an image that is read: choose another name.")
     image = read_image(args.image)
     prev_mask = None if args.init_mask is None else read_init_mask(args.init_mask, image)
     checkpoint = find_checkpoint(DEFAULT_CHECKPOINT.parent, args.checkpoint)

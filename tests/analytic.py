@@ -104,7 +104,7 @@ class RadialModel(AnalyticModel):
 
 
 class TinyModel(EarlyFusionModel):
-    """Two convolutions with fixed random weights: unlike a formula, not smooth, and not symmetric under mirroring.
+    """Two convolutions with fixed random weights: unlike a formula, not smooth, and not symmetric under flipping.
 
     ``with_cache`` makes it also add the mean of all its earlier logits, which it hands on as ``cache``.
     """

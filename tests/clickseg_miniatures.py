@@ -1,4 +1,4 @@
-"""A few tiny pictures in the layouts of the data sets that came with ClickSEG; see ``tests.miniatures``."""
+"""A few tiny images in the layouts of the data sets that came with ClickSEG; see ``tests.miniatures``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from isegm.utils.files import write_image
-from tests.miniatures import THINGS, boxes, picture, voc_palette
+from tests.miniatures import THINGS, boxes, draw_image, voc_palette
 
 
 def box(number: int, level: int = 255) -> np.ndarray:
@@ -30,48 +30,48 @@ def davis585(root: Path) -> Path:
         less[:20] = 0
         if (sequence, number) == ("b", 1):
             mask[30], less[:] = 128, 0
-        picture(folder / f"{frame}.jpg", number)
+        draw_image(folder / f"{frame}.jpg", number)
         for prefix, pixels in (("", mask), ("init_sp_", more), ("init_stm_", less)):
             write_image(folder / f"{prefix}{name}", pixels)
     return root
 
 
 def coco_mval(root: Path) -> Path:
-    """COCO_MVal: one picture, its object of 255 with a soft edge of 100."""
-    picture(root / "img" / "1.jpg")
+    """COCO_MVal: one image, its object of 255 with a soft edge of 100."""
+    draw_image(root / "img" / "1.jpg")
     write_image(root / "gt" / "1.png", np.maximum(box(0), box(1, 100)))
     return root
 
 
 def msra10k(root: Path) -> Path:
-    """MSRA10K: two pictures and masks in one folder, the second mask empty."""
+    """MSRA10K: two images and masks in one folder, the second mask empty."""
     for number in (0, 1):
-        picture(root / f"{number}.jpg", number)
+        draw_image(root / f"{number}.jpg", number)
         write_image(root / f"{number}.png", np.maximum(box(0, 255 * (1 - number)), box(1, 128)))
     return root
 
 
 def _pairs(images: Path, masks: Path, names: dict[str, str]) -> None:
     for number, (mask, image) in enumerate(names.items()):
-        picture(images / f"{image}.jpg", number)
+        draw_image(images / f"{image}.jpg", number)
         write_image(masks / f"{mask}.png", box(number % 2))
 
 
 def duts(root: Path, part: str) -> Path:
-    """DUTS: two pictures of a part, "TR" or "TE"."""
+    """DUTS: two images of a part, "TR" or "TE"."""
     _pairs(root / f"DUTS-{part}-Image", root / f"DUTS-{part}-Mask", {"a": "a", "b": "b"})
     return root
 
 
 def thin_object(root: Path) -> Path:
-    """ThinObject-5K: two pictures with masks, and one without that nobody asks for."""
+    """ThinObject-5K: two images with masks, and one without that nobody asks for."""
     _pairs(root / "images", root / "masks", {"a": "a", "b_1": "b_1"})
-    picture(root / "images" / "c.jpg")
+    draw_image(root / "images" / "c.jpg")
     return root
 
 
 def hflickr(root: Path) -> Path:
-    """HFlickr: three masks on two pictures."""
+    """HFlickr: three masks on two images."""
     _pairs(root / "real_images", root / "masks", {"f1_1": "f1", "f1_2": "f1", "f20_1": "f20"})
     return root
 
@@ -81,12 +81,12 @@ def youtube_vos(root: Path) -> Path:
     frames = {"v2": {"00000": box(0, 4), "00005": box(1, 4)}, "v1": {"00010": boxes(*THINGS)}}
     for video, masks in frames.items():
         for frame, mask in masks.items():
-            picture(root / "train" / "JPEGImages" / video / f"{frame}.jpg")
+            draw_image(root / "train" / "JPEGImages" / video / f"{frame}.jpg")
             (root / "train" / "Annotations" / video).mkdir(parents=True, exist_ok=True)
             labels = Image.fromarray(mask)
             labels.putpalette(voc_palette())
             labels.save(root / "train" / "Annotations" / video / f"{frame}.png")
-    picture(root / "train" / "JPEGImages" / "v2" / "00001.jpg")
+    draw_image(root / "train" / "JPEGImages" / "v2" / "00001.jpg")
     (root / "train" / "meta.json").write_text(json.dumps({"videos": {video: {"objects": {}} for video in frames}}))
     return root
 
@@ -98,7 +98,7 @@ def davis2017(root: Path, frames: int = 23) -> Path:
         mask[5:20, 5:25] = 1
         if number >= 10:
             mask[20, 5:25] = 1
-        picture(root / "JPEGImages" / "480p" / "car" / f"{number:05d}.jpg", number)
+        draw_image(root / "JPEGImages" / "480p" / "car" / f"{number:05d}.jpg", number)
         write_image(root / "Annotations" / "480p" / "car" / f"{number:05d}.png", mask)
     (root / "ImageSets" / "2017").mkdir(parents=True)
     (root / "ImageSets" / "2017" / "val.txt").write_text("car\n")

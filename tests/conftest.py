@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from isegm.recipes import folder
+from isegm.recipes import folder_training
 from isegm.utils.exp import init_experiment, load_script
 from tests.published_data import make_all
 from tests.screen import HAS_SCREEN, virtual_screen
@@ -56,7 +56,7 @@ def planned(at_data, monkeypatch):
         def run(self):
             pass
 
-    monkeypatch.setattr(folder, "Trainer", Recorder)
+    monkeypatch.setattr(folder_training, "Trainer", Recorder)
 
     def run(script, *arguments, **configured):
         module, cfg = at_data(script, *arguments)

@@ -9,7 +9,7 @@ from isegm.utils.files import write_image
 
 
 def draw_folder(root: Path, count: int = 12, size: tuple[int, int] = (72, 96), seed: int = 0) -> Path:
-    """Write ``count`` pictures of one bright ellipse on textured ground, with their masks, in the folder layout."""
+    """Write ``count`` images of one bright ellipse on textured ground, with their masks, in the folder layout."""
     rng = np.random.default_rng(seed)
     height, width = size
     for number in range(count):

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from isegm.model import build_model
-from isegm.model.mobilenetv2 import torchvision_key
+from isegm.model.backbones.mobilenetv2 import torchvision_key
 
 # (in channels, out channels, layers) of torchvision's mobilenet_v2, from which its parameter names follow
 LAYERS = [(32, 16, 1), (16, 24, 2), (24, 32, 3), (32, 64, 4), (64, 96, 3), (96, 160, 3), (160, 320, 1)]

@@ -1,6 +1,6 @@
-"""A few tiny pictures in exactly the layouts of the published data sets.
+"""A few tiny images in exactly the layouts of the published data sets.
 
-Every function writes one data set below ``root`` and returns ``root``. Pictures are 60 rows by 80 columns of noise.
+Every function writes one data set below ``root`` and returns ``root``. Images are 60 rows by 80 columns of noise.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from isegm.utils.files import write_image
 SIZE = (60, 80)
 
 
-def picture(path: Path, seed: int = 0) -> None:
-    """Write a picture of noise."""
+def draw_image(path: Path, seed: int = 0) -> None:
+    """Write an image of noise."""
     write_image(path, np.random.default_rng(seed).integers(0, 255, (*SIZE, 3)).astype(np.uint8))
 
 
@@ -45,19 +45,19 @@ def voc_palette() -> list[int]:
 
 
 def benchmarks(root: Path) -> Path:
-    """GrabCut, Berkeley and DAVIS side by side, with one picture each."""
+    """GrabCut, Berkeley and DAVIS side by side, with one image each."""
     for name, images, masks in (
         ("GrabCut", "data_GT", "boundary_GT"),
         ("Berkeley", "images", "masks"),
         ("DAVIS", "img", "gt"),
     ):
-        picture(root / name / images / "0.jpg")
+        draw_image(root / name / images / "0.jpg")
         write_image(root / name / masks / "0.png", 255 * boxes((10, 15, 45, 60)))
     return root
 
 
 def sbd(root: Path) -> Path:
-    """SBD: 3 pictures in train, 2 in val; object 2 of the first of train is a buggy one, a thin diagonal."""
+    """SBD: 3 images in train, 2 in val; object 2 of the first of train is a buggy one, a thin diagonal."""
     for split, names in (("train", ("2008_000002", "2008_000003", "2008_000007")), ("val", ("2009_01", "2009_02"))):
         for number, name in enumerate(names):
             mask = boxes((5, 5, 30, 30), (10, 40, 50, 70))
@@ -67,7 +67,7 @@ def sbd(root: Path) -> Path:
                 mask[31 + steps, 40 + steps] = 2
             elif number == 1:
                 mask = boxes((5, 5, 30, 30))
-            picture(root / "img" / f"{name}.jpg", number)
+            draw_image(root / "img" / f"{name}.jpg", number)
             (root / "inst").mkdir(parents=True, exist_ok=True)
             fields = {"Segmentation": mask, "Boundaries": np.zeros(1), "Categories": np.ones((2, 1), np.uint8)}
             savemat(root / "inst" / f"{name}.mat", {"GTinst": fields}, do_compression=True)
@@ -76,7 +76,7 @@ def sbd(root: Path) -> Path:
 
 
 def voc(root: Path) -> Path:
-    """Pascal VOC: 2 pictures in train, 2 in val; the first of val holds objects 1, 2 and 16 (which looks like 1)."""
+    """Pascal VOC: 2 images in train, 2 in val; the first of val holds objects 1, 2 and 16 (which looks like 1)."""
     splits = {"train": ("2007_000001", "2007_000002"), "val": ("2007_000003", "2007_000004")}
     for split, names in splits.items():
         for number, name in enumerate(names):
@@ -84,7 +84,7 @@ def voc(root: Path) -> Path:
             mask[4, 5:30] = 255
             if split == "val" and number == 0:
                 mask[52:58, 5:20] = 16
-            picture(root / "JPEGImages" / f"{name}.jpg", number)
+            draw_image(root / "JPEGImages" / f"{name}.jpg", number)
             (root / "SegmentationObject").mkdir(parents=True, exist_ok=True)
             labels = Image.fromarray(mask)
             labels.putpalette(voc_palette())
@@ -96,14 +96,14 @@ def voc(root: Path) -> Path:
     return root
 
 
-THINGS = ((5, 5, 30, 30), (10, 40, 50, 70))  # boxes (top, left, bottom, right; ends excluded) on pictures of COCO
+THINGS = ((5, 5, 30, 30), (10, 40, 50, 70))  # boxes (top, left, bottom, right; ends excluded) on images of COCO
 STUFF = (50, 0, 60, 80)
 CROWD = (0, 60, 8, 80)
 SEGMENTS = (3 + 256 * 4 + 65536 * 5, 7, 300, 70000)  # their panoptic ids, the two things first
 
 
 def coco(root: Path, names: tuple[str, str] = ("train", "val")) -> Path:
-    """COCO panoptic: 3 pictures in train, 2 in val, each with two things, one stuff and one crowd segment."""
+    """COCO panoptic: 3 images in train, 2 in val, each with two things, one stuff and one crowd segment."""
     categories = [{"id": 1, "isthing": 1, "name": "person"}, {"id": 200, "isthing": 0, "name": "rug"}]
     for split, numbers in zip(names, ((1, 2, 3), (4, 5)), strict=True):
         annotations = []
@@ -115,7 +115,7 @@ def coco(root: Path, names: tuple[str, str] = ("train", "val")) -> Path:
                 colours[ids == position] = segment % 256, segment // 256 % 256, segment // 65536
                 info = {"id": segment, "category_id": 200 if position == 3 else 1, "iscrowd": int(position == 4)}
                 segments.append(info)
-            picture(root / split / f"{number:012d}.jpg", number)
+            draw_image(root / split / f"{number:012d}.jpg", number)
             write_image(root / "annotations" / f"panoptic_{split}" / f"{number:012d}.png", colours)
             annotations.append({"image_id": number, "file_name": f"{number:012d}.png", "segments_info": segments})
         content = {"images": [], "annotations": annotations, "categories": categories}
@@ -128,17 +128,17 @@ def outline(top: int, left: int, bottom: int, right: int) -> list[float]:
     return [left + 0.2, top, right - 1, top + 0.2, right - 1, bottom - 1, left, bottom - 1.3]
 
 
-# Objects of every LVIS picture: one that COCO has too, a part of it, one of its own, and one over most of that.
+# Objects of every LVIS image: one that COCO has too, a part of it, one of its own, and one over most of that.
 LVIS_OBJECTS = (THINGS[0], (10, 10, 20, 20), (32, 5, 48, 35), (32, 5, 48, 33))
 
 
 def lvis(root: Path, version: str = "v1") -> Path:
-    """LVIS: pictures 1 and 2 in train, 4 and (from train's folder) 3 in val, each with ``LVIS_OBJECTS``."""
+    """LVIS: images 1 and 2 in train, 4 and (from train's folder) 3 in val, each with ``LVIS_OBJECTS``."""
     number_of = 0
     for split, images in (("train", ((1, "train"), (2, "train"))), ("val", ((4, "val"), (3, "train")))):
         content = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "thing"}]}
         for number, folder in images:
-            picture(root / folder / "images" / f"{number:012d}.jpg", number)
+            draw_image(root / folder / "images" / f"{number:012d}.jpg", number)
             url = f"http://images.cocodataset.org/{folder}2017/{number:012d}.jpg"
             content["images"].append({"id": number, "coco_url": url, "height": SIZE[0], "width": SIZE[1]})
             for box in LVIS_OBJECTS:
@@ -153,7 +153,7 @@ def lvis(root: Path, version: str = "v1") -> Path:
 
 
 def coco_lvis(root: Path) -> Path:
-    """COCO+LVIS: 2 pictures in train, 1 in val: object 1 lies in 0, 2 stands alone, and 3 is stuff."""
+    """COCO+LVIS: 2 images in train, 1 in val: object 1 lies in 0, 2 stands alone, and 3 is stuff."""
     for split, numbers in (("train", (1, 2)), ("val", (4,))):
         index = {}
         for number in numbers:
@@ -164,7 +164,7 @@ def coco_lvis(root: Path) -> Path:
             parent = {"children": [1], "parent": None, "node_level": 0}
             child = {"children": [], "parent": 0, "node_level": 1}
             index[name] = {"num_instance_masks": 3, "hierarchy": {0: parent, 1: child, 2: None}}
-            picture(root / split / "images" / f"{name}.jpg", number)
+            draw_image(root / split / "images" / f"{name}.jpg", number)
             (root / split / "masks").mkdir(exist_ok=True)
             (root / split / "masks" / f"{name}.pickle").write_bytes(pickle.dumps((encoded, mapping)))
         (root / split / "hannotation.pickle").write_bytes(pickle.dumps(dict(reversed(index.items()))))
@@ -172,7 +172,7 @@ def coco_lvis(root: Path) -> Path:
 
 
 def ade20k(root: Path, index: bool = True) -> Path:
-    """ADE20k: 2 pictures in train and 1 in val with ``index_ade20k.mat``; instance 2, of grey level 90, is stuff.
+    """ADE20k: 2 images in train and 1 in val with ``index_ade20k.mat``; instance 2, of grey level 90, is stuff.
 
     Args:
         index: write what ``scripts/convert_annotations.py ade20k`` would make of it too.
@@ -186,7 +186,7 @@ def ade20k(root: Path, index: bool = True) -> Path:
             levels = np.array([0, 40, 90, 200], np.uint8)
             objects, parts = levels[boxes(*THINGS, STUFF)[..., None]], levels[boxes((10, 10, 20, 20))[..., None]]
             blue = np.array([0, 0, 1], np.uint8)
-            picture(root / folder / f"{name}.jpg", number)
+            draw_image(root / folder / f"{name}.jpg", number)
             write_image(root / folder / f"{name}_seg.png", objects * blue)
             write_image(root / folder / f"{name}_parts_1.png", parts * blue)
             lines = ("1#0#0#person, individual#person#", "2#0#0#sky#sky#", "3#0#1#car, auto#car#", "1#1#0#head#head#")
@@ -208,7 +208,7 @@ def ade20k(root: Path, index: bool = True) -> Path:
 
 
 def openimages(root: Path, index: bool = True) -> Path:
-    """OpenImages: 2 pictures in train (masks of another size; one is listed but absent), 1 in validation.
+    """OpenImages: 2 images in train (masks of another size; one is listed but absent), 1 in validation.
 
     Args:
         index: write what ``scripts/convert_annotations.py openimages`` would make of it too.
@@ -217,7 +217,7 @@ def openimages(root: Path, index: bool = True) -> Path:
         rows, masks = ["MaskPath,ImageID,LabelName,BoxID"], {}
         for number in numbers:
             name = f"{number:016x}"
-            picture(root / split / "images" / f"{name}.jpg", number)
+            draw_image(root / split / "images" / f"{name}.jpg", number)
             for place, box in enumerate(THINGS[:number]):
                 file = f"{name}_m01_{place}.png"
                 mask = np.kron(boxes(box), np.full((2, 2), 255, np.uint8))[:, :120]

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from isegm import InputError, load_model
-from isegm.data.aligned import AlignedCrop, RandomResizedCrop
-from isegm.data.focus import FocusCrops, WholeTargets
+from isegm.data.aligned_crop import AlignedCrop, RandomResizedCrop
 from isegm.data.points_sampler import MultiPointSampler
+from isegm.data.refiner_crops import FocusCrops, WholeTargets
 from isegm.data.transforms import RandomBrightnessContrast, RandomFlip, RGBShift
 from isegm.engine.tasks import FocalClicks
 from isegm.model.base import EarlyFusionModel
@@ -28,7 +28,7 @@ from isegm.model.losses import (
 )
 from isegm.model.registry import build_model
 from isegm.recipes import clickseg
-from isegm.recipes.folder import IMAGENET_FILES
+from isegm.recipes.folder_training import IMAGENET_FILES
 from isegm.utils import cli
 from tests.published_data import SBD_SCORES
 
@@ -152,19 +152,24 @@ def expected_losses(file, network):
 def test_every_script_says_what_was_published(file, planned, start_of, monkeypatch):
     row = EXPERIMENTS[file]
     monkeypatch.setattr("isegm.recipes.clickseg.build_model", cheap)
-    network, train_set, val_set, plan = planned(of_script(file), *start_of(file))
+    network, train_set, val_set, config = planned(of_script(file), *start_of(file))
     assert network.name == row.network
-    assert (plan.batch_size, plan.epochs, plan.lr, plan.clip_norm) == (row.batch_size, row.epochs, row.rate, None)
-    rates = [plan.schedule(epoch) for epoch in range(row.epochs)]
+    assert (config.batch_size, config.epochs, config.lr, config.clip_norm) == (
+        row.batch_size,
+        row.epochs,
+        row.rate,
+        None,
+    )
+    rates = [config.schedule(epoch) for epoch in range(row.epochs)]
     assert rates == pytest.approx([0.1 ** sum(epoch >= drop for drop in row.milestones) for epoch in range(row.epochs)])
-    assert plan.checkpoint_interval == [(0, 50), row.interval] and plan.lr_multipliers is None
+    assert config.checkpoint_interval == [(0, 50), row.interval] and config.lr_multipliers is None
 
-    assert isinstance(plan.task, FocalClicks) == network.has_refiner
-    assert (plan.task.max_num_next_clicks, plan.task.prev_mask_drop_prob, plan.task.train_every_click) == (
+    assert isinstance(config.task, FocalClicks) == network.has_refiner
+    assert (config.task.max_num_next_clicks, config.task.prev_mask_drop_prob, config.task.train_every_click) == (
         row.clicks, 0, False,
     )  # fmt: skip
-    assert looks(plan.task) == expected_losses(file, row.network)
-    for term in plan.task.losses.values():
+    assert looks(config.task) == expected_losses(file, row.network)
+    for term in config.task.losses.values():
         if isinstance(term.criterion, NormalizedFocalLoss):
             assert (term.criterion.alpha, term.criterion.gamma) == (0.5, 2)
             assert term.criterion.from_sigmoid == (term.output == "fdm_instances")
@@ -219,11 +224,11 @@ def test_a_network_without_imagenet_weights_is_told_in_a_sentence(name):
 def test_one_switch_brings_back_what_the_published_code_saw(planned, monkeypatch):
     monkeypatch.setattr("isegm.recipes.clickseg.build_model", cheap)
     monkeypatch.setattr("isegm.recipes.clickseg.FIRST_PHOTOS", 1)
-    for switch, photos in ((False, 2), (True, 1)):
+    for switch, images in ((False, 2), (True, 1)):
         script = of_script("focalclick/hrnet18s_S2_comb")
         _, train_set, val_set, _ = planned(script, CLICKSEG_AS_PUBLISHED=switch)
         assert train_set.augment[0][1].steps[0].published == val_set.augment[0][1].steps[0].published == switch
-        assert len(train_set.reader.readers[-1]) == photos
+        assert len(train_set.reader.readers[-1]) == images
     with pytest.raises(InputError, match=r"CLICKSEG_AS_PUBLISHED in config\.yml is 'yes': it must be true or false"):
         planned(of_script("cdnet/cdnet_res34_sbd"), CLICKSEG_AS_PUBLISHED="yes")
 

@@ -47,11 +47,11 @@ class Row:
     views: str = "CL"
     scores: bool = False
     interval: object = 5
-    pictures: int = 2000
+    images: int = 2000
     loss: str = "NFL"
 
 
-ITERATIVE = dict(clicks=3, pictures=3000)
+ITERATIVE = dict(clicks=3, images=3000)
 LATE = dict(interval=[(0, 5), (200, 1)])
 EXPERIMENTS = {
     "iter_mask/hrnet18_cocolvis_itermask_3p": Row(
@@ -85,7 +85,7 @@ for file, name, network in (("hrnet18", "hrnet18", "18 baseline"), ("r34_dh128",
     }
 EXPERIMENTS["noniterative_baselines/hrnet18_cocolvis"] = Row(
     "hrnet18", "18 baseline", "COCO_LVIS", 1000, 0.05, 30000, 0.3, (2000, 1000, 0), (200, 220), 230,
-    pictures=3000, **LATE,
+    images=3000, **LATE,
 )  # fmt: skip
 SMALL_OBJECTS = ("COCO_LVIS", 80, 0, 30000, 0.3, (2000, 80, 0), (140, 155), 160)
 EXPERIMENTS["noniterative_baselines/r34_dh128_cocolvis"] = Row("resnet34", "34", *SMALL_OBJECTS)
@@ -179,17 +179,17 @@ def test_the_table_names_every_script():
 @pytest.mark.parametrize("file", EXPERIMENTS)
 def test_every_script_says_what_was_published(file, planned):
     row = EXPERIMENTS[file]
-    network, train_set, val_set, plan = planned(of_script(file))
+    network, train_set, val_set, config = planned(of_script(file))
     name, overrides = NETWORKS[row.network]
     assert network.config == {"model": name, "params": overrides}
-    assert (plan.batch_size, plan.epochs, plan.lr, plan.clip_norm) == (row.batch_size, row.epochs, 5e-4, None)
-    rates = [plan.schedule(epoch) for epoch in range(row.epochs)]
+    assert (config.batch_size, config.epochs, config.lr, config.clip_norm) == (row.batch_size, row.epochs, 5e-4, None)
+    rates = [config.schedule(epoch) for epoch in range(row.epochs)]
     assert rates == pytest.approx([0.1 ** sum(epoch >= drop for drop in row.milestones) for epoch in range(row.epochs)])
-    assert (plan.checkpoint_interval, plan.image_dump_interval) == (row.interval, row.pictures)
-    assert (plan.freeze_batchnorm, plan.measured_batches, plan.batches_in_turn) == (False, 0, 1)
-    assert plan.lr_multipliers is None  # the network's own
+    assert (config.checkpoint_interval, config.image_dump_interval) == (row.interval, row.images)
+    assert (config.freeze_batchnorm, config.precise_bn_batches, config.interleaved_batches) == (False, 0, 1)
+    assert config.lr_multipliers is None  # the network's own
 
-    task = plan.task
+    task = config.task
     assert (task.max_num_next_clicks, task.prev_mask_drop_prob, task.train_every_click) == (row.clicks, 0, False)
     terms = {term.output: term for term in task.losses.values()}
     assert {output: term.weight for output, term in terms.items()} == (
@@ -210,7 +210,7 @@ def test_every_script_says_what_was_published(file, planned):
     ):
         assert (samples.epoch_len, samples.min_object_area, samples.keep_background_prob) == (length, area, kept)
         assert list(samples.augment[0][1].steps) == steps and len(samples.augment) == 1
-        assert samples.sampler == SAMPLER and samples.retry_photo and samples.copy_paste is None
+        assert samples.sampler == SAMPLER and samples.retry_image and samples.copy_paste is None
     assert train_set.reader.name == "+".join(f"{part}_train" for part in row.data.split("+"))
     assert val_set.reader.name in {f"{row.data.split('+')[-1]}_{split}" for split in ("val", "validation")}
     assert getattr(train_set.reader, "stuff_prob", 0) == row.stuff and getattr(val_set.reader, "stuff_prob", 0) == 0
@@ -224,9 +224,9 @@ def test_every_script_says_what_was_published(file, planned):
 
 def test_a_run_of_another_length_keeps_its_shape(planned):
     options = ("--epochs", "23", "--epoch-len", "100", "--batch-size", "4")
-    _, train_set, val_set, plan = planned(of_script("iter_mask/hrnet18s_cocolvis_itermask_3p"), *options)
-    assert (plan.epochs, plan.batch_size, plan.checkpoint_interval) == (23, 4, [(0, 5), (20, 1)])
-    assert [epoch for epoch in range(1, 23) if plan.schedule(epoch) < plan.schedule(epoch - 1)] == [20, 22]
+    _, train_set, val_set, config = planned(of_script("iter_mask/hrnet18s_cocolvis_itermask_3p"), *options)
+    assert (config.epochs, config.batch_size, config.checkpoint_interval) == (23, 4, [(0, 5), (20, 1)])
+    assert [epoch for epoch in range(1, 23) if config.schedule(epoch) < config.schedule(epoch - 1)] == [20, 22]
     assert len(train_set) == 100 and len(val_set) == 100
     assert len(planned(of_script("noniterative_baselines/hrnet18_sbd"), "--epoch-len", "100")[2]) == 2  # all of val
 

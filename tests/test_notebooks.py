@@ -34,7 +34,7 @@ def test_cells_are_of_the_form_of_nbformat_4(cells):
 
 
 @pytest.fixture
-def pictures(monkeypatch):
+def images(monkeypatch):
     """matplotlib that opens no windows; the list takes up how many axes each shown figure has."""
     shown = []
     backend = matplotlib.get_backend()
@@ -52,14 +52,14 @@ def pictures(monkeypatch):
     matplotlib.use(backend)
 
 
-def test_it_runs_from_top_to_bottom_and_shows_what_it_says(cells, pictures, monkeypatch, capsys):
+def test_it_runs_from_top_to_bottom_and_shows_what_it_says(cells, images, monkeypatch, capsys):
     monkeypatch.chdir(NOTEBOOK.parent)
     monkeypatch.syspath_prepend(str(ROOT))
     names = {"__name__": "__main__"}
     for cell in cells:
         if cell["cell_type"] == "code":
             exec(compile("".join(cell["source"]), f"{NOTEBOOK.name}, {cell['id']}", "exec"), names)
-    assert pictures == [2, 2, 2, 1]
+    assert images == [2, 2, 2, 1]
     assert names["too_much"].sum() > 1.5 * names["undone_mask"].sum()
     rough, first, mask = (names["get_iou"](names["cup"], names[name]) for name in ("rough", "first", "mask"))
     assert mask > max(rough, first) and mask > 0.8

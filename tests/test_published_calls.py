@@ -27,7 +27,7 @@ MODES = ("NoBRS", "f-BRS-B", "RGB-BRS")
 
 
 def published_run(file, folder):
-    """The recorded run, its photo and ground truth; the network lies in ``folder`` as a published checkpoint."""
+    """The recorded run, its image and ground truth; the network lies in ``folder`` as a published checkpoint."""
     spec, network = golden_json(f"pipelines/{file}.json"), golden_json("ritm/hrnet18s_itermask.json")
     content = {"state_dict": rule_state_dict(network["state_dict"]), "config": network["config"]}
     content["state_dict"] = apply_pipeline_weights(load_is_model(content, "cpu"), spec).state_dict()
@@ -381,7 +381,7 @@ def test_arguments_given_to_load_win_over_the_stored_ones(tmp_path):
         load_is_model({"state_dict": {}}, "cpu")
 
 
-def test_pictures_take_a_mask_and_a_clickers_clicks():
+def test_images_take_a_mask_and_a_clickers_clicks():
     image, mask = noise_image(), np.zeros((60, 80), bool)
     mask[20:40, 20:60] = True
     picture = draw_with_blend_and_clicks(image, mask=mask, alpha=0.0, clicks_list=CLICKS, radius=2)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isegm.data.samples import SamplesDataset
+from isegm.data.datasets.samples import SamplesDataset
 from isegm.utils.files import write_image
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from isegm import InputError, build_model, load_model
-from isegm.data.focus import FocusCrops
-from isegm.data.start_masks import CorruptedStarts
+from isegm.data.corrupted_masks import CorruptedInitialMasks
+from isegm.data.refiner_crops import FocusCrops
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT, save_checkpoint
-from isegm.recipes import folder, light, ritm
+from isegm.recipes import folder_training, light, ritm
 from tests.drawn import draw_folder
 from tests.imagenet import write_folded_mobilenetv2
 
@@ -26,8 +26,8 @@ def start_of(script):
 
 @pytest.mark.parametrize("script", FOLDER_SCRIPTS, ids=str)
 def test_every_script_for_folders_trains_a_step_and_its_checkpoint_loads(script, configure, tmp_path):
-    photos = draw_folder(tmp_path / "photos", 6)
-    short = ("--data", str(photos), "--epochs", "1", "--epoch-len", "2", "--batch-size", "2")
+    images = draw_folder(tmp_path / "photos", 6)
+    short = ("--data", str(images), "--epochs", "1", "--epoch-len", "2", "--batch-size", "2")
     module, cfg = configure(script, *short, *start_of(script))
     module.main(cfg)
     model = load_model(cfg.CHECKPOINTS_PATH / "last_checkpoint.pth")
@@ -37,14 +37,14 @@ def test_every_script_for_folders_trains_a_step_and_its_checkpoint_loads(script,
 
 @pytest.mark.parametrize("script", FOLDER_SCRIPTS, ids=str)
 def test_nothing_is_made_when_the_input_is_wrong(script, configure, tmp_path):
-    photos = ("--data", str(draw_folder(tmp_path / "photos", 4)))
+    images = ("--data", str(draw_folder(tmp_path / "photos", 4)))
     for arguments, words in (
         ((), "no training data"),
         (("--data", str(tmp_path / "absent")), "there is no data folder"),
-        (("--data", str(draw_folder(tmp_path / "one", 1))), "one has too few photos"),
-        ((*photos, "--batch-size", "1"), "batch of 1 is too small"),
-        ((*photos, "--batch-size", "4", "--epoch-len", "2"), "shorter than a batch"),
-        ((*photos, "--weights", str(tmp_path / "absent.pth")), "there is no checkpoint"),
+        (("--data", str(draw_folder(tmp_path / "one", 1))), "one has too few images"),
+        ((*images, "--batch-size", "1"), "batch of 1 is too small"),
+        ((*images, "--batch-size", "4", "--epoch-len", "2"), "shorter than a batch"),
+        ((*images, "--weights", str(tmp_path / "absent.pth")), "there is no checkpoint"),
     ):
         module, cfg = configure(script, *start_of(script), *arguments)
         with pytest.raises(InputError, match=words):
@@ -56,8 +56,8 @@ def test_weights_to_start_from_are_loaded(configure, tmp_path):
     torch.manual_seed(3)
     trained = build_model("clickseg_mobilenetv2")
     save_checkpoint(trained, tmp_path / "trained.pth")
-    photos = draw_folder(tmp_path / "photos", 4)
-    arguments = ("--data", str(photos), "--epochs", "1", "--epoch-len", "2", "--batch-size", "2")
+    images = draw_folder(tmp_path / "photos", 4)
+    arguments = ("--data", str(images), "--epochs", "1", "--epoch-len", "2", "--batch-size", "2")
     module, cfg = configure(
         "models/light/mobilenetv2_folder.py", *arguments, "--weights", str(tmp_path / "trained.pth")
     )
@@ -72,14 +72,14 @@ LIGHT_SCRIPTS = [script for script in SCRIPTS if script.parent.name == "light"]
 
 @pytest.mark.parametrize("script", LIGHT_SCRIPTS, ids=str)
 def test_light_scripts_say_how_fast_the_backbone_learns_and_how_loud_clicks_are(script, planned, tmp_path):
-    photos = draw_folder(tmp_path / "photos", 25)
-    network, train_set, val_set, plan = planned(script, "--data", str(photos), *start_of(script))
+    images = draw_folder(tmp_path / "photos", 25)
+    network, train_set, val_set, config = planned(script, "--data", str(images), *start_of(script))
     backbone = {name for name, _ in network.named_parameters() if name.startswith("feature_extractor.backbone.")}
-    assert set(plan.lr_multipliers) == backbone and set(plan.lr_multipliers.values()) <= {0.25}
+    assert set(config.lr_multipliers) == backbone and set(config.lr_multipliers.values()) <= {0.25}
     assert bool(backbone) == ("mobilenetv2" in script.stem)
     if script.stem != "hrnet18s_folder":
         assert network.maps_transform[-1].scale.item() == 1.0
-    steps = (FocusCrops(256), CorruptedStarts(p=0.3, iou=(0.55, 0.92))) if network.has_refiner else ()
+    steps = (FocusCrops(256), CorruptedInitialMasks(p=0.3, iou=(0.55, 0.92))) if network.has_refiner else ()
     assert train_set.steps == val_set.steps == steps
 
 
@@ -102,15 +102,15 @@ def test_folded_imagenet_weights_get_their_statistics_back(configure, tmp_path, 
 
 
 def test_frozen_batchnorm_needs_a_trained_network(configure, tmp_path):
-    photos = draw_folder(tmp_path / "photos", 4)
-    module, cfg = configure("models/light/mobilenetv2_finetune.py", "--data", str(photos))
+    images = draw_folder(tmp_path / "photos", 4)
+    module, cfg = configure("models/light/mobilenetv2_finetune.py", "--data", str(images))
     with pytest.raises(InputError, match="goes on from a trained network: give its checkpoint with --weights"):
         module.main(cfg)
 
 
 def test_weights_and_a_run_to_go_on_with_exclude_each_other(configure, tmp_path):
-    photos = draw_folder(tmp_path / "photos", 4)
-    short = ("--data", str(photos), "--epochs", "1", "--epoch-len", "2", "--batch-size", "2")
+    images = draw_folder(tmp_path / "photos", 4)
+    short = ("--data", str(images), "--epochs", "1", "--epoch-len", "2", "--batch-size", "2")
     module, cfg = configure("models/light/mobilenetv2_folder.py", *short)
     module.main(cfg)
     module, cfg = configure("models/light/mobilenetv2_folder.py", *short, "--resume-exp", "000", "--weights", "x.pth")
@@ -118,7 +118,7 @@ def test_weights_and_a_run_to_go_on_with_exclude_each_other(configure, tmp_path)
         module.main(cfg)
 
 
-def test_the_published_crop_finds_objects_on_camera_photos():
+def test_the_published_crop_finds_objects_on_camera_images():
     image, masks = np.zeros((3000, 4000, 3), np.uint8), np.zeros((3000, 4000, 1), np.int32)
     masks[200:800, 3000:3600] = 1
     augment, rng = ritm.augmentation((320, 480)), np.random.default_rng(0)
@@ -139,21 +139,21 @@ def test_the_published_crop_finds_objects_on_camera_photos():
 def test_training_folders_of_the_configuration(listed, expected):
     cfg = {"TRAIN_FOLDERS": listed}
     if isinstance(expected, tuple):
-        assert folder.folders(cfg) == expected
+        assert folder_training.folders(cfg) == expected
     else:
         with pytest.raises(InputError, match=expected):
-            folder.folders(cfg)
+            folder_training.folders(cfg)
 
 
 def test_options_of_the_command_line_reach_the_trainer(configure, tmp_path):
-    photos = ("--data", str(draw_folder(tmp_path / "photos", 4)), "--batch-size", "2")
+    images = ("--data", str(draw_folder(tmp_path / "photos", 4)), "--batch-size", "2")
     more = ("--lr", "1e-3", "--accumulate-grad", "2", "--clip-grad-norm", "0.5", "--sync-bn", "--compile")
-    _, cfg = configure("models/light/mobilenetv2_folder.py", *photos)
-    given = folder.run_options(cfg)
+    _, cfg = configure("models/light/mobilenetv2_folder.py", *images)
+    given = folder_training.run_options(cfg)
     assert (given.lr, given.accumulate, given.clip_norm) == (None, 1, None)
     assert not given.sync_batchnorm and not given.compile
-    _, cfg = configure("models/light/mobilenetv2_folder.py", *photos, *more)
-    given = folder.run_options(cfg)
+    _, cfg = configure("models/light/mobilenetv2_folder.py", *images, *more)
+    given = folder_training.run_options(cfg)
     assert (given.lr, given.accumulate, given.clip_norm) == (1e-3, 2, 0.5)
     assert given.sync_batchnorm and given.compile
 

@@ -8,26 +8,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from isegm.data.ade20k import Ade20kDataset, Ade20kFullDataset
-from isegm.data.benchmarks import (
+from isegm.data.datasets.ade20k import Ade20kDataset, Ade20kFullDataset
+from isegm.data.datasets.benchmarks import (
     BerkeleyDataset,
     CocoMValBrightDataset,
     CocoMValDataset,
     DavisDataset,
     GrabCutDataset,
 )
-from isegm.data.coco import CocoDataset
-from isegm.data.coco_lvis import CocoLvisDataset
-from isegm.data.davis585 import Davis585Dataset
-from isegm.data.folder import FolderDataset
-from isegm.data.foregrounds import DutsTeDataset, DutsTrDataset, HFlickrDataset, Msra10kDataset, ThinObjectDataset
-from isegm.data.lvis import LvisDataset
-from isegm.data.openimages import OpenImagesDataset
-from isegm.data.samples import SamplesDataset
-from isegm.data.sbd import SbdDataset, SbdEvaluationDataset
+from isegm.data.datasets.coco import CocoDataset
+from isegm.data.datasets.coco_lvis import CocoLvisDataset
+from isegm.data.datasets.davis585 import Davis585Dataset
+from isegm.data.datasets.folder import FolderDataset
+from isegm.data.datasets.lvis import LvisDataset
+from isegm.data.datasets.openimages import OpenImagesDataset
+from isegm.data.datasets.saliency import DutsTeDataset, DutsTrDataset, HFlickrDataset, Msra10kDataset, ThinObjectDataset
+from isegm.data.datasets.samples import SamplesDataset
+from isegm.data.datasets.sbd import SbdDataset, SbdEvaluationDataset
+from isegm.data.datasets.voc import PascalVocDataset, PascalVocEvaluationDataset
+from isegm.data.datasets.youtube_vos import YouTubeVosDataset
 from isegm.data.train_set import ComposeDataset
-from isegm.data.voc import PascalVocDataset, PascalVocEvaluationDataset
-from isegm.data.youtube_vos import YouTubeVosDataset
 from isegm.utils.errors import InputError
 
 FOLDER_PREFIX = "folder:"
@@ -119,7 +119,7 @@ def get_training_set(name: str, cfg: Mapping[str, Any], split: str = "train", **
     """A training set by name, to be handed to ``TrainSet`` or ``ComposeDataset``.
 
     Args:
-        name: a key of ``TRAINING_SETS``, or of ``JOINED_SETS`` for the photos of several of them.
+        name: a key of ``TRAINING_SETS``, or of ``JOINED_SETS`` for the images of several of them.
         cfg: configuration with the paths.
         split: "train" or "val", or what else the reader knows.
         options: further arguments of the reader, such as ``stuff_prob``; of each of several.

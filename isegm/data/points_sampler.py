@@ -31,7 +31,7 @@ def border_mask(mask: np.ndarray, expand_ratio: float) -> np.ndarray:
 
 def eroded_mask(mask: np.ndarray, steps: int) -> np.ndarray:
     """The object without its rim, or the object itself where too little would be left: (H, W) bool."""
-    # outside the picture counts as object, so that a mask cut by the border is not eroded there
+    # outside the image counts as object, so that a mask cut by the border is not eroded there
     inner = cv2.erode(mask.astype(np.uint8), KERNEL, iterations=steps) > 0
     return inner if inner.sum() > MIN_ERODED_AREA else mask
 
@@ -51,7 +51,7 @@ class Target:
         mask: (H, W) int32: 1 on the object, 0 elsewhere, -1 ignored.
         positive: regions in which positive clicks may fall, one per merged object, (H, W) bool.
         required_negative: regions that negative clicks must tell apart (parents, cut-out children), (H, W) bool.
-        others: (H, W) bool, objects of the photo that are not the target; None when there is none.
+        others: (H, W) bool, objects of the image that are not the target; None when there is none.
     """
 
     mask: np.ndarray
@@ -71,7 +71,7 @@ class MultiPointSampler:
         positive_erode_prob, positive_erode_iters: how often and how far clicks keep away from an object's rim.
         negative_bg_prob, negative_other_prob, negative_border_prob: where negative clicks fall; they add up to 1.
         merge_objects_prob, max_num_merged_objects: how often several objects become one target, and how many at most.
-        merge_all_prob: how often all objects of a photo become one target (a person of all labelled parts).
+        merge_all_prob: how often all objects of an image become one target (a person of all labelled parts).
         use_hierarchy: walk down to parts of an object and cut out its children.
         first_click_center: the first click of each object lies deep inside and has order 0.
         only_one_first_click: with merged objects, only the first one is sure to get a click.

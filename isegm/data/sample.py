@@ -1,4 +1,4 @@
-"""A photo with the masks of its objects."""
+"""An image with the masks of its objects."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ObjectNode:
 
 @dataclass(frozen=True)
 class DSample:
-    """A photo, its encoded masks and the objects they hold. Never changed in place: each change makes a new sample.
+    """An image, its encoded masks and the objects they hold. Never changed in place: each change makes a new sample.
 
     Attributes:
         image: (H, W, 3) uint8 RGB.

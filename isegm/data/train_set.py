@@ -1,4 +1,4 @@
-"""Training samples: a reader's photos, augmented, with a target mask and the clicks to start from."""
+"""Training samples: a reader's images, augmented, with a target mask and the clicks to start from."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from isegm.data.listed import RandomReader, read_sample
+from isegm.data.datasets.base import RandomReader, read_sample
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.sample import DSample
 from isegm.data.transforms import Transform
 from isegm.utils.errors import InputError
 
 Sample = dict[str, np.ndarray]
-TRIES = 50  # views in a row that may show no object before another photo is tried, or the sample given up
+TRIES = 50  # views in a row that may show no object before another image is tried, or the sample given up
 
 
 class Reader(Protocol):
-    """What every data set offers: photos with objects."""
+    """What every data set offers: images with objects."""
 
     name: str
 
@@ -33,7 +33,7 @@ class Reader(Protocol):
     def get_sample(self, index: int) -> DSample: ...
 
 
-class SampleStep(Protocol):
+class SampleTransform(Protocol):
     """Changes a finished sample, or passes it over by returning None, so that another view is tried.
 
     A step that passes samples over has ``refusal``, which follows their number: what it finds wrong with them and, in
@@ -47,12 +47,12 @@ class SampleStep(Protocol):
 
 
 class ComposeDataset(RandomReader):
-    """Several readers as one; with ``ratios`` a random picture's reader is drawn by ratio."""
+    """Several readers as one; with ``ratios`` a random image's reader is drawn by ratio."""
 
     def __init__(self, readers: Sequence[Reader], ratios: Sequence[float] | None = None) -> None:
         if any(len(reader) == 0 for reader in readers):
             names = [reader.name for reader in readers if len(reader) == 0]
-            raise InputError(f"{', '.join(names)} has too few photos for a training and a validation part: add photos.")
+            raise InputError(f"{', '.join(names)} has too few images for a training and a validation part: add images.")
         if ratios is not None and len(ratios) != len(readers):
             raise ValueError(f"{len(ratios)} ratios for {len(readers)} readers")
         self.name = "+".join(reader.name for reader in readers)
@@ -64,7 +64,7 @@ class ComposeDataset(RandomReader):
         return int(self.ends[-1])
 
     def draw_sample(self, index: int, rng: np.random.Generator) -> DSample:
-        """The picture at ``index`` of all, counted through."""
+        """The image at ``index`` of all, counted through."""
         reader = int(np.searchsorted(self.ends, index, side="right"))
         start = 0 if reader == 0 else int(self.ends[reader - 1])
         return read_sample(self.readers[reader], index - start, rng)
@@ -79,12 +79,12 @@ class ComposeDataset(RandomReader):
 
 @dataclass(frozen=True)
 class CopyPaste:
-    """Put an object of another photo into this one: as the new target, or in front of what is there.
+    """Put an object of another image into this one: as the new target, or in front of what is there.
 
     Args:
         p: how often.
-        as_target: how often the pasted object becomes the photo's only object; else it hides what it covers.
-        scale: side of the pasted object's box as a share of the photo's.
+        as_target: how often the pasted object becomes the image's only object; else it hides what it covers.
+        scale: side of the pasted object's box as a share of the image's.
     """
 
     p: float = 0.3
@@ -127,23 +127,23 @@ class CopyPaste:
 class TrainSet(Dataset):
     """Samples for training: images (3, H, W) float32 RGB in 0..1, points (2N, 3), instances (1, H, W) in {0, 1, -1}.
 
-    Steps may add more: see ``SampleStep``.
+    Steps may add more: see ``SampleTransform``.
 
     What a sample is depends on (seed, epoch, index) alone, so that it is the same for any number of workers and after a
     resumed run.
 
     Args:
-        reader: photos with objects; a ``ComposeDataset`` with ratios decides which photo each sample shows.
-        augment: makes every photo the same size; or (from epoch, augmentation) pairs, such as views that grow.
+        reader: images with objects; a ``ComposeDataset`` with ratios decides which image each sample shows.
+        augment: makes every image the same size; or (from epoch, augmentation) pairs, such as views that grow.
         sampler: chooses the target and its first clicks.
-        epoch_len: samples per epoch, drawn at random; None goes through all photos once. A view without an object is
-            replaced by one of a random photo.
+        epoch_len: samples per epoch, drawn at random; None goes through all images once. A view without an object is
+            replaced by one of a random image.
         min_object_area: objects with fewer pixels after augmentation are dropped.
         keep_background_prob: how often a view without any object is kept, with an empty target.
         allow_background: keep one with an empty target rather than give up after many views without an object.
-        retry_photo: as published: a view without an object is replaced by another one of the same photo, and only then
+        retry_image: as published: a view without an object is replaced by another one of the same image, and only then
             objects are dropped for their size. A view that shows small objects alone becomes an empty target, as does,
-            where ``keep_background_prob`` is above 0, one of a photo that has no objects.
+            where ``keep_background_prob`` is above 0, one of an image that has no objects.
         copy_paste: pasting of foreign objects before augmentation; None for none.
         weights: how often to draw each of the reader's samples, such as ``score_weights`` gives them; None: as above.
             Every sample is then drawn at random, with replacement, whatever ``epoch_len`` is.
@@ -160,10 +160,10 @@ class TrainSet(Dataset):
         min_object_area: int = 0,
         keep_background_prob: float = 0.0,
         allow_background: bool = False,
-        retry_photo: bool = False,
+        retry_image: bool = False,
         copy_paste: CopyPaste | None = None,
         weights: np.ndarray | None = None,
-        steps: Sequence[SampleStep] = (),
+        steps: Sequence[SampleTransform] = (),
         seed: int = 0,
     ) -> None:
         self.reader = reader
@@ -173,7 +173,7 @@ class TrainSet(Dataset):
         self.min_object_area = max(1, min_object_area)
         self.keep_background_prob = keep_background_prob
         self.allow_background = allow_background
-        self.retry_photo = retry_photo
+        self.retry_image = retry_image
         self.copy_paste = copy_paste
         if weights is not None and len(weights) != len(reader):
             raise ValueError(f"{len(weights)} weights for {len(reader)} samples")
@@ -191,12 +191,12 @@ class TrainSet(Dataset):
         refusals: Counter[str] = Counter()
         for attempt in range(TRIES):
             as_asked = attempt == 0 and not self.epoch_len and self.shares is None
-            photo = self._read(index if as_asked else self._draw(rng), rng)
-            view = self._view(photo, augment, rng, self.allow_background and attempt == TRIES - 1)
+            source = self._read(index if as_asked else self._draw(rng), rng)
+            view = self._view(source, augment, rng, self.allow_background and attempt == TRIES - 1)
             if view is None:
                 refusals[
                     f"showed no object of {self.min_object_area} pixels or more (lower min_object_area in the "
-                    "experiment script, or leave photos of small objects out)"
+                    "experiment script, or leave images of small objects out)"
                 ] += 1
                 continue
             sample = self._sample(view, rng)
@@ -204,7 +204,7 @@ class TrainSet(Dataset):
                 return {name: _tensor(array) for name, array in sample.items()}
             refusals[sample] += 1
         wrong = " and ".join(f"{count} {refusal}" for refusal, count in refusals.most_common())
-        raise InputError(f"{TRIES} views of training photos in a row gave no sample: {wrong}.")
+        raise InputError(f"{TRIES} views of training images in a row gave no sample: {wrong}.")
 
     def _sample(self, view: DSample, rng: np.random.Generator) -> Sample | str:
         """A view's arrays, with a target and its first clicks; or why a step passes it over."""
@@ -217,16 +217,16 @@ class TrainSet(Dataset):
             sample = changed
         return sample
 
-    def _view(self, photo: DSample, augment: Transform, rng: np.random.Generator, keep_any: bool) -> DSample | None:
-        """An augmented view of a photo; None where it shows no object and is not kept either."""
-        for _ in range(TRIES if self.retry_photo else 1):
-            view = photo.augmented(lambda image, masks: augment(image, masks, rng))
+    def _view(self, source: DSample, augment: Transform, rng: np.random.Generator, keep_any: bool) -> DSample | None:
+        """An augmented view of an image; None where it shows no object and is not kept either."""
+        for _ in range(TRIES if self.retry_image else 1):
+            view = source.augmented(lambda image, masks: augment(image, masks, rng))
             large = view.without_small_objects(self.min_object_area)
-            shows_object = bool((view if self.retry_photo else large).objects)
+            shows_object = bool((view if self.retry_image else large).objects)
             if shows_object or keep_any or rng.random() < self.keep_background_prob:
                 return large
-            if not photo.objects:
-                return large if self.retry_photo and self.keep_background_prob > 0 else None
+            if not source.objects:
+                return large if self.retry_image and self.keep_background_prob > 0 else None
         return None
 
     def _draw(self, rng: np.random.Generator) -> int:

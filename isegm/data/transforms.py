@@ -1,4 +1,4 @@
-"""Augmentations of training photos and their label masks, on NumPy and OpenCV.
+"""Augmentations of training images and their label masks, on NumPy and OpenCV.
 
 Each transform is called with ``(image, masks, rng)``: image (H, W, 3) uint8 RGB, masks (H, W, L) int32 ids, and a
 ``numpy.random.Generator``; it returns new arrays. Masks take the nearest id at pixel centres that agree with those of
@@ -49,9 +49,9 @@ def _nearest(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def warp(image: np.ndarray, masks: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> Arrays:
-    """Show in a view of ``size`` (H, W) what lies at ``matrix`` (x, y, 1) in the photo, for each pixel (x, y) of it.
+    """Show in a view of ``size`` (H, W) what lies at ``matrix`` (x, y, 1) in the image, for each pixel (x, y) of it.
 
-    What lies outside the photo is black and background.
+    What lies outside the image is black and background.
 
     Args:
         matrix: (2, 3) float64.
@@ -82,7 +82,7 @@ class UniformRandomResize:
 
 @dataclass(frozen=True)
 class LimitLongestSide:
-    """Shrink pictures whose longer side exceeds ``longest`` pixels to it."""
+    """Shrink images whose longer side exceeds ``longest`` pixels to it."""
 
     longest: int
 
@@ -173,7 +173,7 @@ class PadIfNeeded:
 
 @dataclass(frozen=True)
 class RandomCrop:
-    """A window of ``size`` (H, W) anywhere in the picture, which must be at least as large."""
+    """A window of ``size`` (H, W) anywhere in the image, which must be at least as large."""
 
     size: tuple[int, int]
 
@@ -219,7 +219,7 @@ class RGBShift:
 
 @dataclass(frozen=True)
 class BlurNoise:
-    """What cameras do to photos: blur with probability ``p_blur``, sensor noise with probability ``p_noise``."""
+    """What cameras do to images: blur with probability ``p_blur``, sensor noise with probability ``p_noise``."""
 
     p_blur: float = 0.15
     p_noise: float = 0.2
@@ -250,16 +250,16 @@ class RandomGrey:
 
 @dataclass(frozen=True)
 class RandomView:
-    """See the photo as the predictor will: whole at first, later a box around the object, squashed to a square.
+    """See the image as the predictor will: whole at first, later a box around the object, squashed to a square.
 
-    With probability ``p_whole`` the view is the whole photo; with ``p_object`` the bounding box of a random object,
+    With probability ``p_whole`` the view is the whole image; with ``p_object`` the bounding box of a random object,
     grown by a factor from ``object_zoom`` about its centre and moved by up to ``jitter`` of its sides; else a random
-    box whose sides are ``random_side`` of the photo's. Flip and rotation happen in the same warp; what lies outside the
-    photo is black and background.
+    box whose sides are ``random_side`` of the image's. Flip and rotation happen in the same warp; what lies outside the
+    image is black and background.
 
     Args:
         size: (H, W) of the result.
-        min_side: least side of an object view, in pixels of the photo.
+        min_side: least side of an object view, in pixels of the image.
         rotation: largest angle in degrees either way.
         aspect: largest further stretch of one side against the other.
     """
@@ -280,7 +280,7 @@ class RandomView:
         centre, sides = self._box(masks, rng)
         sides = sides * np.exp(rng.uniform(-1, 1, size=2) * np.log(self.aspect) / 2)
         angle = np.deg2rad(rng.uniform(-self.rotation, self.rotation)) if rng.random() < self.p_rotate else 0.0
-        scale = (sides / np.array(self.size, dtype=np.float64))[::-1].copy()  # photo pixels per view pixel, x and y
+        scale = (sides / np.array(self.size, dtype=np.float64))[::-1].copy()  # image pixels per view pixel, x and y
         if rng.random() < self.p_flip:
             scale[0] = -scale[0]
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -290,18 +290,18 @@ class RandomView:
         return warp(image, masks, matrix, self.size)
 
     def _box(self, masks: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Centre (y, x) and sides (h, w) of the part of the photo that is seen."""
-        photo = np.array(masks.shape[:2], dtype=np.float64)
+        """Centre (y, x) and sides (h, w) of the part of the image that is seen."""
+        image_size = np.array(masks.shape[:2], dtype=np.float64)
         kind = rng.random()
         box = self._object_box(masks, rng) if self.p_whole <= kind < self.p_whole + self.p_object else None
         if box is not None:
             centre, sides = box
             sides = np.maximum(sides * rng.uniform(*self.object_zoom), self.min_side)
-            return centre + sides * rng.uniform(-self.jitter, self.jitter, size=2), np.minimum(sides, 1.2 * photo)
+            return centre + sides * rng.uniform(-self.jitter, self.jitter, size=2), np.minimum(sides, 1.2 * image_size)
         if kind < self.p_whole:
-            return (photo - 1) / 2, photo
-        sides = photo * rng.uniform(*self.random_side, size=2)
-        return sides / 2 + (photo - sides) * rng.random(2) - 0.5, sides
+            return (image_size - 1) / 2, image_size
+        sides = image_size * rng.uniform(*self.random_side, size=2)
+        return sides / 2 + (image_size - sides) * rng.random(2) - 0.5, sides
 
     @staticmethod
     def _object_box(masks: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray] | None:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from isegm.annotations import AnnotatedObject, Region
 from isegm.clicks import Click
-from isegm.data.annotations import AnnotatedObject, Region
 from isegm.demo.document import KEEP, Document, History, Move, Selected
 
 Outcome = Selected | tuple[AnnotatedObject, ...] | None  # what an action brought that only the network or a file knows
@@ -103,7 +103,7 @@ def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
 
 
 def outcome_from_json(size: tuple[int, int], content: Mapping[str, Any]) -> Outcome:
-    """What ``outcome_to_json`` gave, of a picture of ``size`` (H, W).
+    """What ``outcome_to_json`` gave, of an image of ``size`` (H, W).
 
     Raises:
         ValueError, KeyError, TypeError: it is no such thing.

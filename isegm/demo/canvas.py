@@ -1,4 +1,4 @@
-"""The picture in the window: clicks, zooming with the wheel, panning with the right button, scroll bars."""
+"""The image in the window: clicks, zooming with the wheel, panning with the right button, scroll bars."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ CONTROL = 0x4  # in the state of a Tk event
 COMMAND = 0x8  # there, on a Mac; NumLock or Alt elsewhere
 
 
-class PictureCanvas(tk.Frame):
-    """A picture that is looked at and clicked.
+class ImageCanvas(tk.Frame):
+    """An image that is looked at and clicked.
 
     It is drawn when Tk has nothing else to do: what changes until then is drawn at once.
 
     Args:
         master: the widget around it.
-        on_click: called with x, y in pixels of the picture and whether the click is positive.
+        on_click: called with x, y in pixels of the image and whether the click is positive.
     """
 
     def __init__(self, master: tk.Misc, on_click: Callable[[int, int, bool], None]) -> None:
         super().__init__(master, width=400, height=300)
-        self.grid_propagate(False)  # scroll bars take their room from the picture, not from the window
+        self.grid_propagate(False)  # scroll bars take their room from the image, not from the window
         self.canvas = tk.Canvas(self, highlightthickness=0, background="gray25", cursor="hand1")
         self.viewport: Viewport | None = None
         self._on_click = on_click
@@ -58,12 +58,12 @@ class PictureCanvas(tk.Frame):
         self._bind()
 
     def show(self, pyramid: Pyramid, scene: Scene, fit: bool = False) -> None:
-        """Show a picture; what was shown before is forgotten.
+        """Show an image; what was shown before is forgotten.
 
         Args:
-            pyramid: the photo.
+            pyramid: the image.
             scene: what is drawn over it.
-            fit: show all of it; else the part that is seen stays, if the photo has the size of the one before.
+            fit: show all of it; else the part that is seen stays, if the image has the size of the one before.
         """
         self._pyramid, self._scene = pyramid, scene
         if fit or self.viewport is None or self.viewport.image != pyramid.size:
@@ -129,7 +129,7 @@ class PictureCanvas(tk.Frame):
         self._shown = shown  # the one before must live until here
 
     def _set_bars(self) -> bool:
-        """Bring the scroll bars to what is seen; whether one comes or goes, and leaves the picture another window."""
+        """Bring the scroll bars to what is seen; whether one comes or goes, and leaves the image another window."""
         changed = False
         for axis, bar in enumerate(self._bars):
             share = self.viewport.share(axis)

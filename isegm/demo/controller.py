@@ -1,6 +1,6 @@
-"""What the interactive program does, without a window: pictures, clicks, objects, undo, settings, files.
+"""What the interactive program does, without a window: images, clicks, objects, undo, settings, files.
 
-Every call returns at once. What takes its time (reading pictures, the network, writing files) waits in a queue and runs
+Every call returns at once. What takes its time (reading images, the network, writing files) waits in a queue and runs
 in a thread of its own; ``poll`` takes over what is done. An answer that is not wanted any more is not used.
 """
 
@@ -15,29 +15,29 @@ from typing import Any
 
 import torch
 
+from isegm.annotations import Annotations
+from isegm.annotations.formats import FORMATS
+from isegm.annotations.objects import CATEGORY
 from isegm.clicks import Click, clicks_from_xy
-from isegm.data.annotations import Annotations
-from isegm.data.annotations.files import FORMATS
-from isegm.data.annotations.objects import CATEGORY
 from isegm.demo.actions import Action
+from isegm.demo.annotation_session import AnnotationSession, Request
 from isegm.demo.document import KEEP, Document, Draft
-from isegm.demo.folder import Folder
+from isegm.demo.image_folder import Folder
+from isegm.demo.image_loading import LoadedImage, Opened, annotations_in, open_image
+from isegm.demo.inference_state import build_predictor
 from isegm.demo.jobs import Job, Jobs
-from isegm.demo.live import build_predictor
-from isegm.demo.pictures import Opened, Picture, annotations_in, read_picture
 from isegm.demo.settings import Settings, unavailable
-from isegm.demo.work import Asked, Work
 from isegm.inference.predictor import Predictor
 from isegm.model.base import ClickModel
 from isegm.utils.errors import InputError
 
 NO_IMAGE = "there is no image yet: load one first."
-NOTHING = Document((0, 0))  # before a picture is open
+NOTHING = Document((0, 0))  # before an image is open
 POLL_SECONDS = 0.002
 
 
 class Controller:
-    """Pictures that are annotated, one at a time.
+    """Images that are annotated, one at a time.
 
     Args:
         model: the network; it is moved to ``device``.
@@ -49,7 +49,7 @@ class Controller:
     Attributes:
         settings: the present ones; ``change`` replaces them.
         unavailable: why an option does not work with this network, by option.
-        folder: the pictures around the one that is open; None before.
+        folder: the images around the one that is open; None before.
         category: class of new objects.
         protect: whether new objects are protected.
         notice: what was done last that cannot be seen otherwise.
@@ -73,22 +73,22 @@ class Controller:
         self.notice = ""
         self.warnings: list[str] = []
         self._autosave = autosave
-        self._work: Work | None = None
+        self._work: AnnotationSession | None = None
         self._bound_for: Folder | None = None  # where ``walk`` is going
-        self._left: list[Work] = []  # whose memory is not yet free
+        self._left: list[AnnotationSession] = []  # whose memory is not yet free
         self._predictor = build_predictor(model, device, self.settings)
         self._jobs = Jobs(background, self._dropped)
 
     # What there is
 
     @property
-    def picture(self) -> Picture | None:
+    def image(self) -> LoadedImage | None:
         """The one that is annotated; None before one is open."""
-        return None if self._work is None else self._work.picture
+        return None if self._work is None else self._work.image
 
     @property
     def document(self) -> Document:
-        """Finished objects and the one in progress; of size (0, 0) before a picture is open."""
+        """Finished objects and the one in progress; of size (0, 0) before an image is open."""
         return NOTHING if self._work is None else self._work.history.present
 
     @property
@@ -115,7 +115,7 @@ class Controller:
 
     @property
     def opening(self) -> bool:
-        """Whether another picture is about to be there."""
+        """Whether another image is about to be there."""
         return any(job.token is Opened for job in self._jobs.unfinished)
 
     @property
@@ -143,14 +143,14 @@ class Controller:
             with_draft: as if the object in progress were finished; else it is left out.
 
         Raises:
-            InputError: there is no picture, or ``with_draft`` and nothing is selected.
+            InputError: there is no image, or ``with_draft`` and nothing is selected.
         """
         return self.document.annotations(self._present().name, with_draft)
 
-    # Pictures
+    # Images
 
     def open(self, path: str | Path) -> None:
-        """Show a picture file, with what was autosaved of it, or the first picture of a folder; errors come later."""
+        """Show an image file, with what was autosaved of it, or the first image of a folder; errors come later."""
         path = Path(path)
         self.tidy()
         self._bound_for = None
@@ -159,14 +159,14 @@ class Controller:
 
         def begin() -> Callable[[], Opened]:
             journal = None if self._work is None else self._work.journal
-            return partial(read_picture, path, self._predictor, self._autosave, journal)
+            return partial(open_image, path, self._predictor, self._autosave, journal)
 
         self._jobs.add(Job(f"opening {path.name}", begin, self._opened, token=Opened))
 
     def walk(self, step: int) -> None:
-        """Open the picture that lies ``step`` farther in the folder; nothing happens at its ends.
+        """Open the image that lies ``step`` farther in the folder; nothing happens at its ends.
 
-        Steps count from the picture that is being opened, if one is.
+        Steps count from the image that is being opened, if one is.
         """
         here = self._bound_for if self.opening and self._bound_for is not None else self.folder
         if here is not None and here.moved(step) != here:
@@ -174,7 +174,7 @@ class Controller:
             self._bound_for = here.moved(step)
 
     def tidy(self) -> None:
-        """Free the memory of pictures that were left, as soon as nobody shows them any more."""
+        """Free the memory of images that were left, as soon as nobody shows them any more."""
         left, self._left = self._left, []
         if left:
             self._jobs.release(left)
@@ -187,7 +187,9 @@ class Controller:
         if draft is not None:
             self.settings = replace(self.settings, threshold=draft.threshold)
             self._predictor = self._built(self.settings)
-        self._work = Work(opened, self._jobs, self._predictor, self.settings.threshold, self.warnings.append)
+        self._work = AnnotationSession(
+            opened, self._jobs, self._predictor, self.settings.threshold, self.warnings.append
+        )
         self.folder, self.notice = opened.folder, opened.notice
         if opened.warning:
             self.warnings.append(opened.warning)
@@ -213,7 +215,7 @@ class Controller:
         self._ready().ask(Action.of_click(click))
 
     def load_mask(self, path: str | Path) -> None:
-        """Begin an object from where a picture file is above 127; the one in progress is forgotten."""
+        """Begin an object from where an image file is above 127; the one in progress is forgotten."""
         self._ready().ask(Action("mask", {"path": str(path)}))
 
     def partially_finish(self) -> None:
@@ -267,7 +269,7 @@ class Controller:
         self._ready().ask(Action("edit", {"number": number, **changes}))
 
     def load_annotations(self, path: str | Path) -> None:
-        """Add the objects of a file, see ``isegm.data.annotations.files``."""
+        """Add the objects of a file, see ``isegm.annotations.formats``."""
         self._ready().ask(Action("import", {"path": str(path)}))
 
     def save(self, path: str | Path, kind: str, with_draft: bool = False) -> None:
@@ -279,31 +281,31 @@ class Controller:
             with_draft: as if the object in progress were finished; else it is left out.
 
         Raises:
-            InputError: there is no picture, or another one is being opened.
+            InputError: there is no image, or another one is being opened.
         """
         work = self._ready()
 
         def begin() -> Callable[[], None]:
-            annotations = work.history.present.annotations(work.picture.name, with_draft)
-            return partial(FORMATS[kind].write, path, annotations, work.picture.image)
+            annotations = work.history.present.annotations(work.image.name, with_draft)
+            return partial(FORMATS[kind].write, path, annotations, work.image.pixels)
 
         self._write(path, begin)
 
     def save_folder(self, path: str | Path, kind: str, with_draft: bool = False) -> None:
-        """Write the finished objects of all pictures in the folder into one file.
+        """Write the finished objects of all images in the folder into one file.
 
         Args:
             path: of the file.
             kind: a key of ``FORMATS`` with ``write_all``.
-            with_draft: as if the object in progress of the picture that is open were finished.
+            with_draft: as if the object in progress of the image that is open were finished.
 
         Raises:
-            InputError: there is no picture, or another one is being opened.
+            InputError: there is no image, or another one is being opened.
         """
         work, folder = self._ready(), self.folder
 
         def begin() -> Callable[[], str]:
-            present = work.history.present.annotations(work.picture.name, with_draft)
+            present = work.history.present.annotations(work.image.name, with_draft)
             return partial(_write_folder, path, kind, folder, self._autosave, present)
 
         self._write(path, begin)
@@ -340,9 +342,9 @@ class Controller:
                 time.sleep(POLL_SECONDS)
 
     def close(self) -> None:
-        """Leave the picture when all that was to be saved is saved, and wait for what is running.
+        """Leave the image when all that was to be saved is saved, and wait for what is running.
 
-        Clicks that are not answered then will be, when the picture is opened again.
+        Clicks that are not answered then will be, when the image is opened again.
         """
         try:
             while self.saving:
@@ -359,20 +361,20 @@ class Controller:
     def _waits(self) -> bool:
         return self._work is not None and bool(self._work.waiting)
 
-    def _present(self) -> Picture:
-        if self.picture is None:
+    def _present(self) -> LoadedImage:
+        if self.image is None:
             raise InputError(NO_IMAGE)
-        return self.picture
+        return self.image
 
-    def _ready(self) -> Work:
-        """The work on the picture that is open.
+    def _ready(self) -> AnnotationSession:
+        """The work on the image that is open.
 
         Raises:
             InputError: there is none, or another one is about to be.
         """
         self._present()
         if self.opening:
-            raise InputError("another picture is being opened: wait until it is there.")
+            raise InputError("another image is being opened: wait until it is there.")
         return self._work
 
     def _built(self, settings: Settings) -> Predictor:
@@ -389,7 +391,7 @@ class Controller:
         self._jobs.add(Job(f"saving {Path(path).name}", begin, end, lasting=True))
 
     def _dropped(self, job: Job) -> None:
-        if isinstance(job.token, Asked):
+        if isinstance(job.token, Request):
             self._work.dropped(job.token)
 
 

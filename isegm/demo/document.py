@@ -1,4 +1,4 @@
-"""What is annotated of one picture, as values that never change, and their undo history without a limit."""
+"""What is annotated of one image, as values that never change, and their undo history without a limit."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from functools import cached_property
 from itertools import chain
 from typing import Any, Final
 
+from isegm.annotations import AnnotatedObject, Annotations, Region
+from isegm.annotations.objects import CATEGORY, MAX_NUMBER
 from isegm.clicks import Click
-from isegm.data.annotations import AnnotatedObject, Annotations, Region
-from isegm.data.annotations.objects import CATEGORY, MAX_NUMBER
 from isegm.utils.errors import InputError
 
 KEEP: Final = "keep"  # a partial finish
@@ -25,7 +25,8 @@ class Selected:
     Attributes:
         region: where the probability is above the threshold.
         threshold: of then.
-        step: what the network needs to go on from here; None where it has to be made again, see ``isegm.demo.live``.
+        step: what the network needs to go on from here; None where it has to be made again, see
+            ``isegm.demo.inference_state``.
     """
 
     region: Region
@@ -79,7 +80,7 @@ class Document:
     """Finished objects and the one in progress.
 
     Attributes:
-        size: (H, W) of the picture.
+        size: (H, W) of the image.
         objects: in the order of finishing; later ones lie over earlier ones. One that is open again is among them, as
             it was before.
         draft: the object in progress; None where there is none.
@@ -143,7 +144,7 @@ class Document:
             self.__dict__.pop(computed, None)
 
     def unpack(self) -> None:
-        """Have all masks that are shown at hand, which takes its time on large pictures."""
+        """Have all masks that are shown at hand, which takes its time on large images."""
         shown = [item.region for item in self.objects] + [self.selection, self.kept]
         for region in shown:
             if region is not None:
@@ -227,11 +228,11 @@ class Document:
             added.append(item if number == item.number else replace(item, number=number))
         return replace(self, objects=(*self.objects, *added))
 
-    def annotations(self, picture: str, with_draft: bool = False) -> Annotations:
+    def annotations(self, image: str, with_draft: bool = False) -> Annotations:
         """The objects for a file.
 
         Args:
-            picture: file name of the picture.
+            image: file name of the image.
             with_draft: as if the object in progress were finished; else it is left out, and one that is open again is
                 as it was before.
 
@@ -239,7 +240,7 @@ class Document:
             InputError: ``with_draft``, and nothing is selected.
         """
         objects = self.concluded().objects if with_draft else self.objects
-        return Annotations(picture, self.size, objects)
+        return Annotations(image, self.size, objects)
 
     def _unprotected(self, region: Region) -> Region:
         for item in self.finished:
@@ -334,4 +335,4 @@ def _free_numbers(taken: set[int]) -> Iterator[int]:
     for number in chain(range(highest + 1, MAX_NUMBER + 1), range(1, highest)):
         if number not in taken:
             yield number
-    raise InputError(f"one picture holds {MAX_NUMBER} objects at most: save them and delete some.")
+    raise InputError(f"one image holds {MAX_NUMBER} objects at most: save them and delete some.")

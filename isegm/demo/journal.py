@@ -1,7 +1,7 @@
-"""Autosaved work: a file for each picture to which every action is added before it is carried out.
+"""Autosaved work: a file for each image to which every action is added before it is carried out.
 
 A program that is killed loses nothing that reached the file. Each line is a JSON object: the first one says which
-picture it is; ``{"id", "do", "values"}`` is an action that was asked for, with ``"again"`` one that had been taken back
+image it is; ``{"id", "do", "values"}`` is an action that was asked for, with ``"again"`` one that had been taken back
 before it was carried out; ``{"of", ...}`` says that it was carried out, with what it selected; ``{"undone"}`` and
 ``{"dropped"}`` that it was not.
 
@@ -44,14 +44,14 @@ def default_folder() -> Path:
     return Path(base) / APPLICATION / "autosave"
 
 
-def journal_path(folder: Path, picture: Path) -> Path:
-    """The file that keeps the work on a picture; pictures of the same name in different folders have their own."""
-    place = hashlib.sha256(os.fsencode(os.path.abspath(picture))).hexdigest()[:16]
-    return folder / f"{picture.stem[:60]}_{place}.jsonl"
+def journal_path(folder: Path, image: Path) -> Path:
+    """The file that keeps the work on an image; images of the same name in different folders have their own."""
+    place = hashlib.sha256(os.fsencode(os.path.abspath(image))).hexdigest()[:16]
+    return folder / f"{image.stem[:60]}_{place}.jsonl"
 
 
 @dataclass
-class Kept:
+class RecoveredWork:
     """What a file keeps.
 
     Attributes:
@@ -72,11 +72,11 @@ class Kept:
 
 
 class Journal:
-    """The file that keeps the work on one picture; it is made with the first action.
+    """The file that keeps the work on one image; it is made with the first action.
 
     Args:
         path: of the file.
-        header: what its first line says of the picture, see ``describe``.
+        header: what its first line says of the image, see ``describe``.
         last_id: of the actions that are in the file already.
         file: descriptor of the file, open for appending and locked; None where there is none yet.
     """
@@ -139,7 +139,7 @@ class Journal:
                 raise self._failure
             if self._file is not None and not os.fstat(self._file).st_nlink:
                 raise InputError(
-                    f"{self.path} was removed while its picture is open: save the objects, and open the picture again."
+                    f"{self.path} was removed while its image is open: save the objects, and open the image again."
                 )
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -155,20 +155,20 @@ class Journal:
             ) from error
 
 
-def describe(picture: Path, digest: str, pixels: str, size: tuple[int, int]) -> dict[str, Any]:
-    """The first line of a picture's file, which tells whether the rest belongs to it, see ``belongs``.
+def describe(image: Path, digest: str, pixels: str, size: tuple[int, int]) -> dict[str, Any]:
+    """The first line of an image's file, which tells whether the rest belongs to it, see ``belongs``.
 
     Args:
-        digest: checksum of the picture file.
+        digest: checksum of the image file.
         pixels: checksum of what it shows.
         size: (H, W) in pixels.
     """
-    path = os.path.abspath(picture)
+    path = os.path.abspath(image)
     return {APPLICATION: FORMAT, "picture": path, "sha256": digest, "pixels": pixels, "size": list(size)}
 
 
 def belongs(found: dict[str, Any], header: dict[str, Any]) -> bool:
-    """Whether work whose first line is ``found`` is on the picture of ``header``: of the same file or the same pixels.
+    """Whether work whose first line is ``found`` is on the image of ``header``: of the same file or the same pixels.
 
     A file may change without its pixels, where a program writes a rating or a place into it.
     """
@@ -176,10 +176,10 @@ def belongs(found: dict[str, Any], header: dict[str, Any]) -> bool:
     return all(same[:2]) and any(same[2:])
 
 
-def open_journal(folder: Path, header: dict[str, Any]) -> tuple[Journal, Kept | None, str]:
-    """The file of a picture, with what it keeps of earlier work.
+def open_journal(folder: Path, header: dict[str, Any]) -> tuple[Journal, RecoveredWork | None, str]:
+    """The file of an image, with what it keeps of earlier work.
 
-    Work on a picture that has changed since is put aside, under another name. From a damaged line on, the file is cut
+    Work on an image that has changed since is put aside, under another name. From a damaged line on, the file is cut
     off; a copy of the whole is put aside.
 
     Args:
@@ -217,11 +217,11 @@ def open_journal(folder: Path, header: dict[str, Any]) -> tuple[Journal, Kept | 
         ) from error
     if not found:
         return Journal(path, header), None, f"{path} is damaged in its first line: it was put aside as {aside}."
-    warning = f'the picture has changed: earlier work on it was put aside as {aside}, which "Load objects" reads.'
+    warning = f'the image has changed: earlier work on it was put aside as {aside}, which "Load objects" reads.'
     return Journal(path, header), None, warning
 
 
-def _put_copy_aside(path: Path, kept: Kept, aside: Path) -> str:
+def _put_copy_aside(path: Path, kept: RecoveredWork, aside: Path) -> str:
     """Copy a damaged file, and say so."""
     with atomic_write(aside) as file:
         file.write(path.read_bytes())
@@ -241,7 +241,7 @@ def is_journal(path: str | Path) -> bool:
     return isinstance(found, dict) and APPLICATION in found and "size" in found
 
 
-def read_journal(path: Path) -> tuple[dict[str, Any], Kept | None]:
+def read_journal(path: Path) -> tuple[dict[str, Any], RecoveredWork | None]:
     """The first line of a file, and what it keeps.
 
     What comes from a damaged line on is left out, see ``Kept.damage``.
@@ -267,16 +267,16 @@ def read_journal(path: Path) -> tuple[dict[str, Any], Kept | None]:
     return header, kept
 
 
-def _replayed(lines: list[bytes]) -> tuple[dict[str, Any], Kept, int, str]:
+def _replayed(lines: list[bytes]) -> tuple[dict[str, Any], RecoveredWork, int, str]:
     """First line, what lines keep, how many could be read, and what is wrong with the next one."""
     header: dict[str, Any] = {}
-    kept = Kept(History(Document((0, 0))), {})
+    kept = RecoveredWork(History(Document((0, 0))), {})
     read, damage = 0, ""
     try:
         for text in lines:
             line = json.loads(text)
             if read == 0:
-                kept = Kept(_empty(line), {})
+                kept = RecoveredWork(_empty(line), {})
                 header = line
             else:
                 _read_line(kept, line)
@@ -291,7 +291,7 @@ def _empty(header: dict[str, Any]) -> History:
     return History(Document((int(height), int(width))))
 
 
-def _read_line(kept: Kept, line: dict[str, Any]) -> None:
+def _read_line(kept: RecoveredWork, line: dict[str, Any]) -> None:
     history = kept.history
     if "do" in line:
         if line["do"] not in (*CHANGES, "undo", "redo", "threshold"):
@@ -312,7 +312,7 @@ def _read_line(kept: Kept, line: dict[str, Any]) -> None:
 
 def _locked(path: Path, more: int = 0) -> int:
     """Descriptor of the file, open for appending, that no other program has."""
-    occupied = f"{path} is written to by another window, which annotates the same picture: close one of them."
+    occupied = f"{path} is written to by another window, which annotates the same image: close one of them."
     try:
         file = os.open(path, APPENDING | more, 0o666)
     except FileExistsError:  # made since this one looked for it

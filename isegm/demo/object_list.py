@@ -7,8 +7,8 @@ from collections.abc import Callable
 from tkinter import colorchooser, ttk
 from typing import Any
 
-from isegm.data.annotations import AnnotatedObject
-from isegm.data.annotations.objects import CATEGORY
+from isegm.annotations import AnnotatedObject
+from isegm.annotations.objects import CATEGORY
 from isegm.demo.controller import Controller
 from isegm.demo.document import Document
 from isegm.demo.widgets import Hint, enable, group
@@ -25,7 +25,7 @@ class ObjectList(tk.Frame):
         master: the widget around it.
         controller: whose objects they are.
         act: carries out what a user asks for and shows what has changed.
-        leave: gives the focus back to the picture, when something was written or chosen.
+        leave: gives the focus back to the image, when something was written or chosen.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Photos and masks, halved again and again, from which what a window shows is quick to draw at any scale."""
+"""Images and masks, halved again and again, from which what a window shows is quick to draw at any scale."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from isegm.data.annotations import Region
+from isegm.annotations import Region
 from isegm.demo.viewport import Viewport
 
 SMALLEST_LEVEL = 32  # longer side of an image that is not halved any more
@@ -67,11 +67,11 @@ class Patch:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A part of a picture that was halved some times.
+    """A part of an image that was halved some times.
 
     Attributes:
         pixels: (h, w) bool, (h, w) uint8 from 0 to 255, or (h, w, 3) uint8.
-        top, left: its place, in pixels of the halved picture.
+        top, left: its place, in pixels of the halved image.
         level: how many times that was halved.
     """
 
@@ -158,7 +158,7 @@ class Layer:
 
 
 class Pyramid:
-    """A photo and its halvings.
+    """An image and its halvings.
 
     May be made in any thread: 30 megapixels take 15 to 80 ms.
 
@@ -166,7 +166,7 @@ class Pyramid:
         image: (H, W, 3) uint8 RGB, which must not change any more.
 
     Attributes:
-        image: the photo.
+        image: the image.
         size: its (width, height) in pixels.
     """
 
@@ -178,7 +178,7 @@ class Pyramid:
             self._layers.append(self._layers[-1].halved(cv2.BORDER_REPLICATE))
 
     def sampled(self, patch: Patch) -> np.ndarray:
-        """(rows, columns, 3) uint8 RGB: how the photo looks in a window."""
+        """(rows, columns, 3) uint8 RGB: how the image looks in a window."""
         layer = self._layers[min(patch.level, len(self._layers) - 1)]
         return layer.sampled(patch, cv2.BORDER_REPLICATE)
 

@@ -1,4 +1,4 @@
-"""What is seen of a picture that is annotated: photo, objects and clicks at the resolution of the screen."""
+"""What is seen of an image that is annotated: image, objects and clicks at the resolution of the screen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from isegm.data.annotations import AnnotatedObject, Region
+from isegm.annotations import AnnotatedObject, Region
 from isegm.demo.pyramid import Layer, Patch, Pyramid
 from isegm.demo.viewport import Viewport
 from isegm.utils.vis import MASK_COLOR, NEGATIVE_COLOR, POSITIVE_COLOR, DrawnClick
@@ -24,7 +24,7 @@ Color = tuple[int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What is drawn over a photo. Regions are of its size.
+    """What is drawn over an image. Regions are of its size.
 
     Attributes:
         objects: later ones hide earlier ones.
@@ -54,27 +54,27 @@ class Scene:
 class Renderer:
     """Draws what a window shows, and keeps what the next drawing is likely to need.
 
-    After a click only the object in progress is drawn anew; photo and other objects are as they were. The time that
-    drawing takes grows with the window, not with the photo, but for the first look at a region from far away, which
+    After a click only the object in progress is drawn anew; image and other objects are as they were. The time that
+    drawing takes grows with the window, not with the image, but for the first look at a region from far away, which
     takes some milliseconds for 30 megapixels.
     """
 
     def __init__(self) -> None:
         self._view: tuple[Pyramid, Viewport] | None = None  # that ``_photo`` shows
-        self._photo: np.ndarray | None = None
+        self._image: np.ndarray | None = None
         self._looks: tuple = ()  # of the objects in ``_under``
-        self._under: np.ndarray | None = None  # the photo with all objects but the one in progress
+        self._under: np.ndarray | None = None  # the image with all objects but the one in progress
         self._halvings: dict[Region, list[Layer]] = {}
 
     def render(self, pyramid: Pyramid, viewport: Viewport, scene: Scene) -> tuple[np.ndarray, tuple[int, int]]:
         """What a window shows.
 
         Up to scale 2 all is interpolated and moves by whole pixels of the screen; above, pixels are squares, in the
-        photo and in masks alike. Shrunk, a mask covers pixels of the screen in part, and the outline goes around all
+        image and in masks alike. Shrunk, a mask covers pixels of the screen in part, and the outline goes around all
         of them, so that what is thinner than a pixel of the screen is seen.
 
         Args:
-            pyramid: the photo.
+            pyramid: the image.
             viewport: which part of it is seen, for an image of its size.
             scene: what lies on it.
 
@@ -83,13 +83,13 @@ class Renderer:
         """
         seen = Patch.seen(viewport)
         if self._view != (pyramid, viewport):
-            self._view, self._photo, self._under = (pyramid, viewport), pyramid.sampled(seen), None
+            self._view, self._image, self._under = (pyramid, viewport), pyramid.sampled(seen), None
         looks = (scene.alpha, scene.outlines, scene.selected, *scene.objects)
         if self._under is None or self._looks != looks:
             self._looks, self._under = looks, self._with_objects(seen, scene)
         pixels = self._under.copy()
         if scene.selection is not None:
-            self._paint(pixels, self._photo, seen, scene.selection, scene.color, scene.alpha, scene.outlines)
+            self._paint(pixels, self._image, seen, scene.selection, scene.color, scene.alpha, scene.outlines)
         if scene.kept is not None:
             self._paint(pixels, pixels, seen, scene.kept, scene.color, scene.alpha, outline=False)
         _draw_clicks(pixels, seen, scene)
@@ -97,10 +97,10 @@ class Renderer:
         return pixels, seen.corner
 
     def _with_objects(self, seen: Patch, scene: Scene) -> np.ndarray:
-        """The photo with all objects but the one in progress, as it is seen."""
-        pixels = self._photo.copy()
+        """The image with all objects but the one in progress, as it is seen."""
+        pixels = self._image.copy()
         for item in scene.objects:
-            self._paint(pixels, self._photo, seen, item.region, item.color, scene.alpha, scene.outlines)
+            self._paint(pixels, self._image, seen, item.region, item.color, scene.alpha, scene.outlines)
         for item in scene.objects:
             if item.number == scene.selected:
                 part, cover = self._cover(seen, item.region)

@@ -8,7 +8,7 @@ from math import isfinite
 
 from isegm.inference.brs import BRSParams
 from isegm.inference.cascade import Cascade
-from isegm.inference.finish import Finish
+from isegm.inference.postprocess import Postprocess
 from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.refinement import Refinement, build_refinement
 from isegm.inference.transforms import ZoomIn
@@ -68,7 +68,7 @@ class Settings:
         network_clicks: the network is given only this many first clicks; None for all, as always without refinement.
         lbfgs_iterations: evaluations of the fit for each click.
         threshold: probability above which a pixel is object.
-        alpha: share of an object's colour in the picture.
+        alpha: share of an object's colour in the image.
         click_radius: of the dots, in pixels of the image.
         cascade_steps: how often more the first click of an object is answered, each time from the last answer
             (Cascade-Forward Refinement); 0 for once.
@@ -94,7 +94,7 @@ class Settings:
     click_radius: int = 3
     cascade_steps: int = 0
     adaptive_cascade: bool = False
-    finish: Finish | None = None
+    postprocess: Postprocess | None = None
 
     def __post_init__(self) -> None:
         for name, numeric in NUMERIC.items():
@@ -116,7 +116,7 @@ class Settings:
         """The defaults: crops have the size of the network's published evaluations, 400 for RITM, where it fits."""
         published = settings_for(model.protocol)
         usual = published.input_size or (cls.target_size,)
-        start = cls(max_size=max_size, target_size=SMALLEST_TARGET, finish=published.finish)
+        start = cls(max_size=max_size, target_size=SMALLEST_TARGET, postprocess=published.postprocess)
         return replace(start, target_size=min(max(usual), max_size))
 
     def with_text(self, name: str, text: str) -> Settings:
@@ -154,17 +154,19 @@ class Settings:
 
     @property
     def inference(self) -> InferenceSettings:
-        """Crop, size, mirroring and cascade as the published programs have them, and what belongs to the network."""
+        """Crop, size, flipping and cascade as the published programs have them, and what belongs to the network."""
         zoom_in = None
         if self.zoom_in:
             size = (self.target_size, self.target_size) if self.fixed_crop else self.target_size
             zoom_in = ZoomIn(size, skip_clicks=self.skip_clicks, expansion_ratio=self.expand_ratio)
         cascade = Cascade(self.cascade_steps, self.adaptive_cascade) if self.cascade_steps else None
-        return InferenceSettings(zoom_in, flip=True, max_size=self.max_size, finish=self.finish, cascade=cascade)
+        return InferenceSettings(
+            zoom_in, flip=True, max_size=self.max_size, postprocess=self.postprocess, cascade=cascade
+        )
 
     @property
     def seen(self) -> tuple[InferenceSettings, Refinement | None]:
-        """What decides on which view of the picture, and in which way, clicks are answered."""
+        """What decides on which view of the image, and in which way, clicks are answered."""
         return replace(self.inference, cascade=None), self.refinement
 
     @property

@@ -10,11 +10,11 @@ from types import TracebackType
 
 import torch
 
-from isegm.data.annotations.files import FORMATS
-from isegm.demo.canvas import PictureCanvas
+from isegm.annotations.formats import FORMATS
+from isegm.demo.canvas import ImageCanvas
 from isegm.demo.controller import Controller
 from isegm.demo.controls import ClickButtons, Controls
-from isegm.demo.folder import ENDINGS, saved_name
+from isegm.demo.image_folder import ENDINGS, saved_name
 from isegm.demo.object_list import ObjectList
 from isegm.demo.scene import Scene
 from isegm.demo.widgets import Hint, StatusLine, enable, shortcuts
@@ -25,21 +25,21 @@ from isegm.utils.vis import voc_palette
 TITLE = "isegm: interactive segmentation"
 ABOUT = """Click-based interactive segmentation.
 
-Left button: a click on the object. Right button: a click on the background; held down it moves the picture.
+Left button: a click on the object. Right button: a click on the background; held down it moves the image.
 Wheel: zoom. Space: finish the object. A: keep what is selected and go on without the clicks.
-W, A, S, D, arrows: move the picture, A while no object is in progress.
-Ctrl+Z, Ctrl+Y: undo, redo. Page up, page down: the pictures of the folder. Ctrl+O: load an image. Ctrl+S: save.
+W, A, S, D, arrows: move the image, A while no object is in progress.
+Ctrl+Z, Ctrl+Y: undo, redo. Page up, page down: the images of the folder. Ctrl+O: load an image. Ctrl+S: save.
 
-Every click is autosaved: whatever happens, the picture will be as you left it."""
+Every click is autosaved: whatever happens, the image will be as you left it."""
 UNFINISHED = "The object in progress is not finished.\n\nSave it as it is, too? (No: leave it out.)"
-UNSAVED = "This picture is not autosaved, and what is not saved will be lost.\n\nGo on?"
+UNSAVED = "This image is not autosaved, and what is not saved will be lost.\n\nGo on?"
 CLOSING = "closing when all is saved"
 SMALLEST_WINDOW = (960, 480)  # as published
 USUAL_WINDOW = (1280, 860)
 POLL_MS = 5
-TIDY_MS = 200  # after a picture was opened, when the one before is not on the screen any more
-PICTURES = [("Pictures", [each for ending in ENDINGS for each in (f"*{ending}", f"*{ending.upper()}")])]
-PICTURES += [("All files", "*")]
+TIDY_MS = 200  # after an image was opened, when the one before is not on the screen any more
+IMAGES = [("Images", [each for ending in ENDINGS for each in (f"*{ending}", f"*{ending.upper()}")])]
+IMAGES += [("All files", "*")]
 MASKS = [("Masks", "*.png *.bmp *.PNG *.BMP"), ("All files", "*")]
 ANNOTATIONS = [("Annotations", "*.old *.json *.png *.JSON *.PNG"), ("All files", "*")]
 
@@ -49,14 +49,14 @@ class Program:
 
     Args:
         root: an empty window.
-        controller: with or without a picture.
+        controller: with or without an image.
     """
 
     def __init__(self, root: tk.Tk, controller: Controller) -> None:
         self.root = root
         self.controller = controller
         self.buttons: dict[str, tk.Button] = {}
-        self._shown: tuple = ()  # what the picture shows
+        self._shown: tuple = ()  # what the image shows
         self.watching = False
         self._closing = False  # as soon as all is saved
         root.title(TITLE)
@@ -66,13 +66,13 @@ class Program:
         self.status.pack(side=tk.BOTTOM, fill=tk.X)
         self._add_bar()
         self.clicks, self.objects, self.controls = self._add_side()
-        self.picture = self._add_picture()
+        self.image = self._add_image()
         self._bind_keys()
         self._center()
         self.redraw()
 
     def open(self, path: str | Path) -> None:
-        """Show a picture file, or the first picture of a folder."""
+        """Show an image file, or the first image of a folder."""
         self.objects.apply_texts()
         if self._may_leave():
             self.act(lambda: self.controller.open(path))
@@ -101,18 +101,18 @@ class Program:
     def redraw(self) -> None:
         """Bring the window to the state of the controller."""
         controller = self.controller
-        loaded = controller.picture is not None
+        loaded = controller.image is not None
         usable = loaded and not controller.opening
         enable((self.buttons[label] for label in ("Save mask", "Load mask", "Load objects")), usable)
         enable([self.save_menu], usable)
         folder = controller.folder
         enable([self.buttons["Previous"]], folder is not None and folder.place > 0)
-        enable([self.buttons["Next"]], folder is not None and folder.place + 1 < len(folder.pictures))
+        enable([self.buttons["Next"]], folder is not None and folder.place + 1 < len(folder.images))
         self.clicks.refresh()
         self.controls.refresh()
         self.objects.refresh()
         self.status.show(CLOSING if self._closing else controller.busy, controller.notice, self._place())
-        self.picture.busy(bool(controller.busy))
+        self.image.busy(bool(controller.busy))
         self._draw()
 
     # The window
@@ -122,9 +122,9 @@ class Program:
         bar.pack(side=tk.TOP, fill=tk.X, padx=5, pady=3)
         for label, command, hint in (
             ("Load image", self._load_image, "Ctrl+O"),
-            ("Load folder", self._load_folder, "To walk through its pictures"),
-            ("Previous", lambda: self._walk(-1), "Page up: the picture before this one in its folder"),
-            ("Next", lambda: self._walk(1), "Page down: the next picture of the folder"),
+            ("Load folder", self._load_folder, "To walk through its images"),
+            ("Previous", lambda: self._walk(-1), "Page up: the image before this one in its folder"),
+            ("Next", lambda: self._walk(1), "Page down: the next image of the folder"),
             ("Save mask", lambda: self._save("mask"), 'As grey levels; "Save as" has more'),
             ("Load mask", self._load_mask, "To begin an object from it"),
             ("Load objects", self._load_objects, "From a file that was saved here, or by other programs"),
@@ -143,15 +143,15 @@ class Program:
         menu.add_separator()
         for kind, form in FORMATS.items():
             if form.write_all is not None:
-                label = f"{form.label}, all pictures of the folder"
+                label = f"{form.label}, all images of the folder"
                 menu.add_command(label=label, command=lambda kind=kind: self._save_folder(kind))
 
-    def _add_picture(self) -> PictureCanvas:
+    def _add_image(self) -> ImageCanvas:
         frame = tk.LabelFrame(self.root, text="Image")
-        picture = PictureCanvas(frame, self._click)
-        picture.pack(fill=tk.BOTH, expand=True, padx=5, pady=5)
+        image = ImageCanvas(frame, self._click)
+        image.pack(fill=tk.BOTH, expand=True, padx=5, pady=5)
         frame.pack(side=tk.LEFT, fill=tk.BOTH, expand=True, padx=5, pady=3)
-        return picture
+        return image
 
     def _add_side(self) -> tuple[ClickButtons, ObjectList, Controls]:
         """What stands at the right: buttons, and below them either the objects or the options."""
@@ -161,7 +161,7 @@ class Program:
         clicks = ClickButtons(side, self.controller, actions)
         clicks.pack(side=tk.TOP, fill=tk.X)
         pages = self.pages = ttk.Notebook(side)
-        objects = ObjectList(pages, self.controller, self.act, lambda: self.picture.canvas.focus_set())
+        objects = ObjectList(pages, self.controller, self.act, lambda: self.image.canvas.focus_set())
         controls = Controls(pages, self.controller, lambda: self.act(lambda: None))
         for label, page in (("Objects", objects), ("Options", controls)):
             pages.add(page, text=label)
@@ -187,7 +187,7 @@ class Program:
             for key in keys:
                 self.root.bind(key, lambda event, action=action: self._unless_needed(event, action))
         for key in ("a", "A"):
-            self.picture.canvas.bind(key, self._key_a)
+            self.image.canvas.bind(key, self._key_a)
         self.root.bind_all("<Button-1>", _focus, add="+")
 
     def _unless_needed(self, event: tk.Event, action: Callable[[], None]) -> None:
@@ -198,11 +198,11 @@ class Program:
             action()
 
     def _key_a(self, event: tk.Event) -> str:
-        """On the picture: partially finish while there is an object in progress, else move to the left."""
+        """On the image: partially finish while there is an object in progress, else move to the left."""
         if self.controller.in_progress:
             self._partially_finish()
         else:
-            self.picture.scroll_by_key(event)
+            self.image.scroll_by_key(event)
         return "break"
 
     def _center(self) -> None:
@@ -220,21 +220,21 @@ class Program:
         self.root.geometry(f"{width}x{height}+{max(x, 0)}+{max(y, 0)}")
 
     def _place(self) -> str:
-        """Which picture is open, for the line at the bottom."""
-        picture, folder = self.controller.picture, self.controller.folder
-        if picture is None:
+        """Which image is open, for the line at the bottom."""
+        image, folder = self.controller.image, self.controller.folder
+        if image is None:
             return ""
-        height, width = picture.size
+        height, width = image.size
         kept = "autosaved" if self.controller.autosaves else "not autosaved"
-        return f"{picture.name}, {folder.place + 1} of {len(folder.pictures)}, {width} x {height} pixels, {kept}"
+        return f"{image.name}, {folder.place + 1} of {len(folder.images)}, {width} x {height} pixels, {kept}"
 
     def _draw(self) -> None:
-        """Draw the picture, if what it shows has changed."""
+        """Draw the image, if what it shows has changed."""
         controller = self.controller
-        picture, document, settings = controller.picture, controller.document, controller.settings
+        image, document, settings = controller.image, controller.document, controller.settings
         waiting, selected = controller.waiting, self.objects.selected
-        now = (picture, document, settings, waiting, selected)
-        if picture is None or now == self._shown:
+        now = (image, document, settings, waiting, selected)
+        if image is None or now == self._shown:
             return
         draft = document.draft
         number = document.draft_number
@@ -250,8 +250,8 @@ class Program:
             click_radius=settings.click_radius,
             selected=selected,
         )
-        another = not self._shown or picture is not self._shown[0]
-        self.picture.show(picture.pyramid, scene, fit=another)
+        another = not self._shown or image is not self._shown[0]
+        self.image.show(image.pyramid, scene, fit=another)
         self._shown = now
         if another:
             self.root.after(TIDY_MS, self.controller.tidy)
@@ -286,11 +286,11 @@ class Program:
             self.act(lambda: self.controller.walk(step))
 
     def _load_image(self) -> None:
-        if path := self._ask_file("Choose an image", PICTURES):
+        if path := self._ask_file("Choose an image", IMAGES):
             self.open(path)
 
     def _load_folder(self) -> None:
-        title = "Choose a folder of pictures"
+        title = "Choose a folder of images"
         if path := filedialog.askdirectory(parent=self.root, title=title, initialdir=self._beside()):
             self.open(path)
 
@@ -303,21 +303,21 @@ class Program:
             self.act(lambda: self.controller.load_annotations(path))
 
     def _save(self, kind: str) -> None:
-        self._save_as(kind, lambda picture: picture.stem, self.controller.save)
+        self._save_as(kind, lambda image: image.stem, self.controller.save)
 
     def _save_folder(self, kind: str) -> None:
-        self._save_as(kind, lambda picture: picture.parent.name, self.controller.save_folder)
+        self._save_as(kind, lambda image: image.parent.name, self.controller.save_folder)
 
     def _save_as(self, kind: str, stem: Callable[[Path], str], save: Callable[[str, str, bool], None]) -> None:
-        """Ask what becomes of the object in progress, and for the file; nothing while there is no picture to save."""
+        """Ask what becomes of the object in progress, and for the file; nothing while there is no image to save."""
         self.objects.apply_texts()
-        picture = self.controller.picture
-        if picture is None or self.controller.opening:
+        image = self.controller.image
+        if image is None or self.controller.opening:
             return
         with_draft: bool | None = False
         if self.controller.in_progress:
             with_draft = messagebox.askyesnocancel("Unfinished object", UNFINISHED, parent=self.root)
-        if with_draft is not None and (path := self._ask_path(kind, stem(picture.path))):
+        if with_draft is not None and (path := self._ask_path(kind, stem(image.path))):
             self.act(lambda: save(path, kind, with_draft))
 
     def _ask_file(self, title: str, kinds: list[tuple]) -> str:
@@ -335,9 +335,9 @@ class Program:
         )
 
     def _beside(self) -> str | None:
-        """The folder in which dialogs begin: the picture's; None for where Tk likes."""
-        picture = self.controller.picture
-        return None if picture is None else str(picture.path.parent.absolute())
+        """The folder in which dialogs begin: the image's; None for where Tk likes."""
+        image = self.controller.image
+        return None if image is None else str(image.path.parent.absolute())
 
     def _about(self) -> None:
         messagebox.showinfo("About", ABOUT, parent=self.root)

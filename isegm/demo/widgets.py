@@ -88,7 +88,7 @@ class Hint:
 
 
 class StatusLine(tk.Frame):
-    """What the program is doing, what it has done, and which picture is open."""
+    """What the program is doing, what it has done, and which image is open."""
 
     def __init__(self, master: tk.Misc) -> None:
         super().__init__(master)

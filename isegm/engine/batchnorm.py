@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
-from isegm.utils import processes
+from isegm.utils import distributed
 
 
 def batchnorm_layers(model: nn.Module) -> list[nn.BatchNorm2d | nn.SyncBatchNorm]:
@@ -48,8 +48,8 @@ def measure_statistics(model: nn.Module, passes: Iterable[Callable[[], Iterator[
 def average_statistics(model: nn.Module) -> None:
     """Give all processes the mean of their running statistics, so that a checkpoint speaks for all of them."""
     statistics = [buffer for layer in batchnorm_layers(model) for buffer in (layer.running_mean, layer.running_var)]
-    if processes.count() > 1 and statistics:
-        flat = processes.add_up(torch.cat(statistics)).div_(processes.count())
+    if distributed.world_size() > 1 and statistics:
+        flat = distributed.all_reduce(torch.cat(statistics)).div_(distributed.world_size())
         for buffer, mean in zip(statistics, flat.split([len(buffer) for buffer in statistics]), strict=True):
             buffer.copy_(mean)
 
@@ -71,17 +71,17 @@ class CpuSyncBatchNorm(nn.BatchNorm2d):
     """BatchNorm over all processes' parts of a batch, which are of equal size."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or processes.count() == 1:
+        if not self.training or distributed.world_size() == 1:
             return super().forward(x)
         origin = self.running_mean.clone()  # near the mean, so that little is lost where squares are subtracted
         shifted = x.float() - origin[:, None, None]  # (B, C, H, W)
         moments = torch.stack((shifted.mean((0, 2, 3)), shifted.square().mean((0, 2, 3))))  # (2, C)
-        mean, square = _SumOverProcesses.apply(moments) / processes.count()
+        mean, square = _SumOverProcesses.apply(moments) / distributed.world_size()
         variance = (square - mean.square()).clamp_min(0)
         with torch.no_grad():
             self.num_batches_tracked += 1
             rate = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-            number = x.numel() // x.shape[1] * processes.count()
+            number = x.numel() // x.shape[1] * distributed.world_size()
             self.running_mean.lerp_(origin + mean, rate)
             self.running_var.lerp_(variance * number / (number - 1), rate)
         scale = self.weight * (variance + self.eps).rsqrt()
@@ -93,8 +93,8 @@ class _SumOverProcesses(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: torch.autograd.function.FunctionCtx, tensor: Tensor) -> Tensor:
-        return processes.add_up(tensor.clone())
+        return distributed.all_reduce(tensor.clone())
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:
-        return processes.add_up(gradient.clone())
+        return distributed.all_reduce(gradient.clone())

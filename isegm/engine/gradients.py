@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from isegm.utils import processes
+from isegm.utils import distributed
 
 BUCKET_BYTES = 25 * 2**20  # sent at once, as in Li et al. 2020, "PyTorch Distributed"
 
@@ -25,7 +25,7 @@ class GradientMean:
         self.buckets: list[list[nn.Parameter]] = []
         self.places: dict[nn.Parameter, int] = {}
         self.averaging = False
-        if processes.count() == 1:
+        if distributed.world_size() == 1:
             return
         room = 0
         for parameter in reversed([parameter for parameter in parameters if parameter.requires_grad]):
@@ -68,7 +68,7 @@ class GradientMean:
         bucket = self.buckets[len(self._sent)]
         gradients = [parameter.grad for parameter in bucket if parameter.grad is not None]
         if gradients:
-            flat = torch.cat([gradient.flatten() for gradient in gradients]).div_(processes.count())
-            self._sent.append((gradients, flat, processes.adding_up(flat)))
+            flat = torch.cat([gradient.flatten() for gradient in gradients]).div_(distributed.world_size())
+            self._sent.append((gradients, flat, distributed.all_reduce_async(flat)))
         else:
             self._sent.append(([], bucket[0].new_zeros(0), lambda: None))

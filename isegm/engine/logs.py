@@ -1,4 +1,4 @@
-"""Curves and pictures of a training run, written by the first of its processes."""
+"""Curves and images of a training run, written by the first of its processes."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import numpy as np
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from isegm.engine.pictures import training_picture
 from isegm.engine.tasks import Step
-from isegm.utils import processes
+from isegm.engine.visualization import training_image
+from isegm.utils import distributed
 from isegm.utils.files import write_image
 
 SCALARS_OVER = 25  # steps that one point of a training curve averages
 
 
 class TrainingLog:
-    """TensorBoard curves in ``logs`` and pictures of training samples in ``pictures``; nothing in later processes.
+    """TensorBoard curves in ``logs`` and images of training samples in ``images``; nothing in later processes.
 
     Args:
-        logs, pictures: folders.
+        logs, images: folders.
         purge: step from which points of a killed run are dropped; None for none.
     """
 
-    def __init__(self, logs: Path, pictures: Path, purge: int | None) -> None:
+    def __init__(self, logs: Path, images: Path, purge: int | None) -> None:
         self.writer = None
-        if processes.is_first():
+        if distributed.is_main():
             self.writer = SummaryWriter(log_dir=str(logs), flush_secs=10, purge_step=purge)
-        self.pictures = pictures
+        self.images = images
         self._curve: dict[str, list[float]] = {}
 
     def values(self, values: Mapping[str, float], epoch: int) -> None:
@@ -47,12 +47,12 @@ class TrainingLog:
             self.values({name: float(np.mean(points)) for name, points in self._curve.items()}, step)
             self._curve.clear()
 
-    def picture(self, batch: Mapping[str, Tensor], seen: Step, step: int) -> None:
+    def image(self, batch: Mapping[str, Tensor], seen: Step, step: int) -> None:
         """The first sample of a batch with its clicks, label and prediction."""
         if self.writer is not None:
-            picture = training_picture(batch["images"][0], batch["instances"][0], seen.logits[0], seen.points[0])
-            write_image(self.pictures / "train" / f"{step:06d}_instance_segmentation.jpg", picture)
-            self.writer.add_image("train", picture, step, dataformats="HWC")
+            image = training_image(batch["images"][0], batch["instances"][0], seen.logits[0], seen.points[0])
+            write_image(self.images / "train" / f"{step:06d}_instance_segmentation.jpg", image)
+            self.writer.add_image("train", image, step, dataformats="HWC")
 
     def close(self) -> None:
         """Write what is left."""

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from isegm.clicks import points_in_boxes
-from isegm.engine.chance import Chance
-from isegm.engine.clicks import add_simulated_clicks, start_from_masks
+from isegm.engine.metrics import RunningIoU
+from isegm.engine.random import BatchRNG
+from isegm.engine.simulated_clicks import add_simulated_clicks, start_from_masks
 from isegm.model.losses import NormalizedFocalLoss
-from isegm.model.metrics import RunningIoU
 
 Losses = dict[str, Tensor]
 Batch = Mapping[str, Tensor]
@@ -49,7 +49,7 @@ class Step:
 
     Attributes:
         losses: weighted losses by name, scalars with gradient.
-        logits: (B, 1, H, W) the network's answer, for metrics and pictures.
+        logits: (B, 1, H, W) the network's answer, for metrics and images.
         points: (B, 2N, 3) the clicks it saw.
     """
 
@@ -64,7 +64,7 @@ class TrainingTask(Protocol):
     Their number must depend on ``chance.whole`` alone, as all parts of a batch take their steps together.
     """
 
-    def __call__(self, model: nn.Module, batch: Batch, chance: Chance) -> Iterator[Step]: ...
+    def __call__(self, model: nn.Module, batch: Batch, batch_rng: BatchRNG) -> Iterator[Step]: ...
 
     def log_states(self) -> dict[str, float]:
         """Running values of the losses, for logs."""
@@ -87,7 +87,7 @@ class IterativeClicks:
     prev_mask_drop_prob: float = 0.0
     train_every_click: bool = False
 
-    def __call__(self, model: nn.Module, batch: Batch, chance: Chance) -> Iterator[Step]:
+    def __call__(self, model: nn.Module, batch: Batch, batch_rng: BatchRNG) -> Iterator[Step]:
         """Yield the steps of a batch: "images" (B, 3, H, W), "points" (B, 2N, 3), "instances" (B, 1, H, W).
 
         With "start_masks" (B, 1, H, W) in {0, 1}, the first click of samples where these are not empty is where the
@@ -97,16 +97,16 @@ class IterativeClicks:
         starts = batch.get("start_masks")
         prev_mask = torch.zeros_like(labels) if starts is None else starts  # (B, 1, H, W)
         fewest = min(2, self.max_num_next_clicks + 1) if self.train_every_click else 1
-        rounds = int(chance.whole.integers(fewest, self.max_num_next_clicks + 2))
+        rounds = int(batch_rng.whole.integers(fewest, self.max_num_next_clicks + 2))
         simulates = rounds > 1 or starts is not None
         truths = labels[:, 0].cpu().numpy() if simulates else None  # (B, H, W), for simulated clicks
         if starts is not None:
-            start_from_masks(points, starts[:, 0].cpu().numpy(), truths, chance.samples)
+            start_from_masks(points, starts[:, 0].cpu().numpy(), truths, batch_rng.samples)
         for number in range(rounds):
             last = number == rounds - 1
             if self.train_every_click or last:
                 if last and number > 0 and self.prev_mask_drop_prob > 0:
-                    kept = [rng.random() >= self.prev_mask_drop_prob for rng in chance.samples]
+                    kept = [rng.random() >= self.prev_mask_drop_prob for rng in batch_rng.samples]
                     prev_mask = prev_mask * torch.tensor(kept, device=labels.device)[:, None, None, None]
                 outputs = self._outputs(model, batch, prev_mask, points)
                 logits = outputs["instances"]
@@ -116,7 +116,7 @@ class IterativeClicks:
                 logits = _without_gradients(model, _network_input(model, images, prev_mask), points)
             if not last:
                 prev_mask = logits.detach().float().sigmoid()
-                add_simulated_clicks(points, prev_mask, truths, number + 1, chance.samples)
+                add_simulated_clicks(points, prev_mask, truths, number + 1, batch_rng.samples)
 
     def log_states(self) -> dict[str, float]:
         """Running values of those losses that have some, such as ``instance_loss_k``."""

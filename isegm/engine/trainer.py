@@ -18,17 +18,17 @@ from tqdm import tqdm
 
 from isegm.data.train_set import TrainSet
 from isegm.engine.batchnorm import average_statistics, batchnorm_layers, measure_statistics, synchronise_batchnorm
-from isegm.engine.chance import Chance
 from isegm.engine.compilation import compile_network
+from isegm.engine.config import RunConfig, TrainConfig
 from isegm.engine.gradients import GradientMean
 from isegm.engine.loading import EpochBatches, load_batches
 from isegm.engine.logs import TrainingLog
-from isegm.engine.plan import RunOptions, TrainingPlan
+from isegm.engine.metrics import AdaptiveIoU
+from isegm.engine.random import BatchRNG
 from isegm.engine.tasks import Step
 from isegm.model.base import ClickModel
 from isegm.model.checkpoint import load_state, read_checkpoint, save_checkpoint
-from isegm.model.metrics import AdaptiveIoU
-from isegm.utils import processes
+from isegm.utils import distributed
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
 
@@ -42,18 +42,18 @@ class Trainer:
     """
 
     def __init__(
-        self, model: ClickModel, train_set: TrainSet, val_set: TrainSet | None, plan: TrainingPlan, options: RunOptions
+        self, model: ClickModel, train_set: TrainSet, val_set: TrainSet | None, config: TrainConfig, options: RunConfig
     ) -> None:
-        self.plan = replace(
-            plan,
-            lr=plan.lr if options.lr is None else options.lr,
-            clip_norm=plan.clip_norm if options.clip_norm is None else options.clip_norm,
+        self.config = replace(
+            config,
+            lr=config.lr if options.lr is None else options.lr,
+            clip_norm=config.clip_norm if options.clip_norm is None else options.clip_norm,
         )
         self.options, self.device = options, options.device
         self.train_set, self.val_set = train_set, val_set
         self._check_batch_size(model)
         self.metric = AdaptiveIoU()
-        self.steps_per_epoch = len(train_set) // plan.batch_size
+        self.steps_per_epoch = len(train_set) // config.batch_size
         self.epoch, self.step_in_epoch = options.start_epoch or 0, 0
         self.global_step = self.epoch * self.steps_per_epoch
         if options.init_from is not None:
@@ -62,14 +62,14 @@ class Trainer:
         if options.sync_batchnorm:
             model = synchronise_batchnorm(model, self.device)
         self.model = model.to(self.device, memory_format=torch.channels_last)
-        self.optimizer = torch.optim.Adam(self._parameter_groups(), lr=plan.lr, betas=(0.9, 0.999), eps=1e-8)
+        self.optimizer = torch.optim.Adam(self._parameter_groups(), lr=config.lr, betas=(0.9, 0.999), eps=1e-8)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=options.amp == "fp16")
-        if processes.rank() > 0:
-            own = np.random.SeedSequence((options.seed, processes.rank())).generate_state(1)  # for dropout
+        if distributed.rank() > 0:
+            own = np.random.SeedSequence((options.seed, distributed.rank())).generate_state(1)  # for dropout
             torch.manual_seed(int(own[0]))
         if options.resume is not None:
             self._resume(options.resume)
-        processes.take_from_first(self.model.state_dict().values())
+        distributed.broadcast(self.model.state_dict().values())
         self._check_agreement()
         self.gradients = GradientMean(self.model.parameters())
         if options.compile:
@@ -78,7 +78,7 @@ class Trainer:
             torch.backends.cudnn.benchmark = True
 
     def _check_batch_size(self, model: ClickModel) -> None:
-        size, count = self.plan.batch_size, processes.count()
+        size, count = self.config.batch_size, distributed.world_size()
         if size % count:
             raise InputError(
                 f"a batch of {size} cannot be divided by {count} processes: give --batch-size a multiple of {count}."
@@ -94,15 +94,15 @@ class Trainer:
     def _check_agreement(self) -> None:
         """Machines may read different disks: their processes must start from the same step with as much data."""
         lengths = [len(dataset.reader) for dataset in (self.train_set, self.val_set) if dataset is not None]
-        if any(other != (lengths, self.global_step) for other in processes.gather((lengths, self.global_step))):
+        if any(other != (lengths, self.global_step) for other in distributed.all_gather((lengths, self.global_step))):
             raise InputError(
-                "the processes of this run see different numbers of photos or different checkpoints: give every "
+                "the processes of this run see different numbers of images or different checkpoints: give every "
                 "machine the same files."
             )
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
         """One group for each learning-rate multiplier."""
-        multipliers = self.plan.lr_multipliers
+        multipliers = self.config.lr_multipliers
         if multipliers is None:
             multipliers = self.model.lr_multipliers()
         groups: dict[float, list[nn.Parameter]] = {}
@@ -113,10 +113,10 @@ class Trainer:
     def run(self) -> None:
         """Train from where the run stands to its last epoch."""
         purge = self.global_step + 1 if self.global_step else None  # points of a killed run behind its last checkpoint
-        self.log = TrainingLog(self.options.logs, self.options.pictures, purge)
-        while self.epoch < self.plan.epochs:
+        self.log = TrainingLog(self.options.logs, self.options.images, purge)
+        while self.epoch < self.config.epochs:
             self._train_epoch()
-            self._measure_batchnorm()
+            self._precise_batchnorm()
             if self.val_set is not None:
                 self._save_last()  # a validation that fails or is killed costs no training
                 self._validate()
@@ -128,13 +128,13 @@ class Trainer:
         """This process's parts of an epoch's batches from the ``first`` on."""
         return EpochBatches(
             len(dataset),
-            self.plan.batch_size,
+            self.config.batch_size,
             self.options.seed,
             epoch,
             first,
             whole,
-            processes.rank(),
-            processes.count(),
+            distributed.rank(),
+            distributed.world_size(),
         )
 
     def _load(self, dataset: TrainSet, epoch: int, batches: EpochBatches) -> Iterator[dict[str, Tensor]]:
@@ -151,7 +151,7 @@ class Trainer:
         if self.step_in_epoch == 0:
             self.metric.reset()
         self.model.train()
-        if self.plan.freeze_batchnorm:
+        if self.config.freeze_batchnorm:
             for layer in batchnorm_layers(self.model):
                 layer.eval()
         parts = self._batches(self.train_set, self.epoch, self.step_in_epoch)
@@ -162,13 +162,13 @@ class Trainer:
             desc=f"epoch {self.epoch}",
             mininterval=5,
             leave=False,
-            disable=not processes.is_first(),
+            disable=not distributed.is_main(),
         )
         started = time.perf_counter()
-        while group := list(islice(batches, self.plan.batches_in_turn * self.options.accumulate)):
+        while group := list(islice(batches, self.config.interleaved_batches * self.options.accumulate)):
             learning_rate = self._set_learning_rate()
             every, before = self.options.save_every, self.global_step
-            for batch, step in zip(group, self._train_in_turn(group), strict=True):
+            for batch, step in zip(group, self._train_interleaved(group), strict=True):
                 self.metric.update(step.logits.float(), batch["instances"])
                 self.global_step += 1
                 self.step_in_epoch += 1
@@ -180,41 +180,44 @@ class Trainer:
         progress.close()
         seconds = time.perf_counter() - started
         logger.info(
-            "epoch %d: training IoU %.4f, %.0f s, %.1f photos/s", self.epoch, self.metric.epoch_value, seconds,
-            len(parts) * self.plan.batch_size / max(seconds, 1e-9),
+            "epoch %d: training IoU %.4f, %.0f s, %.1f images/s", self.epoch, self.metric.epoch_value, seconds,
+            len(parts) * self.config.batch_size / max(seconds, 1e-9),
         )  # fmt: skip
         self.log.values({"TrainMetrics/AdaptiveIoU": self.metric.epoch_value}, self.epoch)
 
-    def _measure_batchnorm(self) -> None:
+    def _precise_batchnorm(self) -> None:
         """Measure BatchNorm's statistics over all clicks of the epoch's first batches."""
-        if not self.plan.measured_batches:
+        if not self.config.precise_bn_batches:
             return
         self.model.train()
         parts = self._batches(self.train_set, self.epoch)
-        batches = islice(self._load(self.train_set, self.epoch, parts), self.plan.measured_batches)
+        batches = islice(self._load(self.train_set, self.epoch, parts), self.config.precise_bn_batches)
         passes = (
-            partial(self.plan.task, self.model, batch, self._chance(batch, number, 3, start=start))
+            partial(self.config.task, self.model, batch, self._batch_rng(batch, number, 3, start=start))
             for number, (batch, start) in enumerate(zip(batches, parts.starts, strict=False))
         )
         with self._autocast():
             measure_statistics(self.model, passes, self.options.seed)
         average_statistics(self.model)
 
-    def _chance(self, batch: dict[str, Tensor], *key: int, start: int) -> Chance:
+    def _batch_rng(self, batch: dict[str, Tensor], *key: int, start: int) -> BatchRNG:
         """Random numbers of this process's part of a batch, which starts at a place of the whole batch."""
-        return Chance(self.options.seed, *key, first=start, count=len(batch["instances"]))
+        return BatchRNG(self.options.seed, *key, first=start, count=len(batch["instances"]))
 
-    def _train_in_turn(self, batches: Sequence[dict[str, Tensor]]) -> list[Step]:
+    def _train_interleaved(self, batches: Sequence[dict[str, Tensor]]) -> list[Step]:
         """Take the optimiser steps of some batches, one of each in turn; gives the last step of each.
 
         Batches whose gradients are accumulated count as one.
         """
-        accumulate, start = self.options.accumulate, processes.rank() * self.plan.batch_size // processes.count()
+        accumulate, start = (
+            self.options.accumulate,
+            distributed.rank() * self.config.batch_size // distributed.world_size(),
+        )
         running = []
         for place, batch in enumerate(batches):
             number, part = divmod(self.step_in_epoch + place, accumulate)
-            chance = self._chance(batch, self.epoch, number, 1, start=part * self.plan.batch_size + start)
-            running.append(self.plan.task(self.model, batch, chance))
+            batch_rng = self._batch_rng(batch, self.epoch, number, 1, start=part * self.config.batch_size + start)
+            running.append(self.config.task(self.model, batch, batch_rng))
         groups = [range(len(batches))[first : first + accumulate] for first in range(0, len(batches), accumulate)]
         last: dict[int, Step] = {}
         while groups:
@@ -229,7 +232,7 @@ class Trainer:
                     last[place] = step
                 else:
                     self._optimise()
-        if not (self.plan.freeze_batchnorm or self.options.sync_batchnorm):
+        if not (self.config.freeze_batchnorm or self.options.sync_batchnorm):
             average_statistics(self.model)
         return [last[place] for place in range(len(batches))]
 
@@ -241,20 +244,22 @@ class Trainer:
             self.scaler.scale(sum(step.losses.values()) / self.options.accumulate).backward()
 
     def _optimise(self) -> None:
-        if self.plan.clip_norm is not None:
+        if self.config.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.clip_norm)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
 
     def _set_learning_rate(self) -> float:
-        rate = self.plan.lr * self.plan.schedule(self.epoch + self.step_in_epoch / self.steps_per_epoch)
+        rate = self.config.lr * self.config.schedule(self.epoch + self.step_in_epoch / self.steps_per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["mult"]
         return rate
 
     def _log_step(self, step: Step, batch: dict[str, Tensor], learning_rate: float) -> None:
-        losses = processes.add_up(torch.stack(list(step.losses.values())).detach() / processes.count()).tolist()
+        losses = distributed.all_reduce(
+            torch.stack(list(step.losses.values())).detach() / distributed.world_size()
+        ).tolist()
         values = {f"TrainLosses/{name}": loss for name, loss in zip(step.losses, losses, strict=True)}
         self._last_loss = sum(values.values())
         if not np.isfinite(self._last_loss):
@@ -264,10 +269,10 @@ class Trainer:
         values["TrainStates/learning_rate"] = learning_rate
         values["TrainMetrics/AdaptiveIoU_ema_iou"] = self.metric.ema_iou
         values["TrainMetrics/AdaptiveIoU_iou_thresh"] = self.metric.iou_thresh
-        self.log.step(values, self.plan.task.log_states, self.global_step)
-        interval = self.plan.image_dump_interval
+        self.log.step(values, self.config.task.log_states, self.global_step)
+        interval = self.config.image_dump_interval
         if interval and self.global_step % interval == 0:
-            self.log.picture(batch, step, self.global_step)
+            self.log.image(batch, step, self.global_step)
 
     @torch.no_grad()
     def _validate(self) -> None:
@@ -282,12 +287,12 @@ class Trainer:
             if part:
                 batch = next(batches)
                 with self._autocast():
-                    *_, step = self.plan.task(self.model, batch, self._chance(batch, number, 2, start=start))
+                    *_, step = self.config.task(self.model, batch, self._batch_rng(batch, number, 2, start=start))
                 logits, labels = step.logits.float(), batch["instances"]
                 for name, loss in step.losses.items():
                     sums[name] = sums.get(name, 0.0) + loss.item() * len(part)
             metric.update(logits, labels)
-        totals = processes.gather(sums)
+        totals = distributed.all_gather(sums)
         losses = {name: sum(total.get(name, 0.0) for total in totals) / len(self.val_set) for name in totals[0]}
         self.log.values({f"ValLosses/{name}": loss for name, loss in losses.items()}, self.epoch)
         self.log.values({"ValMetrics/AdaptiveIoU": metric.epoch_value}, self.epoch)
@@ -302,33 +307,33 @@ class Trainer:
             "step_in_epoch": self.step_in_epoch,
             "global_step": self.global_step,
             "seed": self.options.seed,
-            "batch_size": self.plan.batch_size,
+            "batch_size": self.config.batch_size,
             "epoch_len": len(self.train_set),
-            "epochs": self.plan.epochs,
-            "photos": len(self.train_set.reader),
+            "epochs": self.config.epochs,
+            "images": len(self.train_set.reader),
             "amp": self.options.amp,
             "accumulate": self.options.accumulate,
-            "lr": self.plan.lr,
-            "clip_norm": self.plan.clip_norm,
+            "lr": self.config.lr,
+            "clip_norm": self.config.clip_norm,
             "sync_bn": self.options.sync_batchnorm,
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "metric": self.metric.state(),
-            "random": processes.gather(random),
+            "random": distributed.all_gather(random),
         }
 
     def _save_last(self) -> None:
         state = self._training_state()
-        if processes.is_first():
+        if distributed.is_main():
             save_checkpoint(self.model, self.options.checkpoints / "last_checkpoint.pth", training=state)
 
     def _save(self) -> None:
         self._save_last()
         done = self.epoch - 1
-        interval = self.plan.checkpoint_interval
+        interval = self.config.checkpoint_interval
         if not isinstance(interval, int):
             interval = [every for start, every in interval if start <= done][-1]
-        if processes.is_first() and (done % interval == 0 or self.epoch == self.plan.epochs):
+        if distributed.is_main() and (done % interval == 0 or self.epoch == self.config.epochs):
             save_checkpoint(self.model, self.options.checkpoints / f"{done:03d}.pth")
 
     def _resume(self, path: Path) -> None:
@@ -345,14 +350,14 @@ class Trainer:
             return
         for name, now in (
             ("seed", self.options.seed),
-            ("batch_size", self.plan.batch_size),
+            ("batch_size", self.config.batch_size),
             ("epoch_len", len(self.train_set)),
-            ("epochs", self.plan.epochs),
-            ("photos", len(self.train_set.reader)),
+            ("epochs", self.config.epochs),
+            ("images", len(self.train_set.reader)),
             ("amp", self.options.amp),
             ("accumulate", self.options.accumulate),
-            ("lr", self.plan.lr),
-            ("clip_norm", self.plan.clip_norm),
+            ("lr", self.config.lr),
+            ("clip_norm", self.config.clip_norm),
             ("sync_bn", self.options.sync_batchnorm),
         ):
             was = state.get(name, 1 if name == "accumulate" else now)  # older runs do not name the last four
@@ -372,15 +377,15 @@ class Trainer:
     def _restore_random(self, states: list[dict[str, Tensor]] | dict[str, Tensor], path: Path) -> None:
         """Take up the state of this process's random generators, from a list by rank or, in older files, one state."""
         states = [states] if isinstance(states, dict) else states
-        if len(states) != processes.count():
+        if len(states) != distributed.world_size():
             logger.warning(
                 "%s was trained by %d processes, not %d: the run goes on, but not as if it had not been stopped",
                 path,
                 len(states),
-                processes.count(),
+                distributed.world_size(),
             )
             return
-        mine = states[processes.rank()]
+        mine = states[distributed.rank()]
         torch.set_rng_state(mine["cpu"])
         if self.device.type == "cuda" and "cuda" in mine:
             torch.cuda.set_rng_state(mine["cuda"], self.device)

@@ -2,7 +2,7 @@
 
 Differences are paired: each object's value in a run less its value in the first run, averaged over the objects. The
 intervals are percentile bootstrap intervals (Efron and Tibshirani 1993, section 13) that draw objects with replacement;
-objects of one photo count as independent.
+objects of one image count as independent.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from isegm.evaluation.published_values import PublishedValue, find_published
 from isegm.evaluation.records import ObjectRecord, read_records
 from isegm.evaluation.scores import noc_per_object, nof_published, seconds_per_click
-from isegm.inference.metrics import first_click_reaching
+from isegm.inference.mask_metrics import first_click_reaching
 from isegm.inference.protocols import settings_for
 from isegm.model.weights_table import Weights, published_file
 from isegm.utils.errors import InputError
@@ -42,7 +42,7 @@ class Run:
         target_iou, max_clicks: when clicking stopped.
         weights: the published file that was evaluated, as far as its name tells; None for another one.
         departure: what sets the evaluation apart from the published ones; empty where nothing does.
-        init_masks: which masks its objects started from, see ``RunFacts``; None for the data set's own or none.
+        init_masks: which masks its objects started from, see ``RunInfo``; None for the data set's own or none.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Pictures of where each object ended, as ``--vis`` of ClickSEG writes them."""
+"""Images of where each object ended, as ``--vis`` of ClickSEG writes them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ LONGEST_FOCUS = 512  # pixels of an enlarged focus crop
 class SamplePanels:
     """Callback of ``evaluate_dataset`` that writes a row of captioned panels when an object is done.
 
-    ``<sample>.png`` shows the photo, the mask that clicking started from, the last mask with all clicks, the ground
-    truth and the mask before the last click; ``<sample>_focus.png``, of networks that look at a part of the photo
+    ``<sample>.png`` shows the image, the mask that clicking started from, the last mask with all clicks, the ground
+    truth and the mask before the last click; ``<sample>_focus.png``, of networks that look at a part of the image
     again, this part (magenta) in the crop that the network saw (yellow), and the mask in it before and after the last
     click. ``<sample>`` counts from 0, and is ``<sample>_<object>`` where samples have several objects.
 
     Args:
-        folder: pictures of an earlier run that lie in it are removed,
+        folder: images of an earlier run that lie in it are removed,
         goes_on: unless this one goes on with it.
     """
 

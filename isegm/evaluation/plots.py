@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: mean IoU per click, the best and the worst objects, and each click of a run."""
+"""Images of an evaluation: mean IoU per click, the best and the worst objects, and each click of a run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from matplotlib.ticker import MaxNLocator
 from isegm.evaluation.loop import ClickEvent
 from isegm.evaluation.records import ObjectRecord
 from isegm.evaluation.scores import miou_carried_on, miou_per_click
-from isegm.inference.metrics import first_click_reaching, number_of_clicks
+from isegm.inference.mask_metrics import first_click_reaching, number_of_clicks
 from isegm.utils.files import atomic_write, write_image
 from isegm.utils.vis import NEGATIVE_COLOR, POSITIVE_COLOR, draw_probmap, draw_with_blend_and_clicks
 
 GT_COLOR = "yellow"
 SHEET_COLUMNS = 3
-LONGEST_SIDE = 640  # pixels of a photo in a contact sheet
+LONGEST_SIDE = 640  # pixels of an image in a contact sheet
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def ranked(records: Sequence[ObjectRecord], target_iou: float, max_clicks: int) 
 
 
 def contact_sheet(cases: Sequence[Case], title: str) -> Figure:
-    """Photos with the mask blended in, the border of the ground truth, and numbered clicks (green on, red off)."""
+    """Images with the mask blended in, the border of the ground truth, and numbered clicks (green on, red off)."""
     columns = min(SHEET_COLUMNS, len(cases))
     rows = -(-len(cases) // columns)
     figure = Figure(figsize=(5 * columns, 4.2 * rows + 0.5), layout="constrained")
@@ -121,8 +121,8 @@ def save_figure(figure: Figure, path: str | Path) -> None:
         figure.savefig(file, format="png", dpi=100)
 
 
-class ClickPictures:
-    """Callback of ``evaluate_dataset`` that writes a picture per click: photo, mask and clicks beside the heat map.
+class ClickImages:
+    """Callback of ``evaluate_dataset`` that writes an image per click: image, mask and clicks beside the heat map.
 
     Files are ``<sample>_<click>.jpg``, both counted from 0, and ``<sample>_<object>_<click>.jpg`` for samples with
     several objects.
@@ -132,7 +132,7 @@ class ClickPictures:
         self.folder = Path(folder)
 
     def __call__(self, event: ClickEvent) -> None:
-        photo = draw_with_blend_and_clicks(event.sample.image, event.mask, clicks_list=event.clicks)
+        drawn = draw_with_blend_and_clicks(event.sample.image, event.mask, clicks_list=event.clicks)
         of_object = f"_{event.object_id}" if len(event.sample.objects_ids) > 1 else ""
         name = f"{event.index}{of_object}_{len(event.clicks) - 1}.jpg"
-        write_image(self.folder / name, np.hstack((photo, draw_probmap(event.session.probs))))
+        write_image(self.folder / name, np.hstack((drawn, draw_probmap(event.session.probs))))

@@ -205,6 +205,6 @@ def _differences(before: Identity, now: Identity, prefix: str = "") -> Iterator[
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             yield from _differences(old, new, f"{prefix}{key}.")
         elif old != new and key == "fingerprint":
-            yield "pictures or masks of the data set have changed since"
+            yield "images or masks of the data set have changed since"
         elif old != new:
             yield f"{prefix}{key} was {json.dumps(old)} and is now {json.dumps(new)}"

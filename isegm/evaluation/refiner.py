@@ -9,7 +9,7 @@ import numpy as np
 
 from isegm.evaluation.loop import EvaluationDataset
 from isegm.inference.evaluation import NEVER_STOP, Course, EvalSettings
-from isegm.inference.metrics import boundary_error, boundary_iou, get_iou
+from isegm.inference.mask_metrics import boundary_error, boundary_iou, get_iou
 from isegm.inference.predictor import Predictor
 from isegm.utils.errors import InputError
 
@@ -22,7 +22,7 @@ class Quality:
     """How well a mask agrees with the ground truth.
 
     Attributes:
-        iou, boundary_iou: see ``isegm.inference.metrics``.
+        iou, boundary_iou: see ``isegm.inference.mask_metrics``.
         errors: share of wrong pixels within each of ``WIDTHS`` pixels of the object's border.
     """
 
@@ -74,7 +74,7 @@ def compare_answers(
     Raises:
         InputError: the settings have no ``finish``.
     """
-    if predictor.settings.finish is None:
+    if predictor.settings.postprocess is None:
         raise InputError(
             f"{type(predictor.model).__name__} shows its answer as it is: there is nothing to compare it with; take a "
             "network of FocalClick or CDNet."
@@ -83,7 +83,7 @@ def compare_answers(
     plain = Predictor(
         predictor.model,
         predictor.device,
-        settings=replace(predictor.settings, finish=None),
+        settings=replace(predictor.settings, postprocess=None),
         threshold=predictor.threshold,
     )
     seen = 0

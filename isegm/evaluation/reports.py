@@ -20,7 +20,7 @@ import torch
 import isegm
 from isegm.evaluation.scores import THRESHOLDS, DatasetScores
 from isegm.inference.evaluation import EvalSettings
-from isegm.inference.finish import FocusRefine
+from isegm.inference.postprocess import FocusRefine
 from isegm.inference.protocols import CLICKSEG_SIZES, InferenceSettings
 from isegm.utils.files import atomic_write
 from isegm.utils.log import logger
@@ -40,7 +40,7 @@ TIE_RULE = "deepest pixel of the deeper error, a tie gives a negative click and 
 
 
 @dataclass(frozen=True)
-class RunFacts:
+class RunInfo:
     """What somebody needs to know to repeat a run or to compare with it.
 
     Attributes:
@@ -155,7 +155,7 @@ def _listed(shown: Sequence[tuple[int, float]], value: Callable[[int], str]) -> 
     return "   ".join(f"@{100 * threshold:g}% {value(place)}" for place, threshold in shown)
 
 
-def protocol_line(facts: RunFacts, settings: EvalSettings, inference: InferenceSettings) -> str:
+def protocol_line(facts: RunInfo, settings: EvalSettings, inference: InferenceSettings) -> str:
     """One line with everything that decides whether two runs may be compared."""
     stop = f"stop at IoU {settings.target_iou:g}" if settings.target_iou <= 1 else "never stop early"
     clicks = f"{settings.min_clicks} to {settings.max_clicks} clicks, {stop}"
@@ -170,7 +170,7 @@ def protocol_line(facts: RunFacts, settings: EvalSettings, inference: InferenceS
 
 
 def describe(inference: InferenceSettings) -> str:
-    """Crop, size and mirroring in words."""
+    """Crop, size and flipping in words."""
     zoom = inference.zoom_in
     if zoom is None:
         parts = ["no zoom-in"]
@@ -186,10 +186,10 @@ def describe(inference: InferenceSettings) -> str:
         parts.append(f"network input {inference.resize[0]}x{inference.resize[1]}")
     if inference.max_size is not None:
         parts.append(f"longest side at most {inference.max_size}")
-    parts.append("mirror average" if inference.flip else "no mirroring")
-    if isinstance(inference.finish, FocusRefine):
-        parts.append(f"refined in a focus crop (box x {inference.finish.crop_ratio:g})")
-    elif inference.finish is not None:
+    parts.append("mirror average" if inference.flip else "no flipping")
+    if isinstance(inference.postprocess, FocusRefine):
+        parts.append(f"refined in a focus crop (box x {inference.postprocess.crop_ratio:g})")
+    elif inference.postprocess is not None:
         parts.append("pixel diffusion")
     if cascade := inference.cascade:
         first = "the first click" if cascade.clicks == 1 else f"the first {cascade.clicks} clicks"
@@ -223,7 +223,7 @@ def device_name(device: torch.device) -> str:
 
 
 def summary_entry(
-    facts: RunFacts, settings: EvalSettings, inference: InferenceSettings, scores: DatasetScores
+    facts: RunInfo, settings: EvalSettings, inference: InferenceSettings, scores: DatasetScores
 ) -> dict[str, Any]:
     """Everything about the evaluation of a data set as plain data."""
     places = [place for place, threshold in enumerate(scores.thresholds) if threshold <= 1]
@@ -305,7 +305,7 @@ def write_csv(path: str | Path, entries: Sequence[Mapping[str, Any]]) -> None:
     labels.update(dict.fromkeys(label for one in entries for label in one["noc"]))
     rows = []
     for one in entries:
-        row = {fact.name: one[fact.name] for fact in fields(RunFacts)}
+        row = {fact.name: one[fact.name] for fact in fields(RunInfo)}
         row |= {key: one["settings"][key] for key in limits} | {key: one[key] for key in SCORES}
         for key in ("noc", "noc_std", "nof", "nof_published"):
             row |= {f"{key}@{label}": one[key].get(label, "") for label in labels}

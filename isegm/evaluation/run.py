@@ -1,4 +1,4 @@
-"""A whole evaluation, as ``scripts/evaluate_model.py`` starts it: checkpoints x data sets, logs, reports, pictures.
+"""A whole evaluation, as ``scripts/evaluate_model.py`` starts it: checkpoints x data sets, logs, reports, images.
 
 What is written, with ``<run>`` for ``[<prefix>_]<eval_mode>_<mode>_<n_clicks>``, where the prefix tells the
 checkpoints of an experiment and what ``--cf-n`` asks for (``acf4_1clk``: 4 more passes on the first click, adaptive):
@@ -30,16 +30,16 @@ import torch
 from tqdm import tqdm
 
 from isegm.data import get_dataset
-from isegm.data.initial import STARTED, WithInitialMasks
+from isegm.data.initial_masks import STARTED, InitialMaskDataset
 from isegm.evaluation import plots, reports
-from isegm.evaluation.checkpoints import Selection, select_checkpoints, select_experiment
 from isegm.evaluation.loop import ClickEvent, EvaluationDataset, evaluate_dataset, replay
 from isegm.evaluation.panels import SamplePanels
 from isegm.evaluation.records import ObjectRecord, RecordWriter
 from isegm.evaluation.scores import DatasetScores, score
+from isegm.evaluation.selection import Selection, select_checkpoints, select_experiment
 from isegm.inference.cascade import Cascade
 from isegm.inference.evaluation import NEVER_STOP, EvalSettings
-from isegm.inference.metrics import number_of_clicks
+from isegm.inference.mask_metrics import number_of_clicks
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import CLICKSEG_MODES, InferenceSettings, settings_for
 from isegm.inference.refinement import Refinement, build_refinement, list_refinements
@@ -134,7 +134,7 @@ class EvalOptions:
         return EvalSettings(target, self.n_clicks, self.min_n_clicks, self.thresh)
 
     def inference_settings(self, protocol: str, dataset: str) -> InferenceSettings:
-        """Crop, size, mirroring and what follows for a data set."""
+        """Crop, size, flipping and what follows for a data set."""
         dataset = dataset if self.init_masks is None else dataset.removesuffix(STARTED)
         limit = self.n_clicks if self.clicks_limit == -1 else self.clicks_limit
         sizes = (self.infer_size, self.target_crop_r)
@@ -151,11 +151,11 @@ class Candidate:
         facts: for the reports.
         selection: what it was chosen with.
         run_name: what the names of its logs end in.
-        folder: of its records, summary and pictures.
+        folder: of its records, summary and images.
     """
 
     name: str
-    facts: reports.RunFacts
+    facts: reports.RunInfo
     selection: Selection
     run_name: str
     folder: Path
@@ -254,7 +254,7 @@ def _load_datasets(options: EvalOptions, cfg: Mapping[str, Any]) -> list[Evaluat
         raise InputError(f"--init-masks belongs to one data set, --datasets names {len(wanted)}: give one.")
     datasets = [get_dataset(name, cfg) for name in wanted]
     if options.init_masks is not None:
-        datasets = [WithInitialMasks(datasets[0], options.init_masks, options.max_objects)]
+        datasets = [InitialMaskDataset(datasets[0], options.init_masks, options.max_objects)]
     names = [dataset.name for dataset in datasets]
     for name in names:
         if names.count(name) > 1:
@@ -266,7 +266,7 @@ def _load_datasets(options: EvalOptions, cfg: Mapping[str, Any]) -> list[Evaluat
 
 def _init_masks(dataset: EvaluationDataset) -> str | None:
     """Which masks ``--init-masks`` starts the objects from; None without it."""
-    return dataset.origin if isinstance(dataset, WithInitialMasks) else None
+    return dataset.origin if isinstance(dataset, InitialMaskDataset) else None
 
 
 def _load(
@@ -275,7 +275,7 @@ def _load(
     """A network, and how it is evaluated."""
     model = load_model(path, options.device)
     mode = options.mode or USUAL_MODES.get(model.protocol, "NoBRS")
-    facts = reports.RunFacts(
+    facts = reports.RunInfo(
         model_name=f"{selection.model_name}, {selection.own_name(path)}" if selection.several else selection.model_name,
         mode=mode,
         protocol=MODES[mode] or model.protocol,
@@ -344,7 +344,7 @@ def _drawing(
 
     drawing: list[Callable[[ClickEvent], None]] = []
     if options.vis_preds:
-        drawing.append(plots.ClickPictures(folder(candidate.selection.logs_dir / "predictions_vis")))
+        drawing.append(plots.ClickImages(folder(candidate.selection.logs_dir / "predictions_vis")))
     if options.vis or options.vis_path is not None:
         drawing.append(SamplePanels(folder(Path(options.vis_path or VIS_PATH)), options.resume))
     return drawing

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isegm.evaluation.records import ObjectRecord
-from isegm.inference.metrics import first_click_reaching, number_of_clicks
+from isegm.inference.mask_metrics import first_click_reaching, number_of_clicks
 from isegm.utils.errors import InputError
 
 THRESHOLDS = (0.80, 0.85, 0.90, 0.95)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from isegm.clicks import Click
 from isegm.inference.refinement import NetworkInput, register_refinement
-from isegm.inference.transforms import resized, with_mirrored
+from isegm.inference.transforms import resized, with_flipped
 from isegm.model.base import ClickModel, EarlyFusionModel
 from isegm.utils.errors import InputError
 
@@ -221,7 +221,7 @@ class _BackPropagatingRefinement(ABC):
 class FeatureBRS(_BackPropagatingRefinement):
     """f-BRS (Sofiiuk et al. 2020): features F become F * (1 + s) + b, one s and one b for each channel.
 
-    The numbers are those of the straight image and are used for its mirror image too. They outlive a change of crop.
+    The numbers are those of the straight image and are used for its flipped image too. They outlive a change of crop.
     Up to the limit of clicks that the network is shown the features are computed anew at each click; after that those
     of the last one are used again, until the crop changes: newer previous masks are then not seen.
 
@@ -267,7 +267,7 @@ class FeatureBRS(_BackPropagatingRefinement):
 class InputBRS(_BackPropagatingRefinement):
     """An offset of the network's input, one number for each pixel and channel; they are forgotten with the crop.
 
-    The mirror image gets the mirrored offset. The whole network is run at every evaluation.
+    The flipped image gets the flipped offset. The whole network is run at every evaluation.
 
     Args:
         target: "image" for the three channels of the normalised image, "clicks" for the two click maps.
@@ -296,8 +296,8 @@ class InputBRS(_BackPropagatingRefinement):
         def answer(numbers: Tensor) -> tuple[Tensor, Tensor]:
             offset = numbers.view(1, channels, *size)
             if given.flip:
-                offset = with_mirrored(offset)
-            # [KEEP] (trap 15 of RITM) the mirrored copy counts, which doubles the cost
+                offset = with_flipped(offset)
+            # [KEEP] (trap 15 of RITM) the flipped copy counts, which doubles the cost
             cost = self.params.reg_weight * (offset**2).sum()
             if self.target == "image":
                 outputs = model.backbone_forward(image + offset, coord_features)

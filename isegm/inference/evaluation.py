@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from isegm.clicks import Click
 from isegm.data.sample import DSample
 from isegm.inference.clicker import Clicker
-from isegm.inference.metrics import get_iou
+from isegm.inference.mask_metrics import get_iou
 from isegm.utils.errors import InputError
 
 NEVER_STOP = 1.01  # a target that no IoU reaches: every object gets all clicks

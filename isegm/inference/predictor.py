@@ -14,12 +14,12 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from isegm.clicks import Click, clicks_from_xy, points_tensor
-from isegm.inference.finish import Answer, Finished
 from isegm.inference.merge import guarded_merge, progressive_merge
+from isegm.inference.postprocess import NetworkOutput, Prediction
 from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.refinement import NetworkInput, Refinement
 from isegm.inference.session import Session, join_rows, take_rows
-from isegm.inference.transforms import View, ZoomState, mean_with_mirrored, mirrored_clicks, resized, with_mirrored
+from isegm.inference.transforms import View, ZoomState, flipped_clicks, mean_with_flipped, resized, with_flipped
 from isegm.model.base import ClickModel
 from isegm.utils.errors import InputError
 
@@ -39,15 +39,15 @@ class Predictor:
     Args:
         model: the network; it is moved to ``device`` and put into evaluation mode.
         device: where it runs; None for where it is.
-        settings: crop, size, mirroring and what follows; None for those that the network was published with, with a
+        settings: crop, size, flipping and what follows; None for those that the network was published with, with a
             guard against clicks that simulated users never make.
         threshold: probability above which a pixel is in the mask.
         refinement: improves on the network's answer (``build_refinement``), one session at a time, with its own limit
-            of clicks where the settings have none, and in place of their ``finish``; None for the answer itself.
+            of clicks where the settings have none, and in place of their ``postprocess``; None for the answer itself.
 
     Raises:
         InputError: the threshold does not lie between 0 and 1, or the network cannot be refined in this way, or is not
-            made for the ``finish`` or the ``cascade`` of the settings.
+            made for the ``postprocess`` or the ``cascade`` of the settings.
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class Predictor:
         if refinement is not None:
             refinement.check(model)
             limit = self.settings.clicks_limit or refinement.clicks_limit
-            self.settings = replace(self.settings, clicks_limit=limit, finish=None)
-        elif self.settings.finish is not None:
-            self.settings.finish.check(model)
+            self.settings = replace(self.settings, clicks_limit=limit, postprocess=None)
+        elif self.settings.postprocess is not None:
+            self.settings.postprocess.check(model)
         if self.settings.cascade is not None:
             self.settings.cascade.check(model)
         self.threshold = threshold
@@ -241,7 +241,7 @@ class Predictor:
 
         Args:
             sessions: what the network starts from.
-            given: the same with the answers from before the click, with which the finish compares the new ones.
+            given: the same with the answers from before the click, with which the postprocess compares the new ones.
         """
         groups: dict[tuple, list[int]] = defaultdict(list)
         views = [self.settings.view(session.zoom, session.clicks, session.image_size) for session in sessions]
@@ -271,7 +271,7 @@ class Predictor:
         views = [session.view for session in sessions]
         clicks = [view.clicks(session.clicks) for session, view in zip(sessions, views, strict=True)]
         if flip:
-            clicks += [mirrored_clicks(row, size[1]) for row in clicks]
+            clicks += [flipped_clicks(row, size[1]) for row in clicks]
         points = points_tensor(clicks, self.settings.clicks_limit, self.device)  # (B, 2N, 3)
         prev_mask = (
             self._crops([session.prev_probs for session in sessions], views) if self.model.with_prev_mask else None
@@ -292,12 +292,12 @@ class Predictor:
             seen = NetworkInput(features, points, prev_mask, clicks, all_shown, flip, self.threshold)
             logits, refined = self.refinement.refine(self.model, seen, sessions[0].refinement)  # (B, 1, h, w)
 
-        # [KEEP] mirrored answers are averaged as logits (trap 4 of RITM)
-        answer = Answer(given, views, points, outputs, mean_with_mirrored(logits) if flip else logits)
-        if self.settings.finish is None:
-            finished = [Finished(probs, probs) for probs in answer.pasted()]
+        # [KEEP] flipped answers are averaged as logits (trap 4 of RITM)
+        answer = NetworkOutput(given, views, points, outputs, mean_with_flipped(logits) if flip else logits)
+        if self.settings.postprocess is None:
+            finished = [Prediction(probs, probs) for probs in answer.pasted()]
         else:
-            finished = self.settings.finish(self.model, answer)
+            finished = self.settings.postprocess(self.model, answer)
         answered = []
         for i, (session, view, of_session) in enumerate(zip(sessions, views, finished, strict=True)):
             rows = (i, count + i) if flip else (i,)
@@ -316,7 +316,7 @@ class Predictor:
         return answered
 
     def _encode(self, sessions: Sequence[Session], views: Sequence[View]) -> Mapping[str, Tensor]:
-        """Features of a group; with mirroring the straight images come first, then the mirrored ones."""
+        """Features of a group; with flipping the straight images come first, then the flipped ones."""
         with torch.no_grad():
             return self.model.encode(self._crops([session.image for session in sessions], views))
 
@@ -324,7 +324,7 @@ class Predictor:
         """Network input from (1, C, H, W) maps of each session: (B, C, h, w)."""
         crops = [view.crop(of_image) for of_image, view in zip(maps, views, strict=True)]
         crops = crops[0] if len(crops) == 1 else torch.cat(crops)
-        return with_mirrored(crops) if self.settings.flip else crops
+        return with_flipped(crops) if self.settings.flip else crops
 
     def _joined(self, trees: Sequence[Any]) -> Any:
         """Features or caches of a group as one batch, in the order of ``_encode``; None where there are none."""

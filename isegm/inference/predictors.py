@@ -149,7 +149,7 @@ class FocalPredictor(ClickerPredictor):
         model: a network of FocalClick; it is moved to ``device``.
         device: where it runs.
         net_clicks_limit: the coarse network is shown only so many first clicks; None for all.
-        with_flip: also run the mirror image through the coarse network and average the logits.
+        with_flip: also run the flipped image through the coarse network and average the logits.
         zoom_in: of it, only ``skip_clicks`` and ``expansion_ratio`` count ([KEEP] A3); None to show the whole image.
         infer_size: side of the square that both networks look at, in pixels.
         focus_crop_r: expansion of the part that is looked at again.
@@ -216,7 +216,7 @@ def get_predictor(
         brs_mode: NoBRS, or one of ``list_refinements``; or ClickSEG's "Baseline", "FocalClick" or "CDNet".
         device: where it runs.
         prob_thresh: probability above which a pixel is in the mask, for the refinement and for merging.
-        with_flip: also run the mirror image and average the logits; None for what the mode was published with. "CDNet"
+        with_flip: also run the flipped image and average the logits; None for what the mode was published with. "CDNet"
             does so whatever is said.
         zoom_in_params: arguments of ``ZoomIn``; None to show the network the whole image at every click. ClickSEG's
             modes look at ``skip_clicks`` and ``expansion_ratio`` alone.

@@ -14,7 +14,7 @@ from numbers import Integral
 from isegm.clicks import Click
 from isegm.inference.boxes import whole_image
 from isegm.inference.cascade import Cascade
-from isegm.inference.finish import Finish, FocusRefine, PixelDiffusion
+from isegm.inference.postprocess import FocusRefine, PixelDiffusion, Postprocess
 from isegm.inference.transforms import View, ZoomIn, ZoomState, with_longest_side
 from isegm.utils.errors import InputError
 
@@ -32,10 +32,10 @@ class InferenceSettings:
     Args:
         zoom_in: the crop rule; None to show the network the whole image at every click.
         resize: (height, width) to which the crop or the image is resized, whatever its shape; None to leave it.
-        flip: also run the mirror image and average the logits.
+        flip: also run the flipped image and average the logits.
         max_size: longest side of what the network sees; larger crops and images are made smaller. None for no limit.
         clicks_limit: the network is given only this many first clicks; the crop rule sees all. None for no limit.
-        finish: what is made of the answer, see ``isegm.inference.finish``; None for the answer itself.
+        postprocess: what is made of the answer, see ``isegm.inference.postprocess``; None for the answer itself.
         merge: how answers change a mask that a session began from, one of ``MERGES``: "guarded", only in the region
             that a click points at and by its sign; "published", by the rule of ClickSEG's evaluations; "none", every
             answer replaces it. See ``isegm.inference.merge``.
@@ -47,7 +47,7 @@ class InferenceSettings:
     flip: bool = False
     max_size: int | None = None
     clicks_limit: int | None = None
-    finish: Finish | None = None
+    postprocess: Postprocess | None = None
     merge: str = "guarded"
     cascade: Cascade | None = None
 
@@ -126,12 +126,12 @@ def settings_for(
             always_recompute=True,
         )
         side = CLICKSEG_SIZES[protocol_name]
-        if infer_size is not None and protocol_name != "cdnet":  # [KEEP] A10: CDNet looks at 384 pixels, mirrored too
+        if infer_size is not None and protocol_name != "cdnet":  # [KEEP] A10: CDNet looks at 384 pixels, flipped too
             side = infer_size
-        finish = {"focalclick": FocusRefine(focus_crop_r), "cdnet": PixelDiffusion()}.get(protocol_name)
+        postprocess = {"focalclick": FocusRefine(focus_crop_r), "cdnet": PixelDiffusion()}.get(protocol_name)
         flip = protocol_name == "cdnet"
         return InferenceSettings(
-            zoom_in, (side, side), flip, clicks_limit=clicks_limit, finish=finish, merge="published"
+            zoom_in, (side, side), flip, clicks_limit=clicks_limit, postprocess=postprocess, merge="published"
         )
     raise InputError(
         f"there is no inference protocol named {protocol_name}: known are ritm, {', '.join(CLICKSEG_SIZES)}."

@@ -19,7 +19,7 @@ from isegm.utils.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class NetworkInput:
-    """What the network is given for one session: one row, or (straight, mirrored) where the settings say flip.
+    """What the network is given for one session: one row, or (straight, flipped) where the settings say flip.
 
     Attributes:
         features: what ``model.encode`` returned.
@@ -27,7 +27,7 @@ class NetworkInput:
         prev_mask: float (B, 1, h, w) probabilities; None where the network reads none.
         clicks: all clicks of each row, in pixels of the network's input; they may lie outside it.
         all_shown: the network is shown all of them, none is beyond the limit.
-        flip: the second row is the mirror image of the first.
+        flip: the second row is the flipped image of the first.
         threshold: probability above which a pixel is in the mask.
     """
 

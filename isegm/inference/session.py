@@ -30,7 +30,7 @@ class Session:
         zoom: what the crop rule knows.
         view: what the network saw last.
         features: what ``model.encode`` returned for ``view``, for networks that encode once: tensors with the batch
-            first, which is (straight, mirrored) where the settings say flip.
+            first, which is (straight, flipped) where the settings say flip.
         cache: what ``model.decode`` handed out to be handed back at the next click, for ``view``; tensors likewise.
             A network must not write into it.
         refinement: what a refinement strategy keeps from click to click, see ``isegm.inference.refinement``.

@@ -1,4 +1,4 @@
-"""What a network sees of an image, and how its answer goes back: crops, sizes and mirroring.
+"""What a network sees of an image, and how its answer goes back: crops, sizes and flipping.
 
 Nothing here remembers an image. What the crop rule has to know from one click to the next is a ``ZoomState``; where the
 input of one network pass comes from is a ``View``, which maps image, masks and clicks there and probabilities back.
@@ -179,17 +179,17 @@ def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(planes, size=size, mode="bilinear", align_corners=True).view(*maps.shape[:2], *size)
 
 
-def with_mirrored(maps: Tensor) -> Tensor:
-    """A batch followed by its left-right mirror images: (B, ...) -> (2B, ...)."""
+def with_flipped(maps: Tensor) -> Tensor:
+    """A batch followed by its left-right flipped images: (B, ...) -> (2B, ...)."""
     return torch.cat((maps, maps.flip(-1)))
 
 
-def mirrored_clicks(clicks: Sequence[Click], width: int) -> list[Click]:
-    """Clicks on the mirror image of an input of that width."""
+def flipped_clicks(clicks: Sequence[Click], width: int) -> list[Click]:
+    """Clicks on the flipped image of an input of that width."""
     return [click.at(click.coords[0], width - click.coords[1] - 1) for click in clicks]
 
 
-def mean_with_mirrored(maps: Tensor) -> Tensor:
-    """Mean of a batch and of the answers to its mirror images, which come behind it: (2B, ...) -> (B, ...)."""
-    straight, mirrored = maps.chunk(2)
-    return 0.5 * (straight + mirrored.flip(-1))
+def mean_with_flipped(maps: Tensor) -> Tensor:
+    """Mean of a batch and of the answers to its flipped images, which come behind it: (2B, ...) -> (B, ...)."""
+    straight, flipped = maps.chunk(2)
+    return 0.5 * (straight + flipped.flip(-1))

@@ -1,6 +1,6 @@
 """Loading and scoring under the names that programs written for the published code import.
 
-``get_dataset`` and ``get_iou`` are those of ``isegm.data`` and ``isegm.inference.metrics``.
+``get_dataset`` and ``get_iou`` are those of ``isegm.data`` and ``isegm.inference.mask_metrics``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from isegm.data import get_dataset
-from isegm.inference.metrics import get_iou, number_of_clicks
+from isegm.inference.mask_metrics import get_iou, number_of_clicks
 from isegm.model.base import ClickModel
 from isegm.model.checkpoint import load_model
 from isegm.utils import lookup

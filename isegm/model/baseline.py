@@ -8,11 +8,11 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from isegm.model.backbones.efficientnet import EfficientNet
+from isegm.model.backbones.mobilenetv2 import MobileNetV2
+from isegm.model.backbones.pplcnet import PPLCNet
 from isegm.model.base import EarlyFusionModel, ScaleLayer
-from isegm.model.efficientnet import EfficientNet
-from isegm.model.init import xavier_gluon
-from isegm.model.mobilenetv2 import MobileNetV2
-from isegm.model.pplcnet import PPLCNet
+from isegm.model.initializer import xavier_gluon
 from isegm.model.registry import register_model
 
 BACKBONES: dict[str, type[nn.Module]] = {"MobileNetV2": MobileNetV2, "PPLCNet": PPLCNet, "EfficientNet": EfficientNet}

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from isegm.clicks import DistMaps
-from isegm.model.blocks import resize
-from isegm.model.deeplab import DeepLabV3Plus, SeparableHead
-from isegm.model.diffusion import PixelDiffusion
-from isegm.model.init import xavier_gluon
+from isegm.model.backbones.blocks import resize
+from isegm.model.heads.deeplab import DeepLabV3Plus, SeparableHead
+from isegm.model.heads.pixel_diffusion import PixelDiffusion
+from isegm.model.initializer import xavier_gluon
 from isegm.model.registry import register_model
 from isegm.model.ritm_deeplab import DeepLabModel
 

@@ -15,12 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from isegm.clicks import DistMaps
+from isegm.model.backbones.blocks import resize
+from isegm.model.backbones.segformer import SegFormer
 from isegm.model.base import EarlyFusionModel, ScaleLayer
-from isegm.model.blocks import resize
-from isegm.model.init import xavier_gluon
+from isegm.model.initializer import xavier_gluon
 from isegm.model.registry import register_model
 from isegm.model.ritm_hrnet import HRNetModel
-from isegm.model.segformer import SegFormer
 from isegm.utils.errors import InputError
 
 REFINER_CHANNELS = 32

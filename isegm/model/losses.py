@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isegm.utils import processes
+from isegm.utils import distributed
 
 PIXELS = (-2, -1)
 
@@ -142,7 +142,7 @@ def _weighted_mean(loss: Tensor, weight: Tensor) -> Tensor:
     """
     total = weight.sum()
     if torch.is_grad_enabled():
-        total = processes.add_up(total.detach().clone()) / processes.count()
+        total = distributed.all_reduce(total.detach().clone()) / distributed.world_size()
     return len(loss) * (loss * weight).flatten(1).sum(1) / (total + 1e-12)
 
 

@@ -84,7 +84,7 @@ def has_folded_batchnorm(module: nn.Module) -> bool:
 
 @torch.no_grad()
 def unfold_batchnorm(network: nn.Module, backbone: nn.Module, batches: Iterable[tuple[Tensor, ...]]) -> None:
-    """Give folded BatchNorm layers back their statistics, measured on photos; the network's function stays the same.
+    """Give folded BatchNorm layers back their statistics, measured on images; the network's function stays the same.
 
     A folded layer computes x + b. With the mean m and the deviation s of x over ``batches`` it becomes the BatchNorm
     with these statistics, weight s and bias b + m; the convolution before it is scaled by 1/s, so that each channel has

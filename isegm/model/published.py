@@ -14,9 +14,9 @@ from typing import Any
 
 from torch import Tensor
 
+from isegm.model.backbones.segformer import VERSIONS as SEGFORMERS
 from isegm.model.base import ClickModel
 from isegm.model.registry import argument_names, build_stored_model, list_models
-from isegm.model.segformer import VERSIONS as SEGFORMERS
 from isegm.utils.errors import InputError
 
 # Stored arguments that say how click maps were computed or trained, and change nothing that is computed here.

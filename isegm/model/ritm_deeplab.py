@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from isegm.model.deeplab import DeepLabV3Plus, SeparableHead
-from isegm.model.init import xavier_gluon
+from isegm.model.backbones.resnet import RESNETS
+from isegm.model.heads.deeplab import DeepLabV3Plus, SeparableHead
+from isegm.model.initializer import xavier_gluon
 from isegm.model.registry import register_model
-from isegm.model.resnet import RESNETS
 from isegm.model.ritm import PUBLISHED, RitmModel
 from isegm.utils.errors import InputError
 
@@ -24,7 +24,7 @@ class DeepLabModel(RitmModel):
     """RITM's click network on a ResNet with DeepLabV3+; logits at stride 4, no auxiliary output.
 
     Args:
-        backbone: one of ``isegm.model.resnet.RESNETS``.
+        backbone: one of ``isegm.model.backbones.resnet.RESNETS``.
         deeplab_ch: channels of ASPP and of the decoder.
         aspp_dropout: share of ASPP's outputs that training sets to 0.
         backbone_lr_mult: learning rate of the ResNet relative to the rest.

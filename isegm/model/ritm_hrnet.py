@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from isegm.model.init import xavier_gluon
-from isegm.model.ocr import HRNetOCR
+from isegm.model.heads.ocr import HRNetOCR
+from isegm.model.initializer import xavier_gluon
 from isegm.model.registry import register_model
 from isegm.model.ritm import PUBLISHED, RitmModel
 from isegm.utils.errors import InputError

@@ -7,10 +7,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from isegm.data.aligned import AlignedCrop, RandomResizedCrop
-from isegm.data.focus import FocusCrops, WholeTargets
+from isegm.data.aligned_crop import AlignedCrop, RandomResizedCrop
 from isegm.data.points_sampler import MultiPointSampler
-from isegm.data.train_set import SampleStep
+from isegm.data.refiner_crops import FocusCrops, WholeTargets
+from isegm.data.train_set import SampleTransform
 from isegm.data.transforms import Compose, RandomBrightnessContrast, RandomFlip, RGBShift, Transform
 from isegm.engine.tasks import FocalClicks, IterativeClicks, LossTerm, TrainingTask
 from isegm.model.base import ClickModel
@@ -22,16 +22,16 @@ from isegm.model.losses import (
     WeightedNormalizedFocalLoss,
 )
 from isegm.model.registry import build_model
-from isegm.recipes import folder, photos
-from isegm.recipes.photos import Part, Photos, Size, open_photos
-from isegm.recipes.ritm import stepped_plan
+from isegm.recipes import data_config, folder_training
+from isegm.recipes.data_config import DataConfig, Size, SplitConfig, open_datasets
+from isegm.recipes.ritm import stepped_config
 from isegm.utils.errors import InputError
 
 FOCAL_CROP = (256, 256)  # (H, W) in pixels
 CROP = (384, 384)
 SWITCH = "CLICKSEG_AS_PUBLISHED"  # in config.yml
-FIRST_PHOTOS = 30000  # of COCO+LVIS, which the published combined set sees
-IMAGENET = {  # what each network's backbone starts from, see isegm.recipes.folder.IMAGENET_FILES
+FIRST_IMAGES = 30000  # of COCO+LVIS, which the published combined set sees
+IMAGENET = {  # what each network's backbone starts from, see isegm.recipes.folder_training.IMAGENET_FILES
     "focalclick_hrnet18s_s1": "HRNETV2_W18_SMALL",
     "focalclick_hrnet18s_s2": "HRNETV2_W18_SMALL",
     "focalclick_hrnet32_s2": "HRNETV2_W32",
@@ -44,7 +44,7 @@ IMAGENET = {  # what each network's backbone starts from, see isegm.recipes.fold
 }
 LONG = dict(epochs=230, milestones=(190, 210))
 CDNET = dict(epochs=120, milestones=(80, 105), checkpoint_interval=((0, 50), (100, 5)))
-PICTURES = 3000  # steps between two pictures of a training sample; ours, as the published number is not known
+IMAGES = 3000  # steps between two images of a training sample; ours, as the published number is not known
 
 
 def network(name: str, cfg: Any) -> ClickModel:
@@ -59,7 +59,7 @@ def network(name: str, cfg: Any) -> ClickModel:
             "IMAGENET in isegm/recipes/clickseg.py, or start from random weights with build_model."
         )
     model = build_model(name)
-    folder.start_from_imagenet(model, cfg, IMAGENET[name])
+    folder_training.start_from_imagenet(model, cfg, IMAGENET[name])
     return model
 
 
@@ -75,36 +75,36 @@ def as_published(cfg: Any) -> bool:
     return value
 
 
-def coco_lvis(cfg: Any, *, colours: bool = False, oldaug: bool = False) -> Photos:
-    """COCO+LVIS in which one photo of five shows its stuff as objects, in crops around 0.8 of its sides.
+def coco_lvis(cfg: Any, *, colours: bool = False, oldaug: bool = False) -> DataConfig:
+    """COCO+LVIS in which one image of five shows its stuff as objects, in crops around 0.8 of its sides.
 
     Args:
         cfg: the run's configuration.
         colours: change brightness, contrast and colours too.
-        oldaug: crops of random area instead, of about the whole photo.
+        oldaug: crops of random area instead, of about the whole image.
     """
-    row = replace(photos.COCO_LVIS, train=replace(photos.COCO_LVIS.train, stuff=0.2))
+    row = replace(data_config.COCO_LVIS, train=replace(data_config.COCO_LVIS.train, stuff=0.2))
     return replace(row, views=_old_views if oldaug else _views(cfg, colours))
 
 
-def sbd(cfg: Any) -> Photos:
-    """SBD, hard photos more often, in crops around 0.8 of their sides and changed colours."""
-    return replace(photos.SBD, views=_views(cfg, colours=True))
+def sbd(cfg: Any) -> DataConfig:
+    """SBD, hard images more often, in crops around 0.8 of their sides and changed colours."""
+    return replace(data_config.SBD, views=_views(cfg, colours=True))
 
 
-def combined(cfg: Any, *, stuff: float = 0.1, colours: bool = False) -> Photos:
-    """ClickSEG's combined set, in crops around the whole of its photos.
+def combined(cfg: Any, *, stuff: float = 0.1, colours: bool = False) -> DataConfig:
+    """ClickSEG's combined set, in crops around the whole of its images.
 
     Args:
         cfg: the run's configuration.
-        stuff: how often photos of COCO+LVIS show their stuff as objects.
+        stuff: how often images of COCO+LVIS show their stuff as objects.
         colours: see ``coco_lvis``.
     """
     options: dict[str, Any] = {"stuff_prob": stuff}
     if as_published(cfg):
-        options["first"] = FIRST_PHOTOS
+        options["first"] = FIRST_IMAGES
     views = _views(cfg, colours, ratio=(0.5, 1.3), centre=1.0)
-    return replace(photos.COMBINED, options={"COCO_LVIS": options}, views=views)
+    return replace(data_config.COMBINED, options={"COCO_LVIS": options}, views=views)
 
 
 def _views(
@@ -155,7 +155,7 @@ def focal_task(aux: bool) -> FocalClicks:
     return FocalClicks(losses, max_num_next_clicks=3)
 
 
-def train_focal_hrnet(network: ClickModel, cfg: Any, data: Photos) -> None:
+def train_focal_hrnet(network: ClickModel, cfg: Any, data: DataConfig) -> None:
     """FocalClick on HRNet: 230 epochs in batches of 32.
 
     Args:
@@ -166,13 +166,13 @@ def train_focal_hrnet(network: ClickModel, cfg: Any, data: Photos) -> None:
     _train(network, cfg, data, focal_task(aux=True), lr=5e-4, **LONG, checkpoint_interval=((0, 50), (200, 10)))
 
 
-def train_focal_segformer(network: ClickModel, cfg: Any, data: Photos) -> None:
+def train_focal_segformer(network: ClickModel, cfg: Any, data: DataConfig) -> None:
     """FocalClick on SegFormer: 230 epochs in batches of 28; see ``train_focal_hrnet``."""
     late = ((0, 50), (200, 5))
     _train(network, cfg, data, focal_task(aux=False), lr=5e-3, batch_size=28, **LONG, checkpoint_interval=late)
 
 
-def train_cdnet(network: ClickModel, cfg: Any, data: Photos) -> None:
+def train_cdnet(network: ClickModel, cfg: Any, data: DataConfig) -> None:
     """CDNet, on the sampled clicks alone: 120 epochs in batches of 32; see ``train_focal_hrnet``."""
     losses = _instance_loss()
     losses["fdm_loss"] = LossTerm(NormalizedFocalLoss(alpha=0.5, gamma=2, from_sigmoid=True), 0.4, "fdm_instances")
@@ -183,7 +183,7 @@ def train_cdnet(network: ClickModel, cfg: Any, data: Photos) -> None:
 def train_baseline(
     network: ClickModel,
     cfg: Any,
-    data: Photos,
+    data: DataConfig,
     *,
     lr: float,
     clicks: MultiPointSampler | None = None,
@@ -217,18 +217,18 @@ def train_baseline(
 def _train(
     network: ClickModel,
     cfg: Any,
-    data: Photos,
+    data: DataConfig,
     task: TrainingTask,
     *,
     clicks: MultiPointSampler | None = None,
     batch_size: int = 32,
     **schedule: Any,
 ) -> None:
-    plan = stepped_plan(task, cfg, batch_size=batch_size, image_dump_interval=PICTURES, **schedule)
+    config = stepped_config(task, cfg, batch_size=batch_size, image_dump_interval=IMAGES, **schedule)
     crop = FOCAL_CROP if network.has_refiner else CROP
 
-    def steps(part: Part) -> Sequence[SampleStep]:
+    def steps(part: SplitConfig) -> Sequence[SampleTransform]:
         whole = WholeTargets(part.min_area)
         return (whole, FocusCrops(crop[0])) if network.has_refiner else (whole,)
 
-    folder.start(network, cfg, plan, *open_photos(data, cfg, crop, clicks or sampler(0.8), steps))
+    folder_training.start(network, cfg, config, *open_datasets(data, cfg, crop, clicks or sampler(0.8), steps))

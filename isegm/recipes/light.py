@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import nn
 
-from isegm.data.focus import FocusCrops
+from isegm.data.corrupted_masks import CorruptedInitialMasks
 from isegm.data.points_sampler import MultiPointSampler
-from isegm.data.start_masks import CorruptedStarts
+from isegm.data.refiner_crops import FocusCrops
 from isegm.data.train_set import CopyPaste, TrainSet
 from isegm.data.transforms import (
     BlurNoise,
@@ -21,12 +21,12 @@ from isegm.data.transforms import (
 )
 from isegm.engine.schedule import WarmupDecay
 from isegm.engine.tasks import FocalClicks, IterativeClicks, LossTerm
-from isegm.engine.trainer import TrainingPlan
+from isegm.engine.trainer import TrainConfig
 from isegm.model.base import ClickModel
 from isegm.model.losses import SigmoidBinaryCrossEntropyLoss, SoftIoU, Sum
 from isegm.model.pretrained import has_folded_batchnorm, unfold_batchnorm
 from isegm.model.registry import build_model
-from isegm.recipes import folder
+from isegm.recipes import folder_training
 from isegm.recipes.clickseg import refiner_terms
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
@@ -37,14 +37,14 @@ CLICK_SCALE = 1.0  # of the click features at the start; the published 0.05 lets
 SAMPLER = MultiPointSampler(
     max_num_points=24, prob_gamma=0.15, merge_objects_prob=0.15, merge_all_prob=0.8, first_click_center=True
 )
-TURNS = 10  # batches that are clicked on in turn
-MEASURED_BATCHES = 8  # for BatchNorm's statistics, as ten steps in a row see the same number of clicks
+INTERLEAVED_BATCHES = 10  # batches that are clicked on in turn
+PRECISE_BN_BATCHES = 8  # for BatchNorm's statistics, as ten steps in a row see the same number of clicks
 MOST_CLICKS = 6  # a batch is clicked from 2 to so many times
-WHOLE_VIEWS = 0.45  # share of the views that show all of a photo, as the predictor sees it at the first click
+WHOLE_VIEWS = 0.45  # share of the views that show all of an image, as the predictor sees it at the first click
 
 
 def view(side: int) -> Compose:
-    """Augmented views of side x side pixels: all of a photo, or else around an object or a random part, 5 to 2."""
+    """Augmented views of side x side pixels: all of an image, or else around an object or a random part, 5 to 2."""
     seen = RandomView((side, side), p_whole=WHOLE_VIEWS, p_object=(1 - WHOLE_VIEWS) * 5 / 7)
     return Compose((seen, RandomBrightnessContrast(), RGBShift(), RandomGrey(), BlurNoise()))
 
@@ -52,16 +52,16 @@ def view(side: int) -> Compose:
 def mobilenetv2(cfg: Any) -> ClickModel:
     """The MobileNetV2 baseline, whose backbone starts from the ImageNet weights that config.yml names.
 
-    Weights with folded BatchNorm get its statistics back, measured on training photos.
+    Weights with folded BatchNorm get its statistics back, measured on training images.
     """
     network = build_model("clickseg_mobilenetv2")
     network.maps_transform[-1].scale.data.fill_(CLICK_SCALE)
     backbone = network.feature_extractor.backbone
-    if folder.start_from_imagenet(network, cfg, "MOBILENETV2") and has_folded_batchnorm(backbone):
-        logger.info("the backbone's BatchNorm is folded: measuring its statistics on training photos")
-        train_reader, _ = folder.readers(cfg)
+    if folder_training.start_from_imagenet(network, cfg, "MOBILENETV2") and has_folded_batchnorm(backbone):
+        logger.info("the backbone's BatchNorm is folded: measuring its statistics on training images")
+        train_reader, _ = folder_training.readers(cfg)
         samples = TrainSet(train_reader, view(256), SAMPLER, epoch_len=128, min_object_area=300, seed=cfg.seed)
-        unfold_batchnorm(network, backbone, folder.calibration_batches(samples, network))
+        unfold_batchnorm(network, backbone, folder_training.calibration_batches(samples, network))
     return network
 
 
@@ -69,7 +69,7 @@ def focalclick_hrnet18s(cfg: Any) -> ClickModel:
     """FocalClick S1 on HRNet-18s, whose backbone starts from the ImageNet weights that config.yml names."""
     network = build_model("focalclick_hrnet18s_s1")
     network.maps_transform[-1].scale.data.fill_(CLICK_SCALE)
-    folder.start_from_imagenet(network, cfg, "HRNETV2_W18_SMALL")
+    folder_training.start_from_imagenet(network, cfg, "HRNETV2_W18_SMALL")
     return network
 
 
@@ -93,7 +93,7 @@ def train(
             will be; and some samples start from a wrong mask.
         cfg: the run's configuration.
         crops: (from epoch, side of the views in pixels) pairs: small views first, as they cost less.
-        batch_size, epoch_len, epochs, lr: see ``TrainingPlan`` and ``TrainSet``.
+        batch_size, epoch_len, epochs, lr: see ``TrainConfig`` and ``TrainSet``.
         decay_from: epoch at which the learning rate starts to fall.
         backbone_lr: learning rate of ``feature_extractor.backbone`` relative to the rest; HRNet, whose network has no
             such part and mostly starts from random weights here, learns at one rate.
@@ -122,7 +122,7 @@ def train(
         losses |= _refiner_losses(criterion)
     clicks = FocalClicks if network.has_refiner else IterativeClicks
     task = clicks(losses, max_num_next_clicks=MOST_CLICKS - 1, train_every_click=True)
-    plan = TrainingPlan(
+    config = TrainConfig(
         task,
         batch_size=cfg.batch_size if cfg.batch_size > 0 else batch_size,
         epochs=epochs,
@@ -131,21 +131,21 @@ def train(
         lr_multipliers=dict.fromkeys(backbone, backbone_lr),
         clip_norm=5.0,
         freeze_batchnorm=freeze_batchnorm,
-        measured_batches=0 if freeze_batchnorm else MEASURED_BATCHES,
-        batches_in_turn=TURNS,
+        precise_bn_batches=0 if freeze_batchnorm else PRECISE_BN_BATCHES,
+        interleaved_batches=INTERLEAVED_BATCHES,
         image_dump_interval=200,
     )
-    folder.train(
+    folder_training.train(
         network,
         cfg,
-        plan,
+        config,
         augment=[(round(epoch * stretch), view(side)) for epoch, side in crops],
         val_augment=view(crops[-1][1]),
         sampler=SAMPLER,
         epoch_len=cfg.epoch_len if cfg.epoch_len > 0 else epoch_len,
         min_object_area=300,
         copy_paste=CopyPaste(),
-        steps=(FocusCrops(crops[-1][1]), CorruptedStarts()) if network.has_refiner else (),
+        steps=(FocusCrops(crops[-1][1]), CorruptedInitialMasks()) if network.has_refiner else (),
     )
 
 

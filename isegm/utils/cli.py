@@ -28,7 +28,7 @@ def run(main: Callable[[], None]) -> NoReturn:
     except (RuntimeError, MemoryError) as error:
         if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and CPU_MEMORY not in str(error):
             raise
-        _fail("memory is full: lower --batch-size or the size of the pictures.")
+        _fail("memory is full: lower --batch-size or the size of the images.")
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}; check the path, its permissions and the free space.")

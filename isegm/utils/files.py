@@ -1,4 +1,4 @@
-"""Reading pictures and masks, writing files whole or not at all."""
+"""Reading images and masks, writing files whole or not at all."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ def _read_bytes(path: Path) -> np.ndarray:
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Read a picture as (H, W, 3) uint8 RGB.
+    """Read an image as (H, W, 3) uint8 RGB.
 
-    Grey pictures get three equal channels, 16-bit ones are reduced to 8 bits, transparency is dropped, and a rotation
+    Grey images get three equal channels, 16-bit ones are reduced to 8 bits, transparency is dropped, and a rotation
     noted in EXIF is carried out, so that the array is upright as viewers show it.
 
     Raises:
@@ -78,9 +78,9 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def read_stretched(path: str | Path) -> tuple[np.ndarray, tuple[float, float] | None]:
-    """Read a picture as ``read_image`` does, but show all levels of one with more than 8 bits.
+    """Read an image as ``read_image`` does, but show all levels of one with more than 8 bits.
 
-    Scientific pictures often use a small part of the 65536 levels of their file, and would be black.
+    Scientific images often use a small part of the 65536 levels of their file, and would be black.
 
     Returns:
         (H, W, 3) uint8 RGB, and the levels that became 0 and 255; None where the file has 8 bits.
@@ -107,7 +107,7 @@ def _decoded(path: Path, mode: int) -> np.ndarray:
     except cv2.error:  # a header that asks for more pixels than OpenCV allows
         image = None
     if image is None:
-        raise InputError(f"{path} does not decode as a picture: give a JPEG, PNG, BMP, TIFF or WebP file.")
+        raise InputError(f"{path} does not decode as an image: give a JPEG, PNG, BMP, TIFF or WebP file.")
     return image
 
 
@@ -115,19 +115,19 @@ def read_mask(path: str | Path) -> np.ndarray:
     """Read a label image as (H, W) int32 ids: palette indices or grey values.
 
     Raises:
-        InputError: no such file, it does not decode, or it is a colour picture whose channels differ.
+        InputError: no such file, it does not decode, or it is a colour image whose channels differ.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no mask file {path}: check the path.")
     try:
-        with Image.open(path) as picture:
-            mask = np.asarray(picture)
+        with Image.open(path) as opened:
+            mask = np.asarray(opened)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path} does not decode as a mask: give a PNG or BMP of object ids.") from error
     if mask.ndim == 3:
         if (mask[..., :3] != mask[..., :1]).any() and mask.shape[2] >= 3:
-            raise InputError(f"{path} is a colour picture: save object ids as a grey or palette PNG.")
+            raise InputError(f"{path} is a colour image: save object ids as a grey or palette PNG.")
         mask = mask[..., 0]
     return mask.astype(np.int32)
 
@@ -142,7 +142,7 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
 
 
 def write_images(images: Mapping[str | Path, np.ndarray]) -> None:
-    """Write several pictures as ``write_image`` does, all of them or none.
+    """Write several images as ``write_image`` does, all of them or none.
 
     Raises:
         InputError: as ``write_image``; no file has then been replaced, unless it is the last step, a renaming, that the
@@ -163,7 +163,7 @@ def _encoded(path: Path, image: np.ndarray) -> bytes:
     except cv2.error:
         done = False
     if not done:
-        raise InputError(f"{path} does not end in a known picture format: end it in .png or .jpg.")
+        raise InputError(f"{path} does not end in a known image format: end it in .png or .jpg.")
     return content.tobytes()
 
 

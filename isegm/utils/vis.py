@@ -1,4 +1,4 @@
-"""Pictures for people: masks and clicks over photos, and probabilities as heat."""
+"""Images for people: masks and clicks over images, and probabilities as heat."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def draw_probmap(probs: np.ndarray) -> np.ndarray:
 
 
 def voc_palette(count: int) -> np.ndarray:
-    """(count, 3) uint8 RGB colours of label maps, as Pascal VOC's pictures have them: label 0 is black."""
+    """(count, 3) uint8 RGB colours of label maps, as Pascal VOC's images have them: label 0 is black."""
     labels = np.arange(count)[:, None]
     bits = [((labels >> (3 * bit + np.arange(3))) & 1) << (7 - bit) for bit in range(8)]
     return np.sum(bits, axis=0).astype(np.uint8)
@@ -54,20 +54,20 @@ def draw_clicks(
     return image
 
 
-def tint(picture: np.ndarray, mask: np.ndarray, color: tuple[int, int, int], alpha: float) -> None:
+def tint(pixels: np.ndarray, mask: np.ndarray, color: tuple[int, int, int], alpha: float) -> None:
     """Blend a colour into the mask's pixels of (H, W, 3) uint8 RGB, in place, and draw their outline in full colour.
 
     Args:
-        picture: may be a window of a larger one.
+        image: may be a window of a larger one.
         mask: (H, W) bool.
         color: RGB.
         alpha: share of the colour.
     """
     levels = np.arange(256)[:, None] * (1 - alpha) + np.array(color) * alpha + 0.5  # (256, 3)
-    blended = cv2.LUT(np.ascontiguousarray(picture), levels.astype(np.uint8)[None])
-    picture[mask] = blended[mask]
+    blended = cv2.LUT(np.ascontiguousarray(pixels), levels.astype(np.uint8)[None])
+    pixels[mask] = blended[mask]
     edges, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(picture, edges, -1, color, 1)
+    cv2.drawContours(pixels, edges, -1, color, 1)
 
 
 def draw_with_blend_and_clicks(
@@ -79,7 +79,7 @@ def draw_with_blend_and_clicks(
     neg_color: tuple[int, int, int] = NEGATIVE_COLOR,
     radius: int = 4,
 ) -> np.ndarray:
-    """A photo with its mask blended in and clicks as dots.
+    """An image with its mask blended in and clicks as dots.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -91,7 +91,7 @@ def draw_with_blend_and_clicks(
         radius: of the dots, in pixels.
 
     Raises:
-        InputError: the mask is of another size than the photo.
+        InputError: the mask is of another size than the image.
     """
     result = image.copy()
     if mask is not None:

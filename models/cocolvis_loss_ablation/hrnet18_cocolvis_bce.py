@@ -6,7 +6,7 @@ As published, experiments with all losses are numbered in one folder: say bce in
 """
 
 from isegm.model.losses import SigmoidBinaryCrossEntropyLoss
-from isegm.recipes import photos, ritm
+from isegm.recipes import data_config, ritm
 
 MODEL_NAME = "hrnet18"
 LOSS = SigmoidBinaryCrossEntropyLoss()
@@ -14,4 +14,4 @@ init_model = ritm.hrnet18_baseline
 
 
 def main(cfg):
-    ritm.train_baseline(init_model(cfg), cfg, photos.COCO_LVIS_80, loss=LOSS, epochs=160, milestones=(140, 155))
+    ritm.train_baseline(init_model(cfg), cfg, data_config.COCO_LVIS_80, loss=LOSS, epochs=160, milestones=(140, 155))

@@ -3,7 +3,7 @@
     python train.py models/focalclick/hrnet18s_S2_comb.py --gpus=0,1 --workers=16 --batch-size=64
 
 CLICKSEG_AS_PUBLISHED in config.yml brings back the published crops and part of COCO+LVIS; by default
-crops have the sides that were drawn, and all photos are seen.
+crops have the sides that were drawn, and all images are seen.
 """
 
 from isegm.recipes import clickseg

@@ -2,7 +2,7 @@
 
     python train.py models/focalclick/segformerB0_S1_cclvs_oldaug.py --gpus=0,1 --workers=16 --batch-size=64
 
-The published command of the S1 model runs this script, whose views show about the whole photo. Its experiments lie with
+The published command of the S1 model runs this script, whose views show about the whole image. Its experiments lie with
 those of segformerB0_S1_cclvs, as published: tell them apart with --exp-name.
 """
 

@@ -3,7 +3,7 @@
     python train.py models/focalclick/segformerB0_S2_sbd.py --gpus=0,1 --workers=16 --batch-size=64
 
 CLICKSEG_AS_PUBLISHED in config.yml brings back the published crops.
-Hard photos are drawn more often, by the scores in assets/sbd_samples_weights.pkl.
+Hard images are drawn more often, by the scores in assets/sbd_samples_weights.pkl.
 """
 
 from isegm.recipes import clickseg

@@ -5,7 +5,7 @@
 Its published weights: python scripts/download.py weights coco_lvis_h18s_itermask
 """
 
-from isegm.recipes import photos, ritm
+from isegm.recipes import data_config, ritm
 
 MODEL_NAME = "cocolvis_hrnet18s"
 SCHEDULE = dict(batch_size=32, epochs=230, milestones=(200, 220), checkpoint_interval=((0, 5), (200, 1)))
@@ -13,4 +13,4 @@ init_model = ritm.hrnet18s
 
 
 def main(cfg):
-    ritm.train_iterative(init_model(cfg), cfg, photos.COCO_LVIS, **SCHEDULE)
+    ritm.train_iterative(init_model(cfg), cfg, data_config.COCO_LVIS, **SCHEDULE)

@@ -1,9 +1,9 @@
-"""The MobileNetV2 baseline, trained on from a checkpoint: the default model for your own photos.
+"""The MobileNetV2 baseline, trained on from a checkpoint: the default model for your own images.
 
     python train.py models/light/mobilenetv2_finetune.py --data my_photos --weights weights/mobilenetv2_default.pth
 
 BatchNorm keeps the checkpoint's statistics, and the rate is low, as a higher one spoils the model. Even so a short run
-costs a little on other photos (see weights/README.md): compare both checkpoints on yours. For many photos give more
+costs a little on other images (see weights/README.md): compare both checkpoints on yours. For many images give more
 --epochs.
 """
 

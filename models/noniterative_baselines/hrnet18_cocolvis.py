@@ -6,10 +6,10 @@ As published, all HRNet-18 baselines number their experiments in one folder: say
 Its published weights: python scripts/download.py weights coco_lvis_h18_baseline
 """
 
-from isegm.recipes import photos, ritm
+from isegm.recipes import data_config, ritm
 
 MODEL_NAME = "hrnet18"
-PHOTOS = photos.COCO_LVIS
+IMAGES = data_config.COCO_LVIS
 init_model = ritm.hrnet18_baseline
 
 
@@ -17,7 +17,7 @@ def main(cfg):
     ritm.train_baseline(
         init_model(cfg),
         cfg,
-        PHOTOS,
+        IMAGES,
         epochs=230,
         milestones=(200, 220),
         checkpoint_interval=((0, 5), (200, 1)),

@@ -5,12 +5,12 @@
 As published, all HRNet-18 baselines number their experiments in one folder: say openimages in --exp-name.
 """
 
-from isegm.recipes import photos, ritm
+from isegm.recipes import data_config, ritm
 
 MODEL_NAME = "hrnet18"
-PHOTOS = photos.OPENIMAGES
+IMAGES = data_config.OPENIMAGES
 init_model = ritm.hrnet18_baseline
 
 
 def main(cfg):
-    ritm.train_baseline(init_model(cfg), cfg, PHOTOS, epochs=140, milestones=(120, 135))
+    ritm.train_baseline(init_model(cfg), cfg, IMAGES, epochs=140, milestones=(120, 135))

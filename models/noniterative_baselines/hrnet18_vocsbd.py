@@ -2,16 +2,16 @@
 
     python train.py models/noniterative_baselines/hrnet18_vocsbd.py --gpus=0 --workers=4 --exp-name=first-try
 
-Photos of both train lists; SBD's val validates. As published, all HRNet-18 baselines number their experiments in one
+Images of both train lists; SBD's val validates. As published, all HRNet-18 baselines number their experiments in one
 folder: say vocsbd in --exp-name.
 """
 
-from isegm.recipes import photos, ritm
+from isegm.recipes import data_config, ritm
 
 MODEL_NAME = "hrnet18"
-PHOTOS = photos.VOC_SBD
+IMAGES = data_config.VOC_SBD
 init_model = ritm.hrnet18_baseline
 
 
 def main(cfg):
-    ritm.train_baseline(init_model(cfg), cfg, PHOTOS, epochs=120, milestones=(100, 115))
+    ritm.train_baseline(init_model(cfg), cfg, IMAGES, epochs=120, milestones=(100, 115))

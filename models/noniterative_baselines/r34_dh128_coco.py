@@ -5,12 +5,12 @@
 As published, all ResNet-34 baselines number their experiments in one folder: say coco in --exp-name.
 """
 
-from isegm.recipes import photos, ritm
+from isegm.recipes import data_config, ritm
 
 MODEL_NAME = "resnet34"
-PHOTOS = photos.COCO
+IMAGES = data_config.COCO
 init_model = ritm.resnet34_baseline
 
 
 def main(cfg):
-    ritm.train_baseline(init_model(cfg), cfg, PHOTOS, epochs=140, milestones=(120, 135))
+    ritm.train_baseline(init_model(cfg), cfg, IMAGES, epochs=140, milestones=(120, 135))

@@ -5,12 +5,12 @@
 As published, all ResNet-34 baselines number their experiments in one folder: say cocolvis in --exp-name.
 """
 
-from isegm.recipes import photos, ritm
+from isegm.recipes import data_config, ritm
 
 MODEL_NAME = "resnet34"
-PHOTOS = photos.COCO_LVIS_80
+IMAGES = data_config.COCO_LVIS_80
 init_model = ritm.resnet34_baseline
 
 
 def main(cfg):
-    ritm.train_baseline(init_model(cfg), cfg, PHOTOS, epochs=160, milestones=(140, 155))
+    ritm.train_baseline(init_model(cfg), cfg, IMAGES, epochs=160, milestones=(140, 155))

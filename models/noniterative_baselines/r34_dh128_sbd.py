@@ -2,16 +2,16 @@
 
     python train.py models/noniterative_baselines/r34_dh128_sbd.py --gpus=0 --workers=4 --exp-name=first-try
 
-Hard photos are drawn more often, by the scores in assets/sbd_samples_weights.pkl. As published, all ResNet-34
+Hard images are drawn more often, by the scores in assets/sbd_samples_weights.pkl. As published, all ResNet-34
 baselines number their experiments in one folder: say sbd in --exp-name.
 """
 
-from isegm.recipes import photos, ritm
+from isegm.recipes import data_config, ritm
 
 MODEL_NAME = "resnet34"
-PHOTOS = photos.SBD
+IMAGES = data_config.SBD
 init_model = ritm.resnet34_baseline
 
 
 def main(cfg):
-    ritm.train_baseline(init_model(cfg), cfg, PHOTOS, epochs=120, milestones=(100, 115))
+    ritm.train_baseline(init_model(cfg), cfg, IMAGES, epochs=120, milestones=(100, 115))

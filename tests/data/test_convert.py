@@ -9,13 +9,13 @@ import pytest
 import yaml
 
 from isegm import InputError
-from isegm.data.ade20k import Ade20kDataset
-from isegm.data.coco_lvis import CocoLvisDataset, read_layers
-from isegm.data.convert.ade20k import convert_ade20k
-from isegm.data.convert.coco_lvis import convert_coco_lvis, merge
-from isegm.data.convert.masks import hierarchy, pack
-from isegm.data.convert.openimages import convert_openimages
-from isegm.data.openimages import OpenImagesDataset
+from isegm.data.convert.ade20k_index import convert_ade20k
+from isegm.data.convert.combine_coco_lvis import convert_coco_lvis, merge
+from isegm.data.convert.mask_layers import hierarchy, pack
+from isegm.data.convert.openimages_index import convert_openimages
+from isegm.data.datasets.ade20k import Ade20kDataset
+from isegm.data.datasets.coco_lvis import CocoLvisDataset, read_layers
+from isegm.data.datasets.openimages import OpenImagesDataset
 from isegm.utils.safe_pickle import load_plain
 from tests import miniatures
 
@@ -82,7 +82,7 @@ def test_coco_and_lvis_are_combined_alike_by_any_number_of_processes(tmp_path, n
 def test_a_conversion_that_fails_leaves_no_index(tmp_path):
     coco, lvis = miniatures.coco(tmp_path / "coco"), miniatures.lvis(tmp_path / "lvis")
     broken = coco / "annotations" / "panoptic_train" / "000000000002.png"
-    broken.write_bytes(b"no picture")
+    broken.write_bytes(b"no image")
     with pytest.raises(InputError, match="does not decode"):
         convert_coco_lvis(coco, lvis, "train")
     assert [path.name for path in contents(lvis)] == ["000000000001.pickle"]
@@ -91,7 +91,7 @@ def test_a_conversion_that_fails_leaves_no_index(tmp_path):
         convert_coco_lvis(coco, lvis, "train")
     index = coco / "annotations" / "panoptic_train.json"
     index.write_text(index.read_text().replace("00000000000", "00000000009"))
-    with pytest.raises(InputError, match="have no picture in common"):
+    with pytest.raises(InputError, match="have no image in common"):
         convert_coco_lvis(coco, lvis, "train")
 
 
@@ -102,7 +102,7 @@ def test_ade20k_gets_the_index_that_its_reader_reads(tmp_path):
         name = f"{split}-annotations-object-segmentation.pkl"
         assert convert_ade20k(made, split) == count == len(Ade20kDataset(made, split))
         assert load_plain(made / name) == load_plain(drawn / name)
-    with pytest.raises(InputError, match="names no picture of test"):
+    with pytest.raises(InputError, match="names no image of test"):
         convert_ade20k(made, "test")
 
 

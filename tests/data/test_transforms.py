@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from isegm import InputError
-from isegm.data.folder import FolderDataset
+from isegm.data.datasets.folder import FolderDataset
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.sample import DSample
 from isegm.data.train_set import ComposeDataset, CopyPaste, TrainSet
@@ -48,7 +48,7 @@ STEPS = [
 
 @pytest.fixture
 def scene():
-    """A photo whose red channel is bright exactly where its mask is, and the mask."""
+    """An image whose red channel is bright exactly where its mask is, and the mask."""
     masks = np.zeros((60, 80, 1), np.int32)
     masks[20:45, 25:60] = 3
     image = np.zeros((60, 80, 3), np.uint8)
@@ -57,7 +57,7 @@ def scene():
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
-def test_photo_and_mask_stay_together_and_inputs_are_kept(step, scene):
+def test_image_and_mask_stay_together_and_inputs_are_kept(step, scene):
     image, masks = scene
     before = image.copy(), masks.copy()
     for seed in range(8):
@@ -80,7 +80,7 @@ def test_the_same_generator_gives_the_same_view(scene):
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-def test_a_resized_mask_is_not_shifted_against_its_photo():
+def test_a_resized_mask_is_not_shifted_against_its_image():
     masks = np.zeros((40, 40, 1), np.int32)
     masks[10:30, 10:30] = 1
     _, larger = resize(np.zeros((40, 40, 3), np.uint8), masks, (80, 80))
@@ -89,7 +89,7 @@ def test_a_resized_mask_is_not_shifted_against_its_photo():
     assert larger.sum() == 1600
 
 
-def test_a_whole_view_shows_the_whole_photo(scene):
+def test_a_whole_view_shows_the_whole_image(scene):
     view = RandomView((60, 80), p_whole=1, p_object=0, p_rotate=0, aspect=1, p_flip=0)
     image, masks = view(*scene, np.random.default_rng(0))
     np.testing.assert_array_equal(image, scene[0])
@@ -167,13 +167,13 @@ def test_ratios_decide_how_often_each_folder_is_drawn(tmp_path):
     assert [combined.get_sample(i).sample_id for i in (0, 3, 4, 7)] == ["00", "03", "00", "03"]
 
 
-def test_photos_whose_objects_are_all_too_small_are_told(tmp_path):
+def test_images_whose_objects_are_all_too_small_are_told(tmp_path):
     samples = train_set(FolderDataset(draw_folder(tmp_path, 2)), min_object_area=10_000)
     with pytest.raises(InputError, match="lower min_object_area"):
         samples[0]
 
 
-def test_photos_with_empty_masks_are_passed_over_with_a_warning(tmp_path, caplog):
+def test_images_with_empty_masks_are_passed_over_with_a_warning(tmp_path, caplog):
     draw_folder(tmp_path, 4)
     for name in ("00", "02"):
         write_image(tmp_path / "masks" / f"{name}.png", np.zeros((72, 96), np.uint8))
@@ -182,15 +182,15 @@ def test_photos_with_empty_masks_are_passed_over_with_a_warning(tmp_path, caplog
     assert "00.png holds no object" in caplog.text
 
 
-def test_a_photo_without_a_usable_object_may_become_an_empty_target(tmp_path):
-    photos = FolderDataset(draw_folder(tmp_path, 2))
-    samples = train_set(photos, min_object_area=10_000, allow_background=True)
+def test_an_image_without_a_usable_object_may_become_an_empty_target(tmp_path):
+    images = FolderDataset(draw_folder(tmp_path, 2))
+    samples = train_set(images, min_object_area=10_000, allow_background=True)
     assert not samples[0]["instances"].any()
-    samples = train_set(photos, min_object_area=10, allow_background=True)
+    samples = train_set(images, min_object_area=10, allow_background=True)
     assert all(samples[index]["instances"].any() for index in range(4))
 
 
-def test_large_pictures_are_shrunk_and_others_left_alone():
+def test_large_images_are_shrunk_and_others_left_alone():
     rng = np.random.default_rng(0)
     image, masks = np.zeros((90, 60, 3), np.uint8), np.ones((90, 60, 1), np.int32)
     smaller, ids = LimitLongestSide(45)(image, masks, rng)
@@ -203,10 +203,10 @@ def test_background_views_can_be_kept(tmp_path):
     assert not samples[0]["instances"].any()
 
 
-class TwoPhotos:
-    """Of two photos the first has an object along its upper edge; the second has none, or a large one."""
+class TwoImages:
+    """Of two images the first has an object along its upper edge; the second has none, or a large one."""
 
-    name = "two photos"
+    name = "two images"
 
     def __init__(self, second_is_empty=True):
         self.second_is_empty = second_is_empty
@@ -225,7 +225,7 @@ class TwoPhotos:
 
 
 def drawn(samples, index, epochs=40):
-    """For each epoch the photo that a sample shows and how many pixels its target has."""
+    """For each epoch the image that a sample shows and how many pixels its target has."""
     found = []
     for samples.epoch in range(epochs):
         sample = samples[index]
@@ -233,19 +233,19 @@ def drawn(samples, index, epochs=40):
     return found
 
 
-def test_as_published_a_view_without_an_object_is_replaced_by_one_of_the_same_photo():
-    more = {"epoch_len": None, "retry_photo": True}
-    samples = TrainSet(TwoPhotos(False), RandomCrop((50, 50)), MultiPointSampler(6), **more)
+def test_as_published_a_view_without_an_object_is_replaced_by_one_of_the_same_image():
+    more = {"epoch_len": None, "retry_image": True}
+    samples = TrainSet(TwoImages(False), RandomCrop((50, 50)), MultiPointSampler(6), **more)
     views_of_first = drawn(samples, 0)
     assert {photo for photo, _ in views_of_first} == {0} and min(area for _, area in views_of_first) > 0
-    anew = TrainSet(TwoPhotos(False), RandomCrop((50, 50)), MultiPointSampler(6), epoch_len=None)
+    anew = TrainSet(TwoImages(False), RandomCrop((50, 50)), MultiPointSampler(6), epoch_len=None)
     assert {photo for photo, _ in drawn(anew, 0)} == {0, 1}
 
 
-def test_as_published_small_objects_and_photos_without_any_become_empty_targets():
-    more = {"epoch_len": None, "retry_photo": True, "min_object_area": 501}
-    samples = TrainSet(TwoPhotos(), RandomCrop((50, 50)), MultiPointSampler(6), **more)
+def test_as_published_small_objects_and_images_without_any_become_empty_targets():
+    more = {"epoch_len": None, "retry_image": True, "min_object_area": 501}
+    samples = TrainSet(TwoImages(), RandomCrop((50, 50)), MultiPointSampler(6), **more)
     assert set(drawn(samples, 0)) == {(0, 0)}
     assert {photo for photo, _ in drawn(samples, 1)} == {0}  # nothing on the second is ever to be kept
-    kept = TrainSet(TwoPhotos(), RandomCrop((50, 50)), MultiPointSampler(6), keep_background_prob=0.01, **more)
+    kept = TrainSet(TwoImages(), RandomCrop((50, 50)), MultiPointSampler(6), keep_background_prob=0.01, **more)
     assert set(drawn(kept, 1)) == {(1, 0)}

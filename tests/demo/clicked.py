@@ -1,10 +1,10 @@
-"""A photo with a box, and controllers that have it open."""
+"""An image with a box, and controllers that have it open."""
 
 import threading
 
 import numpy as np
 
-from isegm.data.annotations.files import read_annotations
+from isegm.annotations.formats import read_annotations
 from isegm.demo.controller import Controller
 from isegm.demo.settings import Settings
 from isegm.utils.files import write_image
@@ -31,7 +31,7 @@ class SlowModel(BlobModel):
 
 
 def prepared(folder):
-    """The folder, with a photo and masks of its size to load."""
+    """The folder, with an image and masks of its size to load."""
     write_image(folder / "photo.png", drawn(SIZE))
     write_mask(folder / "middle.png", slice(30, 50), slice(40, 80))
     write_mask(folder / "corner.png", slice(60, 70), slice(80, 94))
@@ -49,7 +49,7 @@ def pixels(path):
 
 
 def started(place, *clicks, model=None, background=False, **changes):
-    """A controller with the photo open, after some clicks."""
+    """A controller with the image open, after some clicks."""
     settings = Settings(**{"max_size": 800, "target_size": 100, **changes})
     controller = Controller(model or BlobModel(), settings=settings, background=background)
     controller.open(place / "photo.png")

@@ -16,7 +16,7 @@ SIZE = (72, 96)
 
 @pytest.fixture
 def photo(tmp_path):
-    """A dark picture of 96x72 pixels with a bright box."""
+    """A dark image of 96x72 pixels with a bright box."""
     image = np.random.default_rng(0).integers(0, 60, (*SIZE, 3)).astype(np.uint8)
     image[15:50, 25:70] += 120
     write_image(tmp_path / "photos" / "photo.png", image)
@@ -25,7 +25,7 @@ def photo(tmp_path):
 
 @pytest.fixture
 def drive(screen, monkeypatch, tmp_path, photo):
-    """Start the program; gives a driver of it, with the photo unless told otherwise."""
+    """Start the program; gives a driver of it, with the image unless told otherwise."""
     tk = pytest.importorskip("tkinter", reason="this Python has no tkinter")
     from tkinter import messagebox
 
@@ -81,7 +81,7 @@ def answer(monkeypatch):
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder with a photo, and masks of its size."""
+    """A folder with an image, and masks of its size."""
     return prepared(tmp_path)
 
 

@@ -12,7 +12,7 @@ class Driver:
 
     def __init__(self, program, warnings):
         self.program, self.warnings = program, warnings
-        self.controller, self.canvas = program.controller, program.picture.canvas
+        self.controller, self.canvas = program.controller, program.image.canvas
         self.root = program.root
         self.canvas.focus_force()
         self.settle()
@@ -33,7 +33,7 @@ class Driver:
 
     def place(self, x, y):
         """Where the middle of a pixel of the image is on the canvas."""
-        viewport = self.program.picture.viewport
+        viewport = self.program.image.viewport
         return tuple(
             round(start + (pixel + 0.5) * viewport.scale) for start, pixel in zip(viewport.offset, (x, y), strict=True)
         )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from isegm.data.annotations import Region
+from isegm.annotations import Region
 from isegm.demo.controller import Controller
 from isegm.demo.document import Document
 from isegm.demo.settings import Settings
@@ -14,7 +14,7 @@ PROMPTLY = ("edit", "reset")  # look at the document when they are asked for, so
 
 
 def drawn(size=SIZE):
-    """A dark picture with a bright box."""
+    """A dark image with a bright box."""
     image = np.random.default_rng(0).integers(0, 60, (*size, 3)).astype(np.uint8)
     image[size[0] // 5 : size[0] * 2 // 3, size[1] // 4 : size[1] * 2 // 3] += 120
     return image
@@ -34,7 +34,7 @@ def prepare(folder):
 
 
 def opened(folder, model=None, wait=True, **options):
-    """A controller with the photo of ``prepare`` open."""
+    """A controller with the image of ``prepare`` open."""
     controller = Controller(model or BlobModel(), settings=Settings(zoom_in=False, target_size=100), **options)
     controller.open(folder / "photo.png")
     if wait:

@@ -1,12 +1,12 @@
-"""The picture in its window, driven by Tk events on a virtual screen."""
+"""The image in its window, driven by Tk events on a virtual screen."""
 
 import gc
 
 import numpy as np
 import pytest
 
+from isegm.annotations import Region
 from isegm.clicks import Click
-from isegm.data.annotations import Region
 from isegm.demo.pyramid import Pyramid
 from isegm.demo.scene import Renderer, Scene
 
@@ -17,20 +17,20 @@ WIDTH, HEIGHT = 96, 72
 
 
 class User:
-    """Someone in front of a picture in a window, who sees what is drawn."""
+    """Someone in front of an image in a window, who sees what is drawn."""
 
     def __init__(self, root):
         self.root, self.clicks, self.drawn = root, [], 0
-        self.picture = canvas.PictureCanvas(root, lambda *click: self.clicks.append(click))
-        self.picture.pack(fill=tk.BOTH, expand=True)
-        self.canvas = self.picture.canvas
-        render = self.picture._renderer.render
+        self.image = canvas.ImageCanvas(root, lambda *click: self.clicks.append(click))
+        self.image.pack(fill=tk.BOTH, expand=True)
+        self.canvas = self.image.canvas
+        render = self.image._renderer.render
 
         def counted(*args):
             self.drawn += 1
             return render(*args)
 
-        self.picture._renderer.render = counted
+        self.image._renderer.render = counted
         root.geometry("300x200+0+0")
         root.update()
         self.canvas.focus_force()
@@ -38,10 +38,10 @@ class User:
 
     @property
     def viewport(self):
-        return self.picture.viewport
+        return self.image.viewport
 
     def show(self, pyramid, scene, fit=False):
-        self.picture.show(pyramid, scene, fit)
+        self.image.show(pyramid, scene, fit)
         self.root.update()
 
     def event(self, name, x=0, y=0, update=True, **more):
@@ -64,7 +64,7 @@ class User:
 
     def seen(self):
         """(H, W, 3) colours of the drawn image, and where it lies."""
-        shown = self.picture._shown
+        shown = self.image._shown
         (item,) = self.canvas.find_all()
         assert self.canvas.itemcget(item, "image") == str(shown)
         colors = [[shown.get(x, y) for x in range(shown.width())] for y in range(0, shown.height(), 20)]
@@ -108,7 +108,7 @@ def test_what_happens_at_once_is_drawn_once(user, pyramid):
     drawn, before = user.drawn, user.viewport
     for _ in range(5):
         user.event("<Button-4>", 20, 50, update=False)
-    user.picture.show(pyramid, Scene(alpha=0.1))
+    user.image.show(pyramid, Scene(alpha=0.1))
     assert user.drawn == drawn and user.viewport.scale == pytest.approx(before.scale * 1.2**5)
     user.root.update_idletasks()
     assert user.drawn == drawn + 1  # though scroll bars have come
@@ -116,7 +116,7 @@ def test_what_happens_at_once_is_drawn_once(user, pyramid):
     assert user.drawn == drawn + 1
 
 
-def test_a_photo_of_another_size_is_seen_whole_and_one_of_the_same_size_where_the_last_was(user, pyramid):
+def test_an_image_of_another_size_is_seen_whole_and_one_of_the_same_size_where_the_last_was(user, pyramid):
     user.show(pyramid, Scene())
     user.event("<Button-4>", 48, 36)
     zoomed = user.viewport
@@ -131,7 +131,7 @@ def test_a_photo_of_another_size_is_seen_whole_and_one_of_the_same_size_where_th
 
 def test_buttons_click_and_a_long_or_moved_press_of_the_right_one_does_not(user, pyramid):
     user.canvas.event_generate("<Button-1>", x=7, y=8)
-    assert user.clicks == [(0, 0, True)]  # the program says that there is no picture
+    assert user.clicks == [(0, 0, True)]  # the program says that there is no image
     user.show(pyramid, Scene())
     for _ in range(6):
         user.event("<Button-4>", 48, 36)
@@ -148,7 +148,7 @@ def test_buttons_click_and_a_long_or_moved_press_of_the_right_one_does_not(user,
     for _ in range(20):
         user.event("<Button-5>", 48, 36)
     user.clicks.clear()
-    user.canvas.event_generate("<Button-1>", x=2, y=2)  # beside the picture
+    user.canvas.event_generate("<Button-1>", x=2, y=2)  # beside the image
     assert user.clicks == []
 
 
@@ -158,7 +158,7 @@ def test_wheel_keys_and_scroll_bars_move_what_is_seen(user, pyramid):
     for _ in range(6):
         user.event("<Button-4>", 20, 50)
     assert user.viewport.scale == pytest.approx(whole.scale * 1.2**6)
-    assert all(bar.winfo_ismapped() for bar in user.picture._bars)
+    assert all(bar.winfo_ismapped() for bar in user.image._bars)
     before = user.viewport
     for key, step in (("a", (40, 0)), ("Right", (-40, 0)), ("s", (0, -40)), ("Up", (0, 40))):
         expected = user.viewport.panned(*step)
@@ -167,16 +167,16 @@ def test_wheel_keys_and_scroll_bars_move_what_is_seen(user, pyramid):
         before = expected
     user.event("<s>", state=0x4)  # with Ctrl
     assert user.viewport == before
-    user.picture._bars[0].tk.call(user.picture._bars[0]["command"], "moveto", "0.25")
+    user.image._bars[0].tk.call(user.image._bars[0]["command"], "moveto", "0.25")
     user.root.update()
-    assert user.viewport.share(0)[0] == pytest.approx(0.25) == user.picture._bars[0].get()[0]
+    assert user.viewport.share(0)[0] == pytest.approx(0.25) == user.image._bars[0].get()[0]
     for _ in range(8):
         user.event("<Button-5>", 40, 40)
-    assert user.viewport == whole and not any(bar.winfo_ismapped() for bar in user.picture._bars)
+    assert user.viewport == whole and not any(bar.winfo_ismapped() for bar in user.image._bars)
 
 
-def test_a_picture_that_is_closed_is_not_drawn_any_more(user, pyramid):
-    user.picture.show(pyramid, Scene())
-    user.picture.destroy()
+def test_an_image_that_is_closed_is_not_drawn_any_more(user, pyramid):
+    user.image.show(pyramid, Scene())
+    user.image.destroy()
     user.root.update()
     assert user.drawn == 0

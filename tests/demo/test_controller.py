@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from isegm import Click, InputError
-from isegm.data.annotations.files import read_annotations
+from isegm.annotations.formats import read_annotations
 from isegm.demo.controller import Controller
 from isegm.demo.settings import Settings
 from isegm.inference.clicker import Clicker
@@ -154,7 +154,7 @@ def test_finished_objects_are_numbered_and_later_ones_lie_over_earlier_ones(plac
     np.testing.assert_array_equal(controller.annotations(with_draft=True).labels(), np.where(second, 2, first))
     controller.finish()
     np.testing.assert_array_equal(controller.annotations().labels(), np.where(second, 2, first))
-    assert controller.annotations().picture == "photo.png"
+    assert controller.annotations().image_name == "photo.png"
 
 
 def test_a_second_object_begins_anew(place):
@@ -222,7 +222,7 @@ def test_reset_forgets_the_object_and_sets_threshold_and_blending_back(place):
     controller = started(place, *CLICKS)
     controller.change(replace(controller.settings, threshold=0.9, alpha=0.1, click_radius=5))
     controller.reset()
-    assert not controller.in_progress and controller.picture is not None
+    assert not controller.in_progress and controller.image is not None
     assert controller.settings == Settings(target_size=100, click_radius=5)
     controller.undo()
     assert as_data(controller.document) == as_data(started(place, *CLICKS).document)
@@ -300,7 +300,7 @@ def test_a_file_that_cannot_be_written_is_told_and_the_work_stays(place):
     assert controller.document is before and not controller.notice
 
 
-def test_walking_through_a_folder_finds_the_work_on_each_picture_and_saves_all(place):
+def test_walking_through_a_folder_finds_the_work_on_each_image_and_saves_all(place):
     for name in ("photo2.png", "photo10.png"):
         write_image(place / name, drawn(SIZE))
     for name in ("middle.png", "corner.png"):
@@ -309,12 +309,12 @@ def test_walking_through_a_folder_finds_the_work_on_each_picture_and_saves_all(p
     controller.open(place)
     seen = []
     for count in range(3):
-        seen.append(controller.picture.name)
+        seen.append(controller.image.name)
         for click in CLICKS[2 : 2 + count]:
             controller.click(*click)
             controller.finish()
         controller.walk(1)
-    assert seen == ["photo.png", "photo2.png", "photo10.png"] and controller.picture.name == seen[2]
+    assert seen == ["photo.png", "photo2.png", "photo10.png"] and controller.image.name == seen[2]
     controller.walk(-1)
     assert len(controller.document.objects) == 1 and controller.notice.startswith("as you left it: 1 finished object")
     expected = controller.annotations().labels()
@@ -323,14 +323,14 @@ def test_walking_through_a_folder_finds_the_work_on_each_picture_and_saves_all(p
     assert len(read_annotations(place / "all.json", "photo10.png", SIZE).objects) == 2
 
 
-def test_a_picture_that_cannot_be_read_leaves_the_present_one(place):
-    (place / "broken.png").write_bytes(b"no picture")
+def test_an_image_that_cannot_be_read_leaves_the_present_one(place):
+    (place / "broken.png").write_bytes(b"no image")
     controller = started(place, CLICKS[0])
     before = controller.document
     for name in ("broken.png", "missing.png"):
         with pytest.raises(InputError, match=name):
             controller.open(place / name)
-    assert controller.document is before and controller.picture.name == "photo.png"
+    assert controller.document is before and controller.image.name == "photo.png"
     controller.click(*CLICKS[1])
     assert len(controller.draft.clicks) == 2
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from isegm import Click, InputError
-from isegm.data.annotations import AnnotatedObject, Region
-from isegm.data.annotations.objects import MAX_NUMBER
+from isegm.annotations import AnnotatedObject, Region
+from isegm.annotations.objects import MAX_NUMBER
 from isegm.demo.actions import Action, carry_out, outcome_from_json, outcome_to_json
 from isegm.demo.document import KEEP, Document, History, Selected
 from tests.demo.scripted import as_data
@@ -83,7 +83,7 @@ def test_numbers_go_on_from_the_highest_and_have_a_limit():
     dot = box(0, 0, 1, 1)
     full = Document(SIZE, tuple(AnnotatedObject(n, dot, color=(1, 2, 3)) for n in range(1, MAX_NUMBER + 1)))
     for more in (lambda: clicked(full, 0, 0, 2, 2).concluded(), lambda: full.imported(full.objects[:1])):
-        with pytest.raises(InputError, match="one picture holds 65535 objects at most"):
+        with pytest.raises(InputError, match="one image holds 65535 objects at most"):
             more()
     assert full.reopened(MAX_NUMBER, 0.5).draft_number == MAX_NUMBER
 
@@ -185,7 +185,7 @@ def unpacked(history):
 
 
 @pytest.mark.parametrize("protected", [False, True])
-def test_300_steps_on_a_large_picture_take_megabytes(protected):
+def test_300_steps_on_a_large_image_take_megabytes(protected):
     size = (2000, 2000)
     objects = (AnnotatedObject(1, box(900, 900, 1000, 1000, size), protected=True),) if protected else ()
     history = History(Document(size, objects))

@@ -1,4 +1,4 @@
-"""Earlier work on pictures that have changed, in files that are damaged, removed or locked, and its export."""
+"""Earlier work on images that have changed, in files that are damaged, removed or locked, and its export."""
 
 import errno
 import os
@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from isegm.demo import image_loading
 from isegm.demo import journal as journals
-from isegm.demo import pictures
+from isegm.demo.inference_state import build_predictor
 from isegm.demo.journal import journal_path
-from isegm.demo.live import build_predictor
 from isegm.demo.settings import Settings
 from isegm.utils.errors import InputError
 from isegm.utils.files import write_image
@@ -77,7 +77,7 @@ def test_a_file_with_a_damaged_first_line_is_put_aside(place, first):
     controller.close()
 
 
-def test_work_on_a_picture_that_has_changed_is_put_aside(place):
+def test_work_on_an_image_that_has_changed_is_put_aside(place):
     for number in (1, 2):
         begun(place, CLICKS[0]).close()
         kept = journal_of(place).read_bytes()
@@ -85,12 +85,12 @@ def test_work_on_a_picture_that_has_changed_is_put_aside(place):
         controller = begun(place)
         (warning,) = controller.warnings
         aside = journal_of_aside(place, number)
-        assert "the picture has changed" in warning and str(aside) in warning
+        assert "the image has changed" in warning and str(aside) in warning
         assert aside.read_bytes() == kept and controller.draft is None and controller.autosaves
         controller.close()
 
 
-def test_a_picture_of_which_only_metadata_changed_keeps_its_work(place):
+def test_an_image_of_which_only_metadata_changed_keeps_its_work(place):
     begun(place, *CLICKS).close()
     for _ in range(2):
         with open(place / "photo.png", "ab") as file:
@@ -100,9 +100,9 @@ def test_a_picture_of_which_only_metadata_changed_keeps_its_work(place):
         controller.close()
 
 
-def test_a_picture_that_is_decoded_in_another_way_keeps_its_work(place, monkeypatch):
+def test_an_image_that_is_decoded_in_another_way_keeps_its_work(place, monkeypatch):
     begun(place, *CLICKS).close()
-    monkeypatch.setattr(pictures, "_shown", lambda image: "0")
+    monkeypatch.setattr(image_loading, "_shown", lambda image: "0")
     controller = begun(place)
     assert len(controller.draft.clicks) == 3 and not controller.warnings
     controller.close()
@@ -122,24 +122,24 @@ def test_objects_of_work_that_was_put_aside_can_be_loaded(place):
     controller.load_annotations(aside)
     assert as_data(controller.document)[1] == expected and len(expected) == 2
     controller.close()
-    with pytest.raises(InputError, match=r"1\.old is for a picture of 56x40 pixels, this one has 40x56"):
-        pictures.read_objects(str(aside), "a.png", (56, 40))
+    with pytest.raises(InputError, match=r"1\.old is for an image of 56x40 pixels, this one has 40x56"):
+        image_loading.read_objects(str(aside), "a.png", (56, 40))
     content = aside.read_bytes()
     aside.write_bytes(content + b"[]\n")
     with pytest.raises(InputError, match=r"1\.old is damaged in line \d+ .*: take out that line"):
-        pictures.read_objects(str(aside), "a.png", (40, 56))
+        image_loading.read_objects(str(aside), "a.png", (40, 56))
     aside.write_bytes(content.splitlines()[0])
     with pytest.raises(InputError, match=r"1\.old has no objects"):
-        pictures.read_objects(str(aside), "a.png", (40, 56))
+        image_loading.read_objects(str(aside), "a.png", (40, 56))
 
 
-def test_a_file_that_is_removed_while_its_picture_is_open_is_told_once(place):
+def test_a_file_that_is_removed_while_its_image_is_open_is_told_once(place):
     controller = begun(place, CLICKS[0])
     journal_of(place).unlink()
     for click in CLICKS[1:]:
         controller.click(*click)
     (warning,) = controller.warnings
-    assert "was removed while its picture is open: save the objects" in warning
+    assert "was removed while its image is open: save the objects" in warning
     assert not controller.autosaves and len(controller.draft.clicks) == 3
 
 
@@ -170,10 +170,10 @@ def test_where_files_cannot_be_locked_none_is_left_open_or_empty(place, monkeypa
 
 def read(place):
     predictor = build_predictor(BlobModel(), "cpu", Settings(zoom_in=False, target_size=100))
-    return pictures.read_picture(place / "photo.png", predictor, place / "auto", None)
+    return image_loading.open_image(place / "photo.png", predictor, place / "auto", None)
 
 
-def test_a_picture_that_is_opened_and_not_used_gives_its_file_back(place):
+def test_an_image_that_is_opened_and_not_used_gives_its_file_back(place):
     begun(place, CLICKS[0]).close()
     opened = read(place)
     assert read(place).journal is None
@@ -184,15 +184,15 @@ def test_a_picture_that_is_opened_and_not_used_gives_its_file_back(place):
     replace(again, journal=None).close()
 
 
-@pytest.mark.parametrize("part", ["Pyramid", "Folder", "Live"])
-def test_a_picture_that_cannot_be_opened_leaves_its_work_to_others(place, part, monkeypatch):
+@pytest.mark.parametrize("part", ["Pyramid", "Folder", "InferenceState"])
+def test_an_image_that_cannot_be_opened_leaves_its_work_to_others(place, part, monkeypatch):
     begun(place, CLICKS[0]).close()
 
     class Refusing:
         of = __init__ = lambda *_: 1 // 0
 
     with monkeypatch.context() as patch:
-        patch.setattr(pictures, part, Refusing)
+        patch.setattr(image_loading, part, Refusing)
         with pytest.raises(ZeroDivisionError) as error:
             read(place)
     opened = read(place)  # while the error keeps all that was there
@@ -200,18 +200,18 @@ def test_a_picture_that_cannot_be_opened_leaves_its_work_to_others(place, part, 
     opened.close()
 
 
-def test_a_picture_that_vanishes_while_it_is_opened_is_told(place, monkeypatch):
+def test_an_image_that_vanishes_while_it_is_opened_is_told(place, monkeypatch):
     def vanish(path):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
-    monkeypatch.setattr(pictures, "sha256", vanish)
+    monkeypatch.setattr(image_loading, "sha256", vanish)
     controller = begun(place, CLICKS[0])
     (warning,) = controller.warnings
     assert "photo.png cannot be read (No such file or directory)" in warning and warning.endswith("not autosaved.")
 
 
 def annotated(place):
-    """Four pictures with an object each, the first one open."""
+    """Four images with an object each, the first one open."""
     controller = opened(place, autosave=place / "auto")
     names = [f"{letter}.png" for letter in "abcd"]
     for name in reversed(names):
@@ -224,11 +224,11 @@ def annotated(place):
 
 
 def exported(controller, place):
-    found, warning = pictures.annotations_in(controller.folder, place / "auto", controller.annotations())
-    return [each.picture for each in found], warning
+    found, warning = image_loading.annotations_in(controller.folder, place / "auto", controller.annotations())
+    return [each.image_name for each in found], warning
 
 
-def test_pictures_that_have_changed_are_not_exported(place):
+def test_images_that_have_changed_are_not_exported(place):
     controller = annotated(place)
     assert exported(controller, place) == (["a.png", "b.png", "c.png", "d.png"], "")
     with open(place / "b.png", "ab") as file:
@@ -237,7 +237,7 @@ def test_pictures_that_have_changed_are_not_exported(place):
     (place / "d.png").unlink()
     names, warning = exported(controller, place)
     assert names == ["a.png", "b.png"]
-    assert "objects of what has changed since or is gone in 2 of the pictures (c.png, d.png)." in warning
+    assert "objects of what has changed since or is gone in 2 of the images (c.png, d.png)." in warning
     controller.close()
 
 
@@ -251,6 +251,6 @@ def test_objects_that_are_not_finished_and_damage_are_told_at_an_export(place):
         file.write(b"[]\n")
     names, warning = exported(controller, place)
     assert names == ["a.png", "b.png", "c.png", "d.png"]
-    assert "objects that are not finished in 2 of the pictures (b.png, c.png); what follows a damaged line" in warning
-    assert "(d.png). Open these pictures" in warning
+    assert "objects that are not finished in 2 of the images (b.png, c.png); what follows a damaged line" in warning
+    assert "(d.png). Open these images" in warning
     controller.close()

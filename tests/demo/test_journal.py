@@ -120,7 +120,7 @@ def test_a_torn_first_line_is_no_work(place, content):
     assert as_data(begun(place).document) == expected
 
 
-def test_two_windows_on_one_picture_do_not_mix(place):
+def test_two_windows_on_one_image_do_not_mix(place):
     first = begun(place, CLICKS[0])
     kept = journal_of(place).read_bytes()
     second = begun(place, CLICKS[1])
@@ -133,7 +133,7 @@ def test_two_windows_on_one_picture_do_not_mix(place):
     third.close()
 
 
-def test_the_second_of_two_windows_on_a_new_picture_is_told_at_its_first_click(place):
+def test_the_second_of_two_windows_on_a_new_image_is_told_at_its_first_click(place):
     first, second = begun(place), begun(place)
     first.click(*CLICKS[0])
     second.click(*CLICKS[1])
@@ -145,7 +145,7 @@ def test_the_second_of_two_windows_on_a_new_picture_is_told_at_its_first_click(p
     assert as_data(begun(place).document) == as_data(begun_elsewhere(place, CLICKS[0]).document)
 
 
-def test_a_window_on_a_changed_picture_leaves_the_work_of_another_one_in_its_place(place):
+def test_a_window_on_a_changed_image_leaves_the_work_of_another_one_in_its_place(place):
     first = begun(place, CLICKS[0])
     write_image(place / "photo.png", drawn() + np.uint8(1))
     second = begun(place)
@@ -173,7 +173,7 @@ def test_lines_that_another_window_adds_before_it_closes_are_not_cut_off(place, 
     third.close()
 
 
-def test_pictures_of_one_name_in_different_folders_have_their_own_work(tmp_path):
+def test_images_of_one_name_in_different_folders_have_their_own_work(tmp_path):
     controllers = []
     for number, name in enumerate(("a", "b"), start=1):
         place = prepare(tmp_path / name)
@@ -189,7 +189,7 @@ def test_pictures_of_one_name_in_different_folders_have_their_own_work(tmp_path)
     assert len(list((tmp_path / "auto").iterdir())) == 2
 
 
-def test_one_picture_has_one_file_however_it_is_named(place, monkeypatch, tmp_path):
+def test_one_image_has_one_file_however_it_is_named(place, monkeypatch, tmp_path):
     monkeypatch.chdir(place)
     names = ("photo.png", "./photo.png", f"../{place.name}/photo.png", str(place / "photo.png"))
     assert len({journal_path(tmp_path, type(place)(name)) for name in names}) == 1
@@ -266,7 +266,7 @@ def test_a_folder_that_cannot_be_made_is_told_once_and_work_goes_on(place):
 
 
 @pytest.mark.parametrize("refused", ["open", "ftruncate"])
-def test_earlier_work_that_may_not_be_written_is_told_and_the_picture_opens(place, refused, monkeypatch):
+def test_earlier_work_that_may_not_be_written_is_told_and_the_image_opens(place, refused, monkeypatch):
     begun(place, CLICKS[0]).close()
 
     def refuse(*_):
@@ -276,7 +276,7 @@ def test_earlier_work_that_may_not_be_written_is_told_and_the_picture_opens(plac
     controller = begun(place)
     monkeypatch.undo()
     (warning,) = controller.warnings
-    assert "cannot be opened for writing (Permission denied)" in warning and controller.picture is not None
+    assert "cannot be opened for writing (Permission denied)" in warning and controller.image is not None
     resumed = begun(place)
     assert len(resumed.draft.clicks) == 1  # and it is not locked
     resumed.close()
@@ -306,7 +306,7 @@ def test_the_threshold_of_the_object_in_progress_comes_back(place):
     resumed.close()
 
 
-def test_the_same_picture_can_be_opened_again(place):
+def test_the_same_image_can_be_opened_again(place):
     controller = begun(place, *CLICKS)
     expected = as_data(controller.document)
     controller.open(place / "photo.png")
@@ -322,7 +322,7 @@ def test_no_file_is_made_before_the_first_action(place):
     assert controller.autosaves and not (place / "auto").exists()
 
 
-def test_the_first_line_says_which_picture_it_is(place):
+def test_the_first_line_says_which_image_it_is(place):
     begun(place, CLICKS[0]).close()
     header = json.loads(journal_of(place).read_bytes().splitlines()[0])
     assert header["picture"] == str(place / "photo.png") and header["size"] == [40, 56] and header["isegm"] == 1

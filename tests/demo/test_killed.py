@@ -54,7 +54,7 @@ def session(folder, steps, seconds, report):
 
 
 def large_masks(folder, fatal, share, report):
-    """A program that clicks on a large picture, and dies in the middle of writing into the file of its work.
+    """A program that clicks on a large image, and dies in the middle of writing into the file of its work.
 
     Args:
         fatal: which of its writes is the last, from 1.
@@ -78,7 +78,7 @@ def large_masks(folder, fatal, share, report):
 
 
 def noisy(folder, picture=None, **options):
-    """A controller with the large picture open, whose work is kept in the folder."""
+    """A controller with the large image open, whose work is kept in the folder."""
     settings = Settings(max_size=2000, target_size=100, zoom_in=False)
     controller = Controller(NoiseModel(), settings=settings, autosave=folder / "auto", **options)
     controller.open(picture or folder / "large.png")

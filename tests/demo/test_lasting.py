@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from isegm import InputError
-from isegm.demo import live as lives
+from isegm.demo import inference_state as lives
 from isegm.demo.controller import Controller
 from isegm.demo.settings import Settings
 from isegm.utils.files import read_mask, write_image
@@ -28,14 +28,14 @@ def reopened(place, model=None, **changes):
     return controller
 
 
-def test_what_is_saved_is_what_is_on_the_screen_also_while_another_picture_is_opened(slow, place):
+def test_what_is_saved_is_what_is_on_the_screen_also_while_another_image_is_opened(slow, place):
     write_image(place / "other.png", drawn((50, 60)))
     slow.model.gate.set()
     slow.click(*CLICKS[0])
     slow.finish()
     slow.wait()
     slow.open(place / "other.png")
-    with pytest.raises(InputError, match="another picture is being opened"):
+    with pytest.raises(InputError, match="another image is being opened"):
         slow.save(place / "out.png", "id")
     slow.wait()
     assert not (place / "out.png").exists()
@@ -177,14 +177,14 @@ def test_a_mask_that_was_clicked_at_several_thresholds_is_made_again_exactly(pla
     np.testing.assert_array_equal(*masks)
 
 
-def test_walking_twice_goes_two_pictures_on(slow, place):
+def test_walking_twice_goes_two_images_on(slow, place):
     for name in ("photo 2.png", "photo 3.png"):
         write_image(place / name, drawn((72, 96)))
-    names = [path.name for path in slow.folder.pictures]
+    names = [path.name for path in slow.folder.images]
     slow.open(place / "photo.png")
     slow.wait()
-    here = [path.name for path in slow.folder.pictures].index("photo.png")
+    here = [path.name for path in slow.folder.images].index("photo.png")
     slow.walk(1)
     slow.walk(1)
     slow.wait()
-    assert slow.picture.name == [path.name for path in slow.folder.pictures][here + 2] and names
+    assert slow.image.name == [path.name for path in slow.folder.images][here + 2] and names

@@ -28,7 +28,7 @@ def own_folder(tmp_path, monkeypatch):
         monkeypatch.setenv(name, str(tmp_path))
 
 
-def test_without_arguments_the_shipped_network_and_a_sample_photo_are_there(screen, monkeypatch):
+def test_without_arguments_the_shipped_network_and_a_sample_image_are_there(screen, monkeypatch):
     tk = pytest.importorskip("tkinter")
     monkeypatch.setenv("DISPLAY", screen)
     titles = []
@@ -36,7 +36,7 @@ def test_without_arguments_the_shipped_network_and_a_sample_photo_are_there(scre
     def mainloop(root, n=0):
         save = next(w for w in _all_widgets(root) if isinstance(w, tk.Button) and w["text"] == "Save mask")
         end = time.monotonic() + 20
-        while save["state"] != tk.NORMAL:  # until the photo is there
+        while save["state"] != tk.NORMAL:  # until the image is there
             assert time.monotonic() < end
             root.update()
         titles.append((root.title(), root.winfo_viewable(), root.winfo_width() >= 960))

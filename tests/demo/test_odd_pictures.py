@@ -1,4 +1,4 @@
-"""Large, deep, grey and oddly named pictures, unwritable folders: they work, or a dialog says why not."""
+"""Large, deep, grey and oddly named images, unwritable folders: they work, or a dialog says why not."""
 
 import errno
 import json
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from isegm.data.annotations.files import FORMATS
+from isegm.annotations.formats import FORMATS
 from isegm.utils.files import read_mask
 
 BOX = (slice(15, 50), slice(25, 70))
@@ -37,11 +37,11 @@ def levels(dtype, dark, bright):
         ("alpha.png", np.stack([levels(np.uint8, 30, 200)] * 4, axis=-1)),
     ],
 )
-def test_pictures_of_all_kinds_are_annotated_saved_and_found_again(name, pixels, drive, answer, tmp_path):
+def test_images_of_all_kinds_are_annotated_saved_and_found_again(name, pixels, drive, answer, tmp_path):
     path = encoded(tmp_path / "Ordner mit Wörtern" / name, pixels)
     user = drive(path=path)
     assert not user.warnings
-    image = user.controller.picture.image
+    image = user.controller.image.pixels
     assert image.shape == (72, 96, 3) and image[30, 40].mean() > 150 > 80 > image[5, 5].mean()
     user.left(40, 30)
     user.key("space")
@@ -59,12 +59,12 @@ def test_pictures_of_all_kinds_are_annotated_saved_and_found_again(name, pixels,
     assert again.controller.document.objects[0].region.same(region) and not again.warnings
 
 
-def test_levels_of_deep_pictures_are_stretched_and_the_window_says_so(drive, tmp_path):
+def test_levels_of_deep_images_are_stretched_and_the_window_says_so(drive, tmp_path):
     user = drive(path=encoded(tmp_path / "deep.tif", levels(np.uint16, 300, 3900)))
     assert user.program.status.left["text"] == "levels 300 to 3900 of the file are shown as 0 to 255"
 
 
-def test_a_photo_of_30_megapixels_is_clicked_corrected_and_saved(drive, answer, tmp_path):
+def test_an_image_of_30_megapixels_is_clicked_corrected_and_saved(drive, answer, tmp_path):
     image = np.full((4480, 6720, 3), 40, np.uint8)
     image[1000:3000, 2000:5000] = 200
     user = drive(path=encoded(tmp_path / "large.jpg", image))
@@ -86,12 +86,12 @@ def test_a_photo_of_30_megapixels_is_clicked_corrected_and_saved(drive, answer, 
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("cut off.jpg", b"\xff\xd8\xff\xe0", "does not decode as a picture"),
-        ("empty.png", b"", "does not decode as a picture"),
+        ("cut off.jpg", b"\xff\xd8\xff\xe0", "does not decode as an image"),
+        ("empty.png", b"", "does not decode as an image"),
         ("missing.png", None, "there is no image file"),
     ],
 )
-def test_what_is_no_picture_is_told_and_the_one_before_stays(name, content, sentence, drive, tmp_path):
+def test_what_is_no_image_is_told_and_the_one_before_stays(name, content, sentence, drive, tmp_path):
     user = drive()
     user.left(40, 30)
     if content is not None:
@@ -99,17 +99,17 @@ def test_what_is_no_picture_is_told_and_the_one_before_stays(name, content, sent
     user.open(tmp_path / name)
     assert len(user.warnings) == 1 and sentence in user.warnings[0][0].lower() + user.warnings[0][1:]
     assert name in user.warnings[0]
-    assert user.controller.picture.name == "photo.png" and len(user.controller.draft.clicks) == 1
+    assert user.controller.image.name == "photo.png" and len(user.controller.draft.clicks) == 1
     user.left(50, 35)
     assert len(user.controller.draft.clicks) == 2
 
 
-def test_a_folder_without_pictures_is_told(drive, answer, tmp_path):
+def test_a_folder_without_images_is_told(drive, answer, tmp_path):
     (tmp_path / "notes").mkdir()
     user = drive()
     answer(askdirectory=str(tmp_path / "notes"))
     user.press("Load folder")
-    assert user.warnings[0].startswith("There are no pictures in ")
+    assert user.warnings[0].startswith("There are no images in ")
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def read_only(monkeypatch):
     return make
 
 
-def test_pictures_in_a_read_only_folder_are_annotated_and_saving_there_is_refused(
+def test_images_in_a_read_only_folder_are_annotated_and_saving_there_is_refused(
     drive, answer, photo, read_only, tmp_path
 ):
     read_only(photo.parent)

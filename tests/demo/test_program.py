@@ -183,15 +183,15 @@ def test_a_folder_is_walked_through_and_saved_as_one_file(drive, answer, photo, 
     user.press("Load folder")
     seen = []
     for _ in range(3):
-        seen.append(user.controller.picture.name)
+        seen.append(user.controller.image.name)
         user.left(40, 30)
         user.key("space")
         user.key("Next")
     assert seen == ["photo.png", "photo 2.png", "photo 10.png"]
     assert "3 of 3" in user.program.status.right["text"] and "Next" not in user.enabled()
     user.key("Prior")
-    assert user.controller.picture.name == "photo 2.png" and len(user.controller.document.objects) == 1
-    user.save_as("COCO JSON, masks (RLE), all pictures of the folder")
+    assert user.controller.image.name == "photo 2.png" and len(user.controller.document.objects) == 1
+    user.save_as("COCO JSON, masks (RLE), all images of the folder")
     user.press("Load objects") if answer(askopenfilename=str(tmp_path / "all.json")) else None
     first, second = user.controller.document.objects
     assert first.region.same(second.region) and user.rows()[1][0] == "2"
@@ -218,43 +218,43 @@ def _sentence(text):
 def test_a_long_or_moved_press_of_the_right_button_is_no_click_and_moving_pans(drive):
     user = drive()
     user.wheel(4, 48, 36, times=6)
-    viewport = user.program.picture.viewport
+    viewport = user.program.image.viewport
     user.right(40, 30, milliseconds=600)
-    assert not user.controller.in_progress and user.program.picture.viewport == viewport
+    assert not user.controller.in_progress and user.program.image.viewport == viewport
     user.right(40, 30, move=-30)
     assert not user.controller.in_progress
-    assert user.program.picture.viewport.offset[0] == pytest.approx(viewport.offset[0] - 30)
+    assert user.program.image.viewport.offset[0] == pytest.approx(viewport.offset[0] - 30)
     user.right(40, 30, move=2)
     assert [(click.is_positive, click.coords) for click in user.controller.draft.clicks] == [(False, (30, 40))]
 
 
 def test_the_wheel_zooms_around_the_cursor_and_clicks_land_where_they_are_made(drive):
     user = drive()
-    fitting = user.program.picture.viewport
+    fitting = user.program.image.viewport
     user.wheel(4, 20, 50, times=5)
-    assert user.program.picture.viewport.scale == pytest.approx(fitting.scale * 1.2**5)
+    assert user.program.image.viewport.scale == pytest.approx(fitting.scale * 1.2**5)
     user.left(20, 50)
     assert user.controller.draft.clicks[0].coords == (50, 20)
     user.wheel(5, 20, 50, times=9)
-    assert user.program.picture.viewport == fitting
+    assert user.program.image.viewport == fitting
 
 
 def test_keys_scroll_and_a_finishes_partially_while_there_is_an_object(drive):
     user = drive()
     user.wheel(4, 48, 36, times=6)
-    viewport = user.program.picture.viewport
+    viewport = user.program.image.viewport
     user.key("a")
-    assert user.program.picture.viewport == viewport.panned(40, 0)
+    assert user.program.image.viewport == viewport.panned(40, 0)
     user.key("Right")
-    assert user.program.picture.viewport == viewport
+    assert user.program.image.viewport == viewport
     user.key("d", state=0x4)  # with Ctrl
-    assert user.program.picture.viewport == viewport
+    assert user.program.image.viewport == viewport
     user.key("s")
-    assert user.program.picture.viewport == viewport.panned(0, -40)
+    assert user.program.image.viewport == viewport.panned(0, -40)
     user.left(40, 30)
-    kept, viewport = user.controller.draft.region, user.program.picture.viewport
+    kept, viewport = user.controller.draft.region, user.program.image.viewport
     user.key("a")
-    assert user.controller.draft.clicks == () and user.program.picture.viewport == viewport
+    assert user.controller.draft.clicks == () and user.program.image.viewport == viewport
     assert user.controller.draft.region.same(kept)
 
 
@@ -325,7 +325,7 @@ def test_options_reach_the_controller(drive):
     assert user.controller.settings.cascade_steps == 4
 
 
-def test_sliders_change_the_picture_and_reset_sets_two_of_them_back(drive):
+def test_sliders_change_the_image_and_reset_sets_two_of_them_back(drive):
     user = drive()
     user.left(40, 30)
     before = user.controller.draft.region
@@ -407,7 +407,7 @@ def test_exit_while_the_network_runs_loses_no_click(drive):
     assert [click.coords for click in again.controller.draft.clicks] == [(30, 40)]
 
 
-def test_without_autosave_leaving_a_picture_asks(drive, answer, photo):
+def test_without_autosave_leaving_an_image_asks(drive, answer, photo):
     user = drive(autosave=False)
     assert "not autosaved" in user.program.status.right["text"]
     user.left(40, 30)
@@ -417,7 +417,7 @@ def test_without_autosave_leaving_a_picture_asks(drive, answer, photo):
     assert asked == ["askopenfilename", "askokcancel", "askokcancel"] and user.controller.in_progress
 
 
-def test_a_second_window_on_the_same_picture_says_that_it_does_not_autosave(drive):
+def test_a_second_window_on_the_same_image_says_that_it_does_not_autosave(drive):
     drive()
     user = drive()
     assert user.warnings == []  # nothing is written yet

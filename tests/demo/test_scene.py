@@ -1,4 +1,4 @@
-"""What is drawn of a picture: photo, objects and clicks at the scale of the window."""
+"""What is drawn of an image: image, objects and clicks at the scale of the window."""
 
 import gc
 import tracemalloc
@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
+from isegm.annotations import AnnotatedObject, Region
 from isegm.clicks import Click
-from isegm.data.annotations import AnnotatedObject, Region
 from isegm.demo.pyramid import Layer, Patch, Pyramid
 from isegm.demo.scene import Renderer, Scene
 from isegm.demo.viewport import Viewport
@@ -46,7 +46,7 @@ def render(photo, viewport, scene):
 
 @pytest.mark.parametrize("window", [SIZE, (350, 203), (640, 203)])
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 0.75, 1.0])
-def test_at_scale_1_it_is_the_published_picture(photo, window, alpha):
+def test_at_scale_1_it_is_the_published_image(photo, window, alpha):
     first, second, selection, kept = blob(1), blob(2), blob(3), blob(3) & blob(4)
     items, clicks = objects(first, second), [Click(True, (50, 60)), Click(False, (120, 9)), Click(True, (202, 300))]
     scene = Scene(items, Region.of(selection), COLOR, Region.of(kept), clicks, alpha=alpha, outlines=False)
@@ -76,7 +76,7 @@ def test_enlarged_pixels_are_squares_that_lie_where_clicks_are_looked_up(photo, 
 
 
 @pytest.mark.parametrize("scale", [0.06, 0.11, 0.25, 0.3, 0.49, 0.51, 0.7, 0.99, 1.4, 2.0])
-def test_each_part_of_the_photo_and_of_a_mask_is_drawn_at_its_place(scale):
+def test_each_part_of_the_image_and_of_a_mask_is_drawn_at_its_place(scale):
     width, height = 2003, 1517
     rows, columns = np.mgrid[:height, :width]
     photo = np.stack([columns // 8, rows // 8, 0 * rows], axis=-1).astype(np.uint8)
@@ -97,7 +97,7 @@ def test_each_part_of_the_photo_and_of_a_mask_is_drawn_at_its_place(scale):
     np.testing.assert_allclose(share.sum(), (distance < 400 * viewport.scale).sum(), rtol=0.02, atol=4)
 
 
-def test_a_photo_that_is_shrunk_is_smooth(photo):
+def test_an_image_that_is_shrunk_is_smooth(photo):
     pixels, _ = render(photo, Viewport(SIZE, (75, 60)), Scene())
     expected = cv2.resize(photo, (75, 51), interpolation=cv2.INTER_AREA)
     assert pixels.shape == expected.shape and pixels.std() < 1.2 * expected.std() < 0.4 * photo.std()
@@ -140,7 +140,7 @@ def test_what_is_kept_of_earlier_drawings_changes_nothing(photo):
         assert place == expected_place
 
 
-def test_an_answer_to_a_click_draws_neither_the_photo_nor_other_objects_anew(photo):
+def test_an_answer_to_a_click_draws_neither_the_image_nor_other_objects_anew(photo):
     drawn = []
 
     class Watched(Pyramid):
@@ -232,7 +232,7 @@ def test_clicks_that_wait_are_hollow():
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 700), (700, 1), (3, 2), (257, 513)])
 @pytest.mark.parametrize("window", [(1, 1), (40, 30), (900, 800)])
-def test_any_picture_is_drawn_in_any_window(size, window):
+def test_any_image_is_drawn_in_any_window(size, window):
     width, height = size
     photo, everything = np.full((height, width, 3), 100, np.uint8), np.ones((height, width), bool)
     viewport = Viewport(size, window)

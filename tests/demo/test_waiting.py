@@ -223,17 +223,17 @@ def test_what_is_done_again_follows_the_threshold_before_it_is_finished(place):
     np.testing.assert_array_equal(fast.objects[0].region.mask(), expected)
 
 
-def test_while_another_picture_is_opened_nothing_is_done_to_this_one(slow, place):
+def test_while_another_image_is_opened_nothing_is_done_to_this_one(slow, place):
     slow.open(place / "photo.png")
     assert slow.opening and slow.busy == "opening photo.png"
-    with pytest.raises(InputError, match="another picture is being opened"):
+    with pytest.raises(InputError, match="another image is being opened"):
         slow.click(*CLICKS[0])
     slow.model.gate.set()
     slow.wait()
     assert not slow.opening
 
 
-def test_a_network_that_encodes_once_does_so_when_the_picture_is_opened(place):
+def test_a_network_that_encodes_once_does_so_when_the_image_is_opened(place):
     model = EncodeOnceModel()
     controller = started(place, model=model, zoom_in=False)
     encoded = model.encoded

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from isegm.data.annotations.files import FORMATS
+from isegm.annotations.formats import FORMATS
 from isegm.demo.controller import Controller
 from isegm.utils.files import read_mask
 
@@ -66,13 +66,13 @@ def test_saving_a_folder_asks_what_becomes_of_an_unfinished_object(drive, answer
     path = tmp_path / "all.json"
     for choice, expected in ((None, None), (False, 1), (True, 2)):
         asked = answer(askyesnocancel=choice, asksaveasfilename=str(path))
-        user.save_as("COCO JSON, masks (RLE), all pictures of the folder")
+        user.save_as("COCO JSON, masks (RLE), all images of the folder")
         assert asked.pop(0) == "askyesnocancel"
         assert (path.read_text().count('"segmentation"') if path.exists() else None) == expected
         asked.clear()
 
 
-def test_nothing_is_saved_while_another_picture_is_opened(drive, answer, monkeypatch, tmp_path):
+def test_nothing_is_saved_while_another_image_is_opened(drive, answer, monkeypatch, tmp_path):
     user = with_object(drive())
     asked = answer(asksaveasfilename=str(tmp_path / "saved"))
     monkeypatch.setattr(Controller, "opening", property(lambda _: True))
@@ -82,7 +82,7 @@ def test_nothing_is_saved_while_another_picture_is_opened(drive, answer, monkeyp
     monkeypatch.undo()
 
 
-def test_dialogs_begin_beside_the_picture(drive, monkeypatch, photo):
+def test_dialogs_begin_beside_the_image(drive, monkeypatch, photo):
     from tkinter import filedialog
 
     begun = []
@@ -96,18 +96,18 @@ def test_dialogs_begin_beside_the_picture(drive, monkeypatch, photo):
     assert begun == [None] + 5 * [str(photo.parent)]
 
 
-def test_page_keys_scroll_the_list_that_has_the_focus_and_keep_the_picture(drive, photo):
+def test_page_keys_scroll_the_list_that_has_the_focus_and_keep_the_image(drive, photo):
     for place in range(2):
         (photo.parent / f"photo {place}.png").write_bytes(photo.read_bytes())
     user = drive()
-    table, name = user.program.objects.table, user.controller.picture.name
+    table, name = user.program.objects.table, user.controller.image.name
     table.focus_force()
     for key in ("Next", "Prior"):
         user.key(key, table)
-        assert user.controller.picture.name == name == "photo.png"
+        assert user.controller.image.name == name == "photo.png"
     user.canvas.focus_force()
     user.key("Next")
-    assert user.controller.picture.name == "photo 0.png"
+    assert user.controller.image.name == "photo 0.png"
 
 
 def test_caps_lock_makes_no_difference_to_keys(drive):
@@ -156,7 +156,7 @@ def test_looking_at_an_object_does_not_change_it(drive):
     assert (item.name, item.category) == ("other", " leaf")
 
 
-def test_what_is_complete_gives_the_focus_back_to_the_picture(drive):
+def test_what_is_complete_gives_the_focus_back_to_the_image(drive):
     user = with_object(drive())
     objects = user.program.objects
     objects.select(1)

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from isegm.data.focus import FocusCrops, WholeTargets
+from isegm.data.refiner_crops import FocusCrops, WholeTargets
 from isegm.engine.tasks import FocalClicks, LossTerm
 from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss, WeightedNormalizedFocalLoss
 from tests.engine.tiny import TinyModel

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from isegm.clicks import points_in_boxes, used
-from isegm.engine.chance import Chance
+from isegm.engine.random import BatchRNG
 from isegm.engine.tasks import FocalClicks, IterativeClicks, LossTerm
 from isegm.model.losses import SigmoidBinaryCrossEntropyLoss, WeightedNormalizedFocalLoss
 from tests.drawn import draw_folder
@@ -48,7 +48,7 @@ def test_the_refiner_sees_the_clicks_of_its_own_crop_and_its_gradients_reach_the
     refine = model.refine
     model.refine = lambda *parts: (seen.append(parts), refine(*parts))[1]
     (step,) = FocalClicks({"refine_loss": TERMS["refine_loss"]}, max_num_next_clicks=3)(
-        model, batch, Chance(3, first=0, count=3)
+        model, batch, BatchRNG(3, first=0, count=3)
     )
     image, clicks, _, logits, boxes = seen[0]
     assert len(seen) == 1 and torch.equal(image, batch["images_focus"]) and torch.equal(step.logits, logits)
@@ -61,7 +61,7 @@ def test_the_refiner_sees_the_clicks_of_its_own_crop_and_its_gradients_reach_the
 
 def test_terms_look_at_their_own_output_target_and_weights(batch):
     model = TinyFocal()
-    (step,) = FocalClicks(TERMS, 0)(model, batch, Chance(0, first=0, count=3))
+    (step,) = FocalClicks(TERMS, 0)(model, batch, BatchRNG(0, first=0, count=3))
     outputs = FocalClicks(TERMS, 0)._outputs(model, batch, torch.zeros_like(batch["instances"]), batch["points"])
     focus, detail = batch["instances_focus"], batch["trimap_focus"]
     wanted = {
@@ -77,7 +77,7 @@ def test_terms_look_at_their_own_output_target_and_weights(batch):
 def test_the_iou_in_the_crops_is_logged_before_and_after_refinement(batch):
     task = FocalClicks(TERMS, 0)
     assert "instances_refined_iou" not in task.log_states()
-    for _ in task(TinyFocal(), batch, Chance(0, first=0, count=3)):
+    for _ in task(TinyFocal(), batch, BatchRNG(0, first=0, count=3)):
         pass
     states = task.log_states()
     assert {"instances_coarse_iou", "instances_refined_iou", "instance_loss_k"} <= set(states)
@@ -88,7 +88,7 @@ def test_validation_and_measurements_of_batchnorm_leave_the_logged_iou_alone(bat
     task, model = FocalClicks(TERMS, 0), TinyFocal()
 
     def run():
-        for _ in task(model, batch, Chance(0, first=0, count=3)):
+        for _ in task(model, batch, BatchRNG(0, first=0, count=3)):
             pass
         return task.crop_ious.log_state()
 
@@ -107,7 +107,7 @@ def test_a_sample_that_starts_from_a_mask_starts_with_a_click_on_its_error(batch
     starts[1, :, 26:31, 30:40] = 1  # a piece of background
     model = Recorder().train()
     task = IterativeClicks({}, max_num_next_clicks=0)
-    (step,) = task(model, batch | {"start_masks": starts}, Chance(1, first=0, count=3))
+    (step,) = task(model, batch | {"start_masks": starts}, BatchRNG(1, first=0, count=3))
     assert torch.equal(model.calls[0][2], starts)
     points = step.points
     assert used(points).sum(1).tolist() == [1, 1, 1] and torch.equal(points[2], batch["points"][2])
@@ -120,28 +120,28 @@ def test_a_sample_that_starts_from_a_mask_starts_with_a_click_on_its_error(batch
 def test_a_right_or_empty_start_keeps_the_sampled_clicks(batch):
     starts = batch["instances"].clone()
     starts[0] = 0
-    (step,) = IterativeClicks({}, 0)(Recorder(), batch | {"start_masks": starts}, Chance(1, first=0, count=3))
+    (step,) = IterativeClicks({}, 0)(Recorder(), batch | {"start_masks": starts}, BatchRNG(1, first=0, count=3))
     assert torch.equal(step.points, batch["points"])
 
 
 @pytest.mark.parametrize("task", [FOCAL, FOCAL_EVERY_CLICK], ids=["published", "every click"])
 def test_a_stopped_run_of_the_refiner_goes_on_as_if_unbroken(task, tmp_path):
-    photos = draw_folder(tmp_path / "photos")
+    images = draw_folder(tmp_path / "photos")
     options = {"network": TinyFocal, "steps": STEPS, "task": task, "norm": True, "epoch_len": 16, "save_every": 1}
     start = TinyFocal().details.weight
-    whole = tiny(photos, tmp_path / "whole", **options)
+    whole = tiny(images, tmp_path / "whole", **options)
     save, kept = whole._save_last, []
     whole._save_last = lambda: (save(), kept.append((whole.options.checkpoints / "last_checkpoint.pth").read_bytes()))
     weights = finished(whole)["weights"]
     (tmp_path / "early.pth").write_bytes(kept[0])
-    resumed = tiny(photos, tmp_path / "resumed", resume=tmp_path / "early.pth", **options)
+    resumed = tiny(images, tmp_path / "resumed", resume=tmp_path / "early.pth", **options)
     assert resumed.global_step == 1 and finished(resumed)["weights"] == weights
     assert weights["details.weight"] != start.flatten().tolist()
 
 
 @pytest.mark.parametrize("options", [{"amp": "bf16"}, {"accumulate": 2}], ids=str)
 def test_mixed_precision_and_accumulated_gradients(options, tmp_path):
-    photos = draw_folder(tmp_path / "photos")
-    run = tiny(photos, tmp_path / "run", network=TinyFocal, steps=STEPS, task=FOCAL, batch_size=4, **options)
+    images = draw_folder(tmp_path / "photos")
+    run = tiny(images, tmp_path / "run", network=TinyFocal, steps=STEPS, task=FOCAL, batch_size=4, **options)
     curves = finished(run)["curves"]
     assert all(0 < value < 10 for value in curves)

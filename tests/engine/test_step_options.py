@@ -14,7 +14,7 @@ from tests.engine.tiny import EVERY_CLICK, NO_CLICKS, PUBLISHED, TinyModel, fini
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
+def images(tmp_path_factory):
     return draw_folder(tmp_path_factory.mktemp("data") / "photos", 9)
 
 
@@ -32,10 +32,10 @@ def gradients_of(run):
 
 
 @pytest.mark.parametrize("task", [PUBLISHED, EVERY_CLICK], ids=["published", "every click"])
-def test_accumulated_halves_are_a_whole_batch(task, photos, tmp_path):
-    short = {"task": task, "epoch_len": 24, "plan": {"epochs": 1}}
-    whole = tiny(photos, tmp_path / "whole", **short)
-    halves = tiny(photos, tmp_path / "halves", batch_size=4, accumulate=2, **short)
+def test_accumulated_halves_are_a_whole_batch(task, images, tmp_path):
+    short = {"task": task, "epoch_len": 24, "config": {"epochs": 1}}
+    whole = tiny(images, tmp_path / "whole", **short)
+    halves = tiny(images, tmp_path / "halves", batch_size=4, accumulate=2, **short)
     whole.run(), halves.run()
     assert len(halves.written) == 2 * len(whole.written) == 6
     np.testing.assert_allclose(np.reshape(halves.written, (-1, 2)).mean(1), whole.written, rtol=0, atol=1e-5)
@@ -43,18 +43,24 @@ def test_accumulated_halves_are_a_whole_batch(task, photos, tmp_path):
         torch.testing.assert_close(halves.model.state_dict()[name], value, rtol=0, atol=1e-4, msg=name)
 
 
-def test_what_is_left_of_an_epoch_is_a_step_whose_gradients_are_divided_likewise(photos, tmp_path):
-    still = {"task": NO_CLICKS, "batch_size": 4, "epoch_len": 20, "plan": {"clip_norm": None, "epochs": 1}, "lr": 1e-12}
-    single = gradients_of(tiny(photos, tmp_path / "single", **still))
-    several = gradients_of(tiny(photos, tmp_path / "several", accumulate=2, **still))
+def test_what_is_left_of_an_epoch_is_a_step_whose_gradients_are_divided_likewise(images, tmp_path):
+    still = {
+        "task": NO_CLICKS,
+        "batch_size": 4,
+        "epoch_len": 20,
+        "config": {"clip_norm": None, "epochs": 1},
+        "lr": 1e-12,
+    }
+    single = gradients_of(tiny(images, tmp_path / "single", **still))
+    several = gradients_of(tiny(images, tmp_path / "several", accumulate=2, **still))
     assert (len(single), len(several)) == (5, 3)
     expected = torch.stack([single[0] + single[1], single[2] + single[3], single[4]]) / 2
     torch.testing.assert_close(several, expected)
 
 
-def test_a_run_with_accumulation_goes_on_with_the_same(photos, tmp_path):
-    short = {"batch_size": 4, "epoch_len": 12, "plan": {"epochs": 1}}
-    run = tiny(photos, tmp_path, accumulate=2, save_every=2, **short)
+def test_a_run_with_accumulation_goes_on_with_the_same(images, tmp_path):
+    short = {"batch_size": 4, "epoch_len": 12, "config": {"epochs": 1}}
+    run = tiny(images, tmp_path, accumulate=2, save_every=2, **short)
     log_step = run._log_step
 
     def stop(*arguments):
@@ -67,14 +73,14 @@ def test_a_run_with_accumulation_goes_on_with_the_same(photos, tmp_path):
         run.run()
     last = tmp_path / "checkpoints" / "last_checkpoint.pth"
     with pytest.raises(InputError, match="accumulate 2, not 1"):
-        tiny(photos, tmp_path, resume=last, **short)
-    resumed = tiny(photos, tmp_path, accumulate=2, resume=last, **short)
+        tiny(images, tmp_path, resume=last, **short)
+    resumed = tiny(images, tmp_path, accumulate=2, resume=last, **short)
     assert resumed.step_in_epoch == 2
-    assert finished(resumed)["weights"] == finished(tiny(photos, tmp_path / "whole", accumulate=2, **short))["weights"]
+    assert finished(resumed)["weights"] == finished(tiny(images, tmp_path / "whole", accumulate=2, **short))["weights"]
 
 
-def test_checkpoints_of_older_runs_can_be_gone_on_with(photos, tmp_path):
-    run = tiny(photos, tmp_path, epoch_len=8, plan={"epochs": 1})
+def test_checkpoints_of_older_runs_can_be_gone_on_with(images, tmp_path):
+    run = tiny(images, tmp_path, epoch_len=8, config={"epochs": 1})
     run.run()
     content = read_checkpoint(tmp_path / "checkpoints" / "last_checkpoint.pth")
     older = content["training"]
@@ -83,10 +89,10 @@ def test_checkpoints_of_older_runs_can_be_gone_on_with(photos, tmp_path):
     older["random"] = older["random"][0]
     save_checkpoint(run.model, tmp_path / "older.pth", training=older)
     torch.manual_seed(5)
-    resumed = tiny(photos, tmp_path, epoch_len=8, plan={"epochs": 1}, resume=tmp_path / "older.pth")
+    resumed = tiny(images, tmp_path, epoch_len=8, config={"epochs": 1}, resume=tmp_path / "older.pth")
     assert resumed.epoch == 1 and torch.equal(torch.get_rng_state(), older["random"]["cpu"])
     with pytest.raises(InputError, match="was trained with accumulate 1, not 2"):
-        tiny(photos, tmp_path, epoch_len=8, plan={"epochs": 1}, resume=tmp_path / "older.pth", accumulate=2)
+        tiny(images, tmp_path, epoch_len=8, config={"epochs": 1}, resume=tmp_path / "older.pth", accumulate=2)
 
 
 @pytest.mark.parametrize(
@@ -97,31 +103,31 @@ def test_checkpoints_of_older_runs_can_be_gone_on_with(photos, tmp_path):
         ({"sync_batchnorm": True}, "trained with sync_bn False, not True"),
     ],
 )
-def test_a_run_goes_on_only_with_the_options_it_began_with(change, words, photos, tmp_path):
-    short = {"epoch_len": 8, "plan": {"epochs": 1}}
-    tiny(photos, tmp_path, **short).run()
+def test_a_run_goes_on_only_with_the_options_it_began_with(change, words, images, tmp_path):
+    short = {"epoch_len": 8, "config": {"epochs": 1}}
+    tiny(images, tmp_path, **short).run()
     with pytest.raises(InputError, match=words):
-        tiny(photos, tmp_path, resume=tmp_path / "checkpoints" / "last_checkpoint.pth", **short, **change)
+        tiny(images, tmp_path, resume=tmp_path / "checkpoints" / "last_checkpoint.pth", **short, **change)
 
 
-def test_rate_and_clipping_of_the_command_line_win(photos, tmp_path):
-    run = tiny(photos, tmp_path, epoch_len=16, plan={"epochs": 1}, lr=1e-3, clip_norm=0.01)
+def test_rate_and_clipping_of_the_command_line_win(images, tmp_path):
+    run = tiny(images, tmp_path, epoch_len=16, config={"epochs": 1}, lr=1e-3, clip_norm=0.01)
     rates, set_rate = [], run._set_learning_rate
     run._set_learning_rate = lambda: rates.append(set_rate()) or rates[-1]
     norms = gradients_of(run).norm(dim=1)
     torch.testing.assert_close(norms, torch.full_like(norms, 0.01), rtol=1e-3, atol=0)
-    assert rates == [pytest.approx(1e-3 * run.plan.schedule(epoch)) for epoch in (0, 0.5)]
+    assert rates == [pytest.approx(1e-3 * run.config.schedule(epoch)) for epoch in (0, 0.5)]
 
 
-def test_a_compiled_network_learns_the_same_and_keeps_its_names(photos, tmp_path, monkeypatch):
+def test_a_compiled_network_learns_the_same_and_keeps_its_names(images, tmp_path, monkeypatch):
     from torch._dynamo.utils import counters
 
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))  # needs no C++ compiler
     counters.clear()
-    short = {"epoch_len": 16, "plan": {"epochs": 1}}
-    compiled = finished(tiny(photos, tmp_path / "compiled", compile=True, **short))
+    short = {"epoch_len": 16, "config": {"epochs": 1}}
+    compiled = finished(tiny(images, tmp_path / "compiled", compile=True, **short))
     assert counters["stats"]["unique_graphs"] > 1  # that of the network, besides the one that tries the compiler
-    plain = finished(tiny(photos, tmp_path / "plain", **short))
+    plain = finished(tiny(images, tmp_path / "plain", **short))
     np.testing.assert_allclose(compiled["curves"], plain["curves"], rtol=0, atol=1e-4)
     stored = read_checkpoint(tmp_path / "compiled" / "checkpoints" / "last_checkpoint.pth")["state_dict"]
     assert list(stored) == list(TinyModel().state_dict())

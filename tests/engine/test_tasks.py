@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from isegm.clicks import used
-from isegm.engine.chance import Chance
+from isegm.engine.random import BatchRNG
 from isegm.engine.tasks import IterativeClicks, LossTerm
 from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss
 
@@ -43,7 +43,7 @@ TERMS = {
 
 def run(task, batch, seed):
     model = Recorder().train()
-    steps = list(task(model, batch, Chance(seed, first=0, count=4)))
+    steps = list(task(model, batch, BatchRNG(seed, first=0, count=4)))
     return model, steps
 
 

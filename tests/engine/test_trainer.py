@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import torch
 
-from isegm.data.folder import FolderDataset
+from isegm.data.datasets.folder import FolderDataset
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.train_set import TrainSet
 from isegm.data.transforms import Compose, HorizontalFlip, RandomView, RGBShift
 from isegm.engine.schedule import MultiStep, WarmupDecay
 from isegm.engine.tasks import IterativeClicks, LossTerm
-from isegm.engine.trainer import RunOptions, Trainer, TrainingPlan
+from isegm.engine.trainer import RunConfig, TrainConfig, Trainer
 from isegm.model import build_model
 from isegm.model.checkpoint import load_model, read_checkpoint
 from isegm.model.losses import SigmoidBinaryCrossEntropyLoss, SoftIoU, Sum
@@ -37,15 +37,15 @@ def main(cfg):
 
 
 @pytest.fixture
-def photos(tmp_path):
+def images(tmp_path):
     return draw_folder(tmp_path / "photos")
 
 
 def options(folder, **more):
-    return RunOptions(folder / "checkpoints", folder / "vis", folder / "logs", workers=0, **more)
+    return RunConfig(folder / "checkpoints", folder / "vis", folder / "logs", workers=0, **more)
 
 
-def trainer(photos, folder, epochs=2, epoch_len=16, validate=False, lr=2e-3, **more):
+def trainer(images, folder, epochs=2, epoch_len=16, validate=False, lr=2e-3, **more):
     torch.manual_seed(0)
     model = build_model("clickseg_mobilenetv2", backbone_lr_mult=1.0)
     model.feature_extractor.lraspp.b0.append(torch.nn.Dropout2d(0.1))  # draws from torch's generator at every step
@@ -53,10 +53,10 @@ def trainer(photos, folder, epochs=2, epoch_len=16, validate=False, lr=2e-3, **m
     sampler = MultiPointSampler(6, prob_gamma=0.3)
     criterion = Sum(SigmoidBinaryCrossEntropyLoss(), SoftIoU())
     task = IterativeClicks({"instance_loss": LossTerm(criterion)}, max_num_next_clicks=1, train_every_click=True)
-    plan = TrainingPlan(task, 4, epochs, WarmupDecay(epochs, 0.1, epochs * 0.7), lr=lr, image_dump_interval=7)
-    train_set = TrainSet(FolderDataset(photos), augment, sampler, epoch_len=epoch_len, min_object_area=20)
-    val_set = TrainSet(FolderDataset(photos), augment, sampler, min_object_area=20) if validate else None
-    return Trainer(model, train_set, val_set, plan, options(folder, **more))
+    config = TrainConfig(task, 4, epochs, WarmupDecay(epochs, 0.1, epochs * 0.7), lr=lr, image_dump_interval=7)
+    train_set = TrainSet(FolderDataset(images), augment, sampler, epoch_len=epoch_len, min_object_area=20)
+    val_set = TrainSet(FolderDataset(images), augment, sampler, min_object_area=20) if validate else None
+    return Trainer(model, train_set, val_set, config, options(folder, **more))
 
 
 def assert_same(first, second):
@@ -65,9 +65,9 @@ def assert_same(first, second):
         assert torch.equal(first[key], second[key]), key
 
 
-def test_the_loss_falls_and_validation_iou_rises(photos, tmp_path, caplog):
+def test_the_loss_falls_and_validation_iou_rises(images, tmp_path, caplog):
     caplog.set_level("INFO", logger="isegm")
-    run = trainer(photos, tmp_path / "run", epochs=4, epoch_len=48, validate=True)
+    run = trainer(images, tmp_path / "run", epochs=4, epoch_len=48, validate=True)
     losses = []
     backward = run._backward
 
@@ -85,34 +85,34 @@ def test_the_loss_falls_and_validation_iou_rises(photos, tmp_path, caplog):
     assert list((tmp_path / "run" / "logs").glob("events.*"))
 
 
-def test_two_runs_with_one_seed_are_equal_and_another_seed_differs(photos, tmp_path):
+def test_two_runs_with_one_seed_are_equal_and_another_seed_differs(images, tmp_path):
     states = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        run = trainer(photos, tmp_path / name, epochs=1, seed=seed)
+        run = trainer(images, tmp_path / name, epochs=1, seed=seed)
         run.run()
         states.append(run.model.state_dict())
     assert_same(states[0], states[1])
     assert any(not torch.equal(states[0][key], states[2][key]) for key in states[0])
 
 
-def test_the_number_of_workers_changes_nothing(photos, tmp_path):
+def test_the_number_of_workers_changes_nothing(images, tmp_path):
     states = []
     for workers in (0, 2):
-        run = trainer(photos, tmp_path / str(workers), epochs=1, epoch_len=8)
+        run = trainer(images, tmp_path / str(workers), epochs=1, epoch_len=8)
         run.options.workers = workers
         run.run()
         states.append(run.model.state_dict())
     assert_same(*states)
 
 
-def test_a_run_stopped_within_an_epoch_goes_on_as_if_unbroken(photos, tmp_path):
-    whole = trainer(photos, tmp_path / "whole", save_every=3)
+def test_a_run_stopped_within_an_epoch_goes_on_as_if_unbroken(images, tmp_path):
+    whole = trainer(images, tmp_path / "whole", save_every=3)
     whole.run()
 
     class Stop(Exception):
         pass
 
-    broken = trainer(photos, tmp_path / "broken", save_every=3)
+    broken = trainer(images, tmp_path / "broken", save_every=3)
     log_step = broken._log_step
 
     def stop_at_seventh(step, batch, learning_rate):
@@ -127,7 +127,7 @@ def test_a_run_stopped_within_an_epoch_goes_on_as_if_unbroken(photos, tmp_path):
     state = read_checkpoint(last)["training"]
     assert (state["epoch"], state["step_in_epoch"], state["global_step"]) == (1, 2, 6)  # within the second epoch
 
-    resumed = trainer(photos, tmp_path / "broken", save_every=3, resume=last)
+    resumed = trainer(images, tmp_path / "broken", save_every=3, resume=last)
     resumed.run()
     assert resumed.global_step == whole.global_step == 8
     assert_same(whole.model.state_dict(), resumed.model.state_dict())
@@ -137,11 +137,11 @@ def test_a_run_stopped_within_an_epoch_goes_on_as_if_unbroken(photos, tmp_path):
         assert all(torch.equal(torch.as_tensor(mine[k]), torch.as_tensor(other[k])) for k in mine)
 
 
-def test_validation_changes_nothing_and_takes_every_photo(photos, tmp_path, caplog):
+def test_validation_changes_nothing_and_takes_every_image(images, tmp_path, caplog):
     caplog.set_level("INFO", logger="isegm")
     states = []
     for validate in (False, True):
-        run = trainer(photos, tmp_path / str(validate), epochs=1, epoch_len=8, validate=validate)
+        run = trainer(images, tmp_path / str(validate), epochs=1, epoch_len=8, validate=validate)
         if validate:
             run.val_set.reader.pairs = run.val_set.reader.pairs[:3]  # fewer than a batch
         run.run()
@@ -151,8 +151,8 @@ def test_validation_changes_nothing_and_takes_every_photo(photos, tmp_path, capl
     assert float(message.split()[-1]) > 0
 
 
-def test_mixed_precision_steps_see_the_weights_of_the_step_before(photos, tmp_path):
-    run = trainer(photos, tmp_path / "run", epochs=1, epoch_len=4, lr=1.0, amp="bf16")
+def test_mixed_precision_steps_see_the_weights_of_the_step_before(images, tmp_path):
+    run = trainer(images, tmp_path / "run", epochs=1, epoch_len=4, lr=1.0, amp="bf16")
     head = run.model.feature_extractor.head
     fresh = []
 
@@ -167,9 +167,9 @@ def test_mixed_precision_steps_see_the_weights_of_the_step_before(photos, tmp_pa
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_frozen_batchnorm_keeps_its_statistics(photos, tmp_path, frozen):
-    run = trainer(photos, tmp_path, epochs=2, epoch_len=8, validate=True)  # validation leaves it in eval mode
-    run.plan = replace(run.plan, freeze_batchnorm=frozen, checkpoint_interval=1)
+def test_frozen_batchnorm_keeps_its_statistics(images, tmp_path, frozen):
+    run = trainer(images, tmp_path, epochs=2, epoch_len=8, validate=True)  # validation leaves it in eval mode
+    run.config = replace(run.config, freeze_batchnorm=frozen, checkpoint_interval=1)
     before = {name: value.clone() for name, value in run.model.state_dict().items()}
     statistics = {name for name in before if "running_" in name}
     run.run()
@@ -180,11 +180,11 @@ def test_frozen_batchnorm_keeps_its_statistics(photos, tmp_path, frozen):
         before = after
 
 
-def test_measuring_statistics_changes_nothing_that_is_learnt(photos, tmp_path):
+def test_measuring_statistics_changes_nothing_that_is_learnt(images, tmp_path):
     states = {}
     for count in (0, 2):
-        run = trainer(photos, tmp_path / str(count), epochs=2, epoch_len=8)  # with dropout
-        run.plan = replace(run.plan, measured_batches=count)
+        run = trainer(images, tmp_path / str(count), epochs=2, epoch_len=8)  # with dropout
+        run.config = replace(run.config, precise_bn_batches=count)
         run.run()
         states[count] = run.model.state_dict()
     for name, followed in states[0].items():
@@ -194,9 +194,9 @@ def test_measuring_statistics_changes_nothing_that_is_learnt(photos, tmp_path):
             assert torch.equal(followed, states[2][name]), name
 
 
-def test_batches_take_turns(photos, tmp_path):
-    run = trainer(photos, tmp_path, epochs=1, epoch_len=12)
-    run.plan = replace(run.plan, batches_in_turn=2)
+def test_batches_take_turns(images, tmp_path):
+    run = trainer(images, tmp_path, epochs=1, epoch_len=12)
+    run.config = replace(run.config, interleaved_batches=2)
     seen = []
     backward = run._backward
 
@@ -206,18 +206,18 @@ def test_batches_take_turns(photos, tmp_path):
 
     run._backward = watch
     run.run()
-    photos, clicks = zip(*seen, strict=True)  # three batches of two clicks each
-    assert photos[:2] == photos[2:4] and photos[4] == photos[5] and len(set(photos)) == 3
+    images, clicks = zip(*seen, strict=True)  # three batches of two clicks each
+    assert images[:2] == images[2:4] and images[4] == images[5] and len(set(images)) == 3
     assert all(
         late == early + 4 for early, late in zip(clicks[:2] + clicks[4:5], clicks[2:4] + clicks[5:], strict=True)
     )
     assert run.global_step == 3
 
 
-def test_a_run_with_turns_goes_on_as_if_unbroken(photos, tmp_path):
+def test_a_run_with_turns_goes_on_as_if_unbroken(images, tmp_path):
     def run_in_turn(folder, **more):
-        run = trainer(photos, tmp_path / folder, epochs=1, epoch_len=32, save_every=3, **more)
-        run.plan = replace(run.plan, batches_in_turn=2)
+        run = trainer(images, tmp_path / folder, epochs=1, epoch_len=32, save_every=3, **more)
+        run.config = replace(run.config, interleaved_batches=2)
         return run
 
     whole = run_in_turn("whole")
@@ -239,26 +239,26 @@ def test_a_run_with_turns_goes_on_as_if_unbroken(photos, tmp_path):
     assert_same(whole.model.state_dict(), resumed.model.state_dict())
 
 
-def test_numbered_checkpoints_need_a_start_epoch(photos, tmp_path):
-    run = trainer(photos, tmp_path / "run", epochs=1, epoch_len=4)
+def test_numbered_checkpoints_need_a_start_epoch(images, tmp_path):
+    run = trainer(images, tmp_path / "run", epochs=1, epoch_len=4)
     run.run()
     numbered = run.options.checkpoints / "000.pth"
     with pytest.raises(InputError, match="say with --start-epoch"):
-        trainer(photos, tmp_path / "run", epoch_len=4, resume=numbered)
-    again = trainer(photos, tmp_path / "run", epoch_len=4, resume=numbered, start_epoch=1)
+        trainer(images, tmp_path / "run", epoch_len=4, resume=numbered)
+    again = trainer(images, tmp_path / "run", epoch_len=4, resume=numbered, start_epoch=1)
     assert (again.epoch, again.global_step) == (1, 1)
     assert_same(run.model.state_dict(), again.model.state_dict())
 
 
-def test_training_samples_can_be_sent_to_processes(photos, tmp_path):
-    samples = pickle.loads(pickle.dumps(trainer(photos, tmp_path / "run").train_set))
+def test_training_samples_can_be_sent_to_processes(images, tmp_path):
+    samples = pickle.loads(pickle.dumps(trainer(images, tmp_path / "run").train_set))
     assert samples[0]["images"].shape == (3, 48, 48)
 
 
-def test_a_batch_of_one_is_refused(photos, tmp_path):
+def test_a_batch_of_one_is_refused(images, tmp_path):
     with pytest.raises(InputError, match="--batch-size 2 or more"):
-        run = trainer(photos, tmp_path / "run")
-        Trainer(run.model, run.train_set, None, replace(run.plan, batch_size=1), run.options)
+        run = trainer(images, tmp_path / "run")
+        Trainer(run.model, run.train_set, None, replace(run.config, batch_size=1), run.options)
 
 
 def test_a_disk_that_is_full_ends_a_run_in_one_sentence(tmp_path):
@@ -286,26 +286,26 @@ def test_a_disk_that_is_full_ends_a_run_in_one_sentence(tmp_path):
         ({"start_epoch": 1}, "leave --start-epoch out"),
     ],
 )
-def test_a_resumed_run_must_keep_its_options(changed, words, photos, tmp_path):
-    run = trainer(photos, tmp_path / "run", epochs=1, epoch_len=4)
+def test_a_resumed_run_must_keep_its_options(changed, words, images, tmp_path):
+    run = trainer(images, tmp_path / "run", epochs=1, epoch_len=4)
     run.run()
     last = run.options.checkpoints / "last_checkpoint.pth"
     with pytest.raises(InputError, match=words):
-        trainer(photos, tmp_path / "run", **{"epochs": 1, "epoch_len": 4, "resume": last, **changed})
+        trainer(images, tmp_path / "run", **{"epochs": 1, "epoch_len": 4, "resume": last, **changed})
 
 
-def test_a_resumed_run_must_keep_its_photos(photos, tmp_path):
-    run = trainer(photos, tmp_path / "run", epochs=1, epoch_len=4)
+def test_a_resumed_run_must_keep_its_images(images, tmp_path):
+    run = trainer(images, tmp_path / "run", epochs=1, epoch_len=4)
     run.run()
     fewer = draw_folder(tmp_path / "fewer", 11)
-    with pytest.raises(InputError, match="photos 12, not 11"):
+    with pytest.raises(InputError, match="images 12, not 11"):
         trainer(fewer, tmp_path / "run", epochs=1, epoch_len=4, resume=run.options.checkpoints / "last_checkpoint.pth")
 
 
-def test_a_validation_that_fails_costs_no_training(photos, tmp_path):
+def test_a_validation_that_fails_costs_no_training(images, tmp_path):
     def measuring(folder, **more):
-        run = trainer(photos, tmp_path / folder, epoch_len=8, validate=True, **more)
-        run.plan = replace(run.plan, measured_batches=1)
+        run = trainer(images, tmp_path / folder, epoch_len=8, validate=True, **more)
+        run.config = replace(run.config, precise_bn_batches=1)
         return run
 
     whole = measuring("whole")
@@ -322,17 +322,17 @@ def test_a_validation_that_fails_costs_no_training(photos, tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_broken_photo_is_told_in_one_sentence_whoever_reads_it(photos, tmp_path, workers):
-    for path in (photos / "images").iterdir():
-        path.write_text("no picture")
-    run = trainer(photos, tmp_path / "run")
+def test_a_broken_image_is_told_in_one_sentence_whoever_reads_it(images, tmp_path, workers):
+    for path in (images / "images").iterdir():
+        path.write_text("no image")
+    run = trainer(images, tmp_path / "run")
     run.options.workers = workers
-    with pytest.raises(InputError, match=r"^\S+\.png does not decode as a picture: [^\n]+$"):
+    with pytest.raises(InputError, match=r"^\S+\.png does not decode as an image: [^\n]+$"):
         run.run()
 
 
-def test_a_network_whose_loss_is_not_a_number_stops_the_run(photos, tmp_path):
-    run = trainer(photos, tmp_path / "run", lr=1e30)
+def test_a_network_whose_loss_is_not_a_number_stops_the_run(images, tmp_path):
+    run = trainer(images, tmp_path / "run", lr=1e30)
     with pytest.raises(InputError, match="loss is"):
         run.run()
 
@@ -342,22 +342,22 @@ def test_multi_step_falls_at_its_milestones():
     assert [round(schedule(epoch), 6) for epoch in (0, 1.9, 2.0, 3.5, 4.0)] == [1, 1, 0.1, 0.1, 0.01]
 
 
-def train(folder, photos, *more, wait=True):
-    command = [sys.executable, str(REPOSITORY / "train.py"), "models/tiny/tiny.py", "--data", str(photos), "--cpu"]
+def train(folder, images, *more, wait=True):
+    command = [sys.executable, str(REPOSITORY / "train.py"), "models/tiny/tiny.py", "--data", str(images), "--cpu"]
     command += ["--workers", "0", "--save-every", "2", *more]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return process if not wait else (process.communicate()[0].decode(), process.returncode)
 
 
-def test_kill_minus_nine_and_resume_from_the_command_line(photos, tmp_path):
+def test_kill_minus_nine_and_resume_from_the_command_line(images, tmp_path):
     for name in ("whole", "killed"):
         (tmp_path / name / "models" / "tiny").mkdir(parents=True)
         (tmp_path / name / "models" / "tiny" / "tiny.py").write_text(SCRIPT)
-    output, code = train(tmp_path / "whole", photos)
+    output, code = train(tmp_path / "whole", images)
     assert code == 0, output
 
-    process = train(tmp_path / "killed", photos, wait=False)
+    process = train(tmp_path / "killed", images, wait=False)
     last = tmp_path / "killed" / "experiments" / "tiny" / "tiny" / "000" / "checkpoints" / "last_checkpoint.pth"
     deadline = time.monotonic() + 120
     while not last.exists() and process.poll() is None and time.monotonic() < deadline:
@@ -366,7 +366,7 @@ def test_kill_minus_nine_and_resume_from_the_command_line(photos, tmp_path):
     process.wait()
     assert read_checkpoint(last)["training"]["epoch"] == 0  # killed within the first epoch
 
-    output, code = train(tmp_path / "killed", photos, "--resume-exp", "000")
+    output, code = train(tmp_path / "killed", images, "--resume-exp", "000")
     assert code == 0, output
     assert "going on from" in output
     finished = tmp_path / "whole" / "experiments" / "tiny" / "tiny" / "000" / "checkpoints" / "last_checkpoint.pth"

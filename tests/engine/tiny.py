@@ -10,17 +10,17 @@ import torch
 from torch import nn
 
 from isegm.clicks import DistMaps
-from isegm.data.folder import FolderDataset
+from isegm.data.datasets.folder import FolderDataset
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.train_set import TrainSet
 from isegm.data.transforms import Compose, HorizontalFlip, RandomView, RGBShift
 from isegm.engine.gradients import GradientMean
 from isegm.engine.schedule import WarmupDecay
 from isegm.engine.tasks import IterativeClicks, LossTerm
-from isegm.engine.trainer import RunOptions, Trainer, TrainingPlan
+from isegm.engine.trainer import RunConfig, TrainConfig, Trainer
 from isegm.model.base import ClickModel
 from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss
-from isegm.utils import processes
+from isegm.utils import distributed
 
 UNEVEN = "ValLosses/refine_loss"  # without gradients it has the denominator of a process's part of a batch
 
@@ -54,7 +54,7 @@ EVERY_CLICK = IterativeClicks(TERMS, max_num_next_clicks=2, train_every_click=Tr
 
 
 def tiny(
-    photos,
+    images,
     folder,
     *,
     norm=False,
@@ -62,7 +62,7 @@ def tiny(
     task=PUBLISHED,
     batch_size=8,
     epoch_len=36,
-    plan=None,
+    config=None,
     network=TinyModel,
     steps=(),
     **options,
@@ -71,11 +71,11 @@ def tiny(
     torch.manual_seed(0)
     augment = Compose((RandomView((32, 32), rotation=5), HorizontalFlip(), RGBShift()))
     sampler = MultiPointSampler(6, prob_gamma=0.3)
-    train_set = TrainSet(FolderDataset(photos), augment, sampler, epoch_len=epoch_len, min_object_area=20, steps=steps)
-    val_set = TrainSet(FolderDataset(photos), augment, sampler, min_object_area=20, steps=steps)
-    settings = TrainingPlan(task, batch_size, 2, WarmupDecay(2, 0.1, 1.4), lr=2e-3, clip_norm=1.0)
-    where = RunOptions(folder / "checkpoints", folder / "vis", folder / "logs", workers=0, **options)
-    run = Trainer(network(norm, dropout), train_set, val_set, replace(settings, **(plan or {})), where)
+    train_set = TrainSet(FolderDataset(images), augment, sampler, epoch_len=epoch_len, min_object_area=20, steps=steps)
+    val_set = TrainSet(FolderDataset(images), augment, sampler, min_object_area=20, steps=steps)
+    settings = TrainConfig(task, batch_size, 2, WarmupDecay(2, 0.1, 1.4), lr=2e-3, clip_norm=1.0)
+    where = RunConfig(folder / "checkpoints", folder / "vis", folder / "logs", workers=0, **options)
+    run = Trainer(network(norm, dropout), train_set, val_set, replace(settings, **(config or {})), where)
     log_step, run.written = run._log_step, []
 
     def note(step, batch, learning_rate):
@@ -111,10 +111,10 @@ class Stop(Exception):
     """Ends a run in all of its processes."""
 
 
-def stopped_and_resumed(photos, folder, step):
+def stopped_and_resumed(images, folder, step):
     """A run with dropout and turns, ended at a step and gone on with."""
-    options = {"dropout": 0.3, "norm": True, "task": EVERY_CLICK, "save_every": 2, "plan": {"batches_in_turn": 2}}
-    broken = tiny(photos, folder, **options)
+    options = {"dropout": 0.3, "norm": True, "task": EVERY_CLICK, "save_every": 2, "config": {"interleaved_batches": 2}}
+    broken = tiny(images, folder, **options)
     log_step = broken._log_step
 
     def stop(*arguments):
@@ -125,27 +125,27 @@ def stopped_and_resumed(photos, folder, step):
     broken._log_step = stop
     with suppress(Stop):
         broken.run()
-    resumed = tiny(photos, folder, resume=folder / "checkpoints" / "last_checkpoint.pth", **options)
-    return {"went_on_at": resumed.global_step, **finished(resumed)}, finished(tiny(photos, folder / "whole", **options))
+    resumed = tiny(images, folder, resume=folder / "checkpoints" / "last_checkpoint.pth", **options)
+    return {"went_on_at": resumed.global_step, **finished(resumed)}, finished(tiny(images, folder / "whole", **options))
 
 
-def main(photos, folder):
+def main(images, folder):
     """What the tests of several processes look at, written for each process to ``<rank>.json``."""
     from tests.engine import focal  # which stands on this module
 
     torch.set_num_threads(1)
-    with processes.joined():
-        results = {"plain": finished(tiny(photos, folder / "plain"))}
-        buckets = tiny(photos, folder / "buckets")
+    with distributed.process_group():
+        results = {"plain": finished(tiny(images, folder / "plain"))}
+        buckets = tiny(images, folder / "buckets")
         buckets.gradients = GradientMean(buckets.model.parameters(), bucket_bytes=300)
         results["buckets"] = finished(buckets)
         unclicked = {"norm": True, "task": NO_CLICKS}
-        results["synchronised"] = finished(tiny(photos, folder / "sync", sync_batchnorm=True, **unclicked))
-        results["apart"] = finished(tiny(photos, folder / "apart", **unclicked))
-        results["measured"] = finished(tiny(photos, folder / "measured", plan={"measured_batches": 1}, **unclicked))
-        results["focal"] = finished(tiny(photos, folder / "focal", **focal.RUN))
-        results["resumed"], results["whole"] = stopped_and_resumed(photos, folder / "resumed", 7)
-        (folder / f"{processes.rank()}.json").write_text(json.dumps(results))
+        results["synchronised"] = finished(tiny(images, folder / "sync", sync_batchnorm=True, **unclicked))
+        results["apart"] = finished(tiny(images, folder / "apart", **unclicked))
+        results["measured"] = finished(tiny(images, folder / "measured", config={"precise_bn_batches": 1}, **unclicked))
+        results["focal"] = finished(tiny(images, folder / "focal", **focal.RUN))
+        results["resumed"], results["whole"] = stopped_and_resumed(images, folder / "resumed", 7)
+        (folder / f"{distributed.rank()}.json").write_text(json.dumps(results))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def ellipse(y, x, ry, rx):
 
 
 def drawing(seed, objects=1):
-    """A noisy photo and a mask of ids 1..objects; 255 is a band to ignore."""
+    """A noisy image and a mask of ids 1..objects; 255 is a band to ignore."""
     rng = np.random.default_rng(seed)
     image = rng.integers(60, 120, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     mask = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
@@ -51,7 +51,7 @@ class DrawnDataset:
         ids = list(range(1, 2 + index % 3))
         if index == self.empty:
             ids.append(99)
-        return DSample.flat(image, mask, ids, [255], sample_id=f"photo{index}", init_mask=self.init_mask)
+        return DSample.flat(image, mask, ids, [255], sample_id=f"image{index}", init_mask=self.init_mask)
 
 
 def write_folder(root, samples):
@@ -60,8 +60,8 @@ def write_folder(root, samples):
         (root / folder).mkdir(parents=True)
     for index in range(samples):
         image, mask = drawing(index, 1 + index % 3)
-        Image.fromarray(image).save(root / "images" / f"photo{index}.png")
-        Image.fromarray(mask).save(root / "masks" / f"photo{index}.png")
+        Image.fromarray(image).save(root / "images" / f"image{index}.png")
+        Image.fromarray(mask).save(root / "masks" / f"image{index}.png")
     return root
 
 
@@ -77,4 +77,4 @@ def record(ious, index=0, object_id=0, clicks=None, seconds=1.0, dataset="Drawn"
     """A record with the given IoUs; clicks are made up."""
     clicks = clicks or [(k % WIDTH, k % HEIGHT, k % 2) for k in range(len(ious))]
     exact = tuple(float(np.float32(iou)) for iou in ious)
-    return ObjectRecord(dataset, index, object_id, f"photo{index}", tuple(map(tuple, clicks)), exact, seconds)
+    return ObjectRecord(dataset, index, object_id, f"image{index}", tuple(map(tuple, clicks)), exact, seconds)

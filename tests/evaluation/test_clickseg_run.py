@@ -1,4 +1,4 @@
-"""Evaluations with ClickSEG's modes, from masks and with its pictures."""
+"""Evaluations with ClickSEG's modes, from masks and with its images."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from isegm.data import get_dataset
-from isegm.data.initial import list_items
+from isegm.data.initial_masks import list_items
 from isegm.evaluation.compare import by_dataset, read_runs
 from isegm.evaluation.records import read_records
 from isegm.evaluation.run import EvalOptions, run_evaluation
@@ -67,9 +67,9 @@ def test_focalclick_is_evaluated_with_its_second_look_and_baseline_without(evalu
     folder = evaluate("FocalClick", vis=True, vis_path=str(tmp_path / "vis"))
     printed = capsys.readouterr().out
     assert "|  Pipeline   |" in printed and "| FocalClick  |   drawn   |" in printed
-    assert "network input 128x128, no mirroring, refined in a focus crop (box x 1.4)" in printed
+    assert "network input 128x128, no flipping, refined in a focus crop (box x 1.4)" in printed
     (summary,) = json.loads((folder / "summary.json").read_text())["evaluations"]
-    assert summary["protocol"] == "focalclick" and summary["inference"]["finish"] == {"crop_ratio": 1.4}
+    assert summary["protocol"] == "focalclick" and summary["inference"]["postprocess"] == {"crop_ratio": 1.4}
     vis = folder.parents[3] / "vis" / "drawn"
     names = {"0.png", "0_focus.png"} | {f"1_{k}{end}.png" for k in (0, 1) for end in ("", "_focus")}
     assert {path.name for path in vis.iterdir()} == names
@@ -136,7 +136,7 @@ def test_only_the_first_objects_need_masks_where_only_they_are_evaluated(evaluat
     assert len(ious(folder, "drawn_init")) == 1
 
 
-def test_a_run_that_goes_on_keeps_the_pictures_of_what_was_done(evaluate, tmp_path):
+def test_a_run_that_goes_on_keeps_the_images_of_what_was_done(evaluate, tmp_path):
     folder = evaluate("FocalClick", vis_path=str(tmp_path / "pictures"))  # which is reason enough to draw
     there = {path.name for path in (tmp_path / "pictures" / "drawn").iterdir()}
     records = folder / "records_drawn.jsonl"

@@ -8,8 +8,8 @@ from isegm.data.sample import DSample
 from isegm.evaluation.loop import evaluate_dataset, replay
 from isegm.inference.clicker import Clicker
 from isegm.inference.evaluation import NEVER_STOP, EvalSettings
+from isegm.inference.mask_metrics import get_iou
 from isegm.inference.merge import guarded_merge
-from isegm.inference.metrics import get_iou
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import settings_for
 from isegm.utils.errors import InputError
@@ -60,7 +60,7 @@ def test_the_loop_does_what_the_specification_says(protocol, min_clicks):
 
 
 class PublishedCases:
-    """The photos and masks of golden/README section 5."""
+    """The images and masks of golden/README section 5."""
 
     name = "Published"
 
@@ -133,7 +133,7 @@ def test_records_stream_while_others_are_still_being_clicked():
 
 
 def test_an_object_without_pixels_is_named():
-    with pytest.raises(InputError, match="object 1 of photo0 in Drawn has no pixels"):
+    with pytest.raises(InputError, match="object 1 of image0 in Drawn has no pixels"):
         evaluate(DrawnDataset(1, empty=0))
 
 

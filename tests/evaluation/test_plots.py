@@ -49,7 +49,7 @@ def test_ranking_by_clicks_then_final_iou():
 def test_contact_sheets_show_every_case(tmp_path, count):
     figure = plots.contact_sheet([case(index) for index in range(count)], "best")
     titles = [axes.get_title() for axes in figure.axes]
-    assert [title for title in titles if title] == [f"photo{i}, object 0: 2 clicks, IoU 0.600" for i in range(count)]
+    assert [title for title in titles if title] == [f"image{i}, object 0: 2 clicks, IoU 0.600" for i in range(count)]
     plots.save_figure(figure, tmp_path / "sheet.png")
     assert read_image(tmp_path / "sheet.png").std() > 10
 
@@ -71,7 +71,7 @@ def test_dollars_in_names_are_no_formula(tmp_path, draw):
     assert read_image(tmp_path / "dollars.png").std() > 10
 
 
-def test_a_photo_of_any_size_fits_on_a_sheet(tmp_path):
+def test_an_image_of_any_size_fits_on_a_sheet(tmp_path):
     gt = np.zeros((3, 2000), dtype=np.int32)
     gt[1, 5] = 1
     wide = plots.Case(record([0.5]), np.zeros((3, 2000, 3), np.uint8), gt, gt == 1)
@@ -117,9 +117,9 @@ def test_the_panels_of_an_object_are_written_at_its_end(tmp_path):
     assert np.abs(before - after)[256, 256].max() > 20  # inside the mask that the click has made
 
 
-def test_click_pictures_have_the_photo_left_and_heat_in_its_right_colours_right(tmp_path):
+def test_click_images_have_the_image_left_and_heat_in_its_right_colours_right(tmp_path):
     probs = np.full((HEIGHT, WIDTH), 0.3, dtype=np.float32)  # COLORMAP_HOT at 0.3 is red
-    plots.ClickPictures(tmp_path / "vis")(event(0, probs))
+    plots.ClickImages(tmp_path / "vis")(event(0, probs))
     assert [path.name for path in (tmp_path / "vis").iterdir()] == ["0_1.jpg"]
     picture = cv2.imread(str(tmp_path / "vis" / "0_1.jpg"))[..., ::-1].astype(int)
     assert picture.shape == (HEIGHT, 2 * WIDTH, 3)
@@ -130,6 +130,6 @@ def test_click_pictures_have_the_photo_left_and_heat_in_its_right_colours_right(
     assert picture[5, 5, 0] > picture[5, 5, 1] + 50  # the negative one red
 
 
-def test_objects_of_one_photo_do_not_overwrite_each_other(tmp_path):
-    plots.ClickPictures(tmp_path)(event(1, np.zeros((HEIGHT, WIDTH), dtype=np.float32)))
+def test_objects_of_one_image_do_not_overwrite_each_other(tmp_path):
+    plots.ClickImages(tmp_path)(event(1, np.zeros((HEIGHT, WIDTH), dtype=np.float32)))
     assert [path.name for path in tmp_path.iterdir()] == ["1_0_1.jpg"]

@@ -126,7 +126,7 @@ def test_resuming_another_run_is_refused_with_what_differs(tmp_path):
 def test_resuming_after_an_edit_of_the_data_is_refused_in_words(tmp_path):
     path = tmp_path / "records.jsonl"
     write(path, [record([0.5])], {"fingerprint": "ab", "samples": 3})
-    with pytest.raises(InputError, match=r"\(pictures or masks of the data set have changed since\): leave"):
+    with pytest.raises(InputError, match=r"\(images or masks of the data set have changed since\): leave"):
         RecordWriter(path, {"fingerprint": "cd", "samples": 3}, resume=True)
 
 

@@ -10,7 +10,7 @@ import torch
 
 from isegm.evaluation.refiner import Pair, Quality, compare_answers, table
 from isegm.inference.clicker import Clicker
-from isegm.inference.metrics import boundary_band, boundary_error, boundary_iou, get_iou
+from isegm.inference.mask_metrics import boundary_band, boundary_error, boundary_iou, get_iou
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import settings_for
 from isegm.model import build_model

@@ -11,7 +11,7 @@ from isegm.inference.evaluation import NEVER_STOP, EvalSettings
 from isegm.inference.protocols import settings_for
 from tests.evaluation.fakes import record
 
-FACTS = reports.RunFacts(
+FACTS = reports.RunInfo(
     model_name="others/x",
     mode="NoBRS",
     protocol="ritm",
@@ -123,7 +123,7 @@ def test_the_account_of_all_clicks_has_noc95_and_later_ious_but_no_impossible_ta
         ),
         ("ritm", {"dataset_name": "DAVIS"}, "longest side 600"),
         ("ritm", {"eval_mode": "fixed448,320"}, "zoom-in from click 1 (box x 1.4 to 448x320"),
-        ("clickseg", {"infer_size": 256}, "follows every answer), network input 256x256, no mirroring"),
+        ("clickseg", {"infer_size": 256}, "follows every answer), network input 256x256, no flipping"),
         ("ritm", {"clicks_limit": 5}, "the network sees the first 5"),
     ],
 )

@@ -95,7 +95,7 @@ def timeless(path):
     return [(one.key, one.name, one.clicks, one.ious) for one in read_records(path).records]
 
 
-def test_a_run_writes_table_records_summary_and_pictures(evaluate, capsys):
+def test_a_run_writes_table_records_summary_and_images(evaluate, capsys):
     logs = evaluate(overlays=True, batch_size=2) / "others" / "tiny"
     printed = capsys.readouterr().out
     table = (logs / "cvpr_Baseline_3.txt").read_text()
@@ -181,10 +181,10 @@ def test_all_ious_are_printed_and_stored(evaluate):
     np.testing.assert_array_equal(plotted["all_ious"], ious)
 
 
-def test_pictures_of_each_click(evaluate):
+def test_images_of_each_click(evaluate):
     logs = evaluate(vis_preds=True, max_objects=2) / "others" / "tiny" / "predictions_vis" / "drawn"
     names = {path.name for path in logs.iterdir()}
-    assert "0_0.jpg" in names  # a photo with one object
+    assert "0_0.jpg" in names  # an image with one object
     assert "1_0_0.jpg" in names  # and one with two
 
 
@@ -315,9 +315,9 @@ def test_a_missing_data_set_is_known_before_the_first_click(evaluate, home, tmp_
 
 def test_an_empty_mask_is_known_before_the_first_click(evaluate, home, tmp_path):
     write_folder(tmp_path / "more", 3)
-    mask = tmp_path / "more" / "masks" / "photo2.png"
+    mask = tmp_path / "more" / "masks" / "image2.png"
     write_image(mask, np.zeros_like(read_image(mask)[..., 0]))
-    with pytest.raises(InputError, match=r"1 of 3 masks in .*more.masks hold no object: photo2\.png"):
+    with pytest.raises(InputError, match=r"1 of 3 masks in .*more.masks hold no object: image2\.png"):
         evaluate(datasets=f"folder:{home}/drawn,folder:{tmp_path}/more")
     assert not (tmp_path / "logs").exists()
     evaluate(datasets=f"folder:{tmp_path}/more", max_objects=2)
@@ -326,11 +326,11 @@ def test_an_empty_mask_is_known_before_the_first_click(evaluate, home, tmp_path)
 def test_resuming_after_a_mask_was_edited_is_refused(evaluate, tmp_path):
     write_folder(tmp_path / "more", 2)
     evaluate(datasets=f"folder:{tmp_path}/more", max_objects=1)
-    mask = tmp_path / "more" / "masks" / "photo0.png"
+    mask = tmp_path / "more" / "masks" / "image0.png"
     pixels = read_mask(mask)
     pixels[:9] = 0
     write_image(mask, pixels.astype(np.uint8))
-    with pytest.raises(InputError, match="pictures or masks of the data set have changed since"):
+    with pytest.raises(InputError, match="images or masks of the data set have changed since"):
         evaluate(datasets=f"folder:{tmp_path}/more", max_objects=1, resume=True)
 
 

@@ -15,7 +15,7 @@ from isegm.evaluation.scores import (
     seconds_per_object,
     thresholds_up_to,
 )
-from isegm.inference.metrics import first_click_reaching
+from isegm.inference.mask_metrics import first_click_reaching
 from isegm.utils.errors import InputError
 from tests.evaluation.fakes import record
 from tests.golden import golden

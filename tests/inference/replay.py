@@ -7,7 +7,7 @@ import skimage.data
 import torch
 
 from isegm.inference.clicker import Clicker
-from isegm.inference.metrics import get_iou
+from isegm.inference.mask_metrics import get_iou
 
 ON_THRESHOLD = 1e-5  # float noise of a probability, as from another number of threads
 

@@ -7,7 +7,7 @@ import pytest
 
 from isegm.inference.cascade import Cascade
 from isegm.inference.clicker import Clicker
-from isegm.inference.metrics import get_iou
+from isegm.inference.mask_metrics import get_iou
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.transforms import ZoomIn
@@ -59,7 +59,7 @@ PIPELINES = {
         [None] * 6,
         (0.994600, 0.227487, 0.462598),
     ),
-    "no zoom, not mirrored": (
+    "no zoom, not flipped": (
         InferenceSettings(),
         0,
         "+60,80 +68,37 -71,22 -50,134 +52,122 +91,60",
@@ -100,7 +100,7 @@ PIPELINES = {
         [None] * 6,
         None,
     ),
-    "slanted, no zoom, not mirrored": (
+    "slanted, no zoom, not flipped": (
         InferenceSettings(),
         1.2,
         "+60,80 -50,134 -112,152 -30,120 +50,123 -39,129",

@@ -9,7 +9,7 @@ from isegm.inference.brs import BRSParams, BRSState, ClickObjective, click_loss,
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.refinement import NetworkInput, build_refinement, list_refinements
-from isegm.inference.transforms import ZoomIn, mirrored_clicks, with_mirrored
+from isegm.inference.transforms import ZoomIn, flipped_clicks, with_flipped
 from isegm.model import build_model
 from isegm.utils.errors import InputError
 from tests.analytic import BlobModel, TinyModel
@@ -306,10 +306,10 @@ def test_the_cost_of_an_input_offset_counts_the_mirror_image(target, channels, w
     model, size = PlacedModel(), (6, 8)
     clicks = [Click(True, (3, 3))]
     given = NetworkInput(
-        features={"image": with_mirrored(torch.zeros(1, 3, *size))},
+        features={"image": with_flipped(torch.zeros(1, 3, *size))},
         points=torch.tensor([[[3.0, 3, 0], [-1, -1, -1]], [[3.0, 4, 0], [-1, -1, -1]]]),
         prev_mask=torch.zeros(2, 1, *size),
-        clicks=[clicks, mirrored_clicks(clicks, 8)],
+        clicks=[clicks, flipped_clicks(clicks, 8)],
         all_shown=True,
         flip=True,
         threshold=0.49,

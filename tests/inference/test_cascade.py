@@ -44,7 +44,7 @@ class Growing(AnalyticModel):
 
 
 def bright_disk(radius):
-    """A black picture with a white disk around the first click."""
+    """A black image with a white disk around the first click."""
     dark = np.zeros((60, 80, 3), np.uint8)
     dark[disk(dark, *CLICKS[0].coords, radius)] = 255
     return dark

@@ -4,7 +4,7 @@ import pytest
 import scipy.ndimage
 
 from isegm.inference.clicker import Click, Clicker
-from isegm.inference.metrics import get_iou
+from isegm.inference.mask_metrics import get_iou
 from isegm.utils.errors import InputError
 from tests.golden import golden, golden_json
 

@@ -7,7 +7,7 @@ import pytest
 
 import isegm.model  # noqa: F401  (registers the networks)
 from isegm.inference.cascade import Cascade
-from isegm.inference.finish import PixelDiffusion
+from isegm.inference.postprocess import PixelDiffusion
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.transforms import ZoomIn
@@ -98,5 +98,5 @@ def test_real_networks_repeat_the_published_runs(file, network, settings):
     init_mask = initial_mask(image) if spec["init_mask"] else None
     with np.load(golden(f"pipelines/{file}.npz")) as arrays:
         predictor = Predictor(model, settings=settings)
-        binary = isinstance(settings.finish, PixelDiffusion)
+        binary = isinstance(settings.postprocess, PixelDiffusion)
         assert_follows(spec["log"], arrays, predictor, image, gt, tolerance=1e-4, init_mask=init_mask, binary=binary)

@@ -10,8 +10,8 @@ import torch
 
 from isegm import Click
 from isegm.inference.focus import Extent, focus_crop
+from isegm.inference.mask_metrics import get_iou
 from isegm.inference.merge import guarded_merge, progressive_merge
-from isegm.inference.metrics import get_iou
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import InferenceSettings, settings_for
 from tests.analytic import AnalyticModel, FocalBlobModel, TinyModel

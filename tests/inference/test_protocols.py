@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from isegm.inference.finish import FocusRefine, PixelDiffusion
+from isegm.inference.postprocess import FocusRefine, PixelDiffusion
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.transforms import ZoomIn
@@ -28,7 +28,7 @@ from tests.analytic import TinyModel
 )
 def test_published_settings(arguments, zoom_in, resize, flip):
     expected = InferenceSettings(zoom_in=zoom_in, resize=resize, flip=flip, merge="published")
-    assert replace(settings_for(*arguments), finish=None) == expected
+    assert replace(settings_for(*arguments), postprocess=None) == expected
 
 
 def test_a_predictor_takes_the_protocol_of_its_network():
@@ -39,9 +39,9 @@ def test_a_predictor_takes_the_protocol_of_its_network():
 
 
 def test_what_follows_the_answer_belongs_to_the_protocol():
-    finishes = {name: settings_for(name).finish for name in ("ritm", "clickseg", "focalclick", "cdnet")}
+    finishes = {name: settings_for(name).postprocess for name in ("ritm", "clickseg", "focalclick", "cdnet")}
     assert finishes == {"ritm": None, "clickseg": None, "focalclick": FocusRefine(1.4), "cdnet": PixelDiffusion()}
-    assert settings_for("focalclick", focus_crop_r=2.0).finish == FocusRefine(2.0)
+    assert settings_for("focalclick", focus_crop_r=2.0).postprocess == FocusRefine(2.0)
 
 
 @pytest.mark.parametrize("mode", ["fixed", "fixed0", "fixed-1", "fixed4x4", "fixed1,2,3", "cvpr400", "", "Fixed400"])

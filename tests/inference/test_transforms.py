@@ -5,7 +5,7 @@ import torch
 from isegm.clicks import Click
 from isegm.inference.boxes import Box
 from isegm.inference.protocols import InferenceSettings
-from isegm.inference.transforms import ZoomIn, ZoomState, mean_with_mirrored, mirrored_clicks, resized, with_mirrored
+from isegm.inference.transforms import ZoomIn, ZoomState, flipped_clicks, mean_with_flipped, resized, with_flipped
 from isegm.utils.errors import InputError
 from tests.golden import golden_json
 
@@ -132,7 +132,7 @@ def test_longest_side_is_limited_with_and_without_zoom():
 def test_mirroring_equals_the_published_transform():
     spec = golden_json("protocol/flip.json")
     image = torch.tensor(spec["image"])
-    assert torch.equal(with_mirrored(image), torch.tensor(spec["out"]))
-    straight, mirrored = ([Click(positive, (y, x)) for y, x, positive in row] for row in spec["clicks"])
-    assert mirrored_clicks(straight, image.shape[3]) == mirrored
-    torch.testing.assert_close(mean_with_mirrored(torch.tensor(spec["prob_in"])), torch.tensor(spec["prob_out"]))
+    assert torch.equal(with_flipped(image), torch.tensor(spec["out"]))
+    straight, flipped = ([Click(positive, (y, x)) for y, x, positive in row] for row in spec["clicks"])
+    assert flipped_clicks(straight, image.shape[3]) == flipped
+    torch.testing.assert_close(mean_with_flipped(torch.tensor(spec["prob_in"])), torch.tensor(spec["prob_out"]))

@@ -7,7 +7,7 @@ import torch
 from isegm import load_model
 from isegm.model import build_model
 from isegm.model.cdnet import FeatureDiffusion
-from isegm.model.diffusion import DILATIONS, PixelDiffusion
+from isegm.model.heads.pixel_diffusion import DILATIONS, PixelDiffusion
 from tests.golden import golden, golden_json, key_manifest, model_inputs, rule_state_dict
 
 

@@ -5,7 +5,7 @@ import torch
 
 from isegm import InputError
 from isegm.model import build_model
-from isegm.model.mobilenetv2 import torchvision_key
+from isegm.model.backbones.mobilenetv2 import torchvision_key
 from isegm.model.pretrained import has_folded_batchnorm, unfold_batchnorm
 from tests.imagenet import write_folded_mobilenetv2
 

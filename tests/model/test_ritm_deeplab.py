@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from isegm.model import build_model
-from isegm.model.resnet import RESNETS, ResNet
+from isegm.model.backbones.resnet import RESNETS, ResNet
 from isegm.utils.errors import InputError
 from tests.golden import fill_weights, golden, golden_json, key_manifest, model_inputs, sine_statistics
 

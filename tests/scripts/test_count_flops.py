@@ -7,7 +7,7 @@ import pytest
 from isegm import build_model
 from isegm.inference.protocols import settings_for
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
-from isegm.model.compute import count_compute
+from isegm.model.flops import count_complexity
 from tests.scripts.loading import load, run_main
 
 
@@ -24,7 +24,7 @@ def test_named_networks_at_a_size_on_screen_and_in_a_file(call, tmp_path, capsys
     rows = json.loads(path.read_text())
     assert [row["network"] for row in rows] == ["ritm_hrnet18s", "clickseg_mobilenetv2"]
     assert [row["passes_per_click"] for row in rows] == [2, 1]
-    expected = count_compute(build_model("ritm_hrnet18s").eval(), (64, 96))
+    expected = count_complexity(build_model("ritm_hrnet18s").eval(), (64, 96))
     assert (rows[0]["size"], rows[0]["macs"], rows[0]["flops"]) == ([64, 96], expected.macs, 2 * expected.macs)
     assert f"{expected.macs / 1e9:.3f}" in shown and "GFLOPs = 2 x GMACs" in shown
 

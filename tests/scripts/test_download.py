@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from isegm.data.sources import SOURCES
+from isegm.data.download.sources import SOURCES
 from isegm.model import weights_table
 from isegm.utils import download as downloading
 from tests.scripts.loading import load, run_main

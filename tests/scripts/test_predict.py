@@ -96,13 +96,13 @@ def test_an_initial_mask_changes_the_answer(call, tmp_path):
     ],
     ids=["1x1", "grey", "16-bit", "RGBA"],
 )
-def test_unusual_pictures_work(call, tmp_path, make):
+def test_unusual_images_work(call, tmp_path, make):
     make(tmp_path / "odd.png")
     code, _, err = call(image=tmp_path / "odd.png", points=("0,0,1",))
     assert code == 0, err
 
 
-def test_a_picture_turned_by_exif_is_clicked_upright(call, tmp_path):
+def test_an_image_turned_by_exif_is_clicked_upright(call, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (40, 20)).save(tmp_path / "turned.jpg", exif=exif)
@@ -111,17 +111,17 @@ def test_a_picture_turned_by_exif_is_clicked_upright(call, tmp_path):
     assert read_mask(tmp_path / "out" / "mask.png").shape == (40, 20)
 
 
-def test_no_such_picture(call, tmp_path):
+def test_no_such_image(call, tmp_path):
     assert_refused(call(image=tmp_path / "absent.jpg"), tmp_path, "absent.jpg")
 
 
-def test_a_picture_that_does_not_decode(call, tmp_path):
-    (tmp_path / "broken.jpg").write_text("no picture")
+def test_an_image_that_does_not_decode(call, tmp_path):
+    (tmp_path / "broken.jpg").write_text("no image")
     assert_refused(call(image=tmp_path / "broken.jpg"), tmp_path, "broken.jpg", "does not decode")
 
 
 @pytest.mark.parametrize("point", ["64,20,1", "-1,20,1", "30,48,0", "nan,3,1"])
-def test_a_click_outside_the_picture(call, tmp_path, point):
+def test_a_click_outside_the_image(call, tmp_path, point):
     assert_refused(call(points=("5,5,1", point)), tmp_path, "outside the image")
 
 
@@ -142,7 +142,7 @@ def test_a_label_that_is_neither_0_nor_1(call, tmp_path):
 
 def test_an_initial_mask_of_another_size(call, tmp_path):
     write_image(tmp_path / "small.png", np.ones((4, 4), np.uint8))
-    assert_refused(call("--init-mask", tmp_path / "small.png"), tmp_path, "small.png is 4x4 pixels, the picture 64x48")
+    assert_refused(call("--init-mask", tmp_path / "small.png"), tmp_path, "small.png is 4x4 pixels, the image 64x48")
 
 
 def test_an_empty_initial_mask(call, tmp_path):
@@ -214,7 +214,7 @@ def test_a_disk_that_is_full_after_the_mask(call, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("taken", ["mask.png", "mask_overlay.png"])
-def test_a_folder_in_the_place_of_a_picture(call, tmp_path, taken):
+def test_a_folder_in_the_place_of_an_image(call, tmp_path, taken):
     (tmp_path / "out" / taken).mkdir(parents=True)
     code, _, err = call()
     assert code == 2 and f"{taken} cannot be written (Is a directory)" in err
@@ -238,11 +238,11 @@ def test_an_ending_that_does_not_keep_masks(call, tmp_path, name):
 
 
 @pytest.mark.parametrize(("photo", "out"), [("photo.png", "photo.png"), ("mask_overlay.png", "mask.png")])
-def test_the_photo_is_never_overwritten(call, tmp_path, photo, out):
+def test_the_image_is_never_overwritten(call, tmp_path, photo, out):
     if photo != "photo.png":
         (tmp_path / "photo.png").rename(tmp_path / photo)
     before = (tmp_path / photo).read_bytes()
-    assert_refused(call(image=tmp_path / photo, out=tmp_path / out), tmp_path, "would overwrite a picture")
+    assert_refused(call(image=tmp_path / photo, out=tmp_path / out), tmp_path, "would overwrite an image")
     assert (tmp_path / photo).read_bytes() == before
 
 

@@ -19,7 +19,7 @@ def test_full_memory_is_one_sentence_and_exit_code_2(work, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.run(work)
     assert ended.value.code == 2
-    assert capsys.readouterr().err == "error: memory is full: lower --batch-size or the size of the pictures.\n"
+    assert capsys.readouterr().err == "error: memory is full: lower --batch-size or the size of the images.\n"
 
 
 def test_any_other_error_keeps_its_traceback():

@@ -1,4 +1,4 @@
-"""Reading pictures and masks, writing files whole or not at all."""
+"""Reading images and masks, writing files whole or not at all."""
 
 import cv2
 import numpy as np
@@ -9,7 +9,7 @@ from isegm import InputError
 from isegm.utils.files import atomic_write, read_image, read_mask, sha256, write_image
 
 
-def test_a_colour_picture_keeps_its_pixels(tmp_path):
+def test_a_colour_image_keeps_its_pixels(tmp_path):
     image = np.random.default_rng(0).integers(0, 255, (5, 7, 3)).astype(np.uint8)
     write_image(tmp_path / "ä photo.png", image)
     np.testing.assert_array_equal(read_image(tmp_path / "ä photo.png"), image)
@@ -20,7 +20,7 @@ def test_a_single_pixel(tmp_path):
     assert read_image(tmp_path / "one.png").tolist() == [[[7, 7, 7]]]
 
 
-def test_a_grey_picture_gets_three_equal_channels(tmp_path):
+def test_a_grey_image_gets_three_equal_channels(tmp_path):
     cv2.imwrite(str(tmp_path / "grey.png"), np.arange(12, dtype=np.uint8).reshape(3, 4))
     image = read_image(tmp_path / "grey.png")
     assert image.shape == (3, 4, 3) and (image == image[..., :1]).all()
@@ -50,13 +50,13 @@ def test_a_rotation_noted_in_exif_is_carried_out(tmp_path):
     assert upright[:18].min() > 200 and upright[22:].max() < 50
 
 
-def test_no_such_picture(tmp_path):
+def test_no_such_image(tmp_path):
     with pytest.raises(InputError, match=r"there is no image file .*absent\.jpg"):
         read_image(tmp_path / "absent.jpg")
 
 
-@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n cut off"])
-def test_a_picture_that_does_not_decode(tmp_path, content):
+@pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n cut off"])
+def test_an_image_that_does_not_decode(tmp_path, content):
     (tmp_path / "broken.png").write_bytes(content)
     with pytest.raises(InputError, match=r"broken\.png does not decode"):
         read_image(tmp_path / "broken.png")
@@ -80,12 +80,12 @@ def test_sixteen_bit_masks_and_grey_ones_stored_as_colour(tmp_path):
 
 def test_colours_are_no_ids(tmp_path):
     write_image(tmp_path / "colour.png", np.array([[[128, 0, 0], [0, 128, 0]]], np.uint8))
-    with pytest.raises(InputError, match=r"colour\.png is a colour picture"):
+    with pytest.raises(InputError, match=r"colour\.png is a colour image"):
         read_mask(tmp_path / "colour.png")
 
 
 def test_an_unknown_ending(tmp_path):
-    with pytest.raises(InputError, match="known picture format"):
+    with pytest.raises(InputError, match="known image format"):
         write_image(tmp_path / "mask.xyz", np.zeros((2, 2), np.uint8))
     assert list(tmp_path.iterdir()) == []
 

@@ -18,7 +18,7 @@ ARRAYS = {
     "floats": np.linspace(0, 1, 6, dtype=np.float32),
     "columns first": np.asfortranarray(np.arange(6, dtype=np.int64).reshape(2, 3)),
     "big endian": np.arange(3, dtype=">i4"),
-    "encoded picture": np.arange(9, dtype=np.uint8),
+    "encoded image": np.arange(9, dtype=np.uint8),
     "flags": np.array([[True], [False]]),
     "names": np.array(["a", "bcd"]),
     "empty": np.zeros((0, 4), np.float64),

@@ -1,0 +1,137 @@
+"""Annotations as images: object numbers as grey values or palette indices, and images with the objects drawn in."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import find_objects
+
+from isegm.annotations.json_files import require_size
+from isegm.annotations.objects import AnnotatedObject, Annotations
+from isegm.annotations.region import Region
+from isegm.utils.errors import InputError
+from isegm.utils.files import atomic_write, read_mask, write_image
+from isegm.utils.vis import tint, voc_palette
+
+EIGHT_BITS = 255
+MASK_ENDINGS = (".png", ".bmp")
+ALPHA = 0.5  # share of an object's colour in overlays
+
+
+def write_id_png(path: str | Path, annotations: Annotations) -> None:
+    """A grey image of object numbers, the uppermost at each pixel: 8 bits up to number 255, else 16.
+
+    Raises:
+        InputError: the ending is not .png, or the file cannot be written.
+    """
+    _require_ending(path, (".png",), "object numbers")
+    labels = annotations.labels()
+    write_image(path, labels if labels.max(initial=0) > EIGHT_BITS else labels.astype(np.uint8))
+
+
+def write_palette_png(path: str | Path, annotations: Annotations) -> None:
+    """A palette PNG: indices are object numbers, colours the objects' own; 0 is black.
+
+    Raises:
+        InputError: a number above 255, an ending other than .png, or the file cannot be written.
+    """
+    _require_ending(path, (".png",), "colours and numbers")
+    highest = max((item.number for item in annotations.objects), default=0)
+    if highest > EIGHT_BITS:
+        raise InputError(f"{path} cannot hold object {highest}, palettes end at {EIGHT_BITS}: save an id PNG or JSON.")
+    palette = voc_palette(EIGHT_BITS + 1)
+    for item in annotations.objects:
+        palette[item.number] = item.color
+    image_name = Image.fromarray(annotations.labels().astype(np.uint8))
+    image_name.putpalette(palette.tobytes())
+    content = BytesIO()
+    image_name.save(content, "PNG")
+    with atomic_write(path) as file:
+        file.write(content.getbuffer())
+
+
+def write_mask(path: str | Path, annotations: Annotations) -> None:
+    """A grey PNG or BMP in which the objects can be seen, as RITM's program saves it.
+
+    Up to number 255, k becomes k * (255 // highest number). Higher ones make a 16-bit PNG of the numbers themselves.
+
+    Raises:
+        InputError: another ending, a BMP of too many objects, or the file cannot be written.
+    """
+    _require_ending(path, MASK_ENDINGS, "the mask")
+    labels = annotations.labels()
+    last = int(labels.max(initial=0))
+    if last > EIGHT_BITS and Path(path).suffix.lower() == ".bmp":
+        raise InputError(f"{path} cannot hold {last} objects, BMP files hold {EIGHT_BITS}: end it in .png.")
+    write_image(path, labels if last > EIGHT_BITS else (labels * (EIGHT_BITS // max(last, 1))).astype(np.uint8))
+
+
+def draw_overlay(annotations: Annotations, image: np.ndarray, alpha: float = ALPHA) -> np.ndarray:
+    """A copy of the image, (H, W, 3) uint8 RGB, with each object's visible part in its colour, and outlined.
+
+    Args:
+        alpha: share of the colours.
+
+    Raises:
+        InputError: the image has another size than the annotations.
+    """
+    if image.shape[:2] != annotations.size:
+        (height, width), (own_height, own_width) = annotations.size, image.shape[:2]
+        raise InputError(
+            f"the annotations are of {width}x{height} pixels, the image of {own_width}x{own_height}: "
+            "give the image of these annotations."
+        )
+    labels, image_name = annotations.labels(), np.ascontiguousarray(image).copy()
+    for item in annotations.objects:
+        if item.region:
+            tint(image_name[item.region.box], labels[item.region.box] == item.number, item.color, alpha)
+    return image_name
+
+
+def write_overlay(path: str | Path, annotations: Annotations, image: np.ndarray) -> None:
+    """``draw_overlay`` as an image file, in the format that its ending names.
+
+    Raises:
+        InputError: the sizes differ, the ending is unknown, or the file cannot be written.
+    """
+    write_image(path, draw_overlay(annotations, image))
+
+
+def read_label_image(path: Path, size: tuple[int, int]) -> tuple[AnnotatedObject, ...]:
+    """The objects of a grey or palette image, numbered by value; those of a palette have its colours.
+
+    Args:
+        size: (H, W) that it must have.
+
+    Raises:
+        InputError: it does not decode, is a colour image, has another size, or values below 0 or above 65535.
+    """
+    labels = read_mask(path)
+    require_size(path, labels.shape, size)
+    if labels.min(initial=0) < 0 or labels.max(initial=0) > np.iinfo(np.uint16).max:
+        raise InputError(f"{path} has values outside 0 to 65535: save object numbers as a 16-bit PNG.")
+    with Image.open(path) as image_name:
+        palette = image_name.getpalette("RGB") if image_name.mode == "P" else []
+    colors = dict(enumerate(zip(palette[::3], palette[1::3], palette[2::3], strict=True)))
+    return tuple(
+        AnnotatedObject(number, region, color=colors.get(number))
+        for number, region in _regions(labels.astype(np.uint16))
+    )
+
+
+def _regions(labels: np.ndarray) -> list[tuple[int, Region]]:
+    """Each value from 1 of (H, W) uint16 labels and its pixels."""
+    boxes = enumerate(find_objects(labels), start=1)
+    return [
+        (number, Region.within(labels.shape, box[0].start, box[1].start, labels[box] == number))
+        for number, box in boxes
+        if box is not None
+    ]
+
+
+def _require_ending(path: str | Path, endings: tuple[str, ...], what: str) -> None:
+    if Path(path).suffix.lower() not in endings:
+        raise InputError(f"{path} would not keep {what}: end it in {' or '.join(endings)}.")

@@ -1,0 +1,193 @@
+"""labelme's JSON (Wada, https://github.com/wkentaro/labelme, versions 5 and 6): the objects of one image."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, UnidentifiedImageError
+
+from isegm.annotations import json_files
+from isegm.annotations.objects import AnnotatedObject, Annotations
+from isegm.annotations.polygons import centre_outlines
+from isegm.annotations.region import Region
+
+LARGEST_RADIUS = 2**14  # of a circle in pixels that Pillow draws; from 2**15 on its numbers overflow
+VERSION = "5.5.0"  # of the format: the first with masks is 5.3
+POINTS = {"rectangle": 2, "circle": 2, "oriented_rectangle": 4, "mask": 2}  # of shapes that have a fixed number
+
+
+def write_labelme(path: str | Path, annotations: Annotations, polygons: bool = False) -> None:
+    """Write the objects of an image, those under others whole; the class is the label, the name the description.
+
+    Both kinds hold the exact pixels. Masks take one shape for each object. Polygons can be edited point by point:
+    they run through the centres of the outermost pixels, where labelme's own drawing fills them to the same mask. An
+    object in pieces has several with its number as ``group_id``; a piece with a hole is cut, and pieces of fewer than
+    three corners are masks. Number, colour and protection stand in ``attributes``, which labelme keeps.
+
+    labelme looks for the image in the folder of the file.
+
+    Args:
+        polygons: write polygons instead of masks.
+
+    Raises:
+        InputError: a name is not valid Unicode, or the file cannot be written.
+    """
+    height, width = annotations.size
+    content = {
+        "version": VERSION,
+        "flags": {},
+        "shapes": [shape for item in annotations.objects for shape in _shapes(item, polygons)],
+        "imagePath": annotations.image_name,
+        "imageData": None,
+        "imageHeight": height,
+        "imageWidth": width,
+    }
+    json_files.write_json(path, content)
+
+
+def _shapes(item: AnnotatedObject, polygons: bool) -> list[dict[str, Any]]:
+    outlines = centre_outlines(item.region) if polygons and item.region else []
+    common = {
+        "label": item.category,
+        "group_id": item.number,
+        "description": item.name,
+        "flags": {},
+        "attributes": json_files.attributes_of(item),
+    }
+    if not outlines:
+        return [common | _mask_shape(item.region.pixels, item.region.left, item.region.top)]
+    return [common | _outline_shape(points) for points in outlines]
+
+
+def _outline_shape(points: np.ndarray) -> dict[str, Any]:
+    if len(points) < 3:  # one pixel, or a line of them
+        (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
+        return _mask_shape(np.ones((bottom - top + 1, right - left + 1), bool), int(left), int(top))
+    places = points[:, 0] << 32 | points[:, 1]
+    _, first, counts = np.unique(places, return_index=True, return_counts=True)
+    start = first[np.argmin(counts)]  # labelme ends a polygon where it comes back to its first point
+    return {"shape_type": "polygon", "points": np.roll(points, -start, axis=0).astype(float), "mask": None}
+
+
+def _mask_shape(pixels: np.ndarray, left: int, top: int) -> dict[str, Any]:
+    """A mask in its box of two corner pixels; no pixels at all are a box of one pixel that is not set."""
+    pixels = pixels if pixels.size else np.zeros((1, 1), bool)
+    height, width = pixels.shape
+    _, content = cv2.imencode(".png", pixels.astype(np.uint8) * 255)
+    return {
+        "shape_type": "mask",
+        "points": [[float(left), float(top)], [float(left + width - 1), float(top + height - 1)]],
+        "mask": base64.b64encode(content).decode("ascii"),
+    }
+
+
+def read_labelme(path: Path, content: Mapping[str, Any], size: tuple[int, int]) -> tuple[AnnotatedObject, ...]:
+    """The objects in the content of a labelme file, whoever wrote it.
+
+    Polygons, rectangles, circles and masks become the pixels that labelme itself draws. Shapes of the same label and
+    ``group_id`` are one object, as labelme counts instances.
+
+    Args:
+        path: for messages.
+        size: (H, W) of the image.
+
+    Raises:
+        InputError: the image's size differs, a shape is a point or line or cannot be read, or it is not labelme's
+            format.
+    """
+    groups: dict[Any, list[tuple[Region, Mapping[str, Any]]]] = {}
+    try:
+        sides = content.get("imageHeight"), content.get("imageWidth")
+        if sides != (None, None):
+            json_files.require_size(path, sides, size)
+        for place, shape in enumerate(content["shapes"]):
+            key = (str(shape["label"]), place if shape.get("group_id") is None else ("group", shape["group_id"]))
+            groups.setdefault(key, []).append((_region(path, place, shape, size), shape))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise json_files.unreadable(
+            path, f"it is not labelme's format ({type(error).__name__}: {error})", "save it again"
+        ) from error
+    found = []
+    for (label, _), parts in groups.items():
+        first = parts[0][1]
+        attributes, name = first.get("attributes"), first.get("description")
+        found.append(
+            json_files.Found(
+                Region.union(size, [region for region, _ in parts]),
+                category=label,
+                name=name if isinstance(name, str) else "",
+                attributes=attributes if isinstance(attributes, dict) else {},
+            )
+        )
+    return json_files.numbered(found, path)
+
+
+def _region(path: Path, place: int, shape: Mapping[str, Any], size: tuple[int, int]) -> Region:
+    """The pixels of the shape in this place of the list."""
+    kind = shape.get("shape_type") or "polygon"
+    which = f"shape {place + 1} ({shape['label']})"
+    if kind != "polygon" and kind not in POINTS:
+        raise json_files.unreadable(path, f"{which} is a {kind}, which has no pixels", "leave it out or draw a polygon")
+    try:
+        points = json_files.bounded(np.asarray(shape["points"], np.float64))
+        fits = points.shape == (POINTS[kind], 2) if kind in POINTS else points.ndim == 2 and points.shape[1:] == (2,)
+        if not fits or len(points) < 2 or (kind == "polygon" and len(points) < 3):
+            raise ValueError("its points are too few, too many, or no x, y")
+        return _masked(shape["mask"], points, size) if kind == "mask" else _drawn(kind, points, size)
+    except (KeyError, TypeError, ValueError) as error:
+        raise json_files.unreadable(path, f"{which} cannot be read ({error})") from error
+
+
+def _masked(text: str, points: np.ndarray, size: tuple[int, int]) -> Region:
+    """The pixels of a mask in base64, of which the first point is the upper left pixel."""
+    try:
+        with Image.open(BytesIO(base64.b64decode(text))) as image_name:
+            pixels = np.asarray(image_name.convert("L")) > 0
+    except (binascii.Error, UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError("its mask is no image in base64") from error
+    (left, top), (right, bottom) = np.trunc(points).astype(int).tolist()
+    height, width = pixels.shape
+    if (width, height) != (right - left + 1, bottom - top + 1):
+        raise ValueError(f"its mask has {width}x{height} pixels, its points span another box")
+    if left < 0 or top < 0 or right >= size[1] or bottom >= size[0]:
+        raise ValueError("its mask does not lie in the image")
+    return Region.within(size, top, left, pixels)
+
+
+def _drawn(kind: str, points: np.ndarray, size: tuple[int, int]) -> Region:
+    """What labelme draws: Pillow cuts off fractions, fills, and adds the outline's pixels."""
+    if kind == "circle":
+        radius = math.dist(*points)
+        if radius > LARGEST_RADIUS:
+            return _disk(points[0], radius, size)
+        points = np.stack((points[0] - radius, points[0] + radius))
+    elif kind == "rectangle":
+        points = np.stack((points.min(axis=0), points.max(axis=0)))
+    points = np.trunc(points).astype(int)
+    low = np.maximum(points.min(axis=0), 0)
+    high = np.minimum(points.max(axis=0) + 1, size[::-1])
+    if (low >= high).any():
+        return Region.empty(size)
+    canvas = Image.new("L", tuple((high - low).tolist()))
+    draw = ImageDraw.Draw(canvas)
+    shapes = {"circle": draw.ellipse, "rectangle": draw.rectangle}
+    corners: Sequence[tuple[int, int]] = [tuple(point) for point in (points - low).tolist()]
+    shapes.get(kind, draw.polygon)(corners, outline=1, fill=1)
+    return Region.within(size, int(low[1]), int(low[0]), np.asarray(canvas) > 0)
+
+
+def _disk(centre: np.ndarray, radius: float, size: tuple[int, int]) -> Region:
+    """The pixels up to ``radius`` from a centre (x, y), as (x, y) of a pixel counts."""
+    rows, columns = np.ogrid[: size[0], : size[1]]
+    squared = radius**2 - (rows - centre[1]) ** 2
+    half = np.sqrt(np.maximum(squared, 0))
+    inside = (squared >= 0) & (columns >= np.ceil(centre[0] - half)) & (columns <= np.floor(centre[0] + half))
+    return Region.of(inside)

@@ -1,0 +1,126 @@
+"""COCO's panoptic masks and LVIS's polygons as one set with a hierarchy (Sofiiuk et al. 2021, section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from isegm.data.convert.mask_layers import bounding_box, box_iou, hierarchy, mask_iou, pack
+from isegm.data.convert.parallel import in_order, write_pickle
+from isegm.data.datasets.base import require_files
+from isegm.data.datasets.coco import panoptic_split, read_panoptic, read_segments
+from isegm.data.datasets.lvis import Polygons, annotation_file, file_name, fill_polygons, read_lvis
+from isegm.utils.errors import InputError
+from isegm.utils.log import logger
+
+MIN_OBJECT_AREA, MIN_STUFF_AREA = 80, 500
+SAME_BOX, SAME_COCO_MASK, SAME_LVIS_MASK = 0.70, 0.70, 0.85  # IoU above which two masks show one object
+
+
+@dataclass(frozen=True)
+class CombinedImage:
+    """What is to be combined for one image: its panoptic mask, segment ids, LVIS objects, and the file to write."""
+
+    name: str
+    panoptic: Path
+    things: tuple[int, ...]
+    stuff: tuple[int, ...]
+    objects: tuple[Polygons, ...]
+    result: Path
+
+
+def convert_coco_lvis(coco: Path, lvis: Path, split: str, n_jobs: int = 1) -> int:
+    """Write ``<split>/masks`` and, last of all, ``<split>/hannotation.pickle`` into the LVIS folder.
+
+    A run that was stopped leaves whole mask files and no index; the next one makes them anew.
+
+    Args:
+        coco: the folder with ``annotations/panoptic_<split>*``.
+        lvis: the folder with ``<split>/lvis_v1_<split>.json``.
+        split: "train" or "val".
+        n_jobs: number of processes, which does not change the result.
+
+    Returns:
+        number of images in the index.
+
+    Raises:
+        InputError: annotations are not there or broken, or the two have no image in common.
+    """
+    items = _items(coco, lvis, split)
+    index: dict[str, Any] = {}
+    for item, entry in zip(items, in_order(_combine, items, n_jobs, f"COCO+LVIS {split}"), strict=True):
+        if entry is not None:
+            index[item.name] = entry
+    if not index:
+        raise InputError(f"no image of {split} has an object of {MIN_OBJECT_AREA} pixels: check the annotations.")
+    write_pickle(lvis / split / "hannotation.pickle", index)
+    logger.info("%s: %d images, %d of them with objects", split, len(items), len(index))
+    return len(index)
+
+
+def _items(coco: Path, lvis: Path, split: str) -> list[CombinedImage]:
+    coco_split = panoptic_split(coco, split)
+    annotations, things = read_panoptic(coco, coco_split)
+    images, polygons = read_lvis(lvis, split)
+    objects = {Path(file_name(image)).stem: polygons[int(image["id"])] for image in images}
+    items = []
+    for item in sorted(annotations, key=lambda item: item["file_name"]):
+        name = Path(item["file_name"]).stem
+        if name not in objects:
+            continue
+        kinds: dict[bool, list[int]] = {True: [], False: []}
+        for segment in item["segments_info"]:
+            kinds[things[int(segment["category_id"])]].append(int(segment["id"]))
+        panoptic = coco / "annotations" / f"panoptic_{coco_split}" / f"{name}.png"
+        result = lvis / split / "masks" / f"{name}.pickle"
+        found = tuple(objects[name])
+        items.append(CombinedImage(name, panoptic, tuple(kinds[True]), tuple(kinds[False]), found, result))
+    if not items:
+        raise InputError(
+            f"{annotation_file(lvis, split)} and COCO's panoptic annotations of {coco_split} in {coco} have no "
+            "image in common: give both of the same split."
+        )
+    require_files((item.panoptic for item in items), coco / "annotations" / f"panoptic_{coco_split}.json")
+    return items
+
+
+def _combine(item: CombinedImage) -> dict[str, Any] | None:
+    """Write the mask file of an image; its entry in the index, None if it has no objects."""
+    segments = read_segments(item.panoptic)
+    from_coco = [segments == segment for segment in item.things]
+    from_lvis = [fill_polygons(outlines, segments.shape) for outlines in item.objects]
+    masks = merge(from_coco, from_lvis)
+    if not masks:
+        return None
+    count, tree = len(masks), hierarchy(masks)
+    taken = np.logical_or.reduce(masks)
+    stuff = [(segments == segment) & ~taken for segment in item.stuff]
+    masks += [mask for mask in stuff if np.count_nonzero(mask) > MIN_STUFF_AREA]
+    layers, mapping = pack(masks)
+    encoded = [cv2.imencode(".png", layer)[1] for layer in layers]
+    write_pickle(item.result, (encoded, mapping))
+    return {"num_instance_masks": count, "hierarchy": tree}
+
+
+def merge(from_coco: list[np.ndarray], from_lvis: list[np.ndarray]) -> list[np.ndarray]:
+    """Masks of one image without those that show an object again, and without tiny ones: COCO's, then LVIS's.
+
+    COCO's crowds count as objects, as published. Of LVIS's masks of one object the last stays.
+    """
+    coco, lvis = (
+        [(bounding_box(mask), mask) for mask in masks if np.count_nonzero(mask) >= MIN_OBJECT_AREA]
+        for masks in (from_coco, from_lvis)
+    )
+    kept = [mask for box, mask in coco if not _is_among(box, mask, lvis, SAME_COCO_MASK)]
+    for place, (box, mask) in enumerate(lvis, start=1):
+        if not _is_among(box, mask, lvis[place:], SAME_LVIS_MASK):
+            kept.append(mask)
+    return kept
+
+
+def _is_among(box: tuple[int, int, int, int], mask: np.ndarray, others: list, least_iou: float) -> bool:
+    return any(box_iou(box, b) > SAME_BOX and mask_iou(mask, other) > least_iou for b, other in others)

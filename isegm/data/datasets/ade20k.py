@@ -1,0 +1,141 @@
+"""ADE20k (Zhou et al. 2017), release of 2016-07-26, as RITM reads it and as ClickSEG does.
+
+``Ade20kDataset`` needs an index that ``scripts/convert_annotations.py`` makes; ``Ade20kFullDataset`` reads the release
+as it is, without knowing what is stuff.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isegm.data.datasets.base import HELP, RandomReader, foreign, read_pickle, require_equal_sizes, require_files
+from isegm.data.sample import DSample
+from isegm.utils.errors import InputError
+from isegm.utils.files import read_image
+
+RELEASE = "ADE20K_2016_07_26"
+FOLDERS = {"train": "training", "val": "validation"}
+INDEX = "{}-annotations-object-segmentation.pkl"
+
+
+def image_folder(root: Path, folder: str) -> Path:
+    """Where an image's files lie: the release names folders from the one above it, which ``root`` may be or not."""
+    inside = Path(*Path(folder).parts[1:])
+    return root / folder if (root / folder).is_dir() or not (root / inside).is_dir() else root / inside
+
+
+class Ade20kDataset(RandomReader):
+    """One layer of an image at a time, which chance chooses: its objects, or the parts of them at some level.
+
+    Args:
+        root: the folder that holds the index, and the release or what is in it.
+        split: "train" (20210 images) or "val".
+        stuff_prob: how often a sample has its stuff as objects too; else its pixels are background.
+
+    Raises:
+        InputError: the index is not there, or is not one of ADE20k, or names files that are not there.
+    """
+
+    def __init__(self, root: str | Path, split: str = "train", stuff_prob: float = 0.0) -> None:
+        self.root = Path(root)
+        self.name = f"ADE20k_{split}"
+        self.stuff_prob = stuff_prob
+        index = self.root / INDEX.format(split)
+        content = read_pickle(index)
+        try:
+            self.items = [_item(name, entry) for name, entry in content.items()]
+        except (AttributeError, KeyError, TypeError) as error:
+            raise foreign(index, "an index of ADE20k") from error
+        if not self.items or not all(layers for _, _, layers in self.items):
+            raise foreign(index, "an index of ADE20k")
+        files = []
+        for name, folder, layers in self.items:
+            base = image_folder(self.root, folder)
+            files += [base / f"{name}.jpg", *(base / mask for mask, _ in layers)]
+        require_files(files, index)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def draw_sample(self, index: int, rng: np.random.Generator) -> DSample:
+        """The ``index``-th image with the objects of one of its layers.
+
+        A mask's blue channel tells instances apart: the n-th of its values above 0, in ascending order, is instance n.
+        (Published code takes it for instance n - 1 when it looks for stuff; that is mended here.)
+
+        Raises:
+            InputError: a file does not decode, or sizes differ.
+        """
+        name, folder, layers = self.items[index]
+        base = image_folder(self.root, folder)
+        mask_name, stuff = layers[int(rng.integers(len(layers)))]
+        image, mask, values = _read_layer(base / f"{name}.jpg", base / mask_name)
+        if rng.random() >= self.stuff_prob:
+            values = [value for instance, value in enumerate(values, start=1) if instance not in stuff]
+            mask[~np.isin(mask, values)] = 0
+        return DSample.flat(image, mask, values, sample_id=name)
+
+
+class Ade20kFullDataset(RandomReader):
+    """Every image of the release with all that its masks hold, stuff too.
+
+    Args:
+        root: the folder with ``ADE20K_2016_07_26/``, or that folder itself.
+        split: "train" (20210 images) or "val".
+        with_part: chance chooses among the objects of an image and, where they are annotated, their parts
+            (``_parts_1.png``) and parts of these (``_parts_2.png``); else it is always the objects.
+
+    Raises:
+        InputError: the folder is not there, it holds no images, or images lack their masks.
+    """
+
+    def __init__(self, root: str | Path, split: str = "train", with_part: bool = False) -> None:
+        if split not in FOLDERS:
+            raise InputError(f"ADE20k_full has no part {split}: it has {' and '.join(FOLDERS)}.")
+        self.name = f"ADE20k_full_{split}"
+        folder = image_folder(Path(root), f"{RELEASE}/images/{FOLDERS[split]}")
+        files = {path for path in folder.rglob("*") if path.suffix in (".jpg", ".png")}
+        image_paths = sorted(path for path in files if path.suffix == ".jpg")
+        if not image_paths:
+            raise InputError(f"there are no images below {folder}, where those of ADE20k should lie; {HELP}.")
+        require_files((_layer(image_path, "seg") for image_path in image_paths), folder)
+        layers = ("seg", "parts_1", "parts_2") if with_part else ("seg",)
+        self.items = [
+            (image_path, [_layer(image_path, layer) for layer in layers if _layer(image_path, layer) in files])
+            for image_path in image_paths
+        ]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def draw_sample(self, index: int, rng: np.random.Generator) -> DSample:
+        """The ``index``-th image with the objects of one of its layers: values above 0 in a mask's blue channel.
+
+        Raises:
+            InputError: a file does not decode, or sizes differ.
+        """
+        image_path, layers = self.items[index]
+        image, mask, values = _read_layer(image_path, layers[int(rng.integers(len(layers)))])
+        return DSample.flat(image, mask, values, sample_id=image_path.stem)
+
+
+def _layer(image_path: Path, layer: str) -> Path:
+    return image_path.with_name(f"{image_path.stem}_{layer}.png")
+
+
+def _read_layer(image_path: Path, mask_path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """(H, W, 3) uint8 RGB image, (H, W) int32 blue channel of its mask, and the values of instances in that."""
+    image, mask = read_image(image_path), read_image(mask_path)[..., 2].astype(np.int32)
+    require_equal_sizes(image, image_path, mask, mask_path)
+    return image, mask, [int(value) for value in np.unique(mask) if value != 0]
+
+
+def _item(name: str, entry: Any) -> tuple[str, str, list[tuple[str, frozenset[int]]]]:
+    """(image, folder, [(mask file, numbers of its stuff instances)])."""
+    layers = [(layer["mask_name"], frozenset(layer["stuff_instances"])) for layer in entry["layers"]]
+    if not all(isinstance(part, str) for part in (name, entry["folder"], *(mask for mask, _ in layers))):
+        raise TypeError(f"{name} of ADE20k is named by something other than text")
+    return name, entry["folder"], layers

@@ -1,0 +1,143 @@
+"""COCO and LVIS combined (Sofiiuk et al. 2021): ``<split>/images``, ``<split>/masks`` and ``hannotation.pickle``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from isegm.data.datasets.base import RandomReader, foreign, read_json, read_pickle, require_equal_sizes, require_files
+from isegm.data.sample import DSample, ObjectNode
+from isegm.utils.errors import InputError
+from isegm.utils.files import read_image
+
+Hierarchy = dict[int, dict[str, Any] | None]
+
+
+class CocoLvisDataset(RandomReader):
+    """Objects of COCO and LVIS with their hierarchy, in masks of several layers.
+
+    Args:
+        root: the LVIS folder, with the published annotations unpacked into it.
+        split: "train" or "val".
+        stuff_prob: how often a sample has its stuff masks as objects too; else their pixels are background.
+        allow_list_name: a JSON file in the split's folder with the ids of images to keep; None for all.
+        anno_file: the index in the split's folder.
+        first: keep only so many images, the first by their sorted ids; None for all. [KEEP] ClickSEG's combined
+            training set sees only the first 30000.
+
+    Raises:
+        InputError: the index is not there, or not of this format, or names files that are not there.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str = "train",
+        stuff_prob: float = 0.0,
+        allow_list_name: str | None = None,
+        anno_file: str = "hannotation.pickle",
+        first: int | None = None,
+    ) -> None:
+        self.folder = Path(root) / split
+        self.name = f"COCO_LVIS_{split}"
+        self.stuff_prob = stuff_prob
+        self.index_file = self.folder / anno_file
+        items = self._items(read_pickle(self.index_file))
+        if allow_list_name is not None:
+            allowed = read_json(self.folder / allow_list_name)
+            if not isinstance(allowed, list):
+                raise foreign(self.folder / allow_list_name, "a list of image ids")
+            kept = set(map(str, allowed))
+            items = [item for item in items if item[0] in kept]
+            if not items:
+                raise InputError(
+                    f"{self.folder / allow_list_name} names no image of {self.index_file}: give ids such as the "
+                    "names of the images without their endings."
+                )
+        if first is not None and first < 1:
+            raise ValueError(f"first is {first}: it must be at least 1")
+        self.items = items[:first]
+        require_files((path for name, *_ in items for path in self._paths(name)), self.index_file)
+
+    def _items(self, content: Any) -> list[tuple[str, int, Hierarchy]]:
+        try:
+            items = [(name, int(e["num_instance_masks"]), dict(e["hierarchy"])) for name, e in sorted(content.items())]
+            fits = all(
+                isinstance(name, str) and all(_is_node(number, node, count) for number, node in tree.items())
+                for name, count, tree in items
+            )
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise self._foreign_index() from error
+        if not fits or not items:
+            raise self._foreign_index()
+        return items
+
+    def _foreign_index(self) -> InputError:
+        return foreign(self.index_file, "the published COCO+LVIS index")
+
+    def _paths(self, name: str) -> tuple[Path, Path]:
+        return self.folder / "images" / f"{name}.jpg", self.folder / "masks" / f"{name}.pickle"
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def draw_sample(self, index: int, rng: np.random.Generator) -> DSample:
+        """The ``index``-th image with its objects, and with its stuff if chance will have it.
+
+        Raises:
+            InputError: a file does not decode, sizes differ, or masks and index do not belong together.
+        """
+        name, count, tree = self.items[index]
+        image_path, mask_path = self._paths(name)
+        image = read_image(image_path)
+        masks, mapping = read_layers(mask_path)
+        require_equal_sizes(image, image_path, masks, mask_path)
+        if len(mapping) < count:
+            raise InputError(
+                f"{mask_path} holds {len(mapping)} masks, {self.index_file} says {count}: they are not of one set; "
+                "get both from one archive."
+            )
+        objects = {}
+        for number, (layer, value) in enumerate(mapping[:count]):
+            node = tree.get(number) or {"parent": None, "children": ()}
+            objects[number] = ObjectNode(layer, value, node["parent"], tuple(node["children"]))
+        with_stuff = rng.random() < self.stuff_prob
+        for number, (layer, value) in enumerate(mapping[count:], start=count):
+            if with_stuff:
+                objects[number] = ObjectNode(layer, value)
+            else:
+                masks[..., layer][masks[..., layer] == value] = 0
+        return DSample(image, masks, objects, sample_id=name)
+
+
+def _is_node(number: Any, node: Any, count: int) -> bool:
+    """Whether an entry of a hierarchy is one of ``count`` objects and names others of them."""
+
+    def is_object(value: Any) -> bool:
+        return isinstance(value, (int, np.integer)) and 0 <= value < count
+
+    others = [] if node is None else [*node["children"], *([] if node["parent"] is None else [node["parent"]])]
+    return is_object(number) and all(map(is_object, others)) and number not in others
+
+
+def read_layers(path: Path) -> tuple[np.ndarray, list[tuple[int, int]]]:
+    """A packed mask file: (H, W, L) int32 layers, and the (layer, value) of each mask.
+
+    Raises:
+        InputError: there is no such file, or it is not of this format.
+    """
+    content = read_pickle(path)
+    wanted = "layers of encoded masks and the list of what they hold"
+    try:
+        encoded, mapping = content
+        layers = [cv2.imdecode(np.asarray(layer, dtype=np.uint8), cv2.IMREAD_UNCHANGED) for layer in encoded]
+        pairs = [(int(layer), int(value)) for layer, value in mapping]
+        masks = np.stack(layers, axis=-1).astype(np.int32)  # (H, W, L)
+    except (ArithmeticError, TypeError, ValueError, cv2.error) as error:
+        raise foreign(path, wanted) from error
+    if masks.ndim != 3 or any(not 0 <= layer < masks.shape[2] or not 0 < value < 256 for layer, value in pairs):
+        raise foreign(path, wanted)
+    return masks, pairs

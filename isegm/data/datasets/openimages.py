@@ -1,0 +1,65 @@
+"""OpenImages' object masks (Benenson et al. 2019): ``<split>/images``, ``<split>/masks`` and an index of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from isegm.data.datasets.base import RandomReader, foreign, read_pickle, require_files
+from isegm.data.sample import DSample
+from isegm.utils.files import read_image
+
+INDEX = "{}-annotations-object-segmentation_clean.pkl"
+
+
+class OpenImagesDataset(RandomReader):
+    """One object of an image at a time, which chance chooses among its masks.
+
+    Args:
+        root: the folder with ``train/``, ``validation/`` and ``test/``.
+        split: one of these; the index lies in it, made by ``scripts/convert_annotations.py``.
+
+    Raises:
+        InputError: the index is not there, or is not one of OpenImages, or names files that are not there.
+    """
+
+    def __init__(self, root: str | Path, split: str = "train") -> None:
+        self.folder = Path(root) / split
+        self.name = f"OpenImages_{split}"
+        index = self.folder / INDEX.format(split)
+        content = read_pickle(index)
+        try:
+            masks = content["image_id_to_masks"]
+            self.items = [(str(name), [str(mask) for mask in masks[name]]) for name in content["dataset_samples"]]
+        except (LookupError, TypeError) as error:
+            raise foreign(index, "an index of OpenImages") from error
+        if not self.items or not all(masks for _, masks in self.items):
+            raise foreign(index, "an index of OpenImages")
+        files = (path for name, masks in self.items for path in self._paths(name, *masks))
+        require_files(files, index)
+
+    def _paths(self, name: str, *masks: str) -> list[Path]:
+        return [self.folder / "images" / f"{name}.jpg", *(self.folder / "masks" / mask for mask in masks)]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def draw_sample(self, index: int, rng: np.random.Generator) -> DSample:
+        """The ``index``-th image with one of its objects, which may be none where a mask is empty.
+
+        Image and mask come in different sizes; both are brought to the smaller height and the smaller width.
+
+        Raises:
+            InputError: a file does not decode.
+        """
+        name, masks = self.items[index]
+        image_path, mask_path = self._paths(name, masks[int(rng.integers(len(masks)))])
+        image, mask = read_image(image_path), (read_image(mask_path).max(axis=2) > 0).astype(np.uint8)
+        height, width = np.minimum(image.shape[:2], mask.shape).tolist()
+        if image.shape[:2] != (height, width):
+            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+        if mask.shape != (height, width):
+            mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
+        return DSample.flat(image, mask, [1] if mask.any() else [], sample_id=name)

@@ -1,0 +1,267 @@
+"""Where the published data sets come from, and what lies in their folders when they are whole.
+
+Counts are those of the papers and of the sets' own pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from isegm.data.catalogue import unknown
+from isegm.data.datasets.base import read_names
+from isegm.data.paired_files import IMAGE_ENDINGS
+from isegm.utils.errors import InputError
+
+FBRS_RELEASE = "https://github.com/saic-vul/fbrs_interactive_segmentation/releases/download/v1.0"
+RITM_RELEASE = "https://github.com/saic-vul/ritm_interactive_segmentation/releases/download/v1.0"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One folder or file of a data set.
+
+    Attributes:
+        path: below the data set's folder; of several with | between them the first that is there. One with a * is a
+            pattern of files.
+        count: published number of files in the folder or of the pattern, or of lines in a list; None where no number
+            is known.
+        endings: of the files that count in a folder.
+    """
+
+    path: str
+    count: int | None = None
+    endings: tuple[str, ...] = IMAGE_ENDINGS
+
+    def found(self, root: Path) -> Path:
+        """The part below ``root``, of a pattern the first file; it may not be there."""
+        return next((match for path in self.path.split("|") for match in self._matches(root, path)), root / self.place)
+
+    def shown(self, root: Path) -> str:
+        """What was found, as a path below ``root``; a pattern as it stands."""
+        there = (path for path in self.path.split("|") if any(self._matches(root, path)))
+        return next(there, self.place)
+
+    @property
+    def place(self) -> str:
+        """Where it should be: the first of several paths."""
+        return self.path.partition("|")[0]
+
+    def size(self, root: Path) -> int | None:
+        """Number of files in the folder or of the pattern, or of names in the list; 1 for another file, else None."""
+        path = self.found(root)
+        if "*" in self.shown(root):
+            return len(list(self._matches(root, self.shown(root)))) or None
+        if path.is_dir():
+            return sum(entry.suffix.lower() in self.endings for entry in path.iterdir() if entry.name[0] != ".")
+        if not path.is_file():
+            return None
+        return len(read_names(path)) if path.suffix == ".txt" else 1
+
+    @staticmethod
+    def _matches(root: Path, path: str) -> Iterator[Path]:
+        if "*" in path:
+            return (match for match in root.glob(path) if match.name[0] != ".")
+        return iter([root / path] if (root / path).exists() else [])
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file that holds a data set, or a part of it.
+
+    Attributes:
+        url: of a zip or tar file.
+        holds: what lies side by side in some folder of the archive, which becomes the data set's folder.
+        terms: licence, as far as the source says.
+        size: of the archive in bytes, None where nobody has measured it on a file fetched from the source.
+        sha256: its checksum, likewise.
+    """
+
+    url: str
+    holds: tuple[str, ...]
+    terms: str
+    size: int | None = None
+    sha256: str | None = None
+
+    def is_there(self, root: Path) -> bool:
+        """Whether the folder holds what the archive would bring, by name."""
+        return all((root / name).exists() for name in self.holds)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One data set.
+
+    Attributes:
+        origin: a sentence on where to get it.
+        parts: what it consists of.
+        archive: what scripts/download.py fetches; None where it must be fetched by hand.
+    """
+
+    origin: str
+    parts: tuple[Part, ...]
+    archive: Archive | None = None
+
+
+def _whole_archive(name: str, archive: Archive, parts: tuple[Part, ...]) -> Source:
+    return Source(f"scripts/download.py datasets {name}, or {archive.url}", parts, archive)
+
+
+def _benchmark(name: str, images: str, masks: str, count: int) -> Source:
+    """A set of f-BRS's release: folders of as many images as masks."""
+    terms = "the release names none; see the data set's own page"
+    archive = Archive(f"{FBRS_RELEASE}/{name}.zip", (images, masks), terms)
+    return _whole_archive(name, archive, (Part(images, count), Part(masks, count)))
+
+
+def _davis585(*starts: str) -> Source:
+    """The objects of DAVIS-585, and initial masks of some kinds."""
+    chosen = "; or scripts/make_initial_masks.py --davis585 chooses its objects from DAVIS 2017"
+    made = {(): chosen, ("sp",): f"{chosen} and makes masks of the same kind, not the same ones"}.get(starts, "")
+    return Source(
+        f"the links in the README of https://github.com/XavierCHEN34/ClickSEG{made}",
+        (Part("*/*.jpg"), Part("*/object*.png", 585), *(Part(f"*/init_{start}_object*.png", 585) for start in starts)),
+    )
+
+
+def _duts(name: str, count: int) -> tuple[Part, ...]:
+    """Images and masks, in two folders of the configured one, or in that one and one beside it."""
+    return tuple(Part(f"{name}-{kind}|../{name}-{kind}", count) for kind in ("Image", "Mask"))
+
+
+ADE20K_RELEASE = "the release of 2016-07-26 of https://groups.csail.mit.edu/vision/datasets/ADE20K/"
+DUTS_ORIGIN = "http://saliencydetection.net/duts/"
+SOURCES: dict[str, Source] = {
+    "GrabCut": _benchmark("GrabCut", "data_GT", "boundary_GT", 50),
+    "Berkeley": _benchmark("Berkeley", "images", "masks", 100),
+    "DAVIS": _benchmark("DAVIS", "img", "gt", 345),
+    "COCO_MVal": _benchmark("COCO_MVal", "img", "gt", 800),
+    "D585_ZERO": _davis585(),
+    "D585_SP": _davis585("sp"),
+    "D585_STM": _davis585("stm"),
+    "SBD": _whole_archive(
+        "SBD",
+        Archive(
+            "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz",
+            ("img", "inst", "train.txt", "val.txt"),
+            "see http://home.bharathh.info/pubs/codes/SBD/download.html",
+        ),
+        (Part("img", 11355), Part("inst", 11355, (".mat",)), Part("train.txt", 8498), Part("val.txt", 2857)),
+    ),
+    "PascalVOC": _whole_archive(
+        "PascalVOC",
+        Archive(
+            "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
+            ("JPEGImages", "SegmentationObject", "ImageSets/Segmentation/train.txt"),
+            "see http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
+        ),
+        (
+            Part("JPEGImages", 17125),
+            Part("SegmentationObject", 2913),
+            Part("ImageSets/Segmentation/train.txt", 1464),
+            Part("ImageSets/Segmentation/val.txt", 1449),
+        ),
+    ),
+    "COCO": Source(
+        "train2017.zip, val2017.zip and panoptic_annotations_trainval2017.zip of https://cocodataset.org/#download",
+        (
+            Part("train|train2017", 118287),
+            Part("val|val2017", 5000),
+            Part("annotations/panoptic_train|annotations/panoptic_train2017", 118287),
+            Part("annotations/panoptic_val|annotations/panoptic_val2017", 5000),
+            Part("annotations/panoptic_train.json|annotations/panoptic_train2017.json"),
+            Part("annotations/panoptic_val.json|annotations/panoptic_val2017.json"),
+        ),
+    ),
+    "LVIS": Source(
+        "lvis_v1_train.json and lvis_v1_val.json of https://www.lvisdataset.org/dataset, and COCO's images of 2017",
+        (
+            Part("train/images", 118287),
+            Part("val/images", 5000),
+            Part("train/lvis_v1_train.json|train/lvis_train.json"),
+            Part("val/lvis_v1_val.json|val/lvis_val.json"),
+        ),
+    ),
+    "COCO_LVIS": Source(
+        "annotations: scripts/download.py datasets COCO_LVIS, or scripts/convert_annotations.py coco_lvis; and COCO's "
+        "images of 2017 from https://cocodataset.org/#download",
+        (
+            Part("train/images", 118287),
+            Part("val/images", 5000),
+            Part("train/masks", None, (".pickle",)),
+            Part("val/masks", None, (".pickle",)),
+            Part("train/hannotation.pickle"),
+            Part("val/hannotation.pickle"),
+        ),
+        Archive(
+            f"{RITM_RELEASE}/cocolvis_annotation.tar.gz",
+            ("train/hannotation.pickle", "train/masks", "val/hannotation.pickle", "val/masks"),
+            "annotations of COCO and LVIS: CC BY 4.0; their images are not in it",
+        ),
+    ),
+    "ADE20k": Source(
+        f"{ADE20K_RELEASE}, then scripts/convert_annotations.py ade20k",
+        (
+            Part("index_ade20k.mat|ADE20K_2016_07_26/index_ade20k.mat"),
+            Part("train-annotations-object-segmentation.pkl"),
+            Part("val-annotations-object-segmentation.pkl"),
+        ),
+    ),
+    "OpenImages": Source(
+        "images, masks and lists of masks of https://storage.googleapis.com/openimages/web/download.html, then "
+        "scripts/convert_annotations.py openimages",
+        (
+            Part("train/images"),
+            Part("train/masks"),
+            Part("train/train-annotations-object-segmentation_clean.pkl"),
+            Part("validation/images"),
+            Part("validation/masks"),
+            Part("validation/validation-annotations-object-segmentation_clean.pkl"),
+        ),
+    ),
+    "ADE20k_full": Source(
+        ADE20K_RELEASE,
+        (
+            Part("ADE20K_2016_07_26/images/training/**/*.jpg|images/training/**/*.jpg", 20210),
+            Part("ADE20K_2016_07_26/images/training/**/*_seg.png|images/training/**/*_seg.png", 20210),
+        ),
+    ),
+    "MSRA10K": Source("https://mmcheng.net/msra10k/", (Part("*.jpg", 10000), Part("*.png", 10000))),
+    "DUTS_TR": Source(DUTS_ORIGIN, _duts("DUTS-TR", 10553)),
+    "DUTS_TE": Source(DUTS_ORIGIN, _duts("DUTS-TE", 5019)),
+    "ThinObject": Source("https://github.com/liewjunhao/thin-object-selection", (Part("images"), Part("masks"))),
+    "HFlickr": Source(
+        "HFlickr of iHarmony4, https://github.com/bcmi/Image-Harmonization-Dataset-iHarmony4",
+        (Part("real_images"), Part("masks")),
+    ),
+    "YouTubeVOS": Source(
+        "https://youtube-vos.org, the training part",
+        (Part("train/JPEGImages", 3471, ("",)), Part("train/Annotations", 3471, ("",)), Part("train/meta.json")),
+    ),
+}
+OTHER_NAMES = {"SBD_Train": "SBD", "COCO_MVal_CS": "COCO_MVal"}  # evaluation sets that lie in another's folder
+
+
+def find_source(name: str) -> Source:
+    """The source of a data set.
+
+    Raises:
+        InputError: there is none of that name (the nearest is suggested).
+    """
+    name = OTHER_NAMES.get(name, name)
+    if name not in SOURCES:
+        raise unknown(name, SOURCES)
+    return SOURCES[name]
+
+
+def find_archive(name: str) -> Archive:
+    """The archive of a data set.
+
+    Raises:
+        InputError: there is no data set of that name (the nearest is suggested), or no archive of it.
+    """
+    source = find_source(name)
+    if source.archive is None:
+        raise InputError(f"{name} cannot be fetched from here: get it from {source.origin}.")
+    return source.archive

@@ -1,0 +1,140 @@
+"""What ClickSEG asks of training samples: targets without small parts, and FocalClick's crops (Chen et al. 2022)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from isegm.data.sample import IGNORE
+from isegm.data.train_set import Sample
+
+Box = tuple[int, int, int, int]  # y1, x1, y2, x2 in pixels, the ends excluded
+DETAIL = 8  # what is lost at this fraction of the resolution needs the refiner
+SMALL_OBJECT = 3600  # pixels; below, the crop shows the whole object
+BOUNDARY_SHARE = 0.4  # of the crops of larger objects that show a part of the boundary
+MIN_SIDE = 32
+SHIFT = 0.3  # largest move of a crop either way, as a share of its side
+
+
+@dataclass(frozen=True)
+class WholeTargets:
+    """Drops small parts of the target and passes over views whose target is too small or fills the image.
+
+    Ignored pixels become background, and what the sampled clicks hit may be dropped, both as published.
+
+    Args:
+        min_area: the target must have more pixels than this.
+        max_share: and less than this share of the view.
+        min_part: 4-connected parts of fewer pixels are dropped.
+    """
+
+    min_area: int
+    max_share: float = 0.85
+    min_part: int = 900
+
+    @property
+    def refusal(self) -> str:
+        """What is wrong with views that are passed over, and what to do."""
+        return (
+            f"had no target of more than {self.min_area} pixels and less than {self.max_share:.0%} of the view, where "
+            f"parts below {self.min_part} pixels do not count (leave images out whose objects are small or fill them)"
+        )
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample | None:
+        mask = without_small_parts(sample["instances"][0] > 0.5, self.min_part)
+        if not self.min_area < mask.sum() < self.max_share * mask.size:
+            return None
+        return sample | {"instances": mask[None].astype(np.float32)}
+
+
+@dataclass(frozen=True)
+class FocusCrops:
+    """Adds a crop for FocalClick's refiner, around the object or on its boundary.
+
+    New in the sample: images_focus (side, side, 3) uint8 RGB, instances_focus (1, side, side) float32 in {0, 1, -1},
+    trimap_focus likewise in {0, 1}, rois (4,) float32: x1, y1, x2, y2 of the crop in the view, the ends excluded.
+
+    Args:
+        side: of the crops, in pixels.
+    """
+
+    side: int = 256
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        mask = sample["instances"][0] > 0.5
+        y1, x1, y2, x2 = focus_box(mask, rng)
+        window = (slice(y1, y2), slice(x1, x2))
+        size = (self.side, self.side)
+        truth = resized_mask(mask[window], size).astype(np.float32)
+        ignored = sample["instances"][0][window] == IGNORE
+        if ignored.any():
+            truth[resized_mask(ignored, size)] = IGNORE
+        return sample | {
+            "images_focus": cv2.resize(sample["images"][window], size, interpolation=cv2.INTER_LINEAR),
+            "instances_focus": truth[None],
+            "trimap_focus": resized_mask(trimap(mask)[window], size)[None].astype(np.float32),
+            "rois": np.array((x1, y1, x2, y2), dtype=np.float32),
+        }
+
+
+def without_small_parts(mask: np.ndarray, min_area: int) -> np.ndarray:
+    """The mask (H, W) bool without its 4-connected parts of fewer than ``min_area`` pixels."""
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
+    kept = stats[:, cv2.CC_STAT_AREA] >= min_area
+    kept[0] = False
+    return kept[parts]
+
+
+def resized_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A mask (H, W) bool at ``size`` (w, h): linear interpolation, as of the image, and a threshold at one half."""
+    return cv2.resize(mask.astype(np.uint8) * 255, size, interpolation=cv2.INTER_LINEAR) > 128
+
+
+def trimap(mask: np.ndarray) -> np.ndarray:
+    """Where a mask (H, W) bool needs detail: around pixels that an eighth of the resolution gets wrong, (H, W) bool."""
+    height, width = mask.shape
+    coarse = resized_mask(mask, (max(1, width // DETAIL), max(1, height // DETAIL)))
+    lost = resized_mask(coarse, (width, height)) != mask
+    return cv2.dilate(lost.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=2) > 0
+
+
+def focus_box(mask: np.ndarray, rng: np.random.Generator) -> Box:
+    """A random crop for the refiner: of a small object's surroundings, of a large one's or of its boundary.
+
+    Of a target without boundary in the view all of it is seen.
+    """
+    if not mask.any() or mask.all():
+        return 0, 0, *mask.shape
+    if mask.sum() >= SMALL_OBJECT and rng.random() < BOUNDARY_SHARE:
+        return boundary_box(mask, rng)
+    return object_box(mask, rng)
+
+
+def object_box(mask: np.ndarray, rng: np.random.Generator) -> Box:
+    """Around the largest 8-connected part of a mask that is not empty, 1.1 to 1.6 times as large, and moved."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    left, top, width, height, _ = stats[1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())].tolist()
+    ratio = int(rng.integers(11, 17)) / 10
+    ends = []
+    for start, extent, limit in ((top, height, mask.shape[0]), (left, width, mask.shape[1])):
+        side = max(MIN_SIDE, ratio * extent)
+        reach = int(SHIFT * side)
+        centre = start + (extent - 1) / 2 + int(rng.integers(-reach, reach + 1))
+        ends.append((max(0, int(centre - side / 2)), min(limit, int(centre + side / 2))))
+    (y1, y2), (x1, x2) = ends
+    return y1, x1, y2, x2
+
+
+def boundary_box(mask: np.ndarray, rng: np.random.Generator) -> Box:
+    """Around a random pixel just outside the object, of a side between 1/3.9 and 1/1.5 of the view's."""
+    sides = [int(limit / (int(rng.integers(15, 40)) / 10)) for limit in mask.shape]
+    ring = (cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0) & ~mask
+    centres = np.argwhere(ring)  # (N, 2) y, x
+    corners = centres - np.array(sides) // 2
+    last = np.array(mask.shape) - sides
+    inside = np.flatnonzero(((corners >= 0) & (corners <= last)).all(axis=1))
+    chosen = int(rng.choice(inside if len(inside) else len(corners)))
+    y1, x1 = np.clip(corners[chosen], 0, last).tolist()
+    return y1, x1, y1 + sides[0], x1 + sides[1]

@@ -1,0 +1,50 @@
+"""Published sample scores, by which hard samples are drawn more often."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from isegm.data.datasets.base import foreign, read_pickle
+from isegm.utils.errors import InputError
+
+
+def sample_weights(path: str | Path, count: int, gamma: float = 1.0) -> np.ndarray:
+    """How often each of ``count`` samples is drawn: in proportion to (1 - score) ** gamma, 0 for samples not listed.
+
+    [KEEP] Samples are known by their index in the file, never by their name, as published code does: the scores of SBD
+    belong to the order of its train.txt.
+
+    Args:
+        path: a pickle of (index, name, score) rows, such as ``assets/sbd_samples_weights.pkl``; scores in 0..1.
+        count: number of samples of the data set.
+        gamma: the greater, the more the hard samples are preferred.
+
+    Returns:
+        (count,) float64, of sum 1.
+
+    Raises:
+        InputError: no such file, it holds something else, or it belongs to a larger data set.
+    """
+    path = Path(path)
+    wanted = "rows of (index, name, score) with scores from 0 to 1"
+    try:
+        rows = [(int(index), float(score)) for index, _, score in read_pickle(path)]
+    except (ArithmeticError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise foreign(path, wanted) from error
+    if not rows or any(index < 0 or not 0 <= score <= 1 for index, score in rows):
+        raise foreign(path, wanted)
+    last = max(index for index, _ in rows)
+    if last >= count:
+        raise InputError(
+            f"{path} scores {last + 1} samples, the data set has {count}: give the scores of this very data set."
+        )
+    weights = np.zeros(count)
+    for index, score in rows:
+        weights[index] += (1 - score) ** gamma
+    if not weights.any():
+        raise InputError(f"{path} scores every sample with 1, so that none would be drawn: compute the scores anew.")
+    return weights / weights.sum()

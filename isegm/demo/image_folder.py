@@ -1,0 +1,78 @@
+"""Walking through the images of a folder."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from isegm.annotations.formats import FORMATS
+from isegm.utils.errors import InputError
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Images in the order in which people count them (2 before 10), and the one that is looked at.
+
+    Attributes:
+        images: their files; at least one.
+        place: which of them, from 0.
+    """
+
+    images: tuple[Path, ...]
+    place: int = 0
+
+    @classmethod
+    def of(cls, path: str | Path) -> Folder:
+        """The images of a folder, at the first one; or of an image's folder, at that image.
+
+        What was saved beside an image under the name that was proposed for it, such as cat_mask.png beside cat.jpg, is
+        none of them, unless it is that image.
+
+        Raises:
+            InputError: there is no such folder, it cannot be read, or it holds no image.
+        """
+        path = Path(path)
+        folder = path if path.is_dir() else path.parent
+        try:
+            found = [each for each in folder.iterdir() if each.suffix.lower() in ENDINGS and each.is_file()]
+        except OSError as error:
+            raise InputError(f"the folder {folder} cannot be read ({error.strerror}): choose another one.") from error
+        stems = {each.stem for each in found}
+        saved = {saved_name(stem, kind).casefold() for stem in stems for kind in FORMATS}
+        shown = (each for each in found if not each.name.startswith(".") and each.name.casefold() not in saved)
+        images = sorted(shown, key=_order)
+        if path.is_dir():
+            if not images:
+                raise InputError(f"there are no images in {path}: it needs files that end in {', '.join(ENDINGS)}.")
+            return cls(tuple(images))
+        if path not in images:
+            images = sorted([*images, path], key=_order)
+        return cls(tuple(images), images.index(path))
+
+    @property
+    def present(self) -> Path:
+        """The image that is looked at."""
+        return self.images[self.place]
+
+    def moved(self, step: int) -> Folder:
+        """Farther by ``step`` images, as far as there are some."""
+        return replace(self, place=min(max(self.place + step, 0), len(self.images) - 1))
+
+
+def saved_name(stem: str, kind: str) -> str:
+    """The file name that is proposed for the annotations of an image.
+
+    Args:
+        stem: of the image.
+        kind: a key of ``FORMATS``.
+    """
+    return f"{stem}_{kind}{FORMATS[kind].ending}"
+
+
+def _order(path: Path) -> tuple[list[tuple[int, str]], str]:
+    """Numbers in a name by their value, letters without their case, the ending last."""
+    parts = re.split(r"(\d+)", path.stem.casefold())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], path.name

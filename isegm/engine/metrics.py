@@ -1,0 +1,100 @@
+"""Running training metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from isegm.utils.distributed import all_reduce
+
+
+def batch_iou(logits: Tensor, label: Tensor, threshold: float = 0.5) -> Tensor:
+    """IoU of each sample of (B, 1, H, W) logits against labels in {1, 0, -1}; NaN where the union is empty: (B,)."""
+    valid = label != -1
+    pred = (logits.sigmoid() > threshold) & valid
+    truth = label == 1
+    inter = (pred & truth).flatten(1).sum(1)
+    union = (pred | truth).flatten(1).sum(1)
+    return inter / torch.where(union > 0, union, torch.nan)
+
+
+class AdaptiveIoU:
+    """IoU at a threshold that follows the one that fits best (RITM's training metric).
+
+    At each step the current threshold and its neighbours are tried; the threshold moves 1 % towards the best one.
+
+    Attributes:
+        ema_iou: exponential average of the batches' IoU.
+        iou_thresh: the current threshold, on probabilities.
+    """
+
+    def __init__(
+        self, init_thresh: float = 0.4, thresh_step: float = 0.025, thresh_beta: float = 0.99, iou_beta: float = 0.9
+    ) -> None:
+        self.iou_thresh = init_thresh
+        self.thresh_step = thresh_step
+        self.thresh_beta = thresh_beta
+        self.iou_beta = iou_beta
+        self.ema_iou = 0.0
+        self.reset()
+
+    def reset(self) -> None:
+        """Start a new epoch."""
+        self.total = 0.0
+        self.batches = 0
+
+    def update(self, logits: Tensor, label: Tensor) -> None:
+        """Take in logits (B, 1, H, W) and labels (B, 1, H, W); batches without any object are passed over.
+
+        Where a run has several processes, each hands in its part of a batch, which may hold no sample (B = 0).
+        """
+        tried = (self.iou_thresh, self.iou_thresh - self.thresh_step, self.iou_thresh + self.thresh_step)
+        ious = torch.stack([batch_iou(logits, label, t) for t in tried])  # (3, B)
+        rows = (ious.nansum(1), (~ious.isnan()).sum(1), (label > 0).any().expand(3))
+        sums = torch.stack([row.float() for row in rows])  # (3, 3)
+        totals, counts, objects = all_reduce(sums)
+        if not objects[0]:
+            return
+        scores = (totals / counts).tolist()
+        best = max(range(3), key=lambda index: scores[index])  # the first of equals: the current threshold
+        self.iou_thresh = self.thresh_beta * self.iou_thresh + (1 - self.thresh_beta) * tried[best]
+        self.ema_iou = self.iou_beta * self.ema_iou + (1 - self.iou_beta) * scores[best]
+        self.total += scores[best]
+        self.batches += 1
+
+    @property
+    def epoch_value(self) -> float:
+        """Mean IoU of the epoch's batches so far."""
+        return self.total / max(1, self.batches)
+
+    def state(self) -> dict[str, float]:
+        """What a resumed run needs."""
+        return {k: getattr(self, k) for k in ("iou_thresh", "ema_iou", "total", "batches")}
+
+    def load_state(self, state: dict[str, float]) -> None:
+        """Take up a state again."""
+        for key, value in state.items():
+            setattr(self, key, value)
+
+
+class RunningIoU:
+    """Exponential averages of the mean IoU of several outputs against one truth, for logs; they stay on the device."""
+
+    def __init__(self, rate: float = 0.05) -> None:
+        self.rate = rate
+        self.values: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def update(self, outputs: Mapping[str, Tensor], label: Tensor, names: Sequence[str]) -> None:
+        """Take in logits (B, 1, H, W) by name, and labels (B, 1, H, W)."""
+        for name in names:
+            iou = batch_iou(outputs[name].float(), label).nanmean()
+            before = self.values.get(name, iou)
+            moved = torch.where(before.isnan(), iou, torch.lerp(before, iou, self.rate))
+            self.values[name] = torch.where(iou.isnan(), before, moved)
+
+    def log_state(self) -> dict[str, float]:
+        """The averages by name."""
+        return {f"{name}_iou": float(value) for name, value in self.values.items()}

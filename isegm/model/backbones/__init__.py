@@ -1,0 +1,1 @@
+"""Backbones, with the parameter names of published weights."""

@@ -1,0 +1,288 @@
+"""Several processes learn what one process would learn, write once, and end together."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from isegm.engine.loading import EpochBatches
+from isegm.model.checkpoint import load_state, read_checkpoint
+from isegm.utils import distributed
+from isegm.utils.errors import InputError
+from tests.drawn import draw_folder
+from tests.engine import focal
+from tests.engine.tiny import NO_CLICKS, TinyModel, finished, tiny
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+# In the second epoch the second process meets an image that is no good.
+SCRIPT = """
+import os
+from isegm import InputError
+from isegm.data.points_sampler import MultiPointSampler
+from isegm.data.transforms import RandomView
+from isegm.engine.schedule import MultiStep
+from isegm.engine.trainer import TrainConfig
+from isegm.recipes import folder_training
+from tests.engine.tiny import EVERY_CLICK, TinyModel
+
+view = RandomView((32, 32))
+
+def later(image, masks, rng):
+    if os.environ["RANK"] == "1":
+        raise InputError("07.png is broken: get it again.")
+    return view(image, masks, rng)
+
+def main(cfg):
+    plan = TrainConfig(EVERY_CLICK, 4, 2, MultiStep([9]))
+    folder_training.train(
+        TinyModel(), cfg, plan, augment=[(0, view), (1, later)], sampler=MultiPointSampler(6), epoch_len=4,
+        min_object_area=20, val_augment=view,
+    )
+"""
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    return draw_folder(tmp_path_factory.mktemp("data") / "photos", 9)
+
+
+@pytest.fixture(scope="module")
+def together(images, tmp_path_factory):
+    """The folder of runs that torchrun's two processes have made, and the results that each of them saw."""
+    folder = tmp_path_factory.mktemp("together")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command += ["-m", "tests.engine.tiny", str(images), str(folder)]
+    done = subprocess.run(command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder, [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
+
+
+def assert_close(mine, other, tolerance=1e-5):
+    assert len(mine["curves"]) == len(other["curves"]) > 8
+    np.testing.assert_allclose(mine["curves"], other["curves"], rtol=0, atol=tolerance)
+    for name, values in mine["weights"].items():
+        np.testing.assert_allclose(values, other["weights"][name], rtol=0, atol=10 * tolerance, err_msg=name)
+
+
+def test_two_processes_learn_what_one_learns(together, images, tmp_path):
+    _, (first, second) = together
+    assert first["plain"] == second["plain"]
+    assert_close(first["plain"], finished(tiny(images, tmp_path)))
+
+
+def test_the_refiner_learns_in_every_process(together, images, tmp_path):
+    _, (first, second) = together
+    assert first["focal"] == second["focal"]
+    assert_close(first["focal"], finished(tiny(images, tmp_path, **focal.RUN)))
+
+
+def test_gradients_may_be_sent_in_any_number_of_buckets(together):
+    for results in together[1]:
+        assert results["buckets"] == results["plain"]
+
+
+def test_synchronised_batchnorm_sees_the_whole_batch(together, images, tmp_path):
+    _, (first, second) = together
+    alone = finished(tiny(images, tmp_path, norm=True, task=NO_CLICKS))
+    assert first["synchronised"] == second["synchronised"]
+    assert_close(first["synchronised"], alone, 1e-4)
+    assert np.abs(np.subtract(first["apart"]["curves"], alone["curves"])).max() > 1e-3
+    assert first["synchronised"]["weights"].keys() == alone["weights"].keys()
+
+
+def test_processes_share_the_statistics_that_each_has_seen(together):
+    _, (first, second) = together
+    for name in ("apart", "measured"):
+        assert first[name]["weights"] == second[name]["weights"]
+    assert first["apart"]["weights"]["norm.running_mean"] != first["measured"]["weights"]["norm.running_mean"]
+    assert first["apart"]["weights"]["last.weight"] == first["measured"]["weights"]["last.weight"]
+
+
+def test_two_stopped_processes_go_on_as_if_unbroken(together):
+    for results in together[1]:
+        assert results["resumed"]["went_on_at"] == 6
+        assert results["resumed"]["weights"] == results["whole"]["weights"]
+        behind = len(results["resumed"]["curves"])
+        assert 0 < behind < len(results["whole"]["curves"])
+        assert results["resumed"]["curves"] == results["whole"]["curves"][-behind:]
+
+
+def test_one_process_writes_and_one_process_can_read(together):
+    folder, (first, _) = together
+    assert len(list((folder / "plain" / "logs").glob("events.*"))) == 1
+    checkpoint = folder / "plain" / "checkpoints" / "last_checkpoint.pth"
+    model = TinyModel()
+    load_state(model, read_checkpoint(checkpoint)["state_dict"], checkpoint)
+    assert {name: value.flatten().tolist() for name, value in model.state_dict().items()} == first["plain"]["weights"]
+
+
+def test_another_number_of_processes_goes_on_with_a_warning(together, images, tmp_path, caplog):
+    folder, _ = together
+    run = tiny(images, tmp_path, resume=folder / "plain" / "checkpoints" / "last_checkpoint.pth")
+    assert run.epoch == 2 and "was trained by 2 processes, not 1" in caplog.text
+
+
+def test_a_process_that_fails_ends_all_in_one_sentence(images, tmp_path):
+    (tmp_path / "models" / "tiny").mkdir(parents=True)
+    (tmp_path / "models" / "tiny" / "tiny.py").write_text(SCRIPT)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, str(REPOSITORY / "train.py"), "models/tiny/tiny.py", "--data", str(images), "--cpu"]
+    running = []
+    for rank in range(2):  # as another launcher than torchrun would start them
+        variables = {"RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        environment = {**ENVIRONMENT, **{name: str(value) for name, value in variables.items()}}
+        arguments = [*command, "--workers", "0", f"--local_rank={rank}"]
+        running.append(
+            subprocess.Popen(
+                arguments, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            )
+        )
+    try:
+        first, second = (process.communicate(timeout=120)[1] for process in running)
+    finally:
+        for process in running:
+            process.kill()
+    assert [process.returncode for process in running] == [2, 2], first + second
+    assert second.count("error: 07.png is broken: get it again.\n") == 1
+    assert "error:" not in first and "Traceback" not in first + second
+    (folder,) = (tmp_path / "experiments" / "tiny" / "tiny").iterdir()
+    assert read_checkpoint(folder / "checkpoints" / "last_checkpoint.pth")["training"]["epoch"] == 1
+    assert len(list((folder / "logs").glob("train_*.log"))) == len(list(folder.glob("tiny_*.py"))) == 1
+
+
+@pytest.mark.parametrize(("length", "batch_size", "count"), [(22, 8, 2), (22, 8, 4), (22, 6, 3), (17, 8, 4)])
+@pytest.mark.parametrize("whole", [True, False])
+def test_parts_of_all_processes_are_the_batches_of_one(length, batch_size, count, whole):
+    one = EpochBatches(length, batch_size, 3, 5, first=1, whole=whole)
+    several = [
+        EpochBatches(length, batch_size, 3, 5, first=1, whole=whole, rank=rank, count=count) for rank in range(count)
+    ]
+    for number, batch in enumerate(one.parts):
+        assert [index for parts in several for index in parts.parts[number]] == batch
+        for parts in several:
+            assert batch[parts.starts[number] :][: len(parts.parts[number])] == parts.parts[number]
+    everything = EpochBatches(length, batch_size, 3, 5, whole=False).parts
+    assert sorted(index for part in everything for index in part) == list(range(length))
+    assert list(several[-1]) == [part for part in several[-1].parts if part]
+    assert one.parts != EpochBatches(length, batch_size, 3, 6, first=1, whole=whole).parts
+
+
+@pytest.mark.parametrize(
+    ("arguments", "number"),
+    [({"gpus": "0,1"}, 2), ({"gpus": "4, 7,5"}, 3), ({"ngpus": 4}, 4), ({"ngpus": 2, "cpu": True}, 2), ({}, 1)],
+    ids=str,
+)
+def test_several_gpus_are_a_process_each(arguments, number, monkeypatch):
+    started, looked_at = [], []
+    monkeypatch.setattr("sys.argv", ["train.py", "x.py", "--epochs=3"])
+    monkeypatch.setattr(torch.distributed.run, "main", started.append)
+    monkeypatch.setattr(distributed, "choose_device", looked_at.append)
+    with pytest.raises(SystemExit) if number > 1 else nullcontext():
+        distributed.launch(**arguments)
+    launcher = ["--standalone", f"--nproc_per_node={number}"]
+    assert started == ([[*launcher, "train.py", "x.py", "--epochs=3"]] if number > 1 else [])
+    assert len(looked_at) == (0 if number == 1 or "cpu" in arguments else number)
+    monkeypatch.setenv("WORLD_SIZE", str(number))  # as each of the started ones finds it
+    distributed.launch(**arguments)
+    assert len(started) == (number > 1)
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_one_command_trains_in_two_processes_and_ends_as_they_do(good, images, tmp_path):
+    (tmp_path / "models" / "tiny").mkdir(parents=True)
+    (tmp_path / "models" / "tiny" / "tiny.py").write_text(SCRIPT.replace('["RANK"] == "1"', '["RANK"] == "7"'))
+    command = [sys.executable, str(REPOSITORY / "train.py"), "models/tiny/tiny.py", "--cpu", "--ngpus=2", "--workers=0"]
+    command += ["--data", str(images if good else tmp_path / "absent")]
+    ended = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert ended.returncode == (0 if good else 2), ended.stderr
+    assert ended.stderr.count("error: there is no data folder") == (not good) and "Traceback" not in ended.stderr
+    assert len(list(tmp_path.rglob("last_checkpoint.pth"))) == good
+
+
+def test_nothing_keeps_the_group_of_processes_alive_behind_its_end():
+    """Else its threads live on while Python ends, and now and then abort the process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    variables = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    code = """
+import sys, torch
+from isegm.utils import distributed
+with distributed.process_group():
+    group = torch.distributed.group.WORLD
+    torch.optim.Adam(torch.nn.Linear(2, 2).parameters())
+    distributed.all_gather(1)
+print(sys.getrefcount(group))
+"""
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, env=ENVIRONMENT | variables, capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["2"]  # this name, and the argument
+
+
+def test_processes_have_dropout_of_their_own(images, tmp_path, monkeypatch):
+    drawn = []
+    for rank in range(3):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        torch.manual_seed(0)
+        tiny(images, tmp_path / str(rank))
+        drawn.append(torch.rand(3).tolist())
+    assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
+
+
+def test_gpus_that_are_not_there_are_told_before_anything_starts():
+    with pytest.raises(InputError, match="cuda:98 cannot be used on this machine"):
+        distributed.launch("98,99")
+
+
+def test_half_a_launcher_is_told_in_one_sentence(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    with (
+        pytest.raises(InputError, match=r"do not find each other .*start it with torchrun"),
+        distributed.process_group(),
+    ):
+        pass
+
+
+@pytest.fixture
+def second_of_four(monkeypatch):
+    """This process believes to be one of four on its machine, which has GPUs."""
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(distributed, "choose_device", lambda gpus="", cpu=False: "cpu" if cpu else f"cuda:{gpus}")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+
+
+def test_each_process_takes_a_gpu_of_its_own(second_of_four, monkeypatch):
+    assert distributed.training_device(local_rank=2) == "cuda:2"
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert distributed.training_device(local_rank=2) == "cuda:1"  # the environment wins
+    assert distributed.training_device(gpus="4,5,6,7", ngpus=1) == "cuda:5"
+    assert distributed.training_device(ngpus=4) == "cuda:1"
+    assert distributed.training_device(cpu=True) == "cpu"
+    monkeypatch.setenv("LOCAL_RANK", "first")
+    with pytest.raises(InputError, match="LOCAL_RANK in the environment is 'first'"):
+        distributed.training_device()
+    for wrong in ({"gpus": "0"}, {"gpus": "0,1"}, {"ngpus": 2}):
+        with pytest.raises(InputError, match="4 processes run on this machine"):
+            distributed.training_device(**wrong)
+
+
+def test_a_batch_must_be_divisible_by_the_processes(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(distributed, "world_size", lambda: 3)
+    with pytest.raises(InputError, match="a batch of 8 cannot be divided by 3 processes"):
+        tiny(images, tmp_path)
+    with pytest.raises(InputError, match="batch of 3 is too small for BatchNorm: give --batch-size 6"):
+        tiny(images, tmp_path, batch_size=3, norm=True)

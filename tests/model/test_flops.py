@@ -1,0 +1,123 @@
+"""MACs against a count by hand from the shapes of every layer, and against the published code."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from isegm.model import build_model
+from isegm.model.base import ClickModel
+from isegm.model.cdnet import CDNet
+from isegm.model.flops import count_complexity
+from isegm.model.focalclick import FocalClickSegFormer
+from tests.golden import golden_json
+from tests.networks import light_models, without_weights
+
+PUBLISHED = {
+    "ritm_hrnet18s": "ritm/hrnet18s_itermask",
+    "ritm_hrnet18": "ritm/hrnet18_itermask",
+    "ritm_resnet34": "ritm/r34_dh128",
+    "clickseg_mobilenetv2": "clickseg/mobilenetv2",
+    "clickseg_pplcnet": "clickseg/pplcnet",
+    "cdnet_resnet34": "clickseg/cdnet_res34",
+    "focalclick_hrnet18s_s1": "clickseg/hrnet18s_S1",
+    "focalclick_segformerb0_s1": "clickseg/segformerB0_S1",
+    "focalclick_segformerb0_s2": "clickseg/segformerB0_S2",
+}
+PRODUCTS = {torch.matmul, torch.bmm, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.Tensor.bmm}
+
+
+class CountByHand(TorchFunctionMode):
+    """MACs of matrix products from their shapes; those of layers are added by hooks."""
+
+    macs = 0
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if function in PRODUCTS:
+            self.macs += result.numel() * args[0].shape[-1]
+        if function is F.scaled_dot_product_attention:  # queries with keys, and what comes of it with values
+            self.macs += (args[0].numel() + result.numel()) * args[1].shape[-2]
+        return result
+
+    def layer(self, module, inputs, output):
+        inner = module.weight[0].numel()  # a row of a Linear; (C_in / groups) * height * width of a kernel of a Conv2d
+        self.macs += output.numel() * inner
+
+
+def count_by_hand(model, size):
+    counter = CountByHand()
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            module.register_forward_hook(counter.layer)
+    image, points = torch.zeros(1, 3 + model.with_prev_mask, *size), torch.full((1, 2, 3), -1.0)
+    with torch.no_grad(), counter:
+        outputs = model(image, points)
+        coarse = counter.macs
+        if model.has_refiner:
+            boxes = torch.tensor([[0, 8, 8, 40, 64]])
+            model.refine(image[:, :3], points, outputs["feature"], outputs["instances"], boxes)
+    return coarse, counter.macs
+
+
+@pytest.mark.parametrize("name", light_models())
+def test_every_network_agrees_with_a_count_by_hand(name):
+    with torch.device("meta"):
+        model = build_model(name).eval()
+        found = count_complexity(model, (96, 128))
+        assert (found.macs_coarse, found.macs) == count_by_hand(model, (96, 128))
+    assert 0 < found.macs_coarse <= found.macs == found.macs_coarse + found.macs_refine
+    assert (found.macs_refine > 0) == model.has_refiner
+    assert found.parameters == sum(value.numel() for value in model.parameters())
+    assert (found.macs_encode > 0) == model.encodes_once
+
+
+def left_out(model, size):
+    """MACs that the published code computes in vain: OCR's attention to a single object, fusing after resizing.
+
+    CDNet's are negative: it multiplies query and key once for each sign of click, to keep no matrix of all pixel pairs.
+    """
+    if isinstance(model, CDNet):
+        return -model.feature_extractor.FDM.p.out_channels * (size[0] // 8 * size[1] // 8) ** 2
+    if isinstance(model, FocalClickSegFormer):
+        sides = [size[0] // (8 if model.pipeline_version == "s1" else 4) // 2**stage for stage in range(4)]
+        return model.feature_extractor.channels**2 * (4 * sides[0] ** 2 - sum(side**2 for side in sides))
+    width = getattr(model.feature_extractor, "ocr_width", 0) if hasattr(model, "feature_extractor") else 0
+    stride = 8 if getattr(model, "pipeline_version", None) == "s1" else 4
+    channels, pixels = 2 * width, size[0] // stride * size[1] // stride
+    query_and_key = (channels * width + width * width) * (pixels + 1)
+    return query_and_key + 2 * width * pixels + width * channels * (pixels - 1)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_flops_are_those_of_the_published_code_but_for_what_changes_nothing(name):
+    spec = golden_json(f"{PUBLISHED[name]}.json")
+    model, size = without_weights(name), (spec["input"]["H"], spec["input"]["W"])
+    found = count_complexity(model, size)
+    assert 2 * (found.macs_coarse + left_out(model, size)) == spec["flops_forward_batch1"]
+    assert 2 * found.macs_refine == spec.get("flops_refine_batch1", 0)
+    assert found.parameters == spec["num_params"]
+
+
+class Attending(ClickModel):
+    """Attention over 8 x 8 patches of the image, which is encoded once."""
+
+    encodes_once = True
+
+    def __init__(self):
+        super().__init__(with_prev_mask=False)
+        self.patches = nn.Conv2d(3, 16, 8, stride=8)
+
+    def encode(self, image):
+        return {"tokens": self.patches(image).flatten(2).transpose(1, 2)}
+
+    def decode(self, features, points, prev_mask=None, cache=None):
+        tokens = features["tokens"]
+        return {"instances": F.scaled_dot_product_attention(tokens, tokens, tokens)}
+
+
+def test_fused_attention_is_counted_too():
+    found = count_complexity(Attending().eval(), (64, 64))
+    assert found.macs_encode == 64 * 16 * 3 * 64
+    assert found.macs_decode == 2 * 64 * 64 * 16
