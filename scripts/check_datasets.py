@@ -6,32 +6,8 @@
 The exit code is 0 only if everything that was asked for is there.
 """
 
-import argparse
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from isegm.data.download.inventory import inspect
-from isegm.data.download.sources import SOURCES
+from isegm.cli.datasets import main
 from isegm.utils.cli import run
-from isegm.utils.exp import load_config_file
-
-NOT_ALL_THERE = 1
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Look for the data sets that config.yml names.")
-    parser.add_argument("names", nargs="*", help=f"data sets (default: all of {', '.join(SOURCES)})")
-    parser.add_argument("--config-path", default="./config.yml", help="configuration (default: %(default)s)")
-    args = parser.parse_args()
-    states = []
-    for finding in inspect(args.names, load_config_file(args.config_path)):
-        print(f"{finding.name}: {finding.state}", *finding.lines, sep="\n    ")
-        states.append(finding.state)
-    if set(states) != {"present"}:
-        sys.exit(NOT_ALL_THERE)
-
 
 if __name__ == "__main__":
     run(main)

@@ -7,45 +7,8 @@
 Paths come from config.yml. What is written lies in the folder of the data set.
 """
 
-import argparse
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from isegm.data.catalogue import data_path
-from isegm.data.convert.ade20k_index import convert_ade20k
-from isegm.data.convert.combine_coco_lvis import convert_coco_lvis
-from isegm.data.convert.openimages_index import convert_openimages
+from isegm.cli.convert import main
 from isegm.utils.cli import run
-from isegm.utils.exp import load_config_file
-from isegm.utils.log import logger
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Convert annotations for training.")
-    parser.add_argument("dataset", choices=["coco_lvis", "ade20k", "openimages"], help="what to convert")
-    parser.add_argument(
-        "--split", nargs="+", help="parts to convert (default: train val; of openimages: train validation)"
-    )
-    parser.add_argument("--n-jobs", type=int, default=10, help="number of processes (default: %(default)s)")
-    parser.add_argument("--config-path", default="./config.yml", help="configuration (default: %(default)s)")
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
-    cfg = load_config_file(args.config_path)
-    for split in args.split or ["train", "validation" if args.dataset == "openimages" else "val"]:
-        if args.dataset == "coco_lvis":
-            lvis = data_path("LVIS", cfg)
-            count = convert_coco_lvis(data_path("COCO", cfg), lvis, split, args.n_jobs)
-        elif args.dataset == "ade20k":
-            count = convert_ade20k(data_path("ADE20k", cfg), split, args.n_jobs)
-        else:
-            count = convert_openimages(data_path("OpenImages", cfg), split)
-        logger.info("%s %s: an index of %d images is written", args.dataset, split, count)
-
 
 if __name__ == "__main__":
     run(main)

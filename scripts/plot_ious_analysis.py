@@ -5,80 +5,8 @@ python scripts/plot_ious_analysis.py --model-dirs experiments/evaluation_logs/ot
 python scripts/plot_ious_analysis.py --files first/records_GrabCut.jsonl second/GrabCut_cvpr_NoBRS_20.pickle
 """
 
-import argparse
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from isegm.evaluation.iou_curves import ALL_CLICKS, plot_curves, read_curve, select_files
+from isegm.cli.plot_ious import main
 from isegm.utils.cli import run
-from isegm.utils.errors import InputError
-from isegm.utils.exp import load_config_file
-
-MODES = ["NoBRS", "RGB-BRS", "DistMap-BRS", "f-BRS-A", "f-BRS-B", "f-BRS-C"]
-
-
-def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Plot the mean IoU per click of several models.")
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--folder", type=Path, help="folder of .pickle files of --iou-analysis")
-    source.add_argument("--files", type=Path, nargs="+", help=".pickle files, or records_<dataset>.jsonl files")
-    source.add_argument("--model-dirs", type=Path, nargs="+", help="folders of logs, in which plots/*.pickle are read")
-    source.add_argument(
-        "--exp-models",
-        nargs="+",
-        metavar="EXP[:PREFIX]",
-        help="experiments below EXPS_PATH/evaluation_logs, and the beginning of the names in their plots/",
-    )
-    parser.add_argument("--mode", nargs="*", choices=MODES, default=[], help="only files of these modes")
-    parser.add_argument(
-        "--datasets",
-        default="GrabCut,Berkeley,DAVIS,COCO_MVal,SBD",
-        help="only files of these data sets, with commas between them (default: %(default)s)",
-    )
-    parser.add_argument("--config-path", default="./config.yml", help="configuration (default: %(default)s)")
-    parser.add_argument(
-        "--n-clicks", type=int, default=ALL_CLICKS, help="how many clicks to show; -1: all (default: %(default)s)"
-    )
-    parser.add_argument("--plots-path", help="folder of figures (default: EXPS_PATH/evaluation_logs/iou_analysis)")
-    return parser.parse_args(arguments)
-
-
-def candidates(args: argparse.Namespace, logs: Path) -> list[Path]:
-    """All files that the options name, before they are filtered."""
-    if args.files:
-        return args.files
-    if args.folder:
-        return pickles(args.folder)
-    if args.model_dirs:
-        return [path for folder in args.model_dirs for path in pickles(folder / "plots")]
-    found = []
-    for model in args.exp_models:
-        experiment, _, prefix = model.partition(":")
-        found += [path for path in pickles(logs / experiment / "plots") if path.name.startswith(prefix)]
-    return found
-
-
-def pickles(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}: evaluate with --iou-analysis first, or check the path.")
-    return list(folder.glob("*.pickle"))
-
-
-def main() -> None:
-    args = parse_args()
-    if args.n_clicks != ALL_CLICKS and args.n_clicks < 1:
-        raise InputError(f"--n-clicks is {args.n_clicks}: give a number of at least 1, or -1 for all.")
-    logs = Path(load_config_file(args.config_path).get("EXPS_PATH", "./experiments")) / "evaluation_logs"
-    datasets = [name.strip() for name in args.datasets.split(",") if name.strip()]
-    files = select_files(candidates(args, logs), args.mode, datasets)
-    curves = [read_curve(path, args.n_clicks) for path in files]
-    for curve in curves:
-        print(curve.summary())
-    for path in plot_curves(curves, args.plots_path or logs / "iou_analysis"):
-        print(f"written: {path}")
-
 
 if __name__ == "__main__":
     run(main)

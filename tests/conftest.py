@@ -1,11 +1,11 @@
 """What tests of several folders share."""
 
-import importlib.util
 import sys
 from pathlib import Path
 
 import pytest
 
+from isegm.cli import train
 from isegm.recipes import folder_training
 from isegm.utils.exp import init_experiment, load_script
 from tests.published_data import make_all
@@ -17,9 +17,6 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture
 def configure(tmp_path, monkeypatch):
     """The configuration of a script as train.py makes it, with experiments below the test's folder."""
-    spec = importlib.util.spec_from_file_location("train_script", ROOT / "train.py")
-    train = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(train)
     monkeypatch.chdir(tmp_path)
 
     def run(script, *arguments):

@@ -3,6 +3,7 @@
 import re
 import runpy
 import shlex
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -40,8 +41,8 @@ def test_each_command_is_understood(command, monkeypatch):
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.M)
         return
     monkeypatch.setattr("sys.argv", words[1:])
-    parse_args = runpy.run_path(str(ROOT / words[1]))["parse_args"]
-    options = parse_args()  # ends the program on an option it does not know
+    main = runpy.run_path(str(ROOT / words[1]))["main"]
+    options = import_module(main.__module__).parse_args()  # ends the program on an option it does not know
     if words[1] == "train.py":
         assert (ROOT / options.model_path).is_file()
 

@@ -160,12 +160,14 @@ def model_from_checkpoint(content: Mapping[str, Any], path: str | Path = "the ch
 
 
 def load_model(
-    checkpoint: str | Path | Mapping[str, Any], device: torch.device | str = "cpu", **overrides: Any
+    checkpoint: str | Path | Mapping[str, Any] = DEFAULT_CHECKPOINT,
+    device: torch.device | str = "cpu",
+    **overrides: Any,
 ) -> ClickModel:
     """Load a click model, ours or a published one, ready for inference.
 
     Args:
-        checkpoint: the file, or its content as ``torch.load`` gives it.
+        checkpoint: the file, or its content as ``torch.load`` gives it; default: the shipped model.
         device: where the network goes.
         overrides: constructor arguments that win over those in the checkpoint.
 

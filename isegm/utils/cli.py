@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import torch
@@ -17,9 +17,15 @@ INTERRUPTED = 130
 CPU_MEMORY = "DefaultCPUAllocator"  # stands in the plain RuntimeError that PyTorch raises where main memory is full
 
 
-def run(main: Callable[[], None]) -> NoReturn:
-    """Run a command line and end the process: exit code 0, or 2 after one sentence about bad input or full memory."""
-    keep_freed_memory()
+def run(main: Callable[[], None], keep_memory: bool = True) -> NoReturn:
+    """Run a command and end the process: exit code 0, or 2 after one sentence about bad input or full memory.
+
+    Args:
+        main: the command.
+        keep_memory: call ``keep_freed_memory`` first, which makes networks faster on the CPU.
+    """
+    if keep_memory:
+        keep_freed_memory()
     log_to_console()
     try:
         main()
@@ -36,6 +42,15 @@ def run(main: Callable[[], None]) -> NoReturn:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
     sys.exit(0)
+
+
+def program(command: str, arguments: Sequence[str] | None) -> str | None:
+    """Name for the usage line of a command.
+
+    Returns:
+        ``isegm <command>``; None, the name of the script that runs, where its arguments come from ``sys.argv``.
+    """
+    return None if arguments is None else f"isegm {command}"
 
 
 def _fail(sentence: str) -> NoReturn:

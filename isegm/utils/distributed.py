@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,11 +47,14 @@ def is_main() -> bool:
     return rank() == 0
 
 
-def launch(gpus: str = "", ngpus: int = 1, cpu: bool = False) -> None:
+def launch(gpus: str = "", ngpus: int = 1, cpu: bool = False, command: Sequence[str] | None = None) -> None:
     """Where one process is asked to use several GPUs, start the same command once for each, as torchrun does.
 
     This process then does nothing but watch over them, and ends as the first of them that failed. With ``cpu``,
     ``ngpus`` processes share the CPU.
+
+    Args:
+        command: script and arguments, or ``-m``, module and arguments, that each process runs; default: ``sys.argv``.
 
     Raises:
         InputError: one of the GPUs is not there.
@@ -67,7 +70,7 @@ def launch(gpus: str = "", ngpus: int = 1, cpu: bool = False) -> None:
     for name in ("torch.distributed.elastic", "torch.distributed.run"):  # each process says itself why it ends
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        torch.distributed.run.main(["--standalone", f"--nproc_per_node={wanted}", *sys.argv])
+        torch.distributed.run.main(["--standalone", f"--nproc_per_node={wanted}", *(command or sys.argv)])
     except ChildFailedError as error:
         code = error.get_first_failure()[1].exitcode
         sys.exit(code if code > 0 else KILLED)

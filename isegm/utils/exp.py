@@ -33,7 +33,7 @@ def load_config_file(path: str | Path, model_name: str | None = None, return_edi
     """Read a YAML configuration.
 
     Args:
-        path: the file.
+        path: the file. ``config.yml`` of the working directory may be absent, which is an empty configuration.
         model_name: takes the entry of this name under SUBCONFIGS over the file's own values.
         return_edict: allow ``cfg.KEY`` besides ``cfg["KEY"]``.
 
@@ -41,10 +41,10 @@ def load_config_file(path: str | Path, model_name: str | None = None, return_edi
         InputError: no such file, it is not a YAML mapping, or a key looks misspelt.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.is_file() and path != Path("config.yml"):
         raise InputError(f"there is no configuration file {path}: check its path.")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(content, dict):

@@ -15,8 +15,8 @@ from isegm.data.initial_masks import InitialMaskDataset, list_items
 from isegm.data.superpixel_masks import SuperPixels, corrupt, write_initial_masks
 from isegm.utils.files import read_mask, write_image
 from tests import clickseg_miniatures, miniatures
+from tests.cli.loading import load, run_main
 from tests.drawn import draw_folder
-from tests.scripts.loading import load, run_main
 
 RANGE = (0.75, 0.85)
 

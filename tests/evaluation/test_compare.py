@@ -13,8 +13,8 @@ from isegm.evaluation.scores import noc, nof
 from isegm.inference.cascade import Cascade
 from isegm.inference.protocols import settings_for
 from isegm.utils.errors import InputError
+from tests.cli.loading import load, run_main
 from tests.evaluation.fakes import record
-from tests.scripts.loading import load, run_main
 
 FIRST = [[0.5, 0.86, 0.95], [0.92, 0.93, 0.94], [0.1, 0.2, 0.3], [0.3, 0.9, 0.9]]
 SECOND = [[0.9, 0.9, 0.95], [0.7, 0.95, 0.97], [0.1, 0.2, 0.91], [0.3, 0.8, 0.9]]

@@ -2,7 +2,6 @@ import csv
 import json
 import os
 import pickle
-import runpy
 import shutil
 import signal
 import subprocess
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from isegm.cli.evaluate import parse_args
 from isegm.evaluation.records import read_records
 from isegm.evaluation.run import EvalOptions, run_evaluation
 from isegm.model import build_model
@@ -418,11 +418,11 @@ def test_bad_input_is_one_sentence_and_exit_code_2(home, tmp_path):
     ],
 )
 def test_published_command_lines_are_understood(line, expected):
-    arguments = vars(runpy.run_path(str(ROOT / "scripts" / "evaluate_model.py"))["parse_args"](line.split()))
+    arguments = vars(parse_args(line.split()))
     assert {key: arguments[key] for key in expected} == expected
 
 
 @pytest.mark.parametrize("line", ["--checkpoint=a --exp-path=b", "--cpu --gpus=0", "--iou-analysis --target-iou=0.9"])
 def test_options_that_exclude_each_other(line):
     with pytest.raises(SystemExit):
-        runpy.run_path(str(ROOT / "scripts" / "evaluate_model.py"))["parse_args"](line.split())
+        parse_args(line.split())

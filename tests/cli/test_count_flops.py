@@ -8,7 +8,7 @@ from isegm import build_model
 from isegm.inference.protocols import settings_for
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
 from isegm.model.flops import count_complexity
-from tests.scripts.loading import load, run_main
+from tests.cli.loading import load, run_main
 
 
 @pytest.fixture

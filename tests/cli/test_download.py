@@ -11,7 +11,7 @@ import pytest
 from isegm.data.download.sources import SOURCES
 from isegm.model import weights_table
 from isegm.utils import download as downloading
-from tests.scripts.loading import load, run_main
+from tests.cli.loading import load, run_main
 from tests.utils.serving import serving
 
 WEIGHTS = b"weights of a network"

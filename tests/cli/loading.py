@@ -12,8 +12,9 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
 def load(name):
-    """A file of scripts/ as a module."""
-    spec = importlib.util.spec_from_file_location(f"{name}_script", SCRIPTS / f"{name}.py")
+    """A file of scripts/, or one with a path, as a module."""
+    path = SCRIPTS / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{path.stem}_script", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

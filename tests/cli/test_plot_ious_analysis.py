@@ -9,8 +9,8 @@ from isegm.evaluation.iou_curves import IouCurve, curves_figure, next_free, read
 from isegm.evaluation.records import RecordWriter
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
+from tests.cli.loading import load, run_main
 from tests.evaluation.fakes import record
-from tests.scripts.loading import load, run_main
 
 IOUS = [[0.2, 0.4, 0.9], [0.4, 0.8, 0.9]]
 

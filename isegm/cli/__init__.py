@@ -1,0 +1,72 @@
+"""The command ``isegm``: one subcommand for each module here, ``isegm initial-masks`` for ``initial_masks.py``.
+
+A module has ``main(arguments)``, with the words behind the subcommand, or None to read ``sys.argv`` as the scripts do.
+It is imported only when its subcommand runs, so that ``isegm --help`` does not wait for PyTorch.
+"""
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
+from typing import NoReturn
+
+from isegm import __version__
+
+COMMANDS = {
+    "predict": "segment an object in an image from clicks",
+    "annotate": "segment objects interactively, in a window",
+    "evaluate": "count the clicks that a network needs on evaluation sets",
+    "compare": "compare evaluations: scores, paired differences, published values",
+    "train": "train a network by an experiment script",
+    "download": "fetch published data sets and weights",
+    "datasets": "check which data sets are there and how complete they are",
+    "models": "list networks and published weights",
+    "benchmark": "time the work at every click against plain implementations",
+    "flops": "count multiply-accumulates and parameters of networks",
+    "initial-masks": "make masks to start clicking from",
+    "convert": "convert annotations of COCO+LVIS, ADE20k and OpenImages for training",
+    "plot-ious": "plot the mean IoU per click of several models",
+    "measure-refiner": "measure what a refiner makes of the coarse prediction",
+}
+BAD_INPUT = 2
+WITHOUT_TUNED_MEMORY = ("benchmark",)  # compares a forward pass before and after freed memory is kept
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run ``isegm <command> <options>`` and end the process.
+
+    Args:
+        arguments: words of the command line behind ``isegm``; default: ``sys.argv[1:]``.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words:
+        _parser().print_help(sys.stderr)
+        sys.exit(BAD_INPUT)
+    if words[0].startswith("-"):
+        _parser().parse_args(words)
+    command, *rest = words
+    if command not in COMMANDS:
+        near = difflib.get_close_matches(command, COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(COMMANDS)}."
+        print(f"error: there is no command {command}: {hint}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    from isegm.utils.cli import run  # imports PyTorch
+
+    module = import_module(f"isegm.cli.{command.replace('-', '_')}")
+    run(partial(module.main, rest), keep_memory=command not in WITHOUT_TUNED_MEMORY)
+
+
+def _parser() -> argparse.ArgumentParser:
+    wide = max(map(len, COMMANDS))
+    listed = "\n".join(f"  {command:<{wide}}  {what}" for command, what in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="isegm",
+        usage="isegm [-h] [--version] command ...",
+        description="Click-based interactive segmentation.",
+        epilog=f"commands:\n{listed}\n\nOptions of a command: isegm <command> --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"isegm {__version__}")
+    return parser

@@ -1,0 +1,160 @@
+"""Time what runs at every click against the plain way to do it, and print the ratio."""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from isegm.clicks import DistMaps, used
+from isegm.inference.clicker import Clicker
+from isegm.inference.merge import change_around
+from isegm.model import build_model
+from isegm.model.heads.pixel_diffusion import DILATIONS, STEPS, PixelDiffusion
+from isegm.utils.cli import program
+from isegm.utils.memory import keep_freed_memory
+
+REPEATS = 7
+
+
+def median_ms(work: Callable[[], object]) -> float:
+    """Median time of a call in milliseconds, after one call that does not count."""
+    work()
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        work()
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times)
+
+
+def report(name: str, plain: float, ours: float) -> None:
+    print(f"{name:<58} plain {plain:8.2f} ms   here {ours:8.2f} ms   {plain / ours:6.1f} x")
+
+
+def full_grid_disks(points: torch.Tensor, size: tuple[int, int], radius: float) -> torch.Tensor:
+    """Disks by the distance of every pixel to every click slot: (B, 2, H, W)."""
+    rows = torch.arange(size[0]).view(1, 1, -1, 1)
+    columns = torch.arange(size[1]).view(1, 1, 1, -1)
+    halves = points.view(len(points) * 2, -1, 3)
+    squared = (rows - halves[..., 0, None, None]) ** 2 + (columns - halves[..., 1, None, None]) ** 2
+    squared[~used(halves)] = 1e6
+    return (squared.amin(1) <= radius**2).float().view(len(points), 2, *size)
+
+
+def click_maps(batch: int, slots: int, size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    points = torch.full((batch, 2 * slots, 3), -1.0)
+    points[:, : slots // 2] = torch.from_numpy(rng.uniform(0, min(size), (batch, slots // 2, 3))).float()
+    maps = DistMaps(5, use_disks=True)
+    assert torch.equal(maps(points, size), full_grid_disks(points, size, 5))
+    report(
+        f"click maps, batch {batch}, {slots} slots, {size[0]}x{size[1]}",
+        median_ms(lambda: full_grid_disks(points, size, 5)),
+        median_ms(lambda: maps(points, size)),
+    )
+
+
+def full_image_click(truth: np.ndarray, pred: np.ndarray) -> tuple[bool, int]:
+    """The next click by distance transforms of the whole image: its sign and its flat index."""
+    depths = []
+    for error in (truth & ~pred, ~truth & pred):
+        padded = np.pad(error.astype(np.uint8), 1)
+        depths.append(cv2.distanceTransform(padded, cv2.DIST_L2, 0)[1:-1, 1:-1])
+    is_positive = depths[0].max() > depths[1].max()
+    depth = depths[0] if is_positive else depths[1]
+    return bool(is_positive), int(np.flatnonzero(depth == depth.max())[0])
+
+
+def next_click(height: int, width: int) -> None:
+    rows, columns = np.mgrid[:height, :width]
+    truth = ((rows / height - 0.45) / 0.3) ** 2 + ((columns / width - 0.5) / 0.2) ** 2 <= 1
+    pred = np.roll(truth, height // 40, axis=0)
+
+    def ours() -> tuple[bool, int]:
+        clicker = Clicker(gt_mask=truth.astype(np.int32))
+        start = time.perf_counter()
+        clicker.make_next_click(pred)
+        spent.append(1000 * (time.perf_counter() - start))
+        click = clicker.clicks_list[0]
+        return click.is_positive, int(click.coords[0] * width + click.coords[1])
+
+    spent: list[float] = []
+    assert ours() == full_image_click(truth, pred)
+    median_ms(ours)
+    plain = median_ms(lambda: full_image_click(truth, pred))
+    report(f"next simulated click, {height}x{width}", plain, statistics.median(spent))
+
+
+def change_by_click(height: int, width: int) -> None:
+    """The region of a change that the last click lies in, as FocalClick's crop and merge need it."""
+    rows, columns = np.mgrid[:height, :width]
+    before = ((rows / height - 0.45) / 0.3) ** 2 + ((columns / width - 0.5) / 0.2) ** 2 <= 1
+    changed = before ^ np.roll(before, height // 40, axis=0)
+    row, column = (int(places[len(places) // 2]) for places in np.nonzero(changed))
+
+    def plain() -> np.ndarray:
+        labels = cv2.connectedComponents(changed.astype(np.uint8), connectivity=8)[1]
+        return labels == labels[row, column]
+
+    assert np.array_equal(plain(), change_around(changed, row, column))
+    ours = median_ms(lambda: change_around(changed, row, column))
+    report(f"region changed by a click, {height}x{width}", median_ms(plain), ours)
+
+
+@torch.inference_mode()
+def pixel_diffusion(side: int) -> None:
+    """CDNet's pixel diffusion, plainly by convolutions with the kernels that published files hold."""
+    diffusion = PixelDiffusion()
+    image, logits, clicks = torch.rand(1, 3, side, side), torch.randn(1, 1, side, side), torch.zeros(1, 2, side, side)
+
+    def convolved(x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        """Every channel with every kernel at every dilation: (C, kernels * dilations, H, W)."""
+        planes = x.transpose(0, 1)
+        padded = [(F.pad(planes, (d,) * 4, mode="replicate"), d) for d in DILATIONS]
+        return torch.cat([F.conv2d(plane, kernel, dilation=d) for plane, d in padded], dim=1)
+
+    def plain() -> torch.Tensor:
+        unit = 1e-8 + 0.1 * convolved(image, diffusion.aff_std.kernel).std(1, keepdim=True)
+        affinity = (-convolved(image, diffusion.aff_x.kernel).abs() / unit).mean(0, keepdim=True).softmax(1)
+        residual = 2 * (logits.sigmoid() - 0.5)
+        mask = torch.where(residual.abs() > 0.25, residual, 0.0)
+        for _ in range(STEPS):
+            mask = (convolved(mask, diffusion.aff_m.kernel) * affinity).sum(1, keepdim=True)
+        return mask + residual
+
+    torch.testing.assert_close(plain(), diffusion(image, logits, clicks), atol=1e-3, rtol=0)
+    ours = median_ms(lambda: diffusion(image, logits, clicks))
+    report(f"pixel diffusion of CDNet, {side}x{side}", median_ms(plain), ours)
+
+
+@torch.inference_mode()
+def allocator() -> None:
+    """A forward pass before and after freed memory is kept, as in all commands; this cannot be taken back."""
+    network = build_model("clickseg_mobilenetv2").eval()
+    image, points = torch.rand(1, 4, 384, 384), torch.full((1, 2, 3), -1.0)
+    plain = median_ms(lambda: network(image, points))
+    if not keep_freed_memory():
+        print("freed memory cannot be kept with this C library")
+        return
+    report("MobileNetV2 forward 384x384, freed memory kept", plain, median_ms(lambda: network(image, points)))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    argparse.ArgumentParser(
+        prog=program("benchmark", arguments),
+        description="Time the work at every click against plain implementations of the same results.",
+    ).parse_args(arguments)
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    click_maps(2, 20, (400, 400))
+    click_maps(8, 24, (320, 480))
+    next_click(480, 854)
+    next_click(2048, 2048)
+    change_by_click(480, 854)
+    change_by_click(2048, 2048)
+    allocator()
+    pixel_diffusion(384)

@@ -1,0 +1,27 @@
+"""Say which data sets are where config.yml says, how complete they are, and where to get the others."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from isegm.data.download.inventory import inspect
+from isegm.data.download.sources import SOURCES
+from isegm.utils.cli import program
+from isegm.utils.exp import load_config_file
+
+NOT_ALL_THERE = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog=program("datasets", arguments), description="Look for the data sets that config.yml names."
+    )
+    parser.add_argument("names", nargs="*", help=f"data sets (default: all of {', '.join(SOURCES)})")
+    parser.add_argument("--config-path", default="./config.yml", help="configuration (default: %(default)s)")
+    args = parser.parse_args(arguments)
+    states = []
+    for finding in inspect(args.names, load_config_file(args.config_path)):
+        print(f"{finding.name}: {finding.state}", *finding.lines, sep="\n    ")
+        states.append(finding.state)
+    if set(states) != {"present"}:
+        sys.exit(NOT_ALL_THERE)

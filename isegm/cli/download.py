@@ -1,0 +1,97 @@
+"""Fetch published data sets and weights to where the configuration looks for them."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from isegm.data.catalogue import configured_path
+from isegm.data.download.sources import SOURCES, Archive, find_archive
+from isegm.evaluation.published_values import published_values
+from isegm.model.weights_table import WEIGHTS, Weights, find_weights
+from isegm.utils.archives import unpack
+from isegm.utils.cli import program
+from isegm.utils.download import download
+from isegm.utils.errors import InputError
+from isegm.utils.exp import load_config_file
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=program("download", arguments), description="Fetch published data sets and weights."
+    )
+    parser.add_argument("kind", nargs="?", choices=["datasets", "weights"], help="what to fetch")
+    parser.add_argument("names", nargs="*", help="which, see --list")
+    parser.add_argument("--list", action="store_true", help="show what can be fetched, and fetch nothing")
+    parser.add_argument("--config-path", default="./config.yml", help="configuration (default: %(default)s)")
+    return parser.parse_args(arguments)
+
+
+def show_list(kind: str | None, cfg: Mapping[str, Any]) -> None:
+    if kind != "weights":
+        for name, archive in [(name, source.archive) for name, source in SOURCES.items() if source.archive]:
+            try:
+                target = configured_path(name, cfg)
+                state = f"{target} ({'is there' if archive.is_there(target) else 'not there yet'})"
+            except InputError as error:
+                state = f"nowhere yet: {error}"
+            print(f"{name}: {archive.url} -> {state}; terms: {archive.terms}")
+    if kind != "datasets":
+        for row in WEIGHTS:
+            scores = published_values(row.method, row.variant, row.training, "GrabCut")
+            shown = ", ".join(f"{metric} {value:g}" for metric, value in scores.items())
+            print(
+                f"{row.name}: {row.method} {row.variant} trained on {row.training}, network {row.network}, "
+                f"about {row.megabytes} MB, {row.url}; licence: {row.licence}; published on GrabCut: {shown}"
+            )
+
+
+def fetch(name: str, source: Archive | Weights, path: Path) -> None:
+    """Bring a file of the tables to ``path``, with a bar on stderr."""
+    if source.sha256 is None:
+        known = "only its size is" if source.size is not None else "that it came whole is all that is"
+        print(f"{name}: no checksum of {source.url} is known, {known} checked")
+    with tqdm(total=source.size, unit="B", unit_scale=True, desc=path.name) as bar:
+
+        def progress(done: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        download(source.url, path, source.size, source.sha256, progress)
+
+
+def fetch_dataset(name: str, source: Archive, target: Path) -> None:
+    if source.is_there(target):
+        print(f"{name}: {target} is there already")
+        return
+    packed = target.parent / source.url.rpartition("/")[2]
+    by_hand = packed.is_file()
+    fetch(name, source, packed)
+    files = unpack(packed, target, source.holds)
+    if not by_hand:
+        packed.unlink()
+    print(f"{name}: {len(files)} files in {target}; terms: {source.terms}")
+
+
+def fetch_weights(row: Weights, cfg: Mapping[str, Any]) -> None:
+    path = Path(cfg.get("INTERACTIVE_MODELS_PATH", "./weights")) / row.file
+    fetch(row.name, row, path)
+    print(f"{row.name}: {path}, network {row.network}; licence: {row.licence}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    args = parse_args(arguments)
+    cfg = load_config_file(args.config_path)
+    if args.list:
+        show_list(args.kind, cfg)
+        return
+    if not args.names:
+        raise InputError("nothing to fetch was named: give datasets or weights and names, which --list shows.")
+    if args.kind == "datasets":
+        for name, archive, target in [(name, find_archive(name), configured_path(name, cfg)) for name in args.names]:
+            fetch_dataset(name, archive, target)
+    else:
+        for row in [find_weights(name) for name in args.names]:
+            fetch_weights(row, cfg)

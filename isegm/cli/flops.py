@@ -1,0 +1,85 @@
+"""Count multiply-accumulates (MACs) and parameters of networks; FLOPs are 2 x MACs."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from isegm.inference.protocols import settings_for
+from isegm.model import ClickModel, build_model, list_models
+from isegm.model.checkpoint import load_model
+from isegm.model.flops import count_complexity
+from isegm.utils.cli import program
+from isegm.utils.errors import InputError
+from isegm.utils.files import atomic_write
+
+LEAST_SIDE = 32
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=program("flops", arguments), description="Count MACs and parameters of networks (FLOPs = 2 x MACs)."
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--models", help="registered names with commas between them (default: all)")
+    which.add_argument("--checkpoint", help="a click model's file")
+    parser.add_argument("--size", help="height,width of the input in pixels (default: that of the network's protocol)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
+    return parser.parse_args(arguments)
+
+
+def size_from(text: str) -> tuple[int, int]:
+    """The (height, width) that ``--size`` says."""
+    try:
+        height, width = map(int, text.split(","))
+    except ValueError:
+        raise InputError(f"--size is {text}: give height,width in pixels, such as 400,400.") from None
+    if min(height, width) < LEAST_SIDE:
+        raise InputError(f"--size is {text}: give at least {LEAST_SIDE} pixels for each side.")
+    return height, width
+
+
+def figures(name: str, model: ClickModel, size: tuple[int, int] | None) -> dict:
+    """What is shown and written of one network."""
+    settings = settings_for(model.protocol)
+    compute = count_complexity(model.eval(), size or settings.input_size)
+    return {
+        "network": name,
+        **asdict(compute),
+        "macs_coarse": compute.macs_coarse,
+        "macs": compute.macs,
+        "flops": 2 * compute.macs,
+        "passes_per_click": 1 + settings.flip,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    args = parse_args(arguments)
+    size = size_from(args.size) if args.size else None
+    if args.checkpoint:
+        rows = [figures(Path(args.checkpoint).stem, load_model(args.checkpoint), size)]
+    else:
+        names = [name.strip() for name in args.models.split(",")] if args.models else list_models()
+        with torch.device("meta"):  # shapes alone are counted
+            networks = [build_model(name) for name in names]
+            rows = [figures(name, network, size) for name, network in zip(names, networks, strict=True)]
+    wide = max(len(row["network"]) for row in rows)
+    print(
+        f"{'network':<{wide}}  {'input':>9}  {'params, M':>9}  {'coarse':>8}  {'refiner':>8}  {'GMACs':>8}  "
+        f"{'per click':>9}  {'GFLOPs':>8}  passes"
+    )
+    for row in rows:
+        print(
+            f"{row['network']:<{wide}}  {'x'.join(map(str, row['size'])):>9}  {row['parameters'] / 1e6:9.3f}  "
+            f"{row['macs_coarse'] / 1e9:8.3f}  {row['macs_refine'] / 1e9:8.3f}  {row['macs'] / 1e9:8.3f}  "
+            f"{(row['macs'] - row['macs_encode']) / 1e9:9.3f}  {row['flops'] / 1e9:8.3f}  {row['passes_per_click']:>6}"
+        )
+    print("GMACs: multiply-accumulates of one pass, coarse + refiner; per click: those repeated at every click.")
+    print("GFLOPs = 2 x GMACs.")
+    if args.json:
+        with atomic_write(args.json, "w") as file:
+            json.dump(rows, file, indent=2)
+            file.write("\n")

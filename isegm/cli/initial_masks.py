@@ -1,0 +1,73 @@
+"""Make masks to start clicking from: those of an evaluation set, made worse to a wanted IoU."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from isegm.data import get_dataset
+from isegm.data.convert.select_davis585 import OBJECTS, select_davis585
+from isegm.data.datasets.davis585 import Davis585Dataset
+from isegm.data.initial_masks import Item
+from isegm.data.superpixel_masks import write_initial_masks
+from isegm.utils.cli import program
+from isegm.utils.errors import InputError
+from isegm.utils.exp import load_config_file
+from isegm.utils.log import logger
+
+
+def iou_range(text: str) -> tuple[float, float]:
+    """``0.75,0.85`` as two numbers."""
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text} is not two numbers such as 0.75,0.85") from error
+    if not 0 < low < high < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a range of IoUs: give two rising numbers between 0 and 1")
+    return low, high
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=program("initial-masks", arguments), description="Make masks to start clicking from."
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--dataset", help="an evaluation set by name, or folder:<path>")
+    source.add_argument("--davis585", metavar="DAVIS", help="DAVIS 2017, to make DAVIS-585 from it")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="folder to write: masks of the same name in it are replaced; for --davis585 it must be empty",
+    )
+    parser.add_argument("--iou", type=iou_range, default=(0.75, 0.85), help="IoU of the masks (default: 0.75,0.85)")
+    parser.add_argument("--seed", type=int, default=0, help="of all draws (default: %(default)s)")
+    parser.add_argument("--max-objects", type=int, help="only the first so many objects")
+    parser.add_argument("--config-path", default="./config.yml", help="configuration (default: %(default)s)")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    args = parse_args(arguments)
+    for name, least in (("seed", 0), ("max_objects", 1)):
+        value = getattr(args, name)
+        if value is not None and value < least:
+            raise InputError(f"--{name.replace('_', '-')} is {value}: give a number of at least {least}.")
+    if args.davis585 is None:
+        dataset = get_dataset(args.dataset, load_config_file(args.config_path))
+    else:
+        count = select_davis585(Path(args.davis585), args.out)
+        logger.info("%d objects chosen from %s; as published there are %d", count, args.davis585, OBJECTS)
+        dataset = Davis585Dataset(args.out)
+
+    def place(item: Item) -> Path:
+        if args.davis585 is None:
+            return args.out / f"{item.name}.png"
+        return dataset.start_of(item.index, "sp")
+
+    dataset.check(args.max_objects)
+    ious = write_initial_masks(dataset, place, args.iou, args.seed, args.max_objects)
+    low, high = args.iou
+    missed = sum(not low <= iou <= high for iou in ious)
+    print(f"{args.out}: {len(ious)} initial masks, mean IoU {np.mean(ious):.3f}; {missed} outside {low:g} to {high:g}")

@@ -1,0 +1,63 @@
+"""Compare the refined predictions of FocalClick and CDNet with the coarse ones for the same clicks."""
+
+import argparse
+from collections.abc import Sequence
+
+from tqdm import tqdm
+
+from isegm import Predictor, load_model
+from isegm.data import get_dataset
+from isegm.evaluation.refiner import compare_answers, table
+from isegm.inference.protocols import settings_for
+from isegm.utils.cli import choose_device, program
+from isegm.utils.errors import InputError
+from isegm.utils.exp import load_config_file
+from isegm.utils.lookup import find_checkpoint
+
+
+def numbers(text: str) -> list[int]:
+    """``1,3,5`` as whole numbers."""
+    try:
+        values = sorted({int(number) for number in text.split(",")})
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers such as 1,3,5") from None
+    if values[0] < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: clicks are counted from 1")
+    return values
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=program("measure-refiner", arguments),
+        description="Measure what a refiner makes of a network's first answer.",
+    )
+    parser.add_argument("--checkpoint", required=True, help="a network of FocalClick or CDNet")
+    parser.add_argument("--datasets", default="Berkeley", help="names with commas between them (default: %(default)s)")
+    parser.add_argument("--clicks", type=numbers, default=[1, 2, 3, 5], help="report after these (default: 1,2,3,5)")
+    parser.add_argument("--thresh", type=float, default=0.5, help="mask threshold (default: %(default)s)")
+    parser.add_argument("--infer-size", type=int, help="side of the network's input (default: the published one)")
+    parser.add_argument("--max-objects", type=int, help="only the first so many objects of each data set")
+    parser.add_argument("--config-path", default="./config.yml", help="configuration (default: %(default)s)")
+    devices = parser.add_mutually_exclusive_group()
+    devices.add_argument("--gpus", help="CUDA id; default: CUDA where there is one")
+    devices.add_argument("--cpu", action="store_true", help="run on the CPU")
+    devices.add_argument("--device", help="any device that PyTorch knows, such as mps")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    args = parse_args(arguments)
+    cfg = load_config_file(args.config_path)
+    checkpoint = find_checkpoint(cfg.get("INTERACTIVE_MODELS_PATH", "./weights"), args.checkpoint)
+    model = load_model(checkpoint, choose_device(args.gpus, args.cpu, args.device))
+    if args.max_objects is not None and args.max_objects < 1:
+        raise InputError(f"--max-objects is {args.max_objects}: give a number of at least 1.")
+    datasets = [get_dataset(name.strip(), cfg) for name in args.datasets.split(",")]
+    for dataset in datasets:
+        dataset.check(args.max_objects)
+    for dataset in datasets:
+        settings = settings_for(model.protocol, dataset_name=dataset.name, infer_size=args.infer_size)
+        predictor = Predictor(model, settings=settings, threshold=args.thresh)
+        answers = compare_answers(dataset, predictor, args.clicks[-1], args.max_objects)
+        pairs = list(tqdm(answers, desc=dataset.name, unit="click", mininterval=5))
+        print(f"{checkpoint} on {dataset.name}\n{table(pairs, args.clicks)}\n")

@@ -1,0 +1,87 @@
+"""List the registered networks and the published weights."""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from isegm.model import build_model, list_models, weights_table
+from isegm.model.checkpoint import DEFAULT_CHECKPOINT
+from isegm.utils.cli import program
+from isegm.utils.exp import load_config_file
+
+DEFAULT_NETWORK = "clickseg_mobilenetv2"
+DEFAULT_LICENCE = "MIT, as far as the terms of its training data allow"
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=program("models", arguments), description="List the registered networks and the published weights."
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--config-path", default="./config.yml", help="configuration (default: %(default)s)")
+    return parser.parse_args(arguments)
+
+
+def networks() -> list[dict[str, Any]]:
+    """Name and number of trained parameters of each registered network."""
+    with torch.device("meta"):  # the parameters are counted, not initialised
+        models = {name: build_model(name) for name in list_models()}
+    return [
+        {"name": name, "parameters": sum(parameter.numel() for parameter in model.parameters())}
+        for name, model in models.items()
+    ]
+
+
+def weights(parameters: Mapping[str, int], folder: Path) -> list[dict[str, Any]]:
+    """Each published file and the shipped one: network, parameters, size, licence, source, and where it is here.
+
+    Args:
+        parameters: number of parameters by the name of a network.
+        folder: where downloaded weights lie.
+    """
+    shipped = {
+        "name": DEFAULT_CHECKPOINT.stem,
+        "network": DEFAULT_NETWORK,
+        "megabytes": round(DEFAULT_CHECKPOINT.stat().st_size / 1e6, 1),
+        "licence": DEFAULT_LICENCE,
+        "url": None,
+        "path": str(DEFAULT_CHECKPOINT),
+    }
+    published = [
+        {
+            "name": row.name,
+            "network": row.network,
+            "megabytes": row.megabytes,
+            "licence": row.licence,
+            "url": row.url,
+            "path": str(folder / row.file) if (folder / row.file).is_file() else None,
+        }
+        for row in weights_table.WEIGHTS
+    ]
+    return [{**row, "parameters": parameters[str(row["network"])]} for row in (shipped, *published)]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    args = parse_args(arguments)
+    folder = Path(load_config_file(args.config_path).get("INTERACTIVE_MODELS_PATH", "./weights"))
+    known = networks()
+    files = weights({row["name"]: row["parameters"] for row in known}, folder)
+    if args.json:
+        print(json.dumps({"networks": known, "weights": files}, indent=2))
+        return
+    wide = max(len(row["name"]) for row in (*known, *files))
+    print(f"{'network':<{wide}}  {'parameters, M':>13}")
+    for row in known:
+        print(f"{row['name']:<{wide}}  {row['parameters'] / 1e6:13.3f}")
+    print(f"\n{'weights':<{wide}}  {'network':<{wide}}  {'parameters, M':>13}  {'MB':>5}  {'here':<4}  licence")
+    for row in files:
+        here = "no" if row["path"] is None else "yes"
+        print(
+            f"{row['name']:<{wide}}  {row['network']:<{wide}}  {row['parameters'] / 1e6:13.3f}  "
+            f"{row['megabytes']:5.1f}  {here:<4}  {row['licence']}"
+        )
+    print(f"\nFetch weights into {folder}: isegm download weights <name>")

@@ -1,0 +1,100 @@
+"""Segment an object in an image from clicks."""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from isegm import Click, InputError, Predictor, load_model
+from isegm.data.paired_files import MASK_ENDINGS
+from isegm.model.checkpoint import DEFAULT_CHECKPOINT
+from isegm.utils.cli import choose_device, program
+from isegm.utils.files import read_image, read_mask, write_images
+from isegm.utils.lookup import find_checkpoint
+from isegm.utils.vis import draw_with_blend_and_clicks
+
+
+def point(text: str) -> tuple[float, float, int]:
+    """Read x,y,label."""
+    try:
+        x, y, label = text.split(",")
+        return float(x), float(y), int(label)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not x,y,label, such as 210,140,1") from None
+
+
+def with_joined_points(arguments: Sequence[str]) -> list[str]:
+    """``--point -1,20,1`` as ``--point=-1,20,1``, which argparse does not take for an option."""
+    joined: list[str] = []
+    for text in arguments:
+        if joined and joined[-1] == "--point" and re.match(r"-[\d.]", text):
+            joined[-1] += f"={text}"
+        else:
+            joined.append(text)
+    return joined
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=program("predict", arguments), description="Segment an object in an image from clicks."
+    )
+    parser.add_argument("--image", required=True, help="image file")
+    parser.add_argument(
+        "--point",
+        type=point,
+        action="append",
+        required=True,
+        help="a click as x,y,label (1 object, 0 background), in the order of clicking; may be repeated",
+    )
+    parser.add_argument("--out", required=True, help="mask to write, .png")
+    parser.add_argument("--init-mask", help="mask to start from, of the image's size; not 0 is object")
+    parser.add_argument(
+        "--checkpoint",
+        default=str(DEFAULT_CHECKPOINT),
+        help="network: a path, or the beginning of a name in weights/ (default: the shipped one)",
+    )
+    parser.add_argument("--thresh", type=float, default=0.49, help="probability above which a pixel is in the mask")
+    devices = parser.add_mutually_exclusive_group()
+    devices.add_argument("--gpus", help="CUDA id; default: CUDA where there is one")
+    devices.add_argument("--cpu", action="store_true", help="run on the CPU")
+    devices.add_argument("--device", help="any device that PyTorch knows, such as mps")
+    return parser.parse_args(with_joined_points(sys.argv[1:] if arguments is None else arguments))
+
+
+def read_init_mask(path: str, image: np.ndarray) -> np.ndarray:
+    """The mask to start from as (H, W) bool."""
+    mask = read_mask(path) > 0
+    if mask.shape != image.shape[:2]:
+        raise InputError(
+            f"{path} is {mask.shape[1]}x{mask.shape[0]} pixels, the image {image.shape[1]}x{image.shape[0]}: "
+            "make them equal."
+        )
+    if not mask.any():
+        raise InputError(f"{path} is empty, every pixel is 0: leave --init-mask out to start from nothing.")
+    return mask
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    args = parse_args(arguments)
+    out = Path(args.out)
+    overlay = out.with_name(f"{out.stem}_overlay.png")
+    if out.suffix.lower() not in MASK_ENDINGS:
+        raise InputError(f"--out {out} would not keep a mask as it is: end it in {', '.join(MASK_ENDINGS)}.")
+    inputs = [Path(path).resolve() for path in (args.image, args.init_mask) if path is not None]
+    if out.resolve() in inputs or overlay.resolve() in inputs:
+        raise InputError(f"--out {out} would overwrite an image that is read: choose another name.")
+    image = read_image(args.image)
+    prev_mask = None if args.init_mask is None else read_init_mask(args.init_mask, image)
+    checkpoint = find_checkpoint(DEFAULT_CHECKPOINT.parent, args.checkpoint)
+    model = load_model(checkpoint, choose_device(args.gpus, args.cpu, args.device))
+    predictor = Predictor(model, threshold=args.thresh)
+    predictor.set_image(image)
+    for number, (x, y, label) in enumerate(args.point):
+        mask, _ = predictor.predict([(x, y)], [label], prev_mask if number == 0 else None)
+    clicks = [Click(label == 1, (y, x)) for x, y, label in args.point]
+    drawn = draw_with_blend_and_clicks(image, mask, clicks_list=clicks)
+    write_images({out: mask.astype(np.uint8) * 255, overlay: drawn})
+    print(f"{out}: {int(mask.sum())} of {mask.size} pixels are object; {overlay} shows them")

@@ -1,0 +1,90 @@
+"""Train a click network."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import torch
+
+from isegm.utils.cli import program
+from isegm.utils.distributed import launch, process_group
+from isegm.utils.exp import init_experiment, load_script
+
+
+def count(text: str) -> int:
+    """Read a whole number from 0 on, of 63 bits at most."""
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**63 - 1}")
+    return int(text)
+
+
+def positive(text: str) -> float:
+    """Read a number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
+
+
+def count_from_1(text: str) -> int:
+    """Read a whole number from 1 on."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=program("train", arguments), description="Train a click network by an experiment script."
+    )
+    parser.add_argument("model_path", help="experiment script in models/")
+    parser.add_argument("--exp-name", default="", help="ending of the experiment folder's name")
+    parser.add_argument(
+        "--data", help="images-and-masks folders, comma-separated; default: TRAIN_FOLDERS in config.yml"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=-1, help="samples per step, all processes' together; default: the script's"
+    )
+    parser.add_argument("--epochs", type=int, default=-1, help="epochs of training; default: the script's")
+    parser.add_argument("--epoch-len", type=int, default=-1, help="samples per epoch; default: the script's")
+    parser.add_argument("--lr", type=positive, help="base learning rate; default: the script's")
+    parser.add_argument(
+        "--accumulate-grad", type=count_from_1, default=1, metavar="K", help="batches of an optimiser step; default: 1"
+    )
+    parser.add_argument("--clip-grad-norm", type=positive, help="largest norm of the gradient; default: the script's")
+    parser.add_argument(
+        "--workers", type=count, default=4, help="processes that load data, for each process that trains"
+    )
+    parser.add_argument("--ngpus", type=count_from_1, default=1, help="processes on this machine, a GPU each")
+    devices = parser.add_mutually_exclusive_group()
+    devices.add_argument(
+        "--gpus", default="", help="CUDA ids, one for each process on this machine; default: 0, 1, ..."
+    )
+    devices.add_argument("--cpu", action="store_true", help="train on the CPU")
+    parser.add_argument("--amp", choices=("bf16", "fp16"), help="mixed precision; default: float32")
+    parser.add_argument("--sync-bn", action="store_true", help="BatchNorm over all processes' samples together")
+    parser.add_argument("--compile", action="store_true", help="compile the network with torch.compile")
+    parser.add_argument(
+        "--local_rank", "--local-rank", type=count, help="set by launchers; LOCAL_RANK in the environment wins"
+    )
+    parser.add_argument("--seed", type=count, default=0, help="of weights, samples and simulated clicks")
+    parser.add_argument("--save-every", type=count, default=500, help="steps between checkpoints within an epoch")
+    parser.add_argument("--resume-exp", help="start of the name of an experiment folder to go on with")
+    parser.add_argument("--resume-prefix", default="last", help="start of the name of the checkpoint to go on from")
+    parser.add_argument("--start-epoch", type=count, help="for a checkpoint that holds no training state")
+    parser.add_argument("--weights", help="checkpoint whose weights to start from")
+    parser.add_argument("--temp-model-path", default="", help="read the experiment script from here instead")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    args = parse_args(arguments)
+    command = sys.argv if arguments is None else ["-m", "isegm", "train", *arguments]
+    launch(args.gpus, args.ngpus, args.cpu, command)
+    with process_group():
+        script = load_script(args.temp_model_path or args.model_path)
+        torch.manual_seed(args.seed)
+        script.main(init_experiment(args, script))
