@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from isegm.data.compose import ComposeDataset
 from isegm.data.datasets.ade20k import Ade20kDataset, Ade20kFullDataset
 from isegm.data.datasets.benchmarks import (
     BerkeleyDataset,
@@ -27,7 +28,6 @@ from isegm.data.datasets.samples import SamplesDataset
 from isegm.data.datasets.sbd import SbdDataset, SbdEvaluationDataset
 from isegm.data.datasets.voc import PascalVocDataset, PascalVocEvaluationDataset
 from isegm.data.datasets.youtube_vos import YouTubeVosDataset
-from isegm.data.train_set import ComposeDataset
 from isegm.utils.errors import InputError
 
 FOLDER_PREFIX = "folder:"

@@ -1,4 +1,7 @@
-"""What ClickSEG asks of training samples: targets without small parts, and FocalClick's crops (Chen et al. 2022)."""
+"""Steps of ClickSEG's training samples: targets without small parts, and crops for FocalClick's refiner.
+
+Chen et al. 2022, "FocalClick: Towards Practical Interactive Image Segmentation".
+"""
 
 from __future__ import annotations
 
@@ -8,25 +11,26 @@ import cv2
 import numpy as np
 
 from isegm.data.sample import IGNORE
-from isegm.data.train_set import Sample
+from isegm.data.train_set import Rejection, Sample
 
 Box = tuple[int, int, int, int]  # y1, x1, y2, x2 in pixels, the ends excluded
-DETAIL = 8  # what is lost at this fraction of the resolution needs the refiner
-SMALL_OBJECT = 3600  # pixels; below, the crop shows the whole object
-BOUNDARY_SHARE = 0.4  # of the crops of larger objects that show a part of the boundary
+DETAIL = 8  # the refiner's trimap: pixels that are lost at 1/8 of the resolution
+SMALL_OBJECT = 3600  # pixels; crops of smaller objects always show the whole object
+BOUNDARY_SHARE = 0.4  # share of the crops of larger objects that show a part of the boundary
 MIN_SIDE = 32
 SHIFT = 0.3  # largest move of a crop either way, as a share of its side
 
 
 @dataclass(frozen=True)
 class WholeTargets:
-    """Drops small parts of the target and passes over views whose target is too small or fills the image.
+    """Drop small parts of the target, and reject views whose target is too small or fills the image.
 
-    Ignored pixels become background, and what the sampled clicks hit may be dropped, both as published.
+    As published, ignored pixels become background, and a part that a sampled click hits may be dropped
+    (docs/fidelity.md#refiner-crops).
 
     Args:
         min_area: the target must have more pixels than this.
-        max_share: and less than this share of the view.
+        max_share: the target must cover less than this share of the view.
         min_part: 4-connected parts of fewer pixels are dropped.
     """
 
@@ -34,27 +38,23 @@ class WholeTargets:
     max_share: float = 0.85
     min_part: int = 900
 
-    @property
-    def refusal(self) -> str:
-        """What is wrong with views that are passed over, and what to do."""
-        return (
-            f"had no target of more than {self.min_area} pixels and less than {self.max_share:.0%} of the view, where "
-            f"parts below {self.min_part} pixels do not count (leave images out whose objects are small or fill them)"
-        )
-
-    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample | None:
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample | Rejection:
         mask = without_small_parts(sample["instances"][0] > 0.5, self.min_part)
         if not self.min_area < mask.sum() < self.max_share * mask.size:
-            return None
+            return Rejection(
+                f"had no target of more than {self.min_area} pixels and less than {self.max_share:.0%} of the view, "
+                f"where parts below {self.min_part} pixels do not count (leave images out whose objects are small or "
+                "fill them)"
+            )
         return sample | {"instances": mask[None].astype(np.float32)}
 
 
 @dataclass(frozen=True)
 class FocusCrops:
-    """Adds a crop for FocalClick's refiner, around the object or on its boundary.
+    """Add a crop for FocalClick's refiner, around the object or on its boundary.
 
-    New in the sample: images_focus (side, side, 3) uint8 RGB, instances_focus (1, side, side) float32 in {0, 1, -1},
-    trimap_focus likewise in {0, 1}, rois (4,) float32: x1, y1, x2, y2 of the crop in the view, the ends excluded.
+    Adds images_focus (side, side, 3) uint8 RGB, instances_focus (1, side, side) float32 in {0, 1, -1},
+    trimap_focus likewise in {0, 1}, and rois (4,) float32: x1, y1, x2, y2 of the crop in the view, ends excluded.
 
     Args:
         side: of the crops, in pixels.
@@ -80,7 +80,7 @@ class FocusCrops:
 
 
 def without_small_parts(mask: np.ndarray, min_area: int) -> np.ndarray:
-    """The mask (H, W) bool without its 4-connected parts of fewer than ``min_area`` pixels."""
+    """Drop the 4-connected parts of a mask (H, W) bool that have fewer than ``min_area`` pixels."""
     _, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
     kept = stats[:, cv2.CC_STAT_AREA] >= min_area
     kept[0] = False
@@ -88,12 +88,12 @@ def without_small_parts(mask: np.ndarray, min_area: int) -> np.ndarray:
 
 
 def resized_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A mask (H, W) bool at ``size`` (w, h): linear interpolation, as of the image, and a threshold at one half."""
+    """Resize a mask (H, W) bool to ``size`` (w, h): linear interpolation, as for images, and a threshold at 0.5."""
     return cv2.resize(mask.astype(np.uint8) * 255, size, interpolation=cv2.INTER_LINEAR) > 128
 
 
 def trimap(mask: np.ndarray) -> np.ndarray:
-    """Where a mask (H, W) bool needs detail: around pixels that an eighth of the resolution gets wrong, (H, W) bool."""
+    """Mark the pixels (H, W) bool around those that a mask at an eighth of the resolution gets wrong."""
     height, width = mask.shape
     coarse = resized_mask(mask, (max(1, width // DETAIL), max(1, height // DETAIL)))
     lost = resized_mask(coarse, (width, height)) != mask

@@ -1,4 +1,4 @@
-"""Training samples: a reader's images, augmented, with a target mask and the clicks to start from."""
+"""Training samples: augmented images of a reader, each with a target mask and its first clicks."""
 
 from __future__ import annotations
 
@@ -13,78 +13,46 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from isegm.data.datasets.base import RandomReader, read_sample
+from isegm.data.compose import ComposeDataset, Reader, read_sample
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.sample import DSample
 from isegm.data.transforms import Transform
 from isegm.utils.errors import InputError
 
 Sample = dict[str, np.ndarray]
-TRIES = 50  # views in a row that may show no object before another image is tried, or the sample given up
+MAX_TRIES = 50  # rejected views in a row after which another image is tried, or an error is raised
 
 
-class Reader(Protocol):
-    """What every data set offers: images with objects."""
+@dataclass(frozen=True)
+class Rejection:
+    """A view that gives no training sample.
 
-    name: str
+    Attributes:
+        reason: what is wrong with the view and, in brackets, what to do; the error message puts a number before it.
+    """
 
-    def __len__(self) -> int: ...
-
-    def get_sample(self, index: int) -> DSample: ...
+    reason: str
 
 
 class SampleTransform(Protocol):
-    """Changes a finished sample, or passes it over by returning None, so that another view is tried.
+    """A step that changes a finished sample, or rejects it so that another view is tried.
 
-    A step that passes samples over has ``refusal``, which follows their number: what it finds wrong with them and, in
-    brackets, what to do.
-
-    A sample's arrays: images (H, W, 3) uint8 RGB, points (2N, 3) float32, instances (1, H, W) float32 in {0, 1, -1},
-    and what steps add: uint8 arrays are images likewise, others become tensors as they are.
+    A sample maps names to arrays: images (H, W, 3) uint8 RGB, points (2N, 3) float32, instances (1, H, W) float32 in
+    {0, 1, -1}, and what steps add. Added uint8 arrays are images too; other arrays become tensors without conversion.
     """
 
-    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample | None: ...
-
-
-class ComposeDataset(RandomReader):
-    """Several readers as one; with ``ratios`` a random image's reader is drawn by ratio."""
-
-    def __init__(self, readers: Sequence[Reader], ratios: Sequence[float] | None = None) -> None:
-        if any(len(reader) == 0 for reader in readers):
-            names = [reader.name for reader in readers if len(reader) == 0]
-            raise InputError(f"{', '.join(names)} has too few images for a training and a validation part: add images.")
-        if ratios is not None and len(ratios) != len(readers):
-            raise ValueError(f"{len(ratios)} ratios for {len(readers)} readers")
-        self.name = "+".join(reader.name for reader in readers)
-        self.readers = readers
-        self.ratios = None if ratios is None else np.asarray(ratios, dtype=np.float64) / sum(ratios)
-        self.ends = np.cumsum([len(reader) for reader in readers])
-
-    def __len__(self) -> int:
-        return int(self.ends[-1])
-
-    def draw_sample(self, index: int, rng: np.random.Generator) -> DSample:
-        """The image at ``index`` of all, counted through."""
-        reader = int(np.searchsorted(self.ends, index, side="right"))
-        start = 0 if reader == 0 else int(self.ends[reader - 1])
-        return read_sample(self.readers[reader], index - start, rng)
-
-    def draw(self, rng: np.random.Generator) -> int:
-        """A random index, by ratio where there are ratios."""
-        if self.ratios is None:
-            return int(rng.integers(len(self)))
-        reader = int(rng.choice(len(self.readers), p=self.ratios))
-        return int(self.ends[reader] - 1 - rng.integers(len(self.readers[reader])))
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample | Rejection: ...
 
 
 @dataclass(frozen=True)
 class CopyPaste:
-    """Put an object of another image into this one: as the new target, or in front of what is there.
+    """Paste an object of another image into this one, as the new target or as an occluder.
 
     Args:
-        p: how often.
-        as_target: how often the pasted object becomes the image's only object; else it hides what it covers.
-        scale: side of the pasted object's box as a share of the image's.
+        p: probability of pasting.
+        as_target: probability that the pasted object becomes the only object of the image; otherwise it occludes the
+            objects below it.
+        scale: range of the side of the pasted object's box, relative to the image's.
     """
 
     p: float = 0.3
@@ -124,30 +92,37 @@ class CopyPaste:
         return DSample.flat(image, masks, [(0, 1)], sample.ignored, sample.sample_id)
 
 
-class TrainSet(Dataset):
-    """Samples for training: images (3, H, W) float32 RGB in 0..1, points (2N, 3), instances (1, H, W) in {0, 1, -1}.
+class TrainSet(Dataset[dict[str, Tensor]]):
+    """Training samples as dicts of tensors.
 
-    Steps may add more: see ``SampleTransform``.
+    The entries are images (3, H, W) float32 RGB in 0..1, points (2N, 3) float32 and instances (1, H, W) float32 in
+    {0, 1, -1}. Steps may add more: see ``SampleTransform``.
 
-    What a sample is depends on (seed, epoch, index) alone, so that it is the same for any number of workers and after a
+    A sample depends on (seed, epoch, index) alone, so that it is the same for any number of workers and after a
     resumed run.
 
     Args:
         reader: images with objects; a ``ComposeDataset`` with ratios decides which image each sample shows.
-        augment: makes every image the same size; or (from epoch, augmentation) pairs, such as views that grow.
+        augment: one augmentation that makes every image the same size; or (first epoch, augmentation) pairs, such as
+            views that grow.
         sampler: chooses the target and its first clicks.
-        epoch_len: samples per epoch, drawn at random; None goes through all images once. A view without an object is
+        epoch_len: samples per epoch, drawn at random; None takes every image once. A view without an object is
             replaced by one of a random image.
         min_object_area: objects with fewer pixels after augmentation are dropped.
-        keep_background_prob: how often a view without any object is kept, with an empty target.
-        allow_background: keep one with an empty target rather than give up after many views without an object.
-        retry_image: as published: a view without an object is replaced by another one of the same image, and only then
-            objects are dropped for their size. A view that shows small objects alone becomes an empty target, as does,
-            where ``keep_background_prob`` is above 0, one of an image that has no objects.
+        keep_background_prob: probability of keeping a view without any object, with an empty target.
+        allow_background: after many views without an object, keep one with an empty target instead of raising.
+        retry_image: the published rule: a view without an object is replaced by another one of the same image, and
+            objects are dropped for their size only then. A view that shows small objects alone becomes an empty
+            target; so does, where ``keep_background_prob`` is above 0, one of an image that has no objects
+            (docs/fidelity.md#retry-image).
         copy_paste: pasting of foreign objects before augmentation; None for none.
-        weights: how often to draw each of the reader's samples, such as ``score_weights`` gives them; None: as above.
-            Every sample is then drawn at random, with replacement, whatever ``epoch_len`` is.
-        steps: what a method does with a sample once its target and clicks are chosen.
+        weights: (len(reader),) how often each image is drawn, such as ``sample_weights`` gives them; every sample is
+            then drawn at random with replacement, whatever ``epoch_len`` is. None: see ``epoch_len``.
+        steps: applied to every sample once its target and clicks are chosen.
+        seed: of all draws.
+
+    Raises:
+        ValueError: the number of weights is not the number of images.
     """
 
     def __init__(
@@ -188,61 +163,63 @@ class TrainSet(Dataset):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         rng = np.random.default_rng((self.seed, self.epoch, index))
         augment = next(step for start, step in reversed(self.augment) if start <= self.epoch)
-        refusals: Counter[str] = Counter()
-        for attempt in range(TRIES):
+        reasons: Counter[str] = Counter()
+        for attempt in range(MAX_TRIES):
             as_asked = attempt == 0 and not self.epoch_len and self.shares is None
-            source = self._read(index if as_asked else self._draw(rng), rng)
-            view = self._view(source, augment, rng, self.allow_background and attempt == TRIES - 1)
-            if view is None:
-                refusals[
-                    f"showed no object of {self.min_object_area} pixels or more (lower min_object_area in the "
-                    "experiment script, or leave images of small objects out)"
-                ] += 1
-                continue
-            sample = self._sample(view, rng)
-            if not isinstance(sample, str):
+            source = self._read(index if as_asked else self._draw_index(rng), rng)
+            view = self._view(source, augment, rng, self.allow_background and attempt == MAX_TRIES - 1)
+            sample = view if isinstance(view, Rejection) else self._sample(view, rng)
+            if not isinstance(sample, Rejection):
                 return {name: _tensor(array) for name, array in sample.items()}
-            refusals[sample] += 1
-        wrong = " and ".join(f"{count} {refusal}" for refusal, count in refusals.most_common())
-        raise InputError(f"{TRIES} views of training images in a row gave no sample: {wrong}.")
+            reasons[sample.reason] += 1
+        wrong = " and ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        raise InputError(f"{MAX_TRIES} views of training images in a row gave no sample: {wrong}.")
 
-    def _sample(self, view: DSample, rng: np.random.Generator) -> Sample | str:
-        """A view's arrays, with a target and its first clicks; or why a step passes it over."""
+    def _sample(self, view: DSample, rng: np.random.Generator) -> Sample | Rejection:
+        """Choose the target and first clicks of a view, and apply the steps."""
         mask, points = self.sampler.sample(view, rng)
         sample: Sample = {"images": view.image, "points": points, "instances": mask[None]}
         for step in self.steps:
             changed = step(sample, rng)
-            if changed is None:
-                return step.refusal
+            if isinstance(changed, Rejection):
+                return changed
             sample = changed
         return sample
 
-    def _view(self, source: DSample, augment: Transform, rng: np.random.Generator, keep_any: bool) -> DSample | None:
-        """An augmented view of an image; None where it shows no object and is not kept either."""
-        for _ in range(TRIES if self.retry_image else 1):
+    def _view(
+        self, source: DSample, augment: Transform, rng: np.random.Generator, keep_any: bool
+    ) -> DSample | Rejection:
+        """Augment an image; reject the view if it shows no object and is not kept as background."""
+        rejection = Rejection(
+            f"showed no object of {self.min_object_area} pixels or more (lower min_object_area in the experiment "
+            "script, or leave images of small objects out)"
+        )
+        for _ in range(MAX_TRIES if self.retry_image else 1):
             view = source.augmented(lambda image, masks: augment(image, masks, rng))
             large = view.without_small_objects(self.min_object_area)
             shows_object = bool((view if self.retry_image else large).objects)
             if shows_object or keep_any or rng.random() < self.keep_background_prob:
                 return large
             if not source.objects:
-                return large if self.retry_image and self.keep_background_prob > 0 else None
-        return None
+                return large if self.retry_image and self.keep_background_prob > 0 else rejection
+        return rejection
 
-    def _draw(self, rng: np.random.Generator) -> int:
+    def _draw_index(self, rng: np.random.Generator) -> int:
         if self.shares is not None:
             return int(np.searchsorted(self.shares, rng.random(), side="right"))
-        return self.reader.draw(rng) if isinstance(self.reader, ComposeDataset) else int(rng.integers(len(self.reader)))
+        if isinstance(self.reader, ComposeDataset):
+            return self.reader.draw_index(rng)
+        return int(rng.integers(len(self.reader)))
 
     def _read(self, index: int, rng: np.random.Generator) -> DSample:
         sample = read_sample(self.reader, index, rng)
         if self.copy_paste is not None and rng.random() < self.copy_paste.p:
-            sample = self.copy_paste(sample, read_sample(self.reader, self._draw(rng), rng), rng)
+            sample = self.copy_paste(sample, read_sample(self.reader, self._draw_index(rng), rng), rng)
         return sample
 
 
 def _tensor(array: np.ndarray) -> Tensor:
-    """Images (H, W, 3) uint8 as (3, H, W) float32 in 0..1, other arrays as they are."""
+    """Turn an image (H, W, 3) uint8 into (3, H, W) float32 in 0..1; convert other arrays unchanged."""
     if array.dtype != np.uint8:
         return torch.from_numpy(array)
     return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1))).float().div_(255)

@@ -7,30 +7,17 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
 
 import numpy as np
 
 from isegm.clicks import Click
+from isegm.data.datasets.base import EvaluationDataset
 from isegm.data.sample import DSample
 from isegm.evaluation.records import ObjectRecord
 from isegm.inference.evaluation import Course, EvalSettings
 from isegm.inference.predictor import Predictor
 from isegm.inference.session import Session
 from isegm.utils.errors import InputError
-
-
-class EvaluationDataset(Protocol):
-    """What the loop needs of a data set."""
-
-    name: str
-    fingerprint: str  # tells it from other data, of the same name or before an edit: a resumed run must not mix them
-
-    def __len__(self) -> int: ...
-
-    def check(self, samples: int | None = None) -> None: ...  # looks early for what get_sample would find wrong
-
-    def get_sample(self, index: int) -> DSample: ...
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from isegm.data.catalogue import get_training_set
+from isegm.data.compose import ComposeDataset, Reader
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.sample_weights import sample_weights
-from isegm.data.train_set import ComposeDataset, Reader, SampleTransform, TrainSet
+from isegm.data.train_set import SampleTransform, TrainSet
 from isegm.data.transforms import (
     Compose,
     HorizontalFlip,

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
+from isegm.data.compose import ComposeDataset
 from isegm.data.datasets.folder import FolderDataset
 from isegm.data.points_sampler import MultiPointSampler
-from isegm.data.train_set import ComposeDataset, CopyPaste, SampleTransform, TrainSet
+from isegm.data.train_set import CopyPaste, SampleTransform, TrainSet
 from isegm.data.transforms import Transform
 from isegm.engine.trainer import RunConfig, TrainConfig, Trainer
 from isegm.model.base import ClickModel

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from isegm import InputError
+from isegm.data.compose import ComposeDataset
 from isegm.data.datasets.base import RandomReader
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.sample import DSample
 from isegm.data.sample_weights import sample_weights
-from isegm.data.train_set import ComposeDataset, TrainSet
+from isegm.data.train_set import TrainSet
 
 
 class Numbered(RandomReader):

@@ -1,4 +1,4 @@
-"""What the readers of the large published sets share: lists of files, chance, one item for each object."""
+"""Base classes of readers, and checked reading of the files that list a data set's images and objects."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,8 +21,34 @@ OBJECT, IGNORED = 1, 2
 HELP = "see scripts/check_datasets.py for the layout that is expected"
 
 
+class EvaluationDataset(Protocol):
+    """A data set that networks can be evaluated on.
+
+    Attributes:
+        name: shown in reports, and part of file names.
+    """
+
+    name: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Text that differs for other data of the same name, so that a resumed evaluation never mixes two data sets."""
+
+    def __len__(self) -> int: ...
+
+    def get_sample(self, index: int) -> DSample:
+        """Read one image with its objects."""
+
+    def check(self, samples: int | None = None) -> None:
+        """Look into the files of the first ``samples`` images, None for all, before hours of work with them.
+
+        Raises:
+            InputError: a file is missing or broken, or holds no object.
+        """
+
+
 class RandomReader(ABC):
-    """A reader that leaves something about a sample to chance, such as whether it shows stuff."""
+    """A reader whose samples have a random part, such as whether stuff is shown."""
 
     name: str
 
@@ -31,24 +57,19 @@ class RandomReader(ABC):
 
     @abstractmethod
     def draw_sample(self, index: int, rng: np.random.Generator) -> DSample:
-        """The ``index``-th image with its objects; what is random about it is drawn from ``rng``."""
+        """Read the image at ``index`` with its objects; all that is random is drawn from ``rng``."""
 
     def get_sample(self, index: int) -> DSample:
-        """The ``index``-th image, with draws that are the same at each call."""
+        """Read the image at ``index``; repeated calls draw the same."""
         return self.draw_sample(index, np.random.default_rng(index))
 
 
-def read_sample(reader: Any, index: int, rng: np.random.Generator) -> DSample:
-    """The ``index``-th sample of any reader; ``rng`` decides what is random about it."""
-    return reader.draw_sample(index, rng) if isinstance(reader, RandomReader) else reader.get_sample(index)
-
-
 class InstanceDataset(PairedFiles, ABC):
-    """An evaluation set with one item for each object of its images.
+    """An evaluation set with one sample per object.
 
     Attributes:
-        values: for each item the value that its object has in the mask file.
-        void: value of pixels to ignore in a mask file, or None.
+        values: for each sample, the value of its object in the mask file.
+        void: value of the ignored pixels in a mask file, or None.
     """
 
     values: list[int]
@@ -57,19 +78,19 @@ class InstanceDataset(PairedFiles, ABC):
     @staticmethod
     @abstractmethod
     def read_instances(path: Path) -> np.ndarray:
-        """A mask file as (H, W) int32 object values, 0 for background."""
+        """Read a mask file as (H, W) int32 object values, 0 for background."""
 
     @property
     def fingerprint(self) -> str:
-        """As ``PairedFiles.fingerprint``, with the list of objects."""
+        """The fingerprint of ``PairedFiles``, extended by the list of objects."""
         return hashlib.sha256(f"{super().fingerprint} {self.values}".encode()).hexdigest()[:16]
 
     def holds_object(self, mask: Path) -> bool:
-        """True: an item is listed because its mask file holds its object."""
+        """Return True: objects are listed from the mask files themselves."""
         return True
 
     def get_sample(self, index: int) -> DSample:
-        """The ``index``-th item: an image and one object of it.
+        """Read an image and the one object of the sample at ``index``.
 
         Raises:
             InputError: a file does not decode, sizes differ, or the mask does not hold the object.
@@ -90,8 +111,10 @@ class InstanceDataset(PairedFiles, ABC):
 
 
 def require_equal_sizes(image: np.ndarray, image_path: Path, mask: np.ndarray, mask_path: Path) -> None:
-    """Raises:
-    InputError: the image and its mask differ in size.
+    """Check that an image and its mask have the same height and width.
+
+    Raises:
+        InputError: they differ.
     """
     if image.shape[:2] != mask.shape[:2]:
         raise InputError(
@@ -101,7 +124,7 @@ def require_equal_sizes(image: np.ndarray, image_path: Path, mask: np.ndarray, m
 
 
 def read_names(path: Path) -> list[str]:
-    """The lines of a text file of names, without blank ones.
+    """Read a text file of names, one per line, without blank lines.
 
     Raises:
         InputError: there is no such file, it is no text, or it names nothing.
@@ -118,7 +141,7 @@ def read_names(path: Path) -> list[str]:
 
 
 def read_json(path: Path) -> Any:
-    """The content of an annotation file.
+    """Read a JSON annotation file.
 
     Raises:
         InputError: there is no such file, or it is not JSON.
@@ -132,7 +155,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_pickle(path: Path) -> Any:
-    """The content of a pickled annotation file, read without running what it names.
+    """Read a pickled annotation file without running any code that it names.
 
     Raises:
         InputError: there is no such file, it is damaged, or it asks for anything but plain data.
@@ -147,15 +170,15 @@ def _require_annotations(path: Path) -> None:
 
 
 def foreign(path: Path, wanted: str) -> InputError:
-    """The error for an annotation file that can be read but holds something else than it should."""
+    """Make the error for an annotation file that is readable but of another format than ``wanted``."""
     return InputError(f"{path} does not hold {wanted}: it is another kind of file, or is broken; {HELP}.")
 
 
 def require_files(paths: Iterable[Path], listed_in: Path) -> None:
-    """Look for listed files, one look into each folder.
+    """Check that listed files exist; each folder is listed only once.
 
     Raises:
-        InputError: some are not there (up to ten are named).
+        InputError: some do not exist (up to ten are named).
     """
     folders: dict[Path, set[str]] = {}
     missing = []
@@ -175,10 +198,10 @@ def require_files(paths: Iterable[Path], listed_in: Path) -> None:
 def listed_pairs(
     names: Sequence[str], images: Path, masks: Path, ending: str, listed_in: Path
 ) -> list[tuple[Path, Path]]:
-    """(image, mask) paths of listed names: ``images/<name>.jpg`` and ``masks/<name><ending>``.
+    """List the (image, mask) paths of names: ``images/<name>.jpg`` and ``masks/<name><ending>``.
 
     Raises:
-        InputError: as ``require_files``.
+        InputError: some files do not exist (up to ten are named).
     """
     pairs = [(images / f"{name}.jpg", masks / f"{name}{ending}") for name in names]
     require_files([path for pair in pairs for path in pair], listed_in)

@@ -1,4 +1,4 @@
-"""Training sets of images with one foreground each, which ClickSEG joins with others: salient and thin objects."""
+"""Training sets of salient and thin objects, one per image, as ClickSEG joins them with others (Chen et al. 2022)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from isegm.utils.errors import InputError
 
 
 class SaliencyDataset(BrightMasks, ABC):
-    """Images with a mask each, which is the object where it is brighter than 128; a mask may be empty.
+    """Images with one mask each: pixels brighter than 128 are the object, and a mask may be empty.
+
+    Subclasses say where the files lie.
 
     Args:
-        root: the folder that the class speaks of.
-        split: "train"; there is no other part.
+        root: folder of the data set, see the subclass.
+        split: "train", the only one.
 
     Raises:
-        InputError: a folder is missing or empty, or files have no partners (up to ten are named).
+        InputError: a folder is missing or empty, an image lacks its mask or a mask its image (up to ten are named), or
+            another split is asked for.
     """
 
     allow_empty = True
@@ -35,7 +38,7 @@ class SaliencyDataset(BrightMasks, ABC):
 
     @abstractmethod
     def find_pairs(self) -> list[tuple[Path, Path]]:
-        """(image, mask) paths below the root, sorted; the one that was not looked for may not be there."""
+        """List (image, mask) paths below the root, sorted by the one that is searched for; the other may be missing."""
 
 
 class Msra10kDataset(SaliencyDataset):
@@ -50,7 +53,7 @@ class Msra10kDataset(SaliencyDataset):
 class DutsTrDataset(SaliencyDataset):
     """DUTS-TR (Wang et al. 2017), 10553 images: ``DUTS-TR-Image/<name>.jpg`` and ``DUTS-TR-Mask/<name>.png``.
 
-    The root is the folder that holds the two, or ``DUTS-TR-Image`` itself with the other beside it.
+    The root is the folder that holds both, or ``DUTS-TR-Image`` itself with ``DUTS-TR-Mask`` beside it.
     """
 
     name, part = "DUTS_TR", "DUTS-TR"
@@ -63,7 +66,7 @@ class DutsTrDataset(SaliencyDataset):
 
 
 class DutsTeDataset(DutsTrDataset):
-    """DUTS-TE, 5019 images: as DUTS-TR with TE in the names of the folders."""
+    """DUTS-TE (Wang et al. 2017), 5019 images: ``DUTS-TE-Image/<name>.jpg`` and ``DUTS-TE-Mask/<name>.png``."""
 
     name, part = "DUTS_TE", "DUTS-TE"
 

@@ -8,12 +8,13 @@ import pytest
 
 from isegm import InputError
 from isegm.data import get_dataset, get_training_set
+from isegm.data.compose import ComposeDataset
 from isegm.data.datasets.ade20k import Ade20kFullDataset
 from isegm.data.datasets.coco_lvis import CocoLvisDataset
 from isegm.data.datasets.voc import PascalVocEvaluationDataset
 from isegm.data.datasets.youtube_vos import YouTubeVosDataset
 from isegm.data.points_sampler import MultiPointSampler
-from isegm.data.train_set import ComposeDataset, TrainSet
+from isegm.data.train_set import TrainSet
 from isegm.data.transforms import Compose
 from isegm.utils.files import write_image
 from tests import clickseg_miniatures as drawn
