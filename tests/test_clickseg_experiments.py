@@ -223,7 +223,7 @@ def test_a_network_without_imagenet_weights_is_told_in_a_sentence(name):
 
 def test_one_switch_brings_back_what_the_published_code_saw(planned, monkeypatch):
     monkeypatch.setattr("isegm.recipes.clickseg.build_model", cheap)
-    monkeypatch.setattr("isegm.recipes.clickseg.FIRST_PHOTOS", 1)
+    monkeypatch.setattr("isegm.recipes.clickseg.FIRST_IMAGES", 1)
     for switch, images in ((False, 2), (True, 1)):
         script = of_script("focalclick/hrnet18s_S2_comb")
         _, train_set, val_set, _ = planned(script, CLICKSEG_AS_PUBLISHED=switch)
