@@ -1,41 +1,39 @@
 """Golden vectors measured on the published code, and the recipe that makes weights and inputs for them.
 
-They are not part of this repository: point ISEGM_GOLDEN at the folder, or put it beside the checkout as
-../shared/golden. Tests that need them skip where they are absent.
+README.md beside this file says what they are. ISEGM_GOLDEN may name a folder with further ones in the same layout; it is
+looked into first.
 """
 
+import functools
 import json
 import os
 import zlib
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 
-ROOT = Path(os.environ.get("ISEGM_GOLDEN", Path(__file__).resolve().parents[2] / "shared" / "golden"))
+OWN = Path(__file__).resolve().parent
+FOLDERS = [Path(folder) for folder in (os.environ.get("ISEGM_GOLDEN"),) if folder] + [OWN]
 
 
 def golden(name: str) -> Path:
-    """Path of a golden file; skips the calling test where the vectors are absent."""
-    path = ROOT / name
-    if not path.exists():
-        pytest.skip(f"golden vectors are not here ({name}); set ISEGM_GOLDEN to their folder")
-    return path
+    """Path of a golden file, such as "protocol/noc.json"."""
+    for folder in FOLDERS:
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(f"no golden file {name} in {', '.join(map(str, FOLDERS))}")
+
+
+@functools.cache
+def key_manifests() -> dict[str, list[str]]:
+    """Lines "key shape" of published state dicts, by the name of the variant."""
+    return json.loads((OWN / "keys.json").read_text())
 
 
 def key_manifest(name: str) -> list[str]:
-    """Lines "key shape" of a published state dict; skips the calling test where the manifests are absent.
-
-    They lie beside the golden vectors, for the same reason: they are facts about published files, not part of this
-    repository, so that a clone alone has nothing to compare with.
-    """
-    path = ROOT.parent / "spec" / "keys" / name
-    if not path.exists():
-        pytest.skip(
-            f"key manifests are not here ({name}); set ISEGM_GOLDEN to the folder of golden vectors beside them"
-        )
-    return path.read_text().splitlines()
+    """Lines "key shape" of a published state dict."""
+    return key_manifests()[name]
 
 
 def golden_json(name: str):
