@@ -14,9 +14,9 @@ from isegm.clicks import Click
 from isegm.data.datasets.base import EvaluationDataset
 from isegm.data.sample import DSample
 from isegm.evaluation.records import ObjectRecord
-from isegm.inference.evaluation import Course, EvalSettings
 from isegm.inference.predictor import Predictor
 from isegm.inference.session import Session
+from isegm.inference.simulation import ClickSimulation, EvalSettings
 from isegm.utils.errors import InputError
 
 
@@ -56,31 +56,31 @@ class _Item:
     object_id: int
     sample: DSample
     session: Session
-    course: Course
+    simulation: ClickSimulation
     seconds: float = 0.0
 
     def judge(self, session: Session) -> ClickEvent:
-        course, previous = self.course, self.course.mask
+        simulation, previous = self.simulation, self.simulation.mask
         self.session = session
-        iou = course.judge(session.mask(course.settings.threshold))
+        iou = simulation.update(session.mask(simulation.settings.threshold))
         return ClickEvent(
             self.index,
             self.object_id,
             self.sample,
-            course.gt_mask,
+            simulation.gt_mask,
             session,
-            course.mask,
+            simulation.mask,
             previous,
-            tuple(course.clicker.clicks_list),
+            tuple(simulation.clicker.clicks_list),
             iou,
-            course.finished,
+            simulation.finished,
         )
 
     def record(self, dataset: str) -> ObjectRecord:
-        made = self.course.clicker.clicks_list
+        made = self.simulation.clicker.clicks_list
         clicks = tuple((int(c.coords[1]), int(c.coords[0]), int(c.is_positive)) for c in made)
         seconds = round(self.seconds, 6)  # so that a record read from a file gives the same times
-        ious = tuple(self.course.ious)
+        ious = tuple(self.simulation.ious)
         return ObjectRecord(dataset, self.index, self.object_id, self.sample.sample_id, clicks, ious, seconds)
 
 
@@ -133,7 +133,7 @@ def evaluate_dataset(
                 in_order.append((item.index, item.object_id))
         if not in_flight:
             return
-        clicks = [item.course.next_click() for item in in_flight]
+        clicks = [item.simulation.next_click() for item in in_flight]
         sessions = predictor.step([item.session for item in in_flight], clicks)
         events = [item.judge(session) for item, session in zip(in_flight, sessions, strict=True)]
         share = (time.perf_counter() - started) / len(in_flight)
@@ -142,9 +142,9 @@ def evaluate_dataset(
         if on_click is not None:
             for event in events:
                 on_click(event)
-        finished = [item for item in in_flight if item.course.finished]
+        finished = [item for item in in_flight if item.simulation.finished]
         records.update({(item.index, item.object_id): item.record(dataset.name) for item in finished})
-        in_flight = [item for item in in_flight if not item.course.finished]
+        in_flight = [item for item in in_flight if not item.simulation.finished]
         while in_order and in_order[0] in records:
             yield records.pop(in_order.popleft())
 
@@ -169,7 +169,7 @@ def _items(
             if session is None:
                 session = predictor.start(sample.image, sample.init_mask)
             mask = session.mask(settings.threshold)  # the initial mask, or nothing
-            yield _Item(index, object_id, sample, session, Course(gt_mask, settings, mask))
+            yield _Item(index, object_id, sample, session, ClickSimulation(gt_mask, settings, mask))
 
 
 def replay(record: ObjectRecord, sample: DSample, predictor: Predictor) -> Session:

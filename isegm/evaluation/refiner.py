@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from isegm.evaluation.loop import EvaluationDataset
-from isegm.inference.evaluation import NEVER_STOP, Course, EvalSettings
 from isegm.inference.mask_metrics import boundary_error, boundary_iou, get_iou
 from isegm.inference.predictor import Predictor
+from isegm.inference.simulation import NEVER_STOP, ClickSimulation, EvalSettings
 from isegm.utils.errors import InputError
 
 WIDTHS = (2, 5, 10)  # pixels on either side of the border
@@ -95,15 +95,15 @@ def compare_answers(
             seen += 1
             gt_mask = sample.get_object_mask(object_id)
             session = predictor.start(sample.image, sample.init_mask)
-            course = Course(gt_mask, settings, session.mask(predictor.threshold))
-            while not course.finished:
-                click = course.next_click()
+            simulation = ClickSimulation(gt_mask, settings, session.mask(predictor.threshold))
+            while not simulation.finished:
+                click = simulation.next_click()
                 (first,) = plain.step([session], [click])
                 (session,) = predictor.step([session], [click])
                 mask = session.mask(predictor.threshold)
-                course.judge(mask)
+                simulation.update(mask)
                 yield Pair(
-                    len(course.ious),
+                    len(simulation.ious),
                     Quality.of(gt_mask, first.mask(predictor.threshold)),
                     Quality.of(gt_mask, mask),
                 )

@@ -19,9 +19,9 @@ import torch
 
 import isegm
 from isegm.evaluation.scores import THRESHOLDS, DatasetScores
-from isegm.inference.evaluation import EvalSettings
 from isegm.inference.postprocess import FocusRefine
 from isegm.inference.protocols import CLICKSEG_SIZES, InferenceSettings
+from isegm.inference.simulation import EvalSettings
 from isegm.utils.files import atomic_write
 from isegm.utils.log import logger
 

@@ -38,11 +38,11 @@ from isegm.evaluation.records import ObjectRecord, RecordWriter
 from isegm.evaluation.scores import DatasetScores, score
 from isegm.evaluation.selection import Selection, select_checkpoints, select_experiment
 from isegm.inference.cascade import Cascade
-from isegm.inference.evaluation import NEVER_STOP, EvalSettings
 from isegm.inference.mask_metrics import number_of_clicks
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import CLICKSEG_MODES, InferenceSettings, settings_for
 from isegm.inference.refinement import Refinement, build_refinement, list_refinements
+from isegm.inference.simulation import NEVER_STOP, EvalSettings
 from isegm.model.base import ClickModel
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT, load_model
 from isegm.utils.errors import InputError

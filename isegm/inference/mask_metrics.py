@@ -83,12 +83,12 @@ def _rim(mask: np.ndarray, steps: int) -> np.ndarray:
     return mask & (cv2.distanceTransform(padded, cv2.DIST_C, 3)[1:-1, 1:-1] <= steps)
 
 
-def first_click_reaching(ious: Sequence[float], threshold: float) -> int | None:
+def first_click_reaching(ious: Sequence[float] | np.ndarray, threshold: float) -> int | None:
     """Number (from 1) of the first click whose IoU is at least ``threshold``; None when no click reaches it."""
     reached = np.asarray(ious, dtype=np.float32) >= np.float32(threshold)
     return int(reached.argmax()) + 1 if reached.any() else None
 
 
-def number_of_clicks(ious: Sequence[float], threshold: float, max_clicks: int) -> int:
+def number_of_clicks(ious: Sequence[float] | np.ndarray, threshold: float, max_clicks: int) -> int:
     """NoC of one object: the first click that reaches ``threshold``, or ``max_clicks`` when none does."""
     return first_click_reaching(ious[:max_clicks], threshold) or max_clicks

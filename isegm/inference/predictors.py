@@ -1,6 +1,6 @@
-"""The predictor as programs written for the published code drive it: a clicker in, probabilities out.
+"""Facade of the published layout: predictors that take a ``Clicker`` and return probabilities.
 
-It holds one ``Session`` of the one ``Predictor`` and moves it on; what it computes is computed there.
+``ClickerPredictor`` holds one ``Session`` of ``isegm.inference.predictor.Predictor``, which does the computation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Loading and scoring under the names that programs written for the published code import.
+"""Facade of the published layout: loading and scoring under the names that programs for RITM import.
 
 ``get_dataset`` and ``get_iou`` are those of ``isegm.data`` and ``isegm.inference.mask_metrics``.
 """
@@ -25,10 +25,10 @@ def load_is_model(checkpoint: str | Path | Mapping[str, Any], device: torch.devi
     """A click model, ours or a published one, ready for inference: see ``load_model``.
 
     Args:
-        checkpoint: the file, or what ``torch.load`` made of it.
-        device: where the network goes.
-        kwargs: constructor arguments that win over those in the checkpoint. ``cpu_dist_maps`` and ``eval_ritm``, which
-            chose between ways to the same result, are accepted.
+        checkpoint: path of the file, or the dict that ``torch.load`` read from it.
+        device: device of the network.
+        kwargs: constructor arguments in place of those in the checkpoint. ``cpu_dist_maps`` and ``eval_ritm``, which
+            do not change the result, are accepted.
 
     Raises:
         InputError: see ``load_model``; or the network takes no such argument.
@@ -49,13 +49,13 @@ def compute_noc_metric(
     Args:
         all_ious: for each object its IoUs after each click, such as ``evaluate_dataset`` returns.
         iou_thrs: IoUs to reach.
-        max_clicks: what an object counts that never does, or does so later; published code counts the later click,
-            which its own evaluation never makes.
+        max_clicks: number of clicks of an object that does not reach the IoU by then. Published code counts a later
+            click, which its own evaluation never makes.
 
     Returns:
         noc: for each threshold the mean number of clicks.
-        over_max: for each threshold the objects that count ``max_clicks``; [KEEP] those that reach it exactly at the
-            last click are among them.
+        over_max: for each threshold the number of objects of ``max_clicks`` clicks, among them those that reach the
+            threshold exactly at the last click (docs/fidelity.md#failures-at-the-last-click).
     """
     counts = [np.array([number_of_clicks(ious, threshold, max_clicks) for ious in all_ious]) for threshold in iou_thrs]
     return [float(count.mean()) for count in counts], [int((count == max_clicks).sum()) for count in counts]

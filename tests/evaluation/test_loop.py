@@ -7,11 +7,11 @@ import pytest
 from isegm.data.sample import DSample
 from isegm.evaluation.loop import evaluate_dataset, replay
 from isegm.inference.clicker import Clicker
-from isegm.inference.evaluation import NEVER_STOP, EvalSettings
 from isegm.inference.mask_metrics import get_iou
 from isegm.inference.merge import guarded_merge
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import settings_for
+from isegm.inference.simulation import NEVER_STOP, EvalSettings
 from isegm.utils.errors import InputError
 from tests.analytic import BlobModel
 from tests.evaluation.fakes import HEIGHT, WIDTH, DrawnDataset, blob_predictor, ellipse

@@ -7,8 +7,8 @@ import pytest
 from isegm.evaluation import reports
 from isegm.evaluation.scores import DatasetScores, score
 from isegm.inference.cascade import Cascade
-from isegm.inference.evaluation import NEVER_STOP, EvalSettings
 from isegm.inference.protocols import settings_for
+from isegm.inference.simulation import NEVER_STOP, EvalSettings
 from tests.evaluation.fakes import record
 
 FACTS = reports.RunInfo(

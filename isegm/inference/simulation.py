@@ -1,0 +1,82 @@
+"""Clicks of the simulated user on one object, until its mask is good enough or the clicks are used up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from isegm.clicks import Click
+from isegm.inference.clicker import Clicker
+from isegm.inference.mask_metrics import get_iou
+from isegm.utils.errors import InputError
+
+NEVER_STOP = 1.01  # a target IoU that cannot be reached: every object gets all clicks
+
+
+@dataclass(frozen=True)
+class EvalSettings:
+    """Stopping rule of an evaluation, and the threshold of the mask.
+
+    Attributes:
+        target_iou: clicking stops after the click that reaches this IoU; ``NEVER_STOP`` for always ``max_clicks``.
+        max_clicks: largest number of clicks on an object.
+        min_clicks: smallest number of clicks on an object.
+        threshold: pixels of a strictly greater probability are in the mask (docs/fidelity.md#mask-threshold).
+
+    Raises:
+        InputError: a number is out of its range.
+    """
+
+    target_iou: float = 0.90
+    max_clicks: int = 20
+    min_clicks: int = 1
+    threshold: float = 0.49
+
+    def __post_init__(self) -> None:
+        if self.max_clicks < 1 or self.min_clicks < 1:
+            raise InputError(
+                f"an object gets {self.min_clicks} to {self.max_clicks} clicks: both numbers must be at least 1."
+            )
+        if not 0 < self.target_iou < 2:
+            raise InputError(f"the target IoU is {self.target_iou:g}: give a fraction such as 0.9, not a percentage.")
+        if not 0 < self.threshold < 1:
+            raise InputError(f"the mask threshold is {self.threshold:g}: give a probability between 0 and 1.")
+
+
+class ClickSimulation:
+    """The simulated user clicking one object.
+
+    Args:
+        gt_mask: (H, W) integers, 1 on the object, -1 where pixels do not count.
+        settings: when to stop, and the threshold of the mask.
+        mask: (H, W) bool, the mask before the first click; None for an empty one.
+
+    Attributes:
+        clicker: holds the clicks and chooses the next one.
+        mask: (H, W) bool, the mask after the last click.
+        ious: IoU after each click, rounded to float32 (docs/fidelity.md#iou-thresholds).
+        finished: the target is reached or the clicks are used up.
+    """
+
+    def __init__(self, gt_mask: np.ndarray, settings: EvalSettings, mask: np.ndarray | None = None) -> None:
+        self.gt_mask = gt_mask
+        self.settings = settings
+        self.mask = np.zeros(gt_mask.shape, dtype=bool) if mask is None else mask
+        self.clicker = Clicker(gt_mask)
+        self.ious: list[float] = []
+        self.finished = False
+
+    def next_click(self) -> Click:
+        """Add the next click and return it, see ``Clicker.make_next_click``."""
+        return self.clicker.make_next_click(self.mask)
+
+    def update(self, mask: np.ndarray) -> float:
+        """Take the mask (H, W) bool that followed from the last click; returns its IoU."""
+        self.mask = mask
+        iou = get_iou(self.gt_mask, self.mask)
+        self.ious.append(float(np.float32(iou)))
+        made = len(self.ious)
+        reached = iou >= self.settings.target_iou and made >= self.settings.min_clicks
+        self.finished = reached or made >= self.settings.max_clicks
+        return iou
