@@ -12,8 +12,8 @@ import numpy as np
 
 from isegm.data.sample import IGNORE
 from isegm.data.train_set import Rejection, Sample
+from isegm.utils.boxes import Box
 
-Box = tuple[int, int, int, int]  # y1, x1, y2, x2 in pixels, the ends excluded
 DETAIL = 8  # the refiner's trimap: pixels that are lost at 1/8 of the resolution
 SMALL_OBJECT = 3600  # pixels; crops of smaller objects always show the whole object
 BOUNDARY_SHARE = 0.4  # share of the crops of larger objects that show a part of the boundary
@@ -64,8 +64,8 @@ class FocusCrops:
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         mask = sample["instances"][0] > 0.5
-        y1, x1, y2, x2 = focus_box(mask, rng)
-        window = (slice(y1, y2), slice(x1, x2))
+        box = focus_box(mask, rng)
+        window = box.slices
         size = (self.side, self.side)
         truth = resized_mask(mask[window], size).astype(np.float32)
         ignored = sample["instances"][0][window] == IGNORE
@@ -75,7 +75,7 @@ class FocusCrops:
             "images_focus": cv2.resize(sample["images"][window], size, interpolation=cv2.INTER_LINEAR),
             "instances_focus": truth[None],
             "trimap_focus": resized_mask(trimap(mask)[window], size)[None].astype(np.float32),
-            "rois": np.array((x1, y1, x2, y2), dtype=np.float32),
+            "rois": np.array((box.left, box.top, box.right, box.bottom), dtype=np.float32),
         }
 
 
@@ -106,7 +106,7 @@ def focus_box(mask: np.ndarray, rng: np.random.Generator) -> Box:
     Of a target without boundary in the view all of it is seen.
     """
     if not mask.any() or mask.all():
-        return 0, 0, *mask.shape
+        return Box.of_image((mask.shape[0], mask.shape[1]))
     if mask.sum() >= SMALL_OBJECT and rng.random() < BOUNDARY_SHARE:
         return boundary_box(mask, rng)
     return object_box(mask, rng)
@@ -123,8 +123,8 @@ def object_box(mask: np.ndarray, rng: np.random.Generator) -> Box:
         reach = int(SHIFT * side)
         centre = start + (extent - 1) / 2 + int(rng.integers(-reach, reach + 1))
         ends.append((max(0, int(centre - side / 2)), min(limit, int(centre + side / 2))))
-    (y1, y2), (x1, x2) = ends
-    return y1, x1, y2, x2
+    (top, bottom), (left, right) = ends
+    return Box(top, bottom, left, right)
 
 
 def boundary_box(mask: np.ndarray, rng: np.random.Generator) -> Box:
@@ -136,5 +136,5 @@ def boundary_box(mask: np.ndarray, rng: np.random.Generator) -> Box:
     last = np.array(mask.shape) - sides
     inside = np.flatnonzero(((corners >= 0) & (corners <= last)).all(axis=1))
     chosen = int(rng.choice(inside if len(inside) else len(corners)))
-    y1, x1 = np.clip(corners[chosen], 0, last).tolist()
-    return y1, x1, y1 + sides[0], x1 + sides[1]
+    top, left = np.clip(corners[chosen], 0, last).tolist()
+    return Box(top, top + sides[0], left, left + sides[1])

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from isegm.evaluation.loop import ClickEvent
-from isegm.inference.boxes import whole_image
+from isegm.utils.boxes import Box
 from isegm.utils.files import write_image
 from isegm.utils.vis import draw_with_blend_and_clicks
 
@@ -61,14 +61,11 @@ class SamplePanels:
 
 def _focus_panels(event: ClickEvent) -> dict[str, np.ndarray]:
     image, focus = event.sample.image, event.session.focus
-    crop = event.session.zoom.roi or whole_image(*image.shape[:2])
+    crop = event.session.zoom.roi or Box.of_image(image.shape[:2])
     boxes = image.copy()
     thickness = max(2, max(image.shape) // 300)
-    for color, top, bottom, left, right in (
-        (CROP_COLOR, crop.rmin, crop.rmax, crop.cmin, crop.cmax),
-        (FOCUS_COLOR, focus.top, focus.bottom - 1, focus.left, focus.right - 1),
-    ):
-        cv2.rectangle(boxes, (left, top), (right, bottom), color, thickness)
+    for color, box in ((CROP_COLOR, crop), (FOCUS_COLOR, focus)):
+        cv2.rectangle(boxes, (box.left, box.top), (box.right - 1, box.bottom - 1), color, thickness)
     panels = {"crop and focus crop": boxes}
     scale = LONGEST_FOCUS / max(focus.size)
     size = (max(1, round(focus.size[1] * scale)), max(1, round(focus.size[0] * scale)))

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from isegm.clicks import Click
-from isegm.inference.boxes import bbox_from_mask
+from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
 
 __all__ = ["Click", "Clicker"]
@@ -104,15 +104,15 @@ class Clicker:
         The distance is computed on the bounding box of the error plus one pixel of zeros. That is exact: the zero pixel
         nearest to an error pixel is never beyond this ring.
         """
-        box = bbox_from_mask(error)
-        if box is None:
+        box = Box.around(error)
+        if box.is_empty:
             return 0, (0, 0)
         inside = cv2.copyMakeBorder(error[box.slices].view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
         # Mask size 0 is DIST_MASK_PRECISE; the approximate transforms of sizes 3 and 5 give other clicks.
         depth = cv2.distanceTransform(inside, cv2.DIST_L2, 0)[1:-1, 1:-1]
         height, width = box.size
         for click in self.clicks_list:
-            row, column = int(click.coords[0]) - box.rmin, int(click.coords[1]) - box.cmin
+            row, column = int(click.coords[0]) - box.top, int(click.coords[1]) - box.left
             if 0 <= row < height and 0 <= column < width:
                 depth[row, column] = 0
         # Squared distances are whole numbers, so equal ones can be told although OpenCV's square root may differ in the
@@ -124,4 +124,4 @@ class Clicker:
         # Beyond EXACT_DEPTH float32 no longer tells neighbouring squares apart: there the largest value has to do.
         among = depth > math.sqrt(squared - 0.5) if deepest < EXACT_DEPTH else depth == deepest
         row, column = divmod(int(among.argmax()), width)
-        return squared, (box.rmin + row, box.cmin + column)
+        return squared, (box.top + row, box.left + column)

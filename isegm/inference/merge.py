@@ -6,17 +6,17 @@ import cv2
 import numpy as np
 
 from isegm.clicks import Click
-from isegm.inference.boxes import bbox_from_mask
+from isegm.utils.boxes import Box
 
 
 def change_around(changed: np.ndarray, row: int, column: int) -> np.ndarray | None:
     """The 8-connected region of a bool (H, W) map that holds a pixel, as (H, W) bool; None where the pixel is False."""
     if not changed[row, column]:
         return None
-    box = bbox_from_mask(changed)
+    box = Box.around(changed)
     _, labels = cv2.connectedComponents(changed[box.slices].view(np.uint8), connectivity=8)
     region = np.zeros_like(changed)
-    region[box.slices] = labels == labels[row - box.rmin, column - box.cmin]
+    region[box.slices] = labels == labels[row - box.top, column - box.left]
     return region
 
 

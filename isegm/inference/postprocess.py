@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from isegm.clicks import points_tensor
-from isegm.inference.boxes import whole_image
-from isegm.inference.focus import Extent, focus_crop
+from isegm.inference.focus import focus_crop, scaled_edges
 from isegm.inference.merge import pixel_of
 from isegm.inference.session import Session
 from isegm.inference.transforms import View, resized
 from isegm.model.base import ClickModel
+from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
 
 PREV_THRESH = 0.49  # probability above which a pixel of the previous answer is object
@@ -64,7 +64,7 @@ class Prediction:
 
     probs: Tensor
     zoom_probs: Tensor
-    focus: Extent | None = None
+    focus: Box | None = None
 
 
 class Postprocess(Protocol):
@@ -114,28 +114,28 @@ class FocusRefine:
                 continue
             if len(session.clicks) > FROZEN_AFTER and len(session.clicks) - session.answered <= 1:
                 probs = session.prev_probs.clone()
-            probs[(..., *box.slices)] = torch.sigmoid(resized(next(refined), box.size))
+            box.crop(probs).copy_(torch.sigmoid(resized(next(refined), box.size)))
             predictions.append(Prediction(probs, probs, box))
         return predictions
 
-    def _focus(self, session: Session, view: View, probs: Tensor) -> Extent:
+    def _focus(self, session: Session, view: View, probs: Tensor) -> Box:
         """Where to look again; nowhere without a click."""
         if not session.clicks:
-            return Extent(0, 0, 0, 0)
+            return Box(0, 0, 0, 0)
         new, old = (probs[0, 0] > NEW_THRESH).cpu(), (session.prev_probs[0, 0] > PREV_THRESH).cpu()
         pixel = pixel_of(session.clicks[-1], session.image_size)
-        return focus_crop(new.numpy(), old.numpy(), pixel, _extent(view), self.crop_ratio)
+        return focus_crop(new.numpy(), old.numpy(), pixel, view.output_box, self.crop_ratio)
 
     @staticmethod
-    def _refined(model: ClickModel, output: NetworkOutput, boxes: Sequence[Extent], seen: Sequence[int]) -> Tensor:
+    def _refined(model: ClickModel, output: NetworkOutput, boxes: Sequence[Box], seen: Sequence[int]) -> Tensor:
         """Refined logits of the crops of some sessions: (rows, 1, h, w), iterated as (1, 1, h, w)."""
         size = output.views[0].size
         crops, clicks, frames = [], [], []
         for row in seen:
             session, box = output.sessions[row], boxes[row]
-            crops.append(resized(session.image[(..., *box.slices)], size))
-            clicks.append(box.clicks(session.clicks, size))
-            top, bottom, left, right = box.within(_extent(output.views[row]), size)
+            crops.append(resized(box.crop(session.image), size))
+            clicks.append([click.at(*box.to_crop(click.coords, size)) for click in session.clicks])
+            top, bottom, left, right = scaled_edges(box, output.views[row].output_box, size)
             frames.append((row, left, top, right, bottom))
         image = torch.cat(crops)  # (N, 3, h, w)
         outputs = model.refine(
@@ -168,9 +168,3 @@ class PixelDiffusion:
         spread = model.diffuse(torch.cat(crops), output.logits, points).float()  # (N, 1, h, w)
         pasted = NetworkOutput(output.sessions, output.views, points, output.outputs, spread).pasted()
         return [Prediction((probs > 0.5).float(), probs) for probs in pasted]
-
-
-def _extent(view: View) -> Extent:
-    """The part of the image that an answer fills."""
-    roi = view.roi or whole_image(*view.image_size)
-    return Extent(roi.rmin, roi.rmax + 1, roi.cmin, roi.cmax + 1)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from numbers import Integral
 
 from isegm.clicks import Click
-from isegm.inference.boxes import whole_image
 from isegm.inference.cascade import Cascade
 from isegm.inference.postprocess import FocusRefine, PixelDiffusion, Postprocess
 from isegm.inference.transforms import View, ZoomIn, ZoomState, with_longest_side
+from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
 
 # Side of the square that ClickSEG's networks look at, by protocol.
@@ -76,8 +76,8 @@ class InferenceSettings:
     def view(self, zoom: ZoomState, clicks: Sequence[Click], image_size: tuple[int, int]) -> View:
         """What the network sees of an image of ``image_size`` (H, W) with these clicks."""
         crop = None if self.zoom_in is None else self.zoom_in.choose(zoom, clicks, image_size)
-        source = whole_image(*image_size) if crop is None else crop
-        size = source.size if crop is None else self.zoom_in.crop_size(crop)
+        source = Box.of_image(image_size) if crop is None else crop
+        size = source.size if crop is None or self.zoom_in is None else self.zoom_in.crop_size(crop)
         if self.max_size is not None and max(size) > self.max_size:
             size = with_longest_side(size, self.max_size)
         return View(image_size, source, self.resize or size, zoom.roi if crop is None else crop)

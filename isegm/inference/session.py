@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from isegm.clicks import Click
-from isegm.inference.focus import Extent
 from isegm.inference.transforms import View, ZoomState
+from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
 
 
@@ -50,7 +50,7 @@ class Session:
     refinement: Any = None
     merged: np.ndarray | None = None
     answered: int = 0
-    focus: Extent | None = None
+    focus: Box | None = None
 
     @property
     def image_size(self) -> tuple[int, int]:

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from isegm.clicks import Click
-from isegm.inference.boxes import Box, bbox_above, bbox_iou, clamp_bbox, expand_bbox, whole_image
+from isegm.inference.boxes import bbox_iou, expand_bbox
+from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
 
 
@@ -50,22 +51,20 @@ class View:
     size: tuple[int, int]
     roi: Box | None = None
 
+    @property
+    def output_box(self) -> Box:
+        """The part of the image that the output fills."""
+        return Box.of_image(self.image_size) if self.roi is None else self.roi
+
     def crop(self, maps: Tensor) -> Tensor:
         """Cut (1, C, H, W) maps of the image to the network's input: (1, C, h, w)."""
-        return resized(maps[(..., *self.source.slices)], self.size)
+        return resized(self.source.crop(maps), self.size)
 
     def clicks(self, clicks: Sequence[Click]) -> list[Click]:
         """Clicks in pixels of the network's input; those outside the source end outside the input."""
-        if self.source == whole_image(*self.size):
+        if self.source == Box.of_image(self.size):
             return list(clicks)
-        (height, width), (source_height, source_width) = self.size, self.source.size
-        return [
-            click.at(
-                height * (click.coords[0] - self.source.rmin) / source_height,
-                width * (click.coords[1] - self.source.cmin) / source_width,
-            )
-            for click in clicks
-        ]
+        return [click.at(*self.source.to_crop(click.coords, self.size)) for click in clicks]
 
     def paste(self, probs: Tensor) -> Tensor:
         """Put an answer (1, 1, h, w) back into the image: (1, 1, H, W), zero outside the roi."""
@@ -73,10 +72,10 @@ class View:
         if self.roi is None:
             return probs
         probs = resized(probs, self.roi.size)
-        if self.roi == whole_image(*self.image_size):
+        if self.roi == Box.of_image(self.image_size):
             return probs
         canvas = probs.new_zeros((1, 1, *self.image_size))
-        canvas[(..., *self.roi.slices)] = probs
+        self.roi.crop(canvas).copy_(probs)
         return canvas
 
 
@@ -131,12 +130,13 @@ class ZoomIn:
         if candidate is None:
             if self.skip_clicks >= 0:
                 return None
-            candidate = whole_image(*image_size)
+            candidate = Box.of_image(image_size)
         if self.always_recompute or state.roi is None or bbox_iou(candidate, state.roi) < self.recompute_thresh_iou:
             return candidate
-        rmin, rmax, cmin, cmax = state.roi
-        # [KEEP] the last row and column of the crop count as outside it (trap 6 of RITM)
-        return state.roi if all(rmin <= r < rmax and cmin <= c < cmax for r, c in positive) else candidate
+        # The last row and column of the crop count as outside it (docs/fidelity.md#zoom-in-last-row).
+        top, last_row, left, last_column = state.roi.inclusive
+        inside = all(top <= row < last_row and left <= column < last_column for row, column in positive)
+        return state.roi if inside else candidate
 
     def crop_size(self, crop: Box) -> tuple[int, int]:
         """(h, w) to which a crop is resized."""
@@ -148,21 +148,22 @@ class ZoomIn:
         """Whether the answer in ``state``, made on the whole image, is to be made again on a crop."""
         if self.skip_clicks > 0 or self.always_recompute or state.roi is not None or state.probs is None:
             return False
-        image_size = tuple(state.probs.shape[-2:])
+        image_size = (state.probs.shape[2], state.probs.shape[3])
         roi = self._object_roi(state.probs, (), image_size)
-        return roi is not None and bbox_iou(roi, whole_image(*image_size)) < 0.5
+        return roi is not None and bbox_iou(roi, Box.of_image(image_size)) < 0.5
 
     def _object_roi(
         self, probs: Tensor | None, positive: Sequence[tuple[float, float]], image_size: tuple[int, int]
     ) -> Box | None:
         """Expanded box of the object in ``probs`` and of the positive clicks; None where ``probs`` shows no object."""
-        found = None if probs is None else bbox_above(probs[0, 0], self.prob_thresh)
-        if found is None:
+        found = None if probs is None else Box.around_above(probs[0, 0], self.prob_thresh)
+        if found is None or found.is_empty:
             return None
-        rows = [found.rmin, found.rmax, *(int(row) for row, _ in positive)]
-        columns = [found.cmin, found.cmax, *(int(column) for _, column in positive)]
-        box = Box(min(rows), max(rows), min(columns), max(columns))
-        return clamp_bbox(expand_bbox(box, self.expansion_ratio, self.min_crop_size), *whole_image(*image_size))
+        first_row, last_row, first_column, last_column = found.inclusive
+        rows = [first_row, last_row, *(int(row) for row, _ in positive)]
+        columns = [first_column, last_column, *(int(column) for _, column in positive)]
+        box = Box.from_inclusive(min(rows), max(rows), min(columns), max(columns))
+        return expand_bbox(box, self.expansion_ratio, self.min_crop_size).intersection(Box.of_image(image_size))
 
 
 def with_longest_side(size: tuple[int, int], longest: int) -> tuple[int, int]:

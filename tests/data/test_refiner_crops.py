@@ -104,14 +104,14 @@ def test_parts_that_touch_at_corners_are_one_to_object_boxes():
     mask[100:140, 20:60] = mask[140:180, 60:100] = True
     mask[10:60, 150:200] = True  # larger than either of the two
     boxes = [object_box(mask, rng) for _ in range(20)]
-    assert all(box[2] - box[0] >= 87 or box[2] == 256 for box in boxes)  # 1.1 times 80; 1.6 times 50 are 80
+    assert all(box.size[0] >= 87 or box.bottom == 256 for box in boxes)  # 1.1 times 80; 1.6 times 50 are 80
 
 
 def test_object_boxes_surround_the_largest_part_by_the_published_ratios():
     mask, rng = drawn(), np.random.default_rng(0)
     sides, moves = [], []
     for _ in range(300):
-        y1, x1, y2, x2 = object_box(mask, rng)
+        y1, y2, x1, x2 = object_box(mask, rng)
         assert 0 <= y1 < y2 <= 256 and 0 <= x1 < x2 <= 256
         if y1 > 0 and y2 < 256:
             sides.append(y2 - y1)
@@ -120,7 +120,7 @@ def test_object_boxes_surround_the_largest_part_by_the_published_ratios():
     assert -0.3 * 144 - 1 <= min(moves) < -30 and 30 < max(moves) <= 0.3 * 144 + 1
     tiny = np.zeros((256, 256), bool)
     tiny[100:104, 100:104] = True
-    assert {box[2] - box[0] for box in (object_box(tiny, rng) for _ in range(9))} == {32}
+    assert {box.size[0] for box in (object_box(tiny, rng) for _ in range(9))} == {32}
 
 
 def test_boundary_boxes_have_a_pixel_outside_the_object_in_their_middle():
@@ -128,7 +128,7 @@ def test_boundary_boxes_have_a_pixel_outside_the_object_in_their_middle():
     ring = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5))) - mask
     heights, centred = set(), 0
     for _ in range(300):
-        y1, x1, y2, x2 = boundary_box(mask, rng)
+        y1, y2, x1, x2 = boundary_box(mask, rng)
         assert 0 <= y1 < y2 <= 256 and 0 <= x1 < x2 <= 256
         heights.add(y2 - y1)
         centred += int(ring[y1 + (y2 - y1) // 2, x1 + (x2 - x1) // 2])
@@ -144,7 +144,7 @@ def test_small_objects_are_seen_whole_and_two_fifths_of_the_crops_of_large_ones_
 
     def whole(mask):
         boxes = [focus_box(mask, rng) for _ in range(400)]
-        return np.mean([box[2] - box[0] <= 96 and (box[3] - box[1]) <= 96 for box in boxes])
+        return np.mean([max(box.size) <= 96 for box in boxes])
 
     assert whole(small) == 1
     published = np.mean([max(int(256 / (rng.integers(15, 40) / 10)) for _ in "yx") <= 96 for _ in range(4000)])

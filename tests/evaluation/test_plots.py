@@ -9,8 +9,8 @@ from isegm.clicks import Click
 from isegm.evaluation import plots
 from isegm.evaluation.loop import ClickEvent
 from isegm.evaluation.panels import SamplePanels
-from isegm.inference.focus import Extent
 from isegm.inference.predictor import Predictor
+from isegm.utils.boxes import Box
 from isegm.utils.files import read_image
 from tests.analytic import BlobModel
 from tests.evaluation.fakes import HEIGHT, WIDTH, DrawnDataset, ellipse, record
@@ -98,7 +98,7 @@ def test_the_panels_of_an_object_are_written_at_its_end(tmp_path):
     initial = np.zeros((HEIGHT, WIDTH), np.float32)
     initial[5:9, 5:9] = 1
     draw(event(0, probs, init_mask=initial))
-    draw(event(1, probs, focus=Extent(8, 32, 18, 42)))
+    draw(event(1, probs, focus=Box(8, 32, 18, 42)))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.png", "1_0.png", "1_0_focus.png", "mine.png"]
     row = read_image(tmp_path / "0.png")
     assert row.shape == (40 + HEIGHT, 5 * WIDTH, 3)

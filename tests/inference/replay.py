@@ -44,7 +44,7 @@ def assert_follows(log, arrays, predictor, image, gt, prefix="", tolerance=1e-4,
             i,
         ], where
         roi = session.zoom.roi
-        assert (None if roi is None else list(roi)) == expected["roi"], where
+        assert (None if roi is None else list(roi.inclusive)) == expected["roi"], where
         if "focus_roi" in expected:
             assert list(session.focus) == expected["focus_roi"], where
         flips = int(((session.zoom.probs - 0.5).abs() < ON_THRESHOLD).sum()) if binary else 0

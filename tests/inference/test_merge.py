@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from isegm import Click
-from isegm.inference.focus import Extent, focus_crop
+from isegm.inference.focus import focus_crop, scaled_edges
 from isegm.inference.mask_metrics import get_iou
 from isegm.inference.merge import guarded_merge, progressive_merge
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import InferenceSettings, settings_for
+from isegm.utils.boxes import Box
 from tests.analytic import AnalyticModel, FocalBlobModel, TinyModel
 from tests.golden import golden, golden_json
 
@@ -64,7 +65,7 @@ def test_focus_crops_and_merges_are_the_published_ones():
         prediction, before = masks[pair, previous]
         if function == "get_focus_cropv1":
             within, expected = rest
-            assert list(focus_crop(prediction, before, (y, x), Extent(*within))) == expected, (pair, previous, y, x)
+            assert list(focus_crop(prediction, before, (y, x), Box(*within))) == expected, (pair, previous, y, x)
         elif function == "Progressive_Merge":
             merged = progressive_merge(before, prediction, Click(True, (y, x)))
             assert [int(merged.sum()), zlib.crc32(np.packbits(merged).tobytes())] == rest, (pair, previous, y, x)
@@ -76,12 +77,12 @@ def test_focus_crops_and_merges_are_the_published_ones():
 
 def test_boxes_and_clicks_are_mapped_as_published():
     expected = golden_json("protocol/focus_maps.json")
-    box = Extent(10, 50, 20, 75)  # the file says results alone; these are the boxes and points that they belong to
+    box = Box(10, 50, 20, 75)  # the file says results alone; these are the boxes and points that they belong to
     places = [(10, 20), (50, 75), (30, 44), (0, 0)]
-    mapped = box.clicks([Click(True, place) for place in places], (256, 256))
-    np.testing.assert_allclose([click.coords for click in mapped], expected["map_point_in_bbox"])
-    outer = (Extent(0, 60, 0, 80), Extent(4, 50, 6, 71), box)
-    np.testing.assert_allclose([box.within(frame, (256, 256)) for frame in outer], expected["mapp_roi"])
+    mapped = [box.to_crop(place, (256, 256)) for place in places]
+    np.testing.assert_allclose(mapped, expected["map_point_in_bbox"])
+    outer = (Box(0, 60, 0, 80), Box(4, 50, 6, 71), box)
+    np.testing.assert_allclose([scaled_edges(box, frame, (256, 256)) for frame in outer], expected["mapp_roi"])
 
 
 @pytest.mark.parametrize("seed", range(60))

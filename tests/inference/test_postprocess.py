@@ -93,8 +93,8 @@ def test_an_answer_on_the_whole_image_fills_the_crop_that_was_set_before():
     empty = replace(session, zoom=replace(session.zoom, probs=torch.zeros_like(session.prev_probs)))
     (after,) = predictor.step([empty], [Click(True, (25, 50))])
     assert after.view.source.size == after.image_size and after.view.roi == roi
-    assert roi.rmin <= after.focus.top < after.focus.bottom <= roi.rmax + 1
-    assert roi.cmin <= after.focus.left < after.focus.right <= roi.cmax + 1
+    assert roi.top <= after.focus.top < after.focus.bottom <= roi.bottom
+    assert roi.left <= after.focus.left < after.focus.right <= roi.right
 
 
 def test_an_empty_focus_crop_keeps_the_first_answer():

@@ -282,7 +282,7 @@ def test_prev_mask_in_the_middle_moves_the_crop_to_it():
     predictor.set_image(image)
     predictor.predict([(20, 20)], [1])
     predictor.predict([(21, 20)], [0], prev_mask=disk(image, 20, 20, 6))
-    assert predictor.session.zoom.roi == (11, 29, 11, 29)
+    assert predictor.session.zoom.roi.inclusive == (11, 29, 11, 29)
 
 
 def test_a_network_that_reads_no_previous_mask_starts_from_one_by_merging():

@@ -9,11 +9,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from isegm.data.convert.mask_layers import bounding_box, box_iou, hierarchy, mask_iou, pack
+from isegm.data.convert.mask_layers import hierarchy, mask_iou, pack
 from isegm.data.convert.parallel import in_order, write_pickle
 from isegm.data.datasets.base import require_files
 from isegm.data.datasets.coco import panoptic_split, read_panoptic, read_segments
 from isegm.data.datasets.lvis import Polygons, annotation_file, file_name, fill_polygons, read_lvis
+from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
 
@@ -112,7 +113,7 @@ def merge(from_coco: list[np.ndarray], from_lvis: list[np.ndarray]) -> list[np.n
     COCO's crowds count as objects, as published. Of LVIS's masks of one object the last stays.
     """
     coco, lvis = (
-        [(bounding_box(mask), mask) for mask in masks if np.count_nonzero(mask) >= MIN_OBJECT_AREA]
+        [(Box.around(mask), mask) for mask in masks if np.count_nonzero(mask) >= MIN_OBJECT_AREA]
         for masks in (from_coco, from_lvis)
     )
     kept = [mask for box, mask in coco if not _is_among(box, mask, lvis, SAME_COCO_MASK)]
@@ -122,5 +123,5 @@ def merge(from_coco: list[np.ndarray], from_lvis: list[np.ndarray]) -> list[np.n
     return kept
 
 
-def _is_among(box: tuple[int, int, int, int], mask: np.ndarray, others: list, least_iou: float) -> bool:
-    return any(box_iou(box, b) > SAME_BOX and mask_iou(mask, other) > least_iou for b, other in others)
+def _is_among(box: Box, mask: np.ndarray, others: list, least_iou: float) -> bool:
+    return any(box.iou(b) > SAME_BOX and mask_iou(mask, other) > least_iou for b, other in others)

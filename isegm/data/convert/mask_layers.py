@@ -5,37 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
+
+from isegm.utils.boxes import Box
 
 BOX_SHARE, MASK_SHARE = 0.7, 0.8  # of a part's box and of its pixels, which must lie in the whole
 LAYER_CAPACITY = 255  # objects that a layer of uint8 can tell apart
-
-Box = tuple[int, int, int, int]
-
-
-def bounding_box(mask: np.ndarray) -> Box:
-    """Left, top, right and bottom of a mask's pixels, right and bottom excluded; all 0 for an empty mask."""
-    x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
-    return x, y, x + width, y + height
-
-
-def box_area(box: Box) -> int:
-    """Number of pixels in a box."""
-    return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def box_intersection(first: Box, second: Box) -> int:
-    """Number of pixels that two boxes share."""
-    width = min(first[2], second[2]) - max(first[0], second[0])
-    height = min(first[3], second[3]) - max(first[1], second[1])
-    return max(0, width) * max(0, height)
-
-
-def box_iou(first: Box, second: Box) -> float:
-    """Intersection over union of two boxes that are not empty."""
-    shared = box_intersection(first, second)
-    return shared / (box_area(first) + box_area(second) - shared)
 
 
 def mask_iou(first: np.ndarray, second: np.ndarray) -> float:
@@ -61,12 +36,12 @@ def hierarchy(masks: Sequence[np.ndarray]) -> dict[int, dict[str, Any] | None]:
         root); None for a mask that neither contains others nor lies in one.
     """
     order = by_area(masks)
-    boxes = [bounding_box(mask) for mask in masks]
+    boxes = [Box.around(mask) for mask in masks]
     areas = [np.count_nonzero(mask) for mask in masks]
     nodes = {index: {"children": [], "parent": None, "node_level": 0} for index in range(len(masks))}
 
     def contains(whole: int, part: int) -> bool:
-        if box_intersection(boxes[whole], boxes[part]) / box_area(boxes[part]) < BOX_SHARE:
+        if boxes[whole].intersection(boxes[part]).area / boxes[part].area < BOX_SHARE:
             return False
         return bool(np.count_nonzero(masks[whole] & masks[part]) / areas[part] > MASK_SHARE)
 
