@@ -8,6 +8,7 @@ from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.session import join_rows, take_rows
 from isegm.inference.transforms import ZoomIn
+from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
 from tests.analytic import BlobModel, EncodeOnceModel, TinyModel
 
@@ -171,7 +172,7 @@ def test_the_network_is_given_the_first_clicks_only():
     close(limited.run([session])[0].probs, once.probs)
 
 
-@pytest.mark.parametrize(("skip_clicks", "roi"), [(1, None), (-1, (0, 59, 0, 79))])
+@pytest.mark.parametrize(("skip_clicks", "roi"), [(1, None), (-1, Box.of_image((60, 80)))])
 def test_the_initial_mask_reaches_the_network_and_not_the_first_crop(skip_clicks, roi):
     settings = InferenceSettings(zoom_in=ZoomIn(64, skip_clicks=skip_clicks, min_crop_size=10))
     predictor = Predictor(TinyModel(), settings=settings)
