@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from isegm.clicks import Click
     from isegm.inference.predictor import Predictor
     from isegm.model import build_model, list_models
-    from isegm.model.checkpoint import DEFAULT_CHECKPOINT, load_model
+    from isegm.model.checkpoint import load_model
     from isegm.utils.errors import InputError
+    from isegm.utils.lookup import DEFAULT_CHECKPOINT
 
 __version__ = "0.1.0"
 __all__ = [
@@ -29,7 +30,7 @@ __all__ = [
 
 _MODULES = {
     "Click": "isegm.clicks",
-    "DEFAULT_CHECKPOINT": "isegm.model.checkpoint",
+    "DEFAULT_CHECKPOINT": "isegm.utils.lookup",
     "InputError": "isegm.utils.errors",
     "Predictor": "isegm.inference.predictor",
     "build_model": "isegm.model",

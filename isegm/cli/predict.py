@@ -12,6 +12,7 @@ from isegm import Click, InputError, Predictor, load_model
 from isegm.data.paired_files import MASK_ENDINGS
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
 from isegm.utils.cli import choose_device, program
+from isegm.utils.exp import load_config_file
 from isegm.utils.files import read_image, read_mask, write_images
 from isegm.utils.lookup import find_checkpoint
 from isegm.utils.vis import draw_with_blend_and_clicks
@@ -54,7 +55,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--checkpoint",
         default=str(DEFAULT_CHECKPOINT),
-        help="network: a path, or the beginning of a name in weights/ (default: the shipped one)",
+        help="network: a path, or the beginning of a name below INTERACTIVE_MODELS_PATH (default: the shipped one)",
     )
     parser.add_argument("--thresh", type=float, default=0.49, help="probability above which a pixel is in the mask")
     devices = parser.add_mutually_exclusive_group()
@@ -88,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise InputError(f"--out {out} would overwrite an image that is read: choose another name.")
     image = read_image(args.image)
     prev_mask = None if args.init_mask is None else read_init_mask(args.init_mask, image)
-    checkpoint = find_checkpoint(DEFAULT_CHECKPOINT.parent, args.checkpoint)
+    weights = load_config_file("config.yml").get("INTERACTIVE_MODELS_PATH", "./weights")
+    checkpoint = find_checkpoint(weights, args.checkpoint)
     model = load_model(checkpoint, choose_device(args.gpus, args.cpu, args.device))
     predictor = Predictor(model, threshold=args.thresh)
     predictor.set_image(image)

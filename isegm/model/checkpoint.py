@@ -22,8 +22,8 @@ from isegm.model.published import WITHOUT_EFFECT, model_from_published
 from isegm.model.registry import build_stored_model
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write
+from isegm.utils.lookup import DEFAULT_CHECKPOINT, shipped_if_missing
 
-DEFAULT_CHECKPOINT = Path(__file__).resolve().parents[2] / "weights" / "mobilenetv2_default.pth"
 SHOWN = 8  # how many differing keys a message names
 
 
@@ -53,7 +53,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             the allow-list; or it holds weights without a click model's configuration, such as an ImageNet or MAE
             backbone; or its configuration or weights are not of the form that this module's first lines tell.
     """
-    path = Path(path)
+    path = shipped_if_missing(Path(path))
     if not path.is_file():
         raise InputError(f"there is no checkpoint {path}: check the path.")
     try:

@@ -108,7 +108,9 @@ def _other_scripts(path: Path) -> str:
     if near:
         return f"did you mean {next(script for script in scripts if script.stem == near[0])}?"
     folders = sorted({str(script.parent) for script in scripts})
-    return f"experiment scripts lie in {', '.join(folders)}." if folders else "give the path of a file in models/."
+    if folders:
+        return f"experiment scripts lie in {', '.join(folders)}."
+    return "give the path of a script in a folder named models, such as the models/ folder of a checkout of isegm."
 
 
 def _numbered(parent: Path) -> list[tuple[int, Path]]:

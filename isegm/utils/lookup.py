@@ -1,4 +1,4 @@
-"""Files and folders by the beginnings of their names."""
+"""Find files and folders by the beginnings of their names."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from pathlib import Path
 
 from isegm.utils.errors import InputError
 
+DEFAULT_CHECKPOINT = Path(__file__).resolve().parents[1] / "weights" / "mobilenetv2_default.pth"
+WEIGHTS_FOLDER = "weights"  # of a checkout, where the shipped model is looked for by published commands
 NAMED = 5  # how many candidates an error message lists
 
 
 def matching(folder: Path, pattern: str) -> list[Path]:
-    """Paths in a folder that fit a pattern of ``glob``, sorted.
+    """List the paths in a folder that fit a pattern of ``glob``, sorted.
 
     Raises:
         InputError: there is no such folder.
@@ -22,7 +24,7 @@ def matching(folder: Path, pattern: str) -> list[Path]:
 
 
 def only(found: list[Path], kind: str, beginning: str, folder: Path) -> Path:
-    """The only path of those found, or the only one that is named exactly ``beginning``.
+    """Return the only path of those found, or the only one that is named exactly ``beginning``.
 
     Args:
         found: paths in ``folder`` whose names begin so.
@@ -41,21 +43,32 @@ def only(found: list[Path], kind: str, beginning: str, folder: Path) -> Path:
     raise InputError(f"{kind} {beginning}* is not unique in {folder} ({names}{more}): write the name out.")
 
 
+def shipped_if_missing(path: Path) -> Path:
+    """Return the shipped checkpoint for ``weights/mobilenetv2_default.pth`` where that is no file, else ``path``."""
+    named = path.parent.name == WEIGHTS_FOLDER and path.name == DEFAULT_CHECKPOINT.name
+    return DEFAULT_CHECKPOINT if named and not path.is_file() else path
+
+
 def find_checkpoint(weights_folder: str | Path, name: str) -> Path:
-    """The one checkpoint file that ``name`` means.
+    """Find the one checkpoint file that ``name`` means.
 
     ``name`` is a path, with or without its ending; or the beginning of a file name anywhere below ``weights_folder``;
     or ``model:checkpoint``, where ``model`` begins the name of a folder in ``weights_folder`` and ``checkpoint`` that
-    of a file below it. A file whose whole stem is the name is preferred to longer ones.
+    of a file below it. A file whose whole stem is the name is preferred to longer ones. The shipped
+    checkpoint is found by its name, or the beginning of it, where no file of the folder fits.
 
     Raises:
         InputError: no file, or more than one, matches.
     """
     folder = Path(weights_folder)
     whole = [Path(name)] if Path(name).name == name else [Path(name), Path(f"{name}.pth")]
-    for path in whole:
+    for path in map(shipped_if_missing, whole):
         if path.is_file():
             return path
+    if name and DEFAULT_CHECKPOINT.name.startswith(name):
+        pattern = f"**/{glob.escape(name.removesuffix('.pth'))}*.pth"
+        if not folder.is_dir() or not matching(folder, pattern):
+            return DEFAULT_CHECKPOINT
     if ":" in name and not Path(name).is_absolute():
         model, name = name.split(":", 1)
         folder = only([p for p in matching(folder, f"{glob.escape(model)}*") if p.is_dir()], "folder", model, folder)

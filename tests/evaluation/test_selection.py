@@ -4,7 +4,7 @@ import pytest
 
 from isegm.evaluation.selection import select_checkpoints, select_experiment
 from isegm.utils.errors import InputError
-from isegm.utils.lookup import find_checkpoint
+from isegm.utils.lookup import DEFAULT_CHECKPOINT, find_checkpoint
 
 
 @pytest.fixture
@@ -206,3 +206,29 @@ def test_the_colon_of_a_drive_belongs_to_the_path(tmp_path, spec):
 def test_experiments_that_are_not_there_are_told(experiments, tmp_path, spec, said):
     with pytest.raises(InputError, match=said):
         select_experiment(spec, experiments, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2_default", "mobilenetv2_default.pth", "mobile"])
+@pytest.mark.parametrize("folder", ["weights", "absent"])
+def test_the_shipped_checkpoint_is_found_by_its_name(weights, name, folder):
+    assert find_checkpoint(weights.parent / folder, name) == DEFAULT_CHECKPOINT
+
+
+def test_files_of_the_folder_come_before_the_shipped_checkpoint(weights):
+    own = weights / "deep" / "mobilenetv2_mine.pth"
+    own.touch()
+    assert find_checkpoint(weights, "mobilenetv2") == own
+    assert find_checkpoint(weights, "mobilenetv2_default") == DEFAULT_CHECKPOINT
+    with pytest.raises(InputError, match="there is no checkpoint"):
+        find_checkpoint(weights, "model_b:mobilenetv2_default")
+
+
+@pytest.mark.parametrize("name", ["weights/mobilenetv2_default.pth", "./weights/mobilenetv2_default"])
+def test_published_commands_find_the_shipped_checkpoint_where_it_was(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    assert find_checkpoint("absent", name) == DEFAULT_CHECKPOINT
+    with pytest.raises(InputError, match=r"there is no checkpoint elsewhere/mobilenetv2_default\.pth"):
+        find_checkpoint("absent", "elsewhere/mobilenetv2_default.pth")
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "mobilenetv2_default.pth").touch()
+    assert find_checkpoint("absent", name).resolve() == tmp_path / "weights" / "mobilenetv2_default.pth"
