@@ -1,7 +1,7 @@
-"""Unpacking of zip and tar files that somebody else has packed.
+"""Unpacking of zip and tar files from other people.
 
-Nothing is written outside the target, no links or devices are made, and no more bytes than the archive may hold. The
-files appear in the target when all of them are unpacked.
+``zipfile`` and ``tarfile`` (with its filter "data") unpack into a temporary folder, and names, kinds and sizes of all
+members are checked on the way. Files are moved to the target once everything is unpacked.
 """
 
 from __future__ import annotations
@@ -15,11 +15,8 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from isegm.utils.errors import InputError
 
@@ -28,16 +25,7 @@ MOST_FILES = 2_000_000
 BLOCK = 1 << 20
 DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError, RuntimeError)
 FULL = (errno.ENOSPC, errno.EDQUOT)
-DRIVE = ":"  # in C:\..., which is absolute on one system and a name on the others
-
-
-@dataclass(frozen=True)
-class _Member:
-    """A file within an archive: its path as the archive says it, its size as it says it, and how to read it."""
-
-    name: str
-    size: int
-    open: Callable[[], IO[bytes]]
+DRIVE = ":"  # of C:\..., which is absolute on Windows and an ordinary name elsewhere
 
 
 def unpack(
@@ -49,112 +37,118 @@ def unpack(
 ) -> list[Path]:
     """Unpack the files of a zip or tar (plain, gzip, bzip2 or xz) into a folder.
 
-    Folders that hold no file are left out. Files of the same name that lie in the target are replaced. Permissions and
-    owners of the archive are not taken over.
+    Empty folders are left out. Existing files of the same name are replaced. Permissions and owners are ignored.
 
     Args:
         archive: the file.
-        target: the folder; it is made.
-        holds: names that must lie in one folder of the archive, whichever; that folder becomes ``target``, and what
-            lies beside it is left out. Empty for the archive as it is.
-        most_bytes, most_files: more than this is refused, whatever the archive says of itself.
+        target: the folder; it is created.
+        holds: names that must lie side by side in some folder of the archive. That folder becomes ``target``, and
+            what lies beside it is left out. Empty: unpack the archive as it is.
+        most_bytes: refuse archives that unpack to more.
+        most_files: refuse archives with more members.
 
     Returns:
         the unpacked files.
 
     Raises:
-        InputError: the archive is damaged, of another kind, too large, or holds a member that would leave the target,
-            a link or a device, or no folder with what it should hold; nothing has then appeared in the target.
+        InputError: the archive is missing, damaged, of another kind or too large; it holds a link, a device or a path
+            outside the target; or no folder of it has what it should hold. No file has then appeared in the target.
     """
     archive, target = Path(archive), Path(target)
-    target.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        room = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=target, prefix=".unpacking-")))
-        try:
-            paths = _unpack_into(room, archive, _members(archive, stack), most_bytes, most_files)
-            root = _folder_with(holds, room, archive)
-            moved = [target / (room / path).relative_to(root) for path in paths if (room / path).is_relative_to(root)]
-            for there in moved:
-                there.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(root / there.relative_to(target), there)
-        except DAMAGED as error:
-            raise InputError(f"{archive} is a damaged archive ({error}): remove it and fetch it again.") from error
-        except OSError as error:
-            full = error.errno in FULL
-            todo = "make room there" if full else "check its permissions, and where the archive comes from"
-            reason = error.strerror or error
-            raise InputError(f"{archive} cannot be unpacked into {target} ({reason}): {todo}.") from error
-    return moved
+    if not archive.is_file():
+        raise InputError(f"there is no archive {archive}: check the path.")
+    members = _Members(archive, most_bytes, most_files)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target, prefix=".unpacking-") as temporary:
+            folder = Path(temporary)
+            if zipfile.is_zipfile(archive):
+                _extract_zip(archive, folder, members)
+            elif tarfile.is_tarfile(archive):
+                _extract_tar(archive, folder, members)
+            else:
+                raise InputError(f"{archive} is no zip or tar file: fetch it again, or check where it comes from.")
+            root = _folder_with(holds, folder, archive)
+            return [_move(path, target / path.relative_to(root)) for path in sorted(root.rglob("*")) if path.is_file()]
+    except DAMAGED as error:
+        raise InputError(f"{archive} is a damaged archive ({error}): remove it and fetch it again.") from error
+    except OSError as error:
+        full = error.errno in FULL
+        todo = "make room there" if full else "check its permissions, and where the archive comes from"
+        reason = error.strerror or error
+        raise InputError(f"{archive} cannot be unpacked into {target} ({reason}): {todo}.") from error
 
 
-def _folder_with(names: Sequence[str], room: Path, archive: Path) -> Path:
-    folders = [room, *(path for path in sorted(room.rglob("*")) if path.is_dir())]
-    for folder in folders:
-        if all((folder / name).exists() for name in names):
-            return folder
+class _Members:
+    """Check the members of an archive one by one.
+
+    Args:
+        archive: for messages.
+        most_bytes, most_files: limits on all members together.
+    """
+
+    def __init__(self, archive: Path, most_bytes: int, most_files: int) -> None:
+        self.archive = archive
+        self.most_bytes, self.most_files = most_bytes, most_files
+        self.bytes = self.files = 0
+
+    def check(self, name: str, size: int, is_file: bool, is_folder: bool) -> None:
+        """Refuse a member by its name, its kind, or what all so far add up to.
+
+        Raises:
+            InputError: it is refused.
+        """
+        path = PurePosixPath(name.replace("\\", "/"))
+        if not (is_file or is_folder):
+            raise self._refused(name, "is a link, a device or a sparse file")
+        if path.is_absolute() or ".." in path.parts or DRIVE in name or "\0" in name or not (path.parts or is_folder):
+            raise self._refused(name, "would be written outside the folder")
+        self.bytes += size
+        self.files += 1
+        if self.bytes > self.most_bytes:
+            raise InputError(
+                f"{self.archive} unpacks to more than {self.most_bytes / 1e9:g} GB and was not unpacked: do it by hand "
+                "if you trust it."
+            )
+        if self.files > self.most_files:
+            raise InputError(
+                f"{self.archive} holds more than {self.most_files} files and folders: unpack it by hand if you trust "
+                "it."
+            )
+
+    def _refused(self, name: str, why: str) -> InputError:
+        return InputError(f"{self.archive} was not unpacked, as {name!r} in it {why}: do not use this file.")
+
+
+def _extract_zip(archive: Path, folder: Path, members: _Members) -> None:
+    with zipfile.ZipFile(archive) as packed:
+        for info in packed.infolist():
+            kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the archive was not made on Unix
+            plain = kind in (0, stat.S_IFREG, stat.S_IFDIR)
+            members.check(info.filename, info.file_size, plain and not info.is_dir(), plain and info.is_dir())
+        packed.extractall(folder)  # reads no more of a member than its size, and compares its checksum
+
+
+def _extract_tar(archive: Path, folder: Path, members: _Members) -> None:
+    def checked(info: tarfile.TarInfo, path: str) -> tarfile.TarInfo:
+        members.check(info.name, info.size, info.isfile() and not info.issparse(), info.isdir())
+        return tarfile.data_filter(info, path).replace(mode=None, deep=False)  # type: ignore[arg-type]  # None: default
+
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter=checked)
+        while tar.fileobj is not None and tar.fileobj.read(BLOCK):  # to the end, where a gzip file has its checksum
+            pass
+
+
+def _folder_with(names: Sequence[str], folder: Path, archive: Path) -> Path:
+    """Find the folder, ``folder`` itself or one below it, that holds all of the names."""
+    for candidate in (folder, *sorted(path for path in folder.rglob("*") if path.is_dir())):
+        if all((candidate / name).exists() for name in names):
+            return candidate
     raise InputError(f"{archive} has no folder that holds {', '.join(names)}: it is another archive than expected.")
 
 
-def _members(archive: Path, stack: ExitStack) -> Iterator[_Member]:
-    """The files of an archive, links and devices refused."""
-    if not archive.is_file():
-        raise InputError(f"there is no archive {archive}: check the path.")
-    if zipfile.is_zipfile(archive):
-        packed = stack.enter_context(zipfile.ZipFile(archive))
-        for info in packed.infolist():
-            kind = stat.S_IFMT(info.external_attr >> 16)
-            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise _refused(archive, info.filename, "is a link or a device")
-            if not info.is_dir():
-                yield _Member(info.filename, info.file_size, lambda info=info: packed.open(info))
-        return
-    try:
-        tar = stack.enter_context(tarfile.open(archive))  # noqa: SIM115, the stack closes it
-    except tarfile.ReadError as error:
-        raise InputError(f"{archive} is no zip or tar file: fetch it again, or check where it comes from.") from error
-    for info in tar:
-        if info.isfile() and not info.issparse():
-            yield _Member(info.name, info.size, lambda info=info: tar.extractfile(info))
-        elif not info.isdir():
-            raise _refused(archive, info.name, "is a link, a device or a sparse file")
-    while tar.fileobj.read(BLOCK):  # to the end, where the checksum of a packed file stands
-        pass
-
-
-def _unpack_into(
-    room: Path, archive: Path, members: Iterator[_Member], most_bytes: int, most_files: int
-) -> list[PurePosixPath]:
-    left, paths = most_bytes, {}
-    for member in members:
-        path = _inner_path(archive, member.name)
-        if member.size > left:
-            raise _too_large(archive, most_bytes)
-        if len(paths) == most_files:
-            raise InputError(f"{archive} holds more than {most_files} files: unpack it by hand if you trust it.")
-        (room / path).parent.mkdir(parents=True, exist_ok=True)
-        with member.open() as source, open(room / path, "wb") as file:
-            while block := source.read(BLOCK):
-                left -= len(block)
-                if left < 0:
-                    raise _too_large(archive, most_bytes)
-                file.write(block)
-        paths[path] = None
-    return list(paths)
-
-
-def _inner_path(archive: Path, name: str) -> PurePosixPath:
-    """Where a member goes below the target."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or DRIVE in name or "\0" in name or not path.parts:
-        raise _refused(archive, name, "would be written outside the folder")
-    return path
-
-
-def _refused(archive: Path, name: str, why: str) -> InputError:
-    return InputError(f"{archive} was not unpacked, as {name!r} in it {why}: do not use this file.")
-
-
-def _too_large(archive: Path, most_bytes: int) -> InputError:
-    return InputError(
-        f"{archive} unpacks to more than {most_bytes / 1e9:g} GB and was not unpacked: do it by hand if you trust it."
-    )
+def _move(path: Path, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(path, target)
+    return target

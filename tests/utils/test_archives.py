@@ -10,7 +10,7 @@ import pytest
 from isegm.utils.archives import unpack
 from isegm.utils.errors import InputError
 
-FILES = {"GrabCut/data_GT/a.jpg": b"photo", "GrabCut/boundary_GT/a.bmp": b"mask" * 1000, "README": b"text"}
+FILES = {"GrabCut/data_GT/a.jpg": b"image", "GrabCut/boundary_GT/a.bmp": b"mask" * 1000, "README": b"text"}
 
 
 def zipped(path, files=FILES, **modes):
@@ -52,6 +52,19 @@ def test_the_folder_that_holds_what_readers_look_for_becomes_the_target(tmp_path
     assert everything(tmp_path / "outer") == FILES
 
 
+def test_permissions_of_the_archive_and_empty_folders_are_left_out(tmp_path):
+    path = tmp_path / "archive"
+    with tarfile.open(path, "w") as file:
+        for name, kind in (("./", tarfile.DIRTYPE), ("./empty", tarfile.DIRTYPE), ("./set/a", tarfile.REGTYPE)):
+            info = tarfile.TarInfo(name)
+            info.type, info.mode = kind, 0o000
+            file.addfile(info)
+    assert unpack(path, tmp_path / "target") == [tmp_path / "target" / "set" / "a"]
+    (tmp_path / "own").touch()
+    assert (tmp_path / "target" / "set" / "a").stat().st_mode == (tmp_path / "own").stat().st_mode
+    assert not (tmp_path / "target" / "empty").exists()
+
+
 def test_an_archive_of_something_else_is_named(tmp_path):
     with pytest.raises(InputError, match="has no folder that holds img, gt"):
         unpack(zipped(tmp_path / "archive.zip"), tmp_path / "target", holds=("img", "gt"))
@@ -77,6 +90,9 @@ HOSTILE = {
     "tar hard link": lambda path: tarred(path, {"link": b""}, tarfile.LNKTYPE, "/etc/passwd"),
     "tar device": lambda path: tarred(path, {"device": b""}, tarfile.CHRTYPE),
     "tar pipe": lambda path: tarred(path, {"pipe": b""}, tarfile.FIFOTYPE),
+    "tar link within the archive": lambda path: tarred(path, {"link": b""}, tarfile.SYMTYPE, "good"),
+    "tar folder": lambda path: tarred(path, {"../below": b""}, tarfile.DIRTYPE),
+    "zip folder": lambda path: zipped(path, {"../below/": b""}, mode=stat.S_IFDIR | 0o755),
 }
 
 
