@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from isegm.data.download.inventory import inspect
+from isegm.data.download.inventory import dataset_statuses
 from isegm.data.download.sources import SOURCES
 from isegm.utils.cli import program
 from isegm.utils.exp import load_config_file
@@ -20,8 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--config-path", default="./config.yml", help="configuration (default: %(default)s)")
     args = parser.parse_args(arguments)
     states = []
-    for finding in inspect(args.names, load_config_file(args.config_path)):
-        print(f"{finding.name}: {finding.state}", *finding.lines, sep="\n    ")
-        states.append(finding.state)
+    for status in dataset_statuses(args.names, load_config_file(args.config_path)):
+        print(f"{status.name}: {status.state}", *status.lines, sep="\n    ")
+        states.append(status.state)
     if set(states) != {"present"}:
         sys.exit(NOT_ALL_THERE)

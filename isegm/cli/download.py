@@ -1,19 +1,20 @@
 """Fetch published data sets and weights to where the configuration looks for them."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from isegm.data.catalogue import configured_path
+from isegm.data.download.fetch import fetch_dataset
 from isegm.data.download.sources import SOURCES, Archive, find_archive
 from isegm.evaluation.published_values import published_values
 from isegm.model.weights_table import WEIGHTS, Weights, find_weights
-from isegm.utils.archives import unpack
 from isegm.utils.cli import program
-from isegm.utils.download import download
+from isegm.utils.download import Progress, download
 from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
 
@@ -34,7 +35,7 @@ def show_list(kind: str | None, cfg: Mapping[str, Any]) -> None:
         for name, archive in [(name, source.archive) for name, source in SOURCES.items() if source.archive]:
             try:
                 target = configured_path(name, cfg)
-                state = f"{target} ({'is there' if archive.is_there(target) else 'not there yet'})"
+                state = f"{target} ({'is there' if archive.is_present(target) else 'not there yet'})"
             except InputError as error:
                 state = f"nowhere yet: {error}"
             print(f"{name}: {archive.url} -> {state}; terms: {archive.terms}")
@@ -48,36 +49,40 @@ def show_list(kind: str | None, cfg: Mapping[str, Any]) -> None:
             )
 
 
-def fetch(name: str, source: Archive | Weights, path: Path) -> None:
-    """Bring a file of the tables to ``path``, with a bar on stderr."""
-    if source.sha256 is None:
-        known = "only its size is" if source.size is not None else "that it came whole is all that is"
-        print(f"{name}: no checksum of {source.url} is known, {known} checked")
-    with tqdm(total=source.size, unit="B", unit_scale=True, desc=path.name) as bar:
+def report_checks(name: str, url: str, size: int | None, checksum: str | None) -> None:
+    """Tell how far a file can be checked, where no checksum of it is known."""
+    if checksum is None:
+        known = "only its size is" if size is not None else "that it came whole is all that is"
+        print(f"{name}: no checksum of {url} is known, {known} checked")
+
+
+@contextmanager
+def progress_bar(title: str, size: int | None) -> Iterator[Progress]:
+    """Show a bar on stderr that follows a download."""
+    with tqdm(total=size, unit="B", unit_scale=True, desc=title) as bar:
 
         def progress(done: int, total: int | None) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        download(source.url, path, source.size, source.sha256, progress)
+        yield progress
 
 
-def fetch_dataset(name: str, source: Archive, target: Path) -> None:
-    if source.is_there(target):
-        print(f"{name}: {target} is there already")
+def download_dataset(name: str, archive: Archive, root: Path) -> None:
+    if archive.is_present(root):
+        print(f"{name}: {root} is there already")
         return
-    packed = target.parent / source.url.rpartition("/")[2]
-    by_hand = packed.is_file()
-    fetch(name, source, packed)
-    files = unpack(packed, target, source.holds)
-    if not by_hand:
-        packed.unlink()
-    print(f"{name}: {len(files)} files in {target}; terms: {source.terms}")
+    report_checks(name, archive.url, archive.size, archive.sha256 or archive.md5)
+    with progress_bar(archive.url.rpartition("/")[2], archive.size) as progress:
+        files = fetch_dataset(archive, root, progress)
+    print(f"{name}: {len(files)} files in {root}; terms: {archive.terms}")
 
 
-def fetch_weights(row: Weights, cfg: Mapping[str, Any]) -> None:
+def download_weights(row: Weights, cfg: Mapping[str, Any]) -> None:
     path = Path(cfg.get("INTERACTIVE_MODELS_PATH", "./weights")) / row.file
-    fetch(row.name, row, path)
+    report_checks(row.name, row.url, row.size, row.sha256)
+    with progress_bar(path.name, row.size) as progress:
+        download(row.url, path, row.size, row.sha256, progress)
     print(f"{row.name}: {path}, network {row.network}; licence: {row.licence}")
 
 
@@ -91,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise InputError("nothing to fetch was named: give datasets or weights and names, which --list shows.")
     if args.kind == "datasets":
         for name, archive, target in [(name, find_archive(name), configured_path(name, cfg)) for name in args.names]:
-            fetch_dataset(name, archive, target)
+            download_dataset(name, archive, target)
     else:
         for row in [find_weights(name) for name in args.names]:
-            fetch_weights(row, cfg)
+            download_weights(row, cfg)

@@ -1,4 +1,8 @@
-"""Fetching files over HTTP: resumed where a connection broke, checked, and there whole or not at all."""
+"""Downloads over HTTP that resume after broken connections, are checked, and leave a whole file or none.
+
+``torch.hub.download_url_to_file`` and torchvision's ``download_url`` start from zero after a broken connection, and
+know neither an expected size nor a limit; data sets of gigabytes need all three.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,18 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
 from isegm.utils.errors import InputError
-from isegm.utils.files import sha256 as checksum
+from isegm.utils.files import checksum
 
 BLOCK = 1 << 18
 TIMEOUT = 30.0  # seconds without a byte
-ATTEMPTS = 5  # in a row that bring nothing
-PAUSE = 1.0  # seconds, times the number of such attempts
+ATTEMPTS = 5  # connections in a row that bring no byte
+PAUSE = 1.0  # seconds before the next connection, times the number of those that brought nothing
 PARTIAL, RANGE_REFUSED, FIRST_SERVER_ERROR = 206, 416, 500
 
 Progress = Callable[[int, int | None], None]
@@ -31,29 +35,32 @@ def download(
     sha256: str | None = None,
     progress: Progress = lambda done, total: None,
     most_bytes: int = 64 << 30,
+    md5: str | None = None,
 ) -> Path:
-    """Fetch a file; one that is there already and passes the checks is kept.
+    """Download a file; an existing one that passes the checks is kept.
 
-    What has come so far lies in ``<path>.part`` with the server's tag of the file beside it, and a later call goes on
-    from there if the server still has the same file and sends parts of files; else it starts again.
+    A partial download lies in ``<path>.part``, with the server's tag of the file beside it. A later call resumes it if
+    the server still has the same file and supports ranges, and otherwise starts again.
 
     Args:
         url: http or https.
-        path: where the file goes; folders are made.
-        size: bytes it must have; None where not known.
-        sha256: checksum it must have; None where not known.
-        progress: called with the bytes there and the bytes in all (None where the server does not say).
-        most_bytes: more than this is refused.
+        path: the file to write; its folder is created.
+        size: expected number of bytes; None where unknown.
+        sha256: expected checksum; None where unknown.
+        progress: called with the bytes so far and the bytes in total (None where the server does not say).
+        most_bytes: refuse files that are larger.
+        md5: expected checksum; None where unknown.
 
     Returns:
         ``path``.
 
     Raises:
-        InputError: no connection, or the file does not pass the checks; it is said how to go on by hand.
+        InputError: no connection, or the file does not pass the checks; the message tells how to go on by hand.
     """
     path = Path(path)
+    checksums = {algorithm: value for algorithm, value in (("sha256", sha256), ("md5", md5)) if value is not None}
     if path.is_file():
-        _check(path, path, url, size, sha256)
+        _check(path, path, url, size, checksums)
         return path
     part = path.with_name(f"{path.name}.part")
     by_hand = f"fetch it by hand and put it at {path}."
@@ -61,17 +68,19 @@ def download(
     while idle < ATTEMPTS:
         before = _size(part)
         try:
-            complete, reason = _fetch(url, part, progress, size or most_bytes), "the connection ended early"
+            complete = _fetch(url, part, progress, size or most_bytes)
+            reason = "the connection ended early"
         except urllib.error.HTTPError as error:
             complete, reason = False, f"the server says {error.code} {error.reason}"
             if error.code < FIRST_SERVER_ERROR:
                 raise InputError(f"{url} cannot be fetched ({reason}): {by_hand}") from error
         except (OSError, HTTPException) as error:
-            complete, reason = False, getattr(error, "reason", None) or error
-            if isinstance(reason, (socket.gaierror, ConnectionRefusedError)):
-                raise InputError(f"{url} cannot be reached ({reason.strerror}): {by_hand}") from error
+            cause = getattr(error, "reason", None) or error
+            if isinstance(cause, (socket.gaierror, ConnectionRefusedError)):
+                raise InputError(f"{url} cannot be reached ({cause.strerror}): {by_hand}") from error
+            complete, reason = False, str(cause)
         if complete:
-            _check(part, path, url, size, sha256)
+            _check(part, path, url, size, checksums)
             os.replace(part, path)
             _tag(part).unlink(missing_ok=True)
             return path
@@ -85,12 +94,12 @@ def _size(path: Path) -> int:
 
 
 def _tag(part: Path) -> Path:
-    """Where the server's name for the state of its file is kept."""
+    """Path of the file that keeps the server's tag (ETag or date) of a partial download."""
     return part.with_name(f"{part.name}.tag")
 
 
 def _fetch(url: str, part: Path, progress: Progress, most_bytes: int) -> bool:
-    """One connection; whether all has come, as far as the server says how much that is."""
+    """Read from one connection into ``part``; return whether the file is complete, if the server gives its size."""
     tag = _tag(part).read_text(encoding="utf-8") if _tag(part).is_file() else ""
     start = _size(part) if tag else 0
     headers = {"Range": f"bytes={start}-", "If-Range": tag} if start else {}
@@ -129,14 +138,14 @@ def _fetch(url: str, part: Path, progress: Progress, most_bytes: int) -> bool:
 
 
 def _state_of(response: HTTPResponse) -> str:
-    """What If-Range takes: a strong ETag, else the date; empty where the server gives neither."""
+    """Return the value for If-Range: a strong ETag, else the date; empty where the server sends neither."""
     etag = response.headers.get("ETag", "")
     return etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
 
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """Tell a full disk from a broken connection, which are the same type of error."""
+    """Turn errors of the disk into ``InputError``; broken connections raise the same types of error elsewhere."""
     try:
         yield
     except OSError as error:
@@ -145,13 +154,14 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _check(found: Path, path: Path, url: str, size: int | None, sha256: str | None) -> None:
-    """Compare a file with what is known of it; a fetched one that fails is removed."""
+def _check(found: Path, path: Path, url: str, size: int | None, checksums: Mapping[str, str]) -> None:
+    """Compare a file with its expected size and checksums, by algorithm; remove a download that differs."""
     wrong = ""
     if size is not None and _size(found) != size:
         wrong = f"{_size(found)} bytes instead of {size}"
-    elif sha256 is not None and (digest := checksum(found)) != sha256:
-        wrong = f"the checksum {digest} instead of {sha256}"
+    for algorithm, expected in checksums.items():
+        if not wrong and (digest := checksum(found, algorithm)) != expected:
+            wrong = f"the checksum {digest} instead of {expected}"
     if not wrong:
         return
     if found == path:

@@ -194,10 +194,15 @@ def lock_file(file: int) -> bool:
     return True
 
 
-def sha256(path: str | Path) -> str:
-    """Checksum of a file, as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
+def checksum(path: str | Path, algorithm: str) -> str:
+    """Compute the checksum of a file, in hexadecimal digits, by an algorithm that ``hashlib`` knows."""
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with open(path, "rb") as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def sha256(path: str | Path) -> str:
+    """Compute the SHA-256 of a file, as 64 hexadecimal digits."""
+    return checksum(path, "sha256")

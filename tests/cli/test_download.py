@@ -20,7 +20,7 @@ WEIGHTS = b"weights of a network"
 def grabcut():
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as file:
-        file.writestr("GrabCut/data_GT/a.jpg", b"photo")
+        file.writestr("GrabCut/data_GT/a.jpg", b"image")
         file.writestr("GrabCut/boundary_GT/a.bmp", b"mask")
     return packed.getvalue()
 
@@ -78,6 +78,17 @@ def test_an_archive_that_was_fetched_by_hand_is_kept(server, call, tmp_path):
     (tmp_path / "data" / "GrabCut.zip").write_bytes(grabcut())
     assert call("datasets", "GrabCut") == 0 and not server.asked
     assert (tmp_path / "data" / "GrabCut.zip").is_file() and (tmp_path / "data" / "cut" / "data_GT" / "a.jpg").is_file()
+
+
+@pytest.mark.parametrize(
+    "name, file", [("PascalVOC", "VOCtrainval_11-May-2012.tar"), ("SBD", "benchmark.tgz")], ids=["voc", "sbd"]
+)
+def test_the_checksums_of_torchvision_are_compared(server, call, tmp_path, capsys, name, file):
+    server.files[file] = b"another file"
+    assert call("datasets", name) == 2
+    shown = capsys.readouterr()
+    assert "brought a file with the checksum" in shown.err and "no checksum of" not in shown.out
+    assert not list(tmp_path.glob(f"{file}*"))
 
 
 def test_weights_go_to_the_folder_of_models_and_a_known_checksum_is_compared(

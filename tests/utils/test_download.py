@@ -12,6 +12,7 @@ from tests.utils.serving import serving
 
 CONTENT = np.random.default_rng(0).bytes(1_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+MD5 = hashlib.md5(CONTENT).hexdigest()
 
 
 @pytest.fixture
@@ -83,6 +84,7 @@ def test_a_part_that_is_longer_than_the_file_is_fetched_anew(server, tmp_path):
     "known, sentence",
     [
         ({"sha256": "0" * 64}, f"the checksum {SHA256} instead of {'0' * 64}, which was removed"),
+        ({"md5": "0" * 32}, f"the checksum {MD5} instead of {'0' * 32}, which was removed"),
         ({"size": len(CONTENT) + 1}, "1000000 bytes instead of 1000001, which was removed"),
         ({"size": 1000}, "is larger .* than expected"),
         ({"most_bytes": 1000}, "is larger .* than expected"),

@@ -1,1 +1,1 @@
-"""Where data sets come from, what is on disk, and fetching what is missing."""
+"""Sources of the data sets, an inventory of those on disk, and downloads of the others."""

@@ -1,10 +1,10 @@
-"""Which of the published data sets lie where config.yml says, and how complete they are."""
+"""Inventory of the published data sets: which are where config.yml says, and how complete they are."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from isegm.data.catalogue import JOINED_SETS, configured_path
 from isegm.data.download.sources import SOURCES, Source, find_source
@@ -12,45 +12,58 @@ from isegm.utils.errors import InputError
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What was found of one data set: its state, and a line for each of its parts or for what to do.
+class DatasetStatus:
+    """State of one data set on disk.
 
     Attributes:
-        state: "present", "incomplete" or "absent".
+        name: of the data set.
+        state: "present" with all of its parts, "incomplete" with some, "absent" with none.
+        lines: for people: its folder, its parts with their numbers of files, and what to do.
     """
 
     name: str
-    state: str
+    state: Literal["present", "incomplete", "absent"]
     lines: tuple[str, ...]
 
 
-def inspect(names: list[str], cfg: Mapping[str, Any]) -> Iterator[Finding]:
-    """Look for data sets, all of them where ``names`` is empty.
+def dataset_statuses(names: list[str], cfg: Mapping[str, Any]) -> Iterator[DatasetStatus]:
+    """Look for data sets on disk, for all of them where ``names`` is empty.
+
+    Args:
+        names: keys of ``SOURCES``, or of ``JOINED_SETS`` for several of them.
+        cfg: configuration with the paths.
 
     Raises:
         InputError: an unknown name; the nearest is suggested.
     """
     parts = [part for name in names or SOURCES for part in JOINED_SETS.get(name, (name,))]
     for name, source in [(name, find_source(name)) for name in parts]:
-        yield _inspect(name, source, cfg)
+        yield _status(name, source, cfg)
 
 
-def _inspect(name: str, source: Source, cfg: Mapping[str, Any]) -> Finding:
+def _status(name: str, source: Source, cfg: Mapping[str, Any]) -> DatasetStatus:
     origin = f"get it from: {source.origin}"
     try:
         root = configured_path(name, cfg)
     except InputError as error:
-        return Finding(name, "absent", (str(error), origin))
+        return DatasetStatus(name, "absent", (str(error), origin))
     if not root.is_dir():
-        return Finding(name, "absent", (f"there is no folder {root}", origin))
+        return DatasetStatus(name, "absent", (f"there is no folder {root}", origin))
     sizes = [part.size(root) for part in source.parts]
     if not any(sizes):
-        return Finding(name, "absent", (f"{root} holds none of its files", origin))
-    lines, complete = [str(root)], True
-    for part, size in zip(source.parts, sizes, strict=True):
-        enough = bool(size) and size >= (part.count or 1)
-        complete = complete and enough
-        published = "" if part.count is None else f" of {part.count}"
-        found = "missing" if size is None else f"{size}{published}"
-        lines.append(f"{'ok ' if enough else '-- '} {part.shown(root)}: {found}")
-    return Finding(name, "present" if complete else "incomplete", (*lines, *([] if complete else [origin])))
+        return DatasetStatus(name, "absent", (f"{root} holds none of its files", origin))
+    complete = [(size or 0) >= (part.count or 1) for part, size in zip(source.parts, sizes, strict=True)]
+    lines = [
+        f"{'ok ' if enough else '-- '} {part.existing(root)}: {_shown(size, part.count)}"
+        for part, size, enough in zip(source.parts, sizes, complete, strict=True)
+    ]
+    if all(complete):
+        return DatasetStatus(name, "present", (str(root), *lines))
+    return DatasetStatus(name, "incomplete", (str(root), *lines, origin))
+
+
+def _shown(size: int | None, count: int | None) -> str:
+    """Describe the number of files of a part, beside the published one where it is known."""
+    if size is None:
+        return "missing"
+    return str(size) if count is None else f"{size} of {count}"

@@ -1,6 +1,7 @@
-"""Where the published data sets come from, and what lies in their folders when they are whole.
+"""Sources of the published data sets, and the folders and files of a complete copy.
 
-Counts are those of the papers and of the sets' own pages.
+Counts are those of the papers and of the data sets' own pages. URLs and checksums of SBD and PASCAL VOC are
+torchvision's.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from torchvision.datasets import SBDataset
+from torchvision.datasets.voc import DATASET_YEAR_DICT
+
 from isegm.data.catalogue import unknown
 from isegm.data.datasets.base import read_names
 from isegm.data.paired_files import IMAGE_ENDINGS
@@ -16,66 +20,68 @@ from isegm.utils.errors import InputError
 
 FBRS_RELEASE = "https://github.com/saic-vul/fbrs_interactive_segmentation/releases/download/v1.0"
 RITM_RELEASE = "https://github.com/saic-vul/ritm_interactive_segmentation/releases/download/v1.0"
+VOC2012 = DATASET_YEAR_DICT["2012"]
 
 
 @dataclass(frozen=True)
 class Part:
-    """One folder or file of a data set.
+    """A folder, a file or a pattern of files that belongs to a data set.
 
     Attributes:
-        path: below the data set's folder; of several with | between them the first that is there. One with a * is a
-            pattern of files.
-        count: published number of files in the folder or of the pattern, or of lines in a list; None where no number
-            is known.
-        endings: of the files that count in a folder.
+        path: below the data set's folder. Alternatives are separated by |, and the first that exists counts. A path
+            with a * is a pattern of files.
+        count: published number of files in the folder or of the pattern, or of lines in a list; None where unknown.
+        endings: of the files that are counted in a folder.
     """
 
     path: str
     count: int | None = None
     endings: tuple[str, ...] = IMAGE_ENDINGS
 
-    def found(self, root: Path) -> Path:
-        """The part below ``root``, of a pattern the first file; it may not be there."""
-        return next((match for path in self.path.split("|") for match in self._matches(root, path)), root / self.place)
-
-    def shown(self, root: Path) -> str:
-        """What was found, as a path below ``root``; a pattern as it stands."""
-        there = (path for path in self.path.split("|") if any(self._matches(root, path)))
-        return next(there, self.place)
-
     @property
-    def place(self) -> str:
-        """Where it should be: the first of several paths."""
-        return self.path.partition("|")[0]
+    def alternatives(self) -> list[str]:
+        """The alternative paths below the data set's folder."""
+        return self.path.split("|")
+
+    def existing(self, root: Path) -> str:
+        """Return the alternative that exists below ``root``, or the first one if none does."""
+        return next((path for path in self.alternatives if any(_matches(root, path))), self.alternatives[0])
+
+    def locate(self, root: Path) -> Path:
+        """Return the folder or file below ``root``, the first file of a pattern; it may be missing."""
+        path = self.existing(root)
+        return next(_matches(root, path), root / path)
 
     def size(self, root: Path) -> int | None:
-        """Number of files in the folder or of the pattern, or of names in the list; 1 for another file, else None."""
-        path = self.found(root)
-        if "*" in self.shown(root):
-            return len(list(self._matches(root, self.shown(root)))) or None
-        if path.is_dir():
-            return sum(entry.suffix.lower() in self.endings for entry in path.iterdir() if entry.name[0] != ".")
-        if not path.is_file():
-            return None
-        return len(read_names(path)) if path.suffix == ".txt" else 1
-
-    @staticmethod
-    def _matches(root: Path, path: str) -> Iterator[Path]:
+        """Count the files of the folder or pattern, or the names in the list; 1 for another file, None if missing."""
+        path = self.existing(root)
+        found = root / path
         if "*" in path:
-            return (match for match in root.glob(path) if match.name[0] != ".")
-        return iter([root / path] if (root / path).exists() else [])
+            return sum(1 for _ in _matches(root, path)) or None
+        if found.is_dir():
+            return sum(entry.suffix.lower() in self.endings for entry in found.iterdir() if entry.name[0] != ".")
+        if not found.is_file():
+            return None
+        return len(read_names(found)) if found.suffix == ".txt" else 1
+
+
+def _matches(root: Path, path: str) -> Iterator[Path]:
+    """List the files of a pattern below ``root``, or the one path if it exists."""
+    if "*" in path:
+        return (match for match in root.glob(path) if match.name[0] != ".")
+    return iter([root / path] if (root / path).exists() else [])
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A file that holds a data set, or a part of it.
+    """A zip or tar file that holds a data set, or a part of one.
 
     Attributes:
-        url: of a zip or tar file.
-        holds: what lies side by side in some folder of the archive, which becomes the data set's folder.
-        terms: licence, as far as the source says.
-        size: of the archive in bytes, None where nobody has measured it on a file fetched from the source.
-        sha256: its checksum, likewise.
+        url: of the file.
+        holds: names that lie side by side in one folder of the archive, which becomes the data set's folder.
+        terms: licence, as far as the source states it.
+        size: of the archive in bytes; None where nobody has measured it on a file from the source.
+        sha256, md5: checksums of the archive; None where unknown.
     """
 
     url: str
@@ -83,20 +89,21 @@ class Archive:
     terms: str
     size: int | None = None
     sha256: str | None = None
+    md5: str | None = None
 
-    def is_there(self, root: Path) -> bool:
-        """Whether the folder holds what the archive would bring, by name."""
+    def is_present(self, root: Path) -> bool:
+        """Return whether the data set's folder has everything that the archive holds, by name."""
         return all((root / name).exists() for name in self.holds)
 
 
 @dataclass(frozen=True)
 class Source:
-    """One data set.
+    """Origin and contents of a data set.
 
     Attributes:
-        origin: a sentence on where to get it.
-        parts: what it consists of.
-        archive: what scripts/download.py fetches; None where it must be fetched by hand.
+        origin: sentence on where to get it.
+        parts: its folders and files.
+        archive: the file that ``isegm download`` fetches; None where it must be fetched by hand.
     """
 
     origin: str
@@ -104,19 +111,20 @@ class Source:
     archive: Archive | None = None
 
 
-def _whole_archive(name: str, archive: Archive, parts: tuple[Part, ...]) -> Source:
+def _from_archive(name: str, archive: Archive, parts: tuple[Part, ...]) -> Source:
+    """A data set that one archive holds completely."""
     return Source(f"scripts/download.py datasets {name}, or {archive.url}", parts, archive)
 
 
 def _benchmark(name: str, images: str, masks: str, count: int) -> Source:
-    """A set of f-BRS's release: folders of as many images as masks."""
+    """A data set of f-BRS's release: a folder of images and one of as many masks."""
     terms = "the release names none; see the data set's own page"
     archive = Archive(f"{FBRS_RELEASE}/{name}.zip", (images, masks), terms)
-    return _whole_archive(name, archive, (Part(images, count), Part(masks, count)))
+    return _from_archive(name, archive, (Part(images, count), Part(masks, count)))
 
 
 def _davis585(*starts: str) -> Source:
-    """The objects of DAVIS-585, and initial masks of some kinds."""
+    """DAVIS-585: its objects, and initial masks of the given kinds."""
     chosen = "; or scripts/make_initial_masks.py --davis585 chooses its objects from DAVIS 2017"
     made = {(): chosen, ("sp",): f"{chosen} and makes masks of the same kind, not the same ones"}.get(starts, "")
     return Source(
@@ -126,7 +134,7 @@ def _davis585(*starts: str) -> Source:
 
 
 def _duts(name: str, count: int) -> tuple[Part, ...]:
-    """Images and masks, in two folders of the configured one, or in that one and one beside it."""
+    """Images and masks of DUTS in two folders below the configured one, or in that one and one beside it."""
     return tuple(Part(f"{name}-{kind}|../{name}-{kind}", count) for kind in ("Image", "Mask"))
 
 
@@ -140,21 +148,23 @@ SOURCES: dict[str, Source] = {
     "D585_ZERO": _davis585(),
     "D585_SP": _davis585("sp"),
     "D585_STM": _davis585("stm"),
-    "SBD": _whole_archive(
+    "SBD": _from_archive(
         "SBD",
         Archive(
-            "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz",
+            SBDataset.url,
             ("img", "inst", "train.txt", "val.txt"),
             "see http://home.bharathh.info/pubs/codes/SBD/download.html",
+            md5=SBDataset.md5,
         ),
         (Part("img", 11355), Part("inst", 11355, (".mat",)), Part("train.txt", 8498), Part("val.txt", 2857)),
     ),
-    "PascalVOC": _whole_archive(
+    "PascalVOC": _from_archive(
         "PascalVOC",
         Archive(
-            "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
+            VOC2012["url"],
             ("JPEGImages", "SegmentationObject", "ImageSets/Segmentation/train.txt"),
             "see http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
+            md5=VOC2012["md5"],
         ),
         (
             Part("JPEGImages", 17125),
@@ -240,14 +250,14 @@ SOURCES: dict[str, Source] = {
         (Part("train/JPEGImages", 3471, ("",)), Part("train/Annotations", 3471, ("",)), Part("train/meta.json")),
     ),
 }
-OTHER_NAMES = {"SBD_Train": "SBD", "COCO_MVal_CS": "COCO_MVal"}  # evaluation sets that lie in another's folder
+OTHER_NAMES = {"SBD_Train": "SBD", "COCO_MVal_CS": "COCO_MVal"}  # evaluation sets that share another's folder
 
 
 def find_source(name: str) -> Source:
-    """The source of a data set.
+    """Look up the source of a data set.
 
     Raises:
-        InputError: there is none of that name (the nearest is suggested).
+        InputError: no data set has that name (the nearest is suggested).
     """
     name = OTHER_NAMES.get(name, name)
     if name not in SOURCES:
@@ -256,10 +266,10 @@ def find_source(name: str) -> Source:
 
 
 def find_archive(name: str) -> Archive:
-    """The archive of a data set.
+    """Look up the archive of a data set.
 
     Raises:
-        InputError: there is no data set of that name (the nearest is suggested), or no archive of it.
+        InputError: no data set has that name (the nearest is suggested), or it has no archive.
     """
     source = find_source(name)
     if source.archive is None:

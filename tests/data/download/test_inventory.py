@@ -12,7 +12,7 @@ import yaml
 
 from isegm import InputError
 from isegm.data import EVALUATION_SETS, TRAINING_SETS
-from isegm.data.download.inventory import inspect
+from isegm.data.download.inventory import dataset_statuses
 from isegm.data.download.sources import OTHER_NAMES, SOURCES
 from tests import clickseg_miniatures, miniatures
 
@@ -47,24 +47,24 @@ def test_a_set_is_present_only_with_all_files(tmp_path, monkeypatch, name):
     make, key, counts = MINIATURES[name]
     parts = SOURCES[name].parts
     cfg = {key: str(make(tmp_path / "set"))}
-    (before,) = inspect([name], cfg)
+    (before,) = dataset_statuses([name], cfg)
     small = any(part.count for part in parts)
     assert before.state == ("incomplete" if small else "present")
     parts = tuple(replace(part, count=count) for part, count in zip(parts, counts, strict=True))
     monkeypatch.setitem(SOURCES, name, replace(SOURCES[name], parts=parts))
-    (finding,) = inspect([name], cfg)
-    assert finding.state == "present" and len(finding.lines) == 1 + len(parts)
-    last, where = parts[-1].found(tmp_path / "set"), parts[-1].shown(tmp_path / "set")
+    (status,) = dataset_statuses([name], cfg)
+    assert status.state == "present" and len(status.lines) == 1 + len(parts)
+    last, where = parts[-1].locate(tmp_path / "set"), parts[-1].existing(tmp_path / "set")
     if last.is_dir():
         shutil.rmtree(last)
     else:
         last.unlink()
-    (finding,) = inspect([name], cfg)
+    (status,) = dataset_statuses([name], cfg)
     left = f"{counts[-1] - 1} of {counts[-1]}" if "*" in where else "missing"
-    assert finding.state == "incomplete" and finding.lines[-2] == f"--  {where}: {left}"
-    assert finding.lines[-1].startswith("get it from: ")
-    (finding,) = inspect([name], {key: str(tmp_path)})
-    assert finding.state == "absent" and "holds none of its files" in finding.lines[0]
+    assert status.state == "incomplete" and status.lines[-2] == f"--  {where}: {left}"
+    assert status.lines[-1].startswith("get it from: ")
+    (status,) = dataset_statuses([name], {key: str(tmp_path)})
+    assert status.state == "absent" and "holds none of its files" in status.lines[0]
 
 
 def test_the_exit_code_tells_whether_all_is_there(tmp_path, monkeypatch, capsys):
@@ -83,11 +83,11 @@ def test_the_exit_code_tells_whether_all_is_there(tmp_path, monkeypatch, capsys)
         output = capsys.readouterr()
         assert ended.value.code == code and words in output.out + output.err
     with pytest.raises(InputError, match="known are GrabCut"):
-        list(inspect(["zzz"], {}))
+        list(dataset_statuses(["zzz"], {}))
 
 
 def test_a_joined_set_is_looked_for_part_by_part(tmp_path):
     cfg = {"DUT_TE_PATH": str(clickseg_miniatures.duts(tmp_path, "TE") / "DUTS-TE-Image")}
-    findings = {finding.name: finding for finding in inspect(["Saliency"], cfg)}
-    assert [finding.state for finding in findings.values()] == ["absent", "absent", "incomplete"]
-    assert findings["DUTS_TE"].lines[1:3] == ("--  ../DUTS-TE-Image: 2 of 5019", "--  ../DUTS-TE-Mask: 2 of 5019")
+    statuses = {status.name: status for status in dataset_statuses(["Saliency"], cfg)}
+    assert [status.state for status in statuses.values()] == ["absent", "absent", "incomplete"]
+    assert statuses["DUTS_TE"].lines[1:3] == ("--  ../DUTS-TE-Image: 2 of 5019", "--  ../DUTS-TE-Mask: 2 of 5019")
