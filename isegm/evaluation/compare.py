@@ -1,8 +1,9 @@
-"""Several evaluations of the same objects side by side: pure functions of their records.
+"""Compare evaluations of the same objects: pure functions of their records.
 
-Differences are paired: each object's value in a run less its value in the first run, averaged over the objects. The
-intervals are percentile bootstrap intervals (Efron and Tibshirani 1993, section 13) that draw objects with replacement;
-objects of one image count as independent.
+Differences are paired: an object's value in a run minus its value in the first run, averaged over all objects. Their
+95 % intervals are percentile bootstrap intervals (Efron and Tibshirani 1993, section 13, ``scipy.stats.bootstrap``) over
+objects drawn with replacement; objects of one image count as independent. BCa intervals are not used: they are
+undefined where no object differs, which is common for failures.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from isegm.evaluation.published_values import PublishedValue, find_published
 from isegm.evaluation.records import ObjectRecord, read_records
@@ -28,7 +30,7 @@ MIOU_CLICKS = (1, 3, 5, 10, 20)
 CONFIDENCE = 0.95
 PUBLISHED_CLICKS = 20
 PUBLISHED_THRESHOLDS = (0.49, 0.5)
-CHUNK = 1 << 22  # objects drawn at a time, which bounds the memory
+BATCH_VALUES = 1 << 20  # resampled float64 values held at a time (8 MiB), which bounds the memory
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,14 @@ class Run:
     """One network's records of one data set.
 
     Attributes:
-        name: for people.
-        dataset: the data set.
-        records: by (sample, object) in ascending order.
-        target_iou, max_clicks: when clicking stopped.
-        weights: the published file that was evaluated, as far as its name tells; None for another one.
-        departure: what sets the evaluation apart from the published ones; empty where nothing does.
-        init_masks: which masks its objects started from, see ``RunInfo``; None for the data set's own or none.
+        name: shown to people.
+        dataset: name of the data set.
+        records: sorted by (sample index, object id).
+        target_iou: clicking stopped at this IoU; above 1 if it never stopped early.
+        max_clicks: maximum number of clicks per object.
+        weights: the published file that was evaluated, identified by name and checksum; None for any other file.
+        deviation: how the evaluation differs from the published ones, as a clause; empty if it does not.
+        init_masks: the initial masks of the objects, see ``RunInfo``; None for the data set's own or none.
     """
 
     name: str
@@ -51,18 +54,25 @@ class Run:
     target_iou: float
     max_clicks: int
     weights: Weights | None = None
-    departure: str = ""
+    deviation: str = ""
     init_masks: str | None = None
 
     def per_object(self, metric: str) -> np.ndarray | None:
-        """Values of a metric, float64 (N,), whose mean (of NoF the sum) is the score; None where the run has none."""
-        kind, _, at = metric.partition("@")
+        """Values of a metric, float64 (N,).
+
+        Args:
+            metric: one of ``metrics()``.
+
+        Returns:
+            the values, whose mean (sum for NoF) is the score; None if clicking stopped too early to know them.
+        """
+        kind, _, level = metric.partition("@")
         if kind == "mIoU":
-            click = int(at)
+            click = int(level)
             if any(len(record.ious) < click for record in self.records):
                 return None
             return np.array([record.ious[click - 1] for record in self.records], dtype=np.float64)
-        threshold = int(at) / 100
+        threshold = int(level) / 100
         if threshold > self.target_iou:
             return None
         if kind == "NoC":
@@ -72,9 +82,10 @@ class Run:
 
     @property
     def published(self) -> list[PublishedValue]:
-        """Published values of these weights; none where there are none, or where the evaluation was another one."""
-        row = self.weights
-        return find_published(row.method, row.variant, row.training, self.dataset) if row and not self.departure else []
+        """Published values of these weights on this data set; empty if the evaluation deviates from the published ones."""
+        if self.weights is None or self.deviation:
+            return []
+        return find_published(self.weights.method, self.weights.variant, self.weights.training, self.dataset)
 
 
 @dataclass(frozen=True)
@@ -87,13 +98,15 @@ class Difference:
 
 
 def metrics() -> tuple[str, ...]:
-    """Names of what is compared."""
+    """Return the names of all compared metrics, such as "NoC@85" and "mIoU@5"."""
     of_clicks = (f"{kind}@{100 * threshold:g}" for kind in ("NoC", "NoF") for threshold in THRESHOLDS)
     return (*of_clicks, *(f"mIoU@{click}" for click in MIOU_CLICKS))
 
 
 def read_runs(paths: Sequence[str | Path]) -> list[Run]:
-    """Runs of records files, and of every ``records_*.jsonl`` below folders; named by what sets their folders apart.
+    """Read runs from records files, or from every ``records_*.jsonl`` below a folder.
+
+    A run is named by the part of its folder's path in which the folders differ.
 
     Raises:
         InputError: no such file or folder, no records in it, or damaged ones.
@@ -106,12 +119,12 @@ def read_runs(paths: Sequence[str | Path]) -> list[Run]:
                 f"there are no records_<dataset>.jsonl below {path}: evaluate with scripts/evaluate_model.py."
             )
         files += below
-    names = _apart([file.resolve().parent for file in files])
+    names = _distinguishing_names([file.resolve().parent for file in files])
     return [_read_run(file, names[file.resolve().parent]) for file in files]
 
 
-def _apart(folders: Sequence[Path]) -> dict[Path, str]:
-    """Names of folders: their paths without the parts that all of them begin or end with."""
+def _distinguishing_names(folders: Sequence[Path]) -> dict[Path, str]:
+    """Name folders by their paths without the leading and trailing parts that all of them share."""
     parts = {folder: folder.parts for folder in folders}
     if len(parts) == 1:
         return {folder: "/".join(folder.parts[-2:]) for folder in parts}
@@ -132,13 +145,13 @@ def _read_run(path: Path, name: str) -> Run:
     dataset = found.records[0].dataset
     records = tuple(sorted(found.records, key=lambda record: record.key))
     checkpoint = found.identity.get("checkpoint")
-    weights = _weights_of(path.parent / "summary.json", checkpoint)
-    departure = _departure(found.identity, dataset, max_clicks) if weights else ""
-    return Run(name, dataset, records, target, max_clicks, weights, departure, found.identity.get("init_masks"))
+    weights = _published_weights(path.parent / "summary.json", checkpoint)
+    deviation = _deviation(found.identity, dataset, max_clicks) if weights else ""
+    return Run(name, dataset, records, target, max_clicks, weights, deviation, found.identity.get("init_masks"))
 
 
-def _departure(identity: Mapping[str, Any], dataset: str, max_clicks: int) -> str:
-    """What sets an evaluation apart from those of the tables: NoBRS, up to 20 clicks on all objects, in mode cvpr."""
+def _deviation(identity: Mapping[str, Any], dataset: str, max_clicks: int) -> str:
+    """Say how an evaluation differs from the published ones: NoBRS, up to 20 clicks on all objects, mode cvpr."""
     if identity.get("refinement"):
         return f"it ran {identity['refinement'].get('mode', 'a refinement')}"
     if max_clicks != PUBLISHED_CLICKS:
@@ -156,8 +169,8 @@ def _departure(identity: Mapping[str, Any], dataset: str, max_clicks: int) -> st
     return ""
 
 
-def _weights_of(summary: Path, checkpoint: Any) -> Weights | None:
-    """The published file that the summary beside the records names for this checksum."""
+def _published_weights(summary: Path, checkpoint: Any) -> Weights | None:
+    """Return the published file that the summary beside the records names for this checksum."""
     if not summary.is_file():
         return None
     try:
@@ -170,11 +183,10 @@ def _weights_of(summary: Path, checkpoint: Any) -> Weights | None:
 
 
 def by_dataset(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Runs of each data set in the order given.
+    """Group runs by data set, in the order given.
 
     Raises:
-        InputError: two runs of a data set differ in their objects, in the masks these start from, or in the number of
-            clicks.
+        InputError: two runs of a data set differ in their objects, their initial masks or their number of clicks.
     """
     groups: dict[str, list[Run]] = {}
     for run in runs:
@@ -186,6 +198,7 @@ def by_dataset(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 
 def _check_pair(first: Run, run: Run) -> None:
+    """Raise InputError unless both runs clicked the same objects in the same way."""
     objects, others = ({(*record.key, record.name) for record in one.records} for one in (first, run))
     if objects != others:
         raise InputError(
@@ -204,8 +217,12 @@ def _check_pair(first: Run, run: Run) -> None:
         )
 
 
-def scores_of(run: Run) -> dict[str, float]:
-    """Scores by metric, those the run has: NoC and NoF honest, mIoU in 0..1, and SPC in seconds."""
+def run_scores(run: Run) -> dict[str, float]:
+    """Compute the scores of a run by metric, as far as it has them.
+
+    NoF counts objects that never reach the threshold (docs/fidelity.md#failures-at-the-last-click), mIoU is in [0, 1],
+    SPC in seconds.
+    """
     found = {metric: run.per_object(metric) for metric in metrics()}
     scores = {
         metric: float(values.sum() if metric.startswith("NoF") else values.mean())
@@ -215,82 +232,94 @@ def scores_of(run: Run) -> dict[str, float]:
     return scores | {"SPC": seconds_per_click(run.records)}
 
 
-def published_beside(run: Run) -> dict[str, tuple[float, float | None]]:
-    """By metric the published value and what the run measured in the same sense (None: not measured).
+def published_and_measured(run: Run) -> dict[str, tuple[float, float | None]]:
+    """Pair each published value with the value measured by its definition, None if it was not measured.
 
-    NoF is counted as published here, that is with the objects that reach the threshold at the very last click; mIoU is
-    in percent.
+    NoF includes objects that reach the threshold at the last click (docs/fidelity.md#failures-at-the-last-click); mIoU
+    is in percent.
     """
-    beside: dict[str, tuple[float, float | None]] = {}
-    for one in run.published:
-        metric, values = one.metric, run.per_object(one.metric)
+    pairs: dict[str, tuple[float, float | None]] = {}
+    for published in run.published:
+        metric, values = published.metric, run.per_object(published.metric)
         measured = None if values is None else float(values.mean()) * (100 if metric.startswith("mIoU") else 1)
         if measured is not None and metric.startswith("NoF"):
             measured = float(nof_published(run.records, int(metric.partition("@")[2]) / 100, run.max_clicks))
-        beside[metric] = one.value, measured
-    return beside
+        pairs[metric] = published.value, measured
+    return pairs
 
 
 def differences(first: Run, run: Run, resamples: int, seed: int) -> dict[str, Difference]:
-    """Paired differences ``run - first`` of every metric that both have.
+    """Compute the paired differences ``run - first`` of every metric that both runs have.
 
     Args:
         first, run: two runs on the same objects, see ``by_dataset``.
         resamples: number of bootstrap samples.
-        seed: of the random numbers; every metric sees the same draws.
+        seed: seed of the bootstrap; all metrics use the same samples.
     """
     pairs = {metric: (first.per_object(metric), run.per_object(metric)) for metric in metrics()}
-    kept = {metric: b - a for metric, (a, b) in pairs.items() if a is not None and b is not None}
-    if not kept:
+    per_object = {metric: b - a for metric, (a, b) in pairs.items() if a is not None and b is not None}
+    if not per_object:
         return {}
-    table = np.stack(list(kept.values()), axis=1)  # (N, metrics)
-    means = bootstrap_means(table, resamples, seed)
-    tail = 100 * (1 - CONFIDENCE) / 2
-    lows, highs = np.percentile(means, [tail, 100 - tail], axis=0)
-    scale = np.array([len(table) if metric.startswith("NoF") else 1 for metric in kept])
+    table = np.stack(list(per_object.values()), axis=1)  # (N, metrics)
+    lows, highs = mean_interval(table, resamples, seed)
+    scale = np.array([len(table) if metric.startswith("NoF") else 1 for metric in per_object])  # NoF is a sum
     rows = np.stack((table.mean(axis=0), lows, highs), axis=1) * scale[:, None]
-    return {metric: Difference(*row) for metric, row in zip(kept, rows.tolist(), strict=True)}
+    return {metric: Difference(*row) for metric, row in zip(per_object, rows.tolist(), strict=True)}
 
 
-def bootstrap_means(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """Means of samples drawn with replacement.
+def mean_interval(values: np.ndarray, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Compute 95 % percentile bootstrap intervals of column means.
 
     Args:
-        values: (N, M) float; rows are drawn.
-        resamples: number of samples R, each of N rows.
-        seed: of the random numbers.
+        values: (N, M) float64; whole rows are drawn. The interval of a single row is its value.
+        resamples: number of bootstrap samples, each of N rows.
+        seed: seed of the random numbers.
 
     Returns:
-        (R, M) float64.
+        lower and upper ends, each float64 (M,).
     """
-    rng = np.random.default_rng(seed)
-    count = len(values)
-    means = np.empty((resamples, values.shape[1]))
-    step = max(1, CHUNK // count)
-    for start in range(0, resamples, step):
-        drawn = rng.integers(0, count, (min(step, resamples - start), count))
-        for column in range(values.shape[1]):
-            means[start : start + len(drawn), column] = values[drawn, column].mean(axis=1)
-    return means
+    if len(values) == 1:
+        return values[0], values[0]
+    interval = stats.bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=resamples,
+        batch=max(1, BATCH_VALUES // values.size),
+        axis=0,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return np.asarray(interval.low), np.asarray(interval.high)
 
 
-def compare(runs: Sequence[Run], resamples: int, seed: int) -> dict[str, list[Mapping[str, Any]]]:
-    """Everything that is shown of several runs as plain data: by data set a list of runs, the first as reference."""
-    shown: dict[str, list[Mapping[str, Any]]] = {}
+def compare(runs: Sequence[Run], resamples: int, seed: int) -> dict[str, list[dict[str, Any]]]:
+    """Compare runs on every data set as plain data: a list of entries per data set, the first the reference.
+
+    Args:
+        runs: at least one.
+        resamples: number of bootstrap samples.
+        seed: seed of the bootstrap.
+
+    Raises:
+        InputError: see ``by_dataset``.
+    """
+    entries: dict[str, list[dict[str, Any]]] = {}
     for dataset, group in by_dataset(runs).items():
-        shown[dataset] = []
-        for place, run in enumerate(group):
-            entry: dict[str, Any] = {"run": run.name, "objects": len(run.records), "scores": scores_of(run)}
-            if place:
-                found = differences(group[0], run, resamples, seed)
-                entry["differences"] = {name: vars(one) for name, one in found.items()}
-            if run.weights and run.departure:
-                entry["unlike published"] = run.departure
-            if run.published:
+        reference = group[0]
+        entries[dataset] = []
+        for run in group:
+            entry: dict[str, Any] = {"run": run.name, "objects": len(run.records), "scores": run_scores(run)}
+            if run is not reference:
+                found = differences(reference, run, resamples, seed)
+                entry["differences"] = {metric: vars(difference) for metric, difference in found.items()}
+            if run.weights is not None and run.deviation:
+                entry["unlike published"] = run.deviation
+            if run.weights is not None and run.published:
                 entry["weights"], entry["source"] = run.weights.name, run.published[0].source
                 entry["published"] = {
-                    metric: {"published": value, "measured": measured}
-                    for metric, (value, measured) in published_beside(run).items()
+                    metric: {"published": published, "measured": measured}
+                    for metric, (published, measured) in published_and_measured(run).items()
                 }
-            shown[dataset].append(entry)
-    return shown
+            entries[dataset].append(entry)
+    return entries

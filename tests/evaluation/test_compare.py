@@ -41,7 +41,7 @@ def runs(tmp_path):
 
 
 def test_scores_are_those_of_the_records(runs):
-    scores = comparing.scores_of(runs[1])
+    scores = comparing.run_scores(runs[1])
     records = runs[1].records
     assert [run.name for run in runs] == ["a", "b"]
     assert scores["NoC@85"] == noc(records, 0.85, 3) == 2.25
@@ -78,21 +78,28 @@ def test_differences_are_paired_whatever_the_order_of_the_records(runs):
     assert found == comparing.differences(*runs, resamples=500, seed=1)
 
 
-def test_the_interval_is_that_of_the_normal_distribution_for_many_objects(monkeypatch):
-    monkeypatch.setattr(comparing, "CHUNK", 400 * 300)
+def test_the_interval_is_that_of_the_normal_distribution_for_many_objects():
     values = np.random.default_rng(0).normal(0.3, 2.0, (400, 2))
-    means = comparing.bootstrap_means(values, 2000, seed=3)
-    assert means.shape == (2000, 2)
-    assert not np.array_equal(means, comparing.bootstrap_means(values, 2000, seed=4))
-    np.testing.assert_allclose(means.mean(axis=0), values.mean(axis=0), atol=0.01)
-    np.testing.assert_allclose(means.std(axis=0), values.std(axis=0) / 20, rtol=0.05)
-    low, high = np.percentile(means[:, 0], [2.5, 97.5])
-    np.testing.assert_allclose(high - low, 2 * 1.96 * values[:, 0].std() / 20, rtol=0.06)
+    low, high = comparing.mean_interval(values, 2000, seed=3)
+    assert not np.array_equal(low, comparing.mean_interval(values, 2000, seed=4)[0])
+    np.testing.assert_allclose((low + high) / 2, values.mean(axis=0), atol=0.02)
+    np.testing.assert_allclose(high - low, 2 * 1.96 * values.std(axis=0) / 20, rtol=0.06)
+
+
+def test_the_interval_does_not_depend_on_how_many_samples_are_held_at_a_time(monkeypatch):
+    values = np.random.default_rng(0).normal(0.3, 2.0, (40, 2))
+    expected = comparing.mean_interval(values, 100, seed=3)
+    monkeypatch.setattr(comparing, "BATCH_VALUES", 7 * values.size)
+    np.testing.assert_allclose(comparing.mean_interval(values, 100, seed=3), expected)
+
+
+def test_the_interval_of_one_object_is_its_value():
+    assert [end.tolist() for end in comparing.mean_interval(np.array([[0.5, -1.0]]), 10, seed=0)] == [[0.5, -1.0]] * 2
 
 
 def test_a_run_that_stopped_at_its_target_has_no_scores_beyond(tmp_path):
     (run,) = comparing.read_runs([write(tmp_path / "run", [[0.5, 0.86], [0.9]], target_iou=0.85)])
-    scores = comparing.scores_of(run)
+    scores = comparing.run_scores(run)
     assert "NoC@85" in scores and "NoC@90" not in scores
     assert "mIoU@1" in scores and "mIoU@3" not in scores
 
@@ -108,10 +115,10 @@ AS_PUBLISHED = {
 def test_published_values_stand_beside_a_published_file(tmp_path):
     file = "weights/coco_lvis_h18_itermask.pth"
     (run,) = comparing.read_runs([write(tmp_path / "run", FIRST, checkpoint=file, **AS_PUBLISHED)])
-    assert comparing.published_beside(run) == {"NoC@85": (1.42, 6.25), "NoC@90": (1.54, 6.5)}
+    assert comparing.published_and_measured(run) == {"NoC@85": (1.42, 6.25), "NoC@90": (1.54, 6.5)}
     older = {**AS_PUBLISHED, "inference": {k: v for k, v in AS_PUBLISHED["inference"].items() if k != "cascade"}}
     (same,) = comparing.read_runs([write(tmp_path / "older", FIRST, checkpoint=file, **older)])
-    assert same.departure == ""
+    assert same.deviation == ""
     file = "weights/mobilenetv2_default.pth"
     (other,) = comparing.read_runs([write(tmp_path / "own", FIRST, checkpoint=file, **AS_PUBLISHED)])
     assert other.weights is None and other.published == []
@@ -146,7 +153,7 @@ def test_mean_iou_in_percent_and_failures_as_published(monkeypatch, runs):
     values = {"mIoU@3": 91.0, "NoF@90": 7, "NoC@95": 3.0, "mIoU@5": 99.0}
     published = [PublishedValue("", "", "", "GrabCut", metric, value, "") for metric, value in values.items()]
     monkeypatch.setattr(comparing.Run, "published", published)
-    beside = comparing.published_beside(runs[1])
+    beside = comparing.published_and_measured(runs[1])
     assert beside["mIoU@3"] == (91.0, pytest.approx(93.25))
     assert beside["NoF@90"] == (7, 2)  # two objects reach 0.90 at the last click
     assert beside["mIoU@5"] == (99.0, None)
