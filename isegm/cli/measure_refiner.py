@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from isegm import Predictor, load_model
 from isegm.data import get_dataset
-from isegm.evaluation.refiner import compare_answers, table
+from isegm.evaluation.refiner import compare_predictions, table
 from isegm.inference.protocols import settings_for
 from isegm.utils.cli import choose_device, program
 from isegm.utils.errors import InputError
@@ -29,11 +29,11 @@ def numbers(text: str) -> list[int]:
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog=program("measure-refiner", arguments),
-        description="Measure what a refiner makes of a network's first answer.",
+        description="Compare the refined predictions of a network with its coarse ones.",
     )
     parser.add_argument("--checkpoint", required=True, help="a network of FocalClick or CDNet")
     parser.add_argument("--datasets", default="Berkeley", help="names with commas between them (default: %(default)s)")
-    parser.add_argument("--clicks", type=numbers, default=[1, 2, 3, 5], help="report after these (default: 1,2,3,5)")
+    parser.add_argument("--clicks", type=numbers, default="1,2,3,5", help="report after these (default: %(default)s)")
     parser.add_argument("--thresh", type=float, default=0.5, help="mask threshold (default: %(default)s)")
     parser.add_argument("--infer-size", type=int, help="side of the network's input (default: the published one)")
     parser.add_argument("--max-objects", type=int, help="only the first so many objects of each data set")
@@ -58,6 +58,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for dataset in datasets:
         settings = settings_for(model.protocol, dataset_name=dataset.name, infer_size=args.infer_size)
         predictor = Predictor(model, settings=settings, threshold=args.thresh)
-        answers = compare_answers(dataset, predictor, args.clicks[-1], args.max_objects)
-        pairs = list(tqdm(answers, desc=dataset.name, unit="click", mininterval=5))
+        measured = compare_predictions(dataset, predictor, args.clicks[-1], args.max_objects)
+        pairs = list(tqdm(measured, desc=dataset.name, unit="click", mininterval=5))
         print(f"{checkpoint} on {dataset.name}\n{table(pairs, args.clicks)}\n")

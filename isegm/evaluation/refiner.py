@@ -1,4 +1,4 @@
-"""What a network's second look is worth: both answers to the same clicks, at the border of the object and overall."""
+"""Compare coarse and refined predictions for the same clicks, on the whole image and near the object's border."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from isegm.inference.simulation import NEVER_STOP, ClickSimulation, EvalSettings
 from isegm.utils.errors import InputError
 
 WIDTHS = (2, 5, 10)  # pixels on either side of the border
-JUDGED = 1  # place of the width by which objects are called better or worse
+COMPARED_WIDTH = 1  # index of the width by which an object is better or worse
 
 
 @dataclass(frozen=True)
-class Quality:
-    """How well a mask agrees with the ground truth.
+class MaskQuality:
+    """Agreement of a mask with the ground truth.
 
     Attributes:
         iou, boundary_iou: see ``isegm.inference.mask_metrics``.
@@ -31,56 +31,60 @@ class Quality:
     errors: tuple[float, ...]
 
     @classmethod
-    def of(cls, gt_mask: np.ndarray, mask: np.ndarray) -> Quality:
-        """That of a bool (H, W) mask."""
+    def of(cls, gt_mask: np.ndarray, mask: np.ndarray) -> MaskQuality:
+        """Measure a mask.
+
+        Args:
+            gt_mask: (H, W) int32, 1 on the object, 0 elsewhere, -1 ignored.
+            mask: (H, W) bool.
+        """
         errors = tuple(boundary_error(gt_mask, mask, width) for width in WIDTHS)
         return cls(get_iou(gt_mask, mask), boundary_iou(gt_mask, mask), errors)
 
     @property
     def values(self) -> np.ndarray:
-        """All numbers in order, float64 (2 + len(WIDTHS),)."""
+        """IoU, boundary IoU and errors, float64 (2 + len(WIDTHS),)."""
         return np.array([self.iou, self.boundary_iou, *self.errors])
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Both answers to a click of an object.
+class CoarseAndRefined:
+    """Quality of both predictions after a click on an object.
 
     Attributes:
-        clicks: how many there were.
-        first: of the network's first answer.
-        refined: of what became of it.
+        clicks: number of clicks so far.
+        coarse: of the coarse prediction.
+        refined: of the refined prediction.
     """
 
     clicks: int
-    first: Quality
-    refined: Quality
+    coarse: MaskQuality
+    refined: MaskQuality
 
 
-def compare_answers(
+def compare_predictions(
     dataset: EvaluationDataset, predictor: Predictor, clicks: int, max_objects: int | None = None
-) -> Iterator[Pair]:
-    """Click every object so many times; the simulated user corrects the refined answer.
+) -> Iterator[CoarseAndRefined]:
+    """Click every object and measure the coarse and the refined prediction after each click.
 
-    At each click the first answer has seen the same image, clicks and previous mask as the refined one, which it is the
-    start of.
+    The simulated user corrects the refined prediction. Both come from the same image, clicks and previous mask.
 
     Args:
-        dataset: samples with their objects.
-        predictor: its settings have a ``finish``.
-        clicks: for each object.
-        max_objects: stop after so many objects.
+        dataset: the data set.
+        predictor: its settings have a ``postprocess`` that refines.
+        clicks: number of clicks per object.
+        max_objects: stop after so many objects; None for all.
 
     Raises:
-        InputError: the settings have no ``finish``.
+        InputError: the settings have no ``postprocess``.
     """
     if predictor.settings.postprocess is None:
         raise InputError(
-            f"{type(predictor.model).__name__} shows its answer as it is: there is nothing to compare it with; take a "
-            "network of FocalClick or CDNet."
+            f"{type(predictor.model).__name__} does not refine its prediction: there is nothing to compare it with; "
+            "take a network of FocalClick or CDNet."
         )
     settings = EvalSettings(NEVER_STOP, clicks, threshold=predictor.threshold)
-    plain = Predictor(
+    coarse_predictor = Predictor(
         predictor.model,
         predictor.device,
         settings=replace(predictor.settings, postprocess=None),
@@ -98,29 +102,39 @@ def compare_answers(
             simulation = ClickSimulation(gt_mask, settings, session.mask(predictor.threshold))
             while not simulation.finished:
                 click = simulation.next_click()
-                (first,) = plain.step([session], [click])
+                (coarse,) = coarse_predictor.step([session], [click])
                 (session,) = predictor.step([session], [click])
-                mask = session.mask(predictor.threshold)
-                simulation.update(mask)
-                yield Pair(
-                    len(simulation.ious),
-                    Quality.of(gt_mask, first.mask(predictor.threshold)),
-                    Quality.of(gt_mask, mask),
+                refined_mask = session.mask(predictor.threshold)
+                simulation.update(refined_mask)
+                yield CoarseAndRefined(
+                    clicks=len(simulation.ious),
+                    coarse=MaskQuality.of(gt_mask, coarse.mask(predictor.threshold)),
+                    refined=MaskQuality.of(gt_mask, refined_mask),
                 )
 
 
-def table(pairs: Sequence[Pair], clicks: Sequence[int]) -> str:
-    """Means over the objects, in percent, after some numbers of clicks."""
+def table(pairs: Sequence[CoarseAndRefined], clicks: Sequence[int]) -> str:
+    """Format the means over the objects, in percent.
+
+    Args:
+        pairs: of all objects and clicks.
+        clicks: the numbers of clicks to report on.
+    """
     names = ["IoU", "boundary IoU", *(f"wrong within {width} px" for width in WIDTHS)]
-    lines = [f"{'clicks':>6}  {'answer':8}" + "".join(f"  {name:>18}" for name in names)]
+    lines = [f"{'clicks':>6}  {'output':8}" + "".join(f"  {name:>18}" for name in names)]
     for number in clicks:
         chosen = [pair for pair in pairs if pair.clicks == number]
-        for name, kind in (("first", "first"), ("refined", "refined")):
-            means = 100 * np.mean([getattr(pair, kind).values for pair in chosen], axis=0)
+        for name, qualities in (
+            ("coarse", [pair.coarse for pair in chosen]),
+            ("refined", [pair.refined for pair in chosen]),
+        ):
+            means = 100 * np.mean([quality.values for quality in qualities], axis=0)
             lines.append(f"{number:>6}  {name:8}" + "".join(f"  {mean:17.2f}%" for mean in means))
-        changes = np.array([pair.refined.errors[JUDGED] - pair.first.errors[JUDGED] for pair in chosen])
+        changes = np.array(
+            [pair.refined.errors[COMPARED_WIDTH] - pair.coarse.errors[COMPARED_WIDTH] for pair in chosen]
+        )
         lines.append(
             f"{'':6}  {(changes < 0).sum()} of {len(chosen)} objects have fewer wrong pixels within "
-            f"{WIDTHS[JUDGED]} px, {(changes > 0).sum()} have more"
+            f"{WIDTHS[COMPARED_WIDTH]} px, {(changes > 0).sum()} have more"
         )
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What a second look is worth, and the measures of it."""
+"""Coarse and refined predictions compared, and the measures of quality."""
 
 import runpy
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from isegm.evaluation.refiner import Pair, Quality, compare_answers, table
+from isegm.evaluation.refiner import CoarseAndRefined, MaskQuality, compare_predictions, table
 from isegm.inference.clicker import Clicker
 from isegm.inference.mask_metrics import boundary_band, boundary_error, boundary_iou, get_iou
 from isegm.inference.predictor import Predictor
@@ -76,7 +76,7 @@ def test_boundary_iou_sees_what_the_iou_of_a_large_object_hides():
     assert boundary_iou(gt_mask, truth) == 1
 
 
-def test_both_answers_see_the_same_clicks():
+def test_both_predictions_see_the_same_clicks():
     settings = settings_for("focalclick", infer_size=48)
     model = FocalBlobModel()
     model.refine = (
@@ -85,26 +85,31 @@ def test_both_answers_see_the_same_clicks():
         }
     )
     dataset = DrawnDataset(2)
-    pairs = list(compare_answers(dataset, Predictor(model, settings=settings), clicks=2))
+    pairs = list(compare_predictions(dataset, Predictor(model, settings=settings), clicks=2))
     assert [pair.clicks for pair in pairs] == [1, 2] * 3
     plain = Predictor(BlobModel(), settings=settings_for("clickseg", infer_size=48))
     sample = dataset.get_sample(0)
     gt_mask = sample.get_object_mask(0)
     session = plain.start(sample.image)
     click = Clicker(gt_mask).make_next_click(np.zeros(gt_mask.shape, dtype=bool))
-    (first,) = plain.step([session], [click])
-    assert pairs[0].first == Quality.of(gt_mask, first.mask(0.49))
-    assert pairs[0].refined != pairs[0].first
+    (coarse,) = plain.step([session], [click])
+    assert pairs[0].coarse == MaskQuality.of(gt_mask, coarse.mask(0.49))
+    assert pairs[0].refined != pairs[0].coarse
 
 
-def test_networks_without_a_second_look_are_refused():
-    with pytest.raises(InputError, match="BlobModel shows its answer as it is"):
-        next(compare_answers(DrawnDataset(1), Predictor(BlobModel()), clicks=1))
+def test_networks_without_a_refiner_are_refused():
+    with pytest.raises(InputError, match="BlobModel does not refine its prediction"):
+        next(compare_predictions(DrawnDataset(1), Predictor(BlobModel()), clicks=1))
 
 
 def test_the_table_says_means_and_how_many_objects_got_better():
-    worse, better = Quality(0.5, 0.4, (0.3, 0.2, 0.1)), Quality(0.7, 0.6, (0.2, 0.1, 0.05))
-    pairs = [Pair(1, worse, better), Pair(1, worse, better), Pair(1, better, worse), Pair(2, worse, worse)]
+    worse, better = MaskQuality(0.5, 0.4, (0.3, 0.2, 0.1)), MaskQuality(0.7, 0.6, (0.2, 0.1, 0.05))
+    pairs = [
+        CoarseAndRefined(1, worse, better),
+        CoarseAndRefined(1, worse, better),
+        CoarseAndRefined(1, better, worse),
+        CoarseAndRefined(2, worse, worse),
+    ]
     lines = table(pairs, [1, 2]).splitlines()
     assert [float(cell.rstrip("%")) for cell in lines[1].split()[2:]] == [56.67, 46.67, 26.67, 16.67, 8.33]
     assert lines[3].strip() == "2 of 3 objects have fewer wrong pixels within 5 px, 1 have more"
@@ -123,8 +128,8 @@ def test_the_command_prints_a_table_for_each_data_set(tmp_path, monkeypatch, cap
     printed = capsys.readouterr().out
     assert end.value.code == 0 and "focal.pth on drawn" in printed
     assert [line.split()[:2] for line in printed.splitlines() if "%" in line] == [
-        ["1", "first"],
+        ["1", "coarse"],
         ["1", "refined"],
-        ["2", "first"],
+        ["2", "coarse"],
         ["2", "refined"],
     ]
