@@ -7,7 +7,7 @@
     python scripts/evaluate_model.py NoBRS --checkpoint=coco_lvis_h18_itermask --datasets=GrabCut --cf-n=4 --acf
     python scripts/evaluate_model.py --datasets=Samples --cpu
 
-Where results go is told by ``isegm/evaluation/run.py``.
+``isegm/evaluation/log_paths.py`` lists the files that are written.
 """
 
 from isegm.cli.evaluate import main

@@ -1,8 +1,8 @@
 """Compare evaluations of the same objects: pure functions of their records.
 
 Differences are paired: an object's value in a run minus its value in the first run, averaged over all objects. Their
-95 % intervals are percentile bootstrap intervals (Efron and Tibshirani 1993, section 13, ``scipy.stats.bootstrap``) over
-objects drawn with replacement; objects of one image count as independent. BCa intervals are not used: they are
+95 % intervals are percentile bootstrap intervals (Efron and Tibshirani 1993, section 13; ``scipy.stats.bootstrap``)
+over objects drawn with replacement; objects of one image count as independent. BCa intervals are not used: they are
 undefined where no object differs, which is common for failures.
 """
 
@@ -82,7 +82,7 @@ class Run:
 
     @property
     def published(self) -> list[PublishedValue]:
-        """Published values of these weights on this data set; empty if the evaluation deviates from the published ones."""
+        """Published values of these weights on this data set; empty if the evaluation deviates from them."""
         if self.weights is None or self.deviation:
             return []
         return find_published(self.weights.method, self.weights.variant, self.weights.training, self.dataset)

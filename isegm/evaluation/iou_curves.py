@@ -1,4 +1,4 @@
-"""Mean IoU per click of several models side by side, from published pickles and from records of this code base.
+"""Compare the mean IoU per click of several models, from published pickles or records files.
 
 A published pickle (``evaluate_model.py --iou-analysis``) is a dict with ``dataset_name``, ``model_name`` and
 ``all_ious``, one array of IoUs per object.
@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from isegm.evaluation.plots import save_figure
 from isegm.evaluation.records import read_records
@@ -26,12 +26,12 @@ ALL_CLICKS = -1
 
 @dataclass(frozen=True)
 class IouCurve:
-    """One model on one data set.
+    """Mean IoU per click of one model on one data set.
 
     Attributes:
-        dataset, model: their names.
-        values: float64 (K,), mean IoU in 0..1 after click 1, 2, ..., as far as every object was clicked.
-        objects: how many the mean is over.
+        dataset, model: names.
+        values: float64 (K,), mean IoU in [0, 1] after click 1, 2, ..., as far as every object was clicked.
+        objects: number of objects.
     """
 
     dataset: str
@@ -40,21 +40,27 @@ class IouCurve:
     objects: int
 
     @classmethod
-    def of(cls, dataset: str, model: str, ious: Sequence[Sequence[float]], n_clicks: int = ALL_CLICKS) -> IouCurve:
-        """The curve of the IoUs of each object, at most ``n_clicks`` long."""
-        clicks = min(len(one) for one in ious)
+    def of(cls, dataset: str, model: str, ious: Sequence[ArrayLike], n_clicks: int = ALL_CLICKS) -> IouCurve:
+        """Average the IoUs of objects.
+
+        Args:
+            dataset, model: names.
+            ious: for each object its IoUs after click 1, 2, ...; they may differ in length.
+            n_clicks: length of the curve at most; ``ALL_CLICKS`` for no limit.
+        """
+        rows = [np.asarray(row, dtype=np.float64) for row in ious]
+        clicks = min(len(row) for row in rows)
         clicks = clicks if n_clicks == ALL_CLICKS else min(clicks, n_clicks)
-        values = np.array([one[:clicks] for one in ious], dtype=np.float64).mean(axis=0)
-        return cls(dataset, model, values, len(ious))
+        return cls(dataset, model, np.mean([row[:clicks] for row in rows], axis=0), len(rows))
 
     def summary(self) -> str:
-        """One line: mean IoU after some clicks."""
+        """Describe the curve in one line: mean IoU after some clicks."""
         shown = (f"mIoU@{k}={self.values[k - 1]:.2%}" for k in SHOWN_CLICKS if k <= len(self.values))
         return f"{self.model} on {self.dataset}, {self.objects} objects: {'; '.join(shown)}"
 
 
 def read_curve(path: str | Path, n_clicks: int = ALL_CLICKS) -> IouCurve:
-    """Read a published pickle, or the records (``.jsonl``) of an evaluation.
+    """Read the curve of a published pickle, or of the records (``.jsonl``) of an evaluation.
 
     Raises:
         InputError: the file is damaged, of another kind, or holds no objects.
@@ -64,7 +70,7 @@ def read_curve(path: str | Path, n_clicks: int = ALL_CLICKS) -> IouCurve:
         found = read_records(path)
         if found is None or not found.records:
             raise InputError(f"{path} holds no objects yet: evaluate again with --resume.")
-        ious: Sequence[Any] = [record.ious for record in found.records]
+        ious = [record.ious for record in found.records]
         model = "/".join(path.resolve().parent.parts[-2:])
         return IouCurve.of(found.records[0].dataset, model, ious, n_clicks)
     content = load_plain(path)
@@ -81,7 +87,7 @@ def read_curve(path: str | Path, n_clicks: int = ALL_CLICKS) -> IouCurve:
 
 
 def curves_figure(curves: Sequence[IouCurve]) -> Figure:
-    """Curves of several models on one data set: mean IoU in percent over the number of clicks."""
+    """Plot the curves of several models on one data set: mean IoU in percent over the number of clicks."""
     figure = Figure(figsize=(12, 7), layout="constrained")
     axes = figure.add_subplot()
     for curve in curves:
@@ -96,7 +102,7 @@ def curves_figure(curves: Sequence[IouCurve]) -> Figure:
 
 
 def next_free(folder: Path, dataset: str) -> Path:
-    """``<dataset>_<NNN>.png`` in a folder, one number behind the highest there."""
+    """Name a new figure ``<dataset>_<NNN>.png``, one number above the highest in the folder."""
     name = re.compile(re.escape(dataset) + r"_(\d{3,})\.png")
     taken = [int(match[1]) for path in folder.glob("*.png") if (match := name.fullmatch(path.name))]
     return folder / f"{dataset}_{max(taken, default=-1) + 1:03d}.png"
@@ -116,19 +122,24 @@ def plot_curves(curves: Iterable[IouCurve], folder: str | Path) -> list[Path]:
 
 
 def select_files(files: Iterable[Path], modes: Sequence[str], datasets: Sequence[str]) -> list[Path]:
-    """Files whose stem holds one of the data sets' names and, where modes are given, one of the modes.
+    """Select files whose stem contains the name of a data set and, if modes are given, of a mode.
 
-    [KEEP] Names are looked for anywhere in the stem, as published, so that SBD also takes SBD_Train. The name of a
-    records file says only the data set; its folder says the mode.
+    Names are found anywhere in the stem, so that SBD also selects SBD_Train (docs/fidelity.md#names-anywhere). The mode
+    of a records file is looked for in the name of its folder too.
+
+    Args:
+        files: to select from.
+        modes: names of evaluation modes; empty for all.
+        datasets: names of data sets.
 
     Raises:
-        InputError: none is left.
+        InputError: no file is left.
     """
     files = sorted(dict.fromkeys(files))
 
     def wanted(path: Path) -> bool:
-        said = f"{path.parent.name}/{path.stem}" if path.suffix == ".jsonl" else path.stem
-        return any(name in path.stem for name in datasets) and (not modes or any(mode in said for mode in modes))
+        searched = f"{path.parent.name}/{path.stem}" if path.suffix == ".jsonl" else path.stem
+        return any(name in path.stem for name in datasets) and (not modes or any(mode in searched for mode in modes))
 
     chosen = [path for path in files if wanted(path)]
     if not chosen:

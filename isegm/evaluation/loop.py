@@ -1,4 +1,4 @@
-"""The one evaluation loop: a simulated user clicks each object until its mask is good enough."""
+"""Evaluate a predictor on a data set: a simulated user clicks each object until its mask is good enough."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itertools import islice
 import numpy as np
 
 from isegm.clicks import Click
-from isegm.data.datasets.base import EvaluationDataset
+from isegm.data import EvaluationDataset
 from isegm.data.sample import DSample
 from isegm.evaluation.records import ObjectRecord
 from isegm.inference.predictor import Predictor
@@ -22,18 +22,19 @@ from isegm.utils.errors import InputError
 
 @dataclass(frozen=True)
 class ClickEvent:
-    """What happened at one click, for callbacks that draw.
+    """The state of one object after a click, for callbacks that draw it.
 
     Attributes:
-        index, object_id: which object of the data set.
-        sample: the sample it belongs to.
+        index: index of the sample in the data set.
+        object_id: the object in the sample.
+        sample: the sample.
         gt_mask: (H, W) int32, 1 on the object, 0 elsewhere, -1 ignored.
-        session: after the click.
-        mask: (H, W) bool, what the simulated user sees after the click.
-        previous: (H, W) bool, likewise before it.
+        session: the session after the click.
+        mask: (H, W) bool, the mask after the click.
+        previous: (H, W) bool, the mask before the click.
         clicks: all clicks so far.
-        iou: IoU of the mask.
-        finished: this was the object's last click.
+        iou: IoU of ``mask``.
+        finished: whether this was the object's last click.
     """
 
     index: int
@@ -49,7 +50,7 @@ class ClickEvent:
 
 
 @dataclass
-class _Item:
+class _ActiveObject:
     """One object while it is being clicked."""
 
     index: int
@@ -59,29 +60,40 @@ class _Item:
     simulation: ClickSimulation
     seconds: float = 0.0
 
-    def judge(self, session: Session) -> ClickEvent:
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.index, self.object_id
+
+    def update(self, session: Session) -> ClickEvent:
+        """Take the session after the last click and compute its IoU."""
         simulation, previous = self.simulation, self.simulation.mask
         self.session = session
         iou = simulation.update(session.mask(simulation.settings.threshold))
         return ClickEvent(
-            self.index,
-            self.object_id,
-            self.sample,
-            simulation.gt_mask,
-            session,
-            simulation.mask,
-            previous,
-            tuple(simulation.clicker.clicks_list),
-            iou,
-            simulation.finished,
+            index=self.index,
+            object_id=self.object_id,
+            sample=self.sample,
+            gt_mask=simulation.gt_mask,
+            session=session,
+            mask=simulation.mask,
+            previous=previous,
+            clicks=tuple(simulation.clicker.clicks_list),
+            iou=iou,
+            finished=simulation.finished,
         )
 
     def record(self, dataset: str) -> ObjectRecord:
-        made = self.simulation.clicker.clicks_list
-        clicks = tuple((int(c.coords[1]), int(c.coords[0]), int(c.is_positive)) for c in made)
-        seconds = round(self.seconds, 6)  # so that a record read from a file gives the same times
-        ious = tuple(self.simulation.ious)
-        return ObjectRecord(dataset, self.index, self.object_id, self.sample.sample_id, clicks, ious, seconds)
+        """Make the record of a finished object."""
+        clicks = self.simulation.clicker.clicks_list
+        return ObjectRecord(
+            dataset=dataset,
+            index=self.index,
+            object_id=self.object_id,
+            name=self.sample.sample_id,
+            clicks=tuple((int(click.coords[1]), int(click.coords[0]), int(click.is_positive)) for click in clicks),
+            ious=tuple(self.simulation.ious),
+            seconds=round(self.seconds, 6),  # as in the file, so that a resumed run gives the same times
+        )
 
 
 def evaluate_dataset(
@@ -96,63 +108,61 @@ def evaluate_dataset(
     """Click every object of every sample; each sample is read once for all its objects.
 
     Args:
-        dataset: samples with their objects.
-        predictor: how a click becomes probabilities.
+        dataset: the data set.
+        predictor: predicts the mask of an object from its clicks.
         settings: when to stop.
-        batch_size: how many objects are clicked side by side; clicks and IoUs do not depend on it.
-        done: (index, object_id) of objects that are passed over because their records are there.
-        max_objects: stop after the first so many objects of the data set, those in ``done`` included.
-        on_click: called after each click; its time does not count.
+        batch_size: number of objects that are clicked side by side; clicks and IoUs do not depend on it.
+        done: (index, object_id) of objects that are skipped because their records exist.
+        max_objects: stop after so many first objects of the data set, those in ``done`` included; None for all.
+        on_click: called after each click; its time is not counted.
 
     Yields:
-        one record per object in the order of the data set, whatever ``batch_size`` is.
+        one record per object, in the order of the data set whatever ``batch_size`` is.
 
     Raises:
-        InputError: ``batch_size`` is below 1, an object has no pixels, or what the data set raises for a file that
-            cannot be read.
+        InputError: ``batch_size`` is below 1, an object has no pixels, or a file of the data set cannot be read.
     """
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}: give a number of at least 1.")
-    waiting = islice(_items(dataset, predictor, settings, frozenset(done)), max_objects)
-    in_flight: list[_Item] = []
-    in_order: deque[tuple[int, int]] = deque()  # keys of objects whose records are still to come
+    waiting = islice(_start_objects(dataset, predictor, settings, frozenset(done)), max_objects)
+    active: list[_ActiveObject] = []
+    in_order: deque[tuple[int, int]] = deque()  # keys of objects whose records are not yielded yet
     records: dict[tuple[int, int], ObjectRecord] = {}
     exhausted = False
     while True:
         started = time.perf_counter()
-        while len(in_flight) < batch_size and not exhausted:
+        while len(active) < batch_size and not exhausted:
             try:
-                item = next(waiting)
+                new = next(waiting)
             except StopIteration:
                 exhausted = True
                 break
-            if item is None:
-                started = time.perf_counter()  # reading what is done already is nobody's time
+            if new is None:
+                started = time.perf_counter()  # reading a skipped object counts for no other
             else:
-                in_flight.append(item)
-                in_order.append((item.index, item.object_id))
-        if not in_flight:
+                active.append(new)
+                in_order.append(new.key)
+        if not active:
             return
-        clicks = [item.simulation.next_click() for item in in_flight]
-        sessions = predictor.step([item.session for item in in_flight], clicks)
-        events = [item.judge(session) for item, session in zip(in_flight, sessions, strict=True)]
-        share = (time.perf_counter() - started) / len(in_flight)
-        for item in in_flight:
-            item.seconds += share
+        clicks = [one.simulation.next_click() for one in active]
+        sessions = predictor.step([one.session for one in active], clicks)
+        events = [one.update(session) for one, session in zip(active, sessions, strict=True)]
+        share = (time.perf_counter() - started) / len(active)
+        for one in active:
+            one.seconds += share
         if on_click is not None:
             for event in events:
                 on_click(event)
-        finished = [item for item in in_flight if item.simulation.finished]
-        records.update({(item.index, item.object_id): item.record(dataset.name) for item in finished})
-        in_flight = [item for item in in_flight if not item.simulation.finished]
+        records.update({one.key: one.record(dataset.name) for one in active if one.simulation.finished})
+        active = [one for one in active if not one.simulation.finished]
         while in_order and in_order[0] in records:
             yield records.pop(in_order.popleft())
 
 
-def _items(
+def _start_objects(
     dataset: EvaluationDataset, predictor: Predictor, settings: EvalSettings, done: frozenset[tuple[int, int]]
-) -> Iterator[_Item | None]:
-    """Every object at its start, None for one that is done. Objects of a sample share its first session."""
+) -> Iterator[_ActiveObject | None]:
+    """Start every object, None for one in ``done``; the objects of a sample share its first session."""
     for index in range(len(dataset)):
         sample = dataset.get_sample(index)
         session = None
@@ -168,12 +178,12 @@ def _items(
                 )
             if session is None:
                 session = predictor.start(sample.image, sample.init_mask)
-            mask = session.mask(settings.threshold)  # the initial mask, or nothing
-            yield _Item(index, object_id, sample, session, ClickSimulation(gt_mask, settings, mask))
+            mask = session.mask(settings.threshold)  # the initial mask, or an empty one
+            yield _ActiveObject(index, object_id, sample, session, ClickSimulation(gt_mask, settings, mask))
 
 
 def replay(record: ObjectRecord, sample: DSample, predictor: Predictor) -> Session:
-    """The session after the clicks of a record, so that no run has to store masks."""
+    """Repeat the clicks of a record and return the last session, so that runs need not store masks."""
     session = predictor.start(sample.image, sample.init_mask)
     for index, (x, y, label) in enumerate(record.clicks):
         (session,) = predictor.step([session], [Click(bool(label), (y, x), index)])

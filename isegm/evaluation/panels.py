@@ -1,4 +1,4 @@
-"""Images of where each object ended, as ``--vis`` of ClickSEG writes them."""
+"""Draw the result of each object in a row of panels, like ``--vis`` of ClickSEG."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from isegm.utils.vis import draw_with_blend_and_clicks
 
 CAPTION_HEIGHT = 40  # pixels of the white strip above a panel
 CROP_COLOR, FOCUS_COLOR = (255, 200, 0), (255, 0, 255)
-LONGEST_FOCUS = 512  # pixels of an enlarged focus crop
+FOCUS_SIDE = 512  # pixels of the longer side of an enlarged focus crop
 
 
 class SamplePanels:
-    """Callback of ``evaluate_dataset`` that writes a row of captioned panels when an object is done.
+    """Callback of ``evaluate_dataset`` that writes a row of captioned panels after an object's last click.
 
-    ``<sample>.png`` shows the image, the mask that clicking started from, the last mask with all clicks, the ground
-    truth and the mask before the last click; ``<sample>_focus.png``, of networks that look at a part of the image
-    again, this part (magenta) in the crop that the network saw (yellow), and the mask in it before and after the last
-    click. ``<sample>`` counts from 0, and is ``<sample>_<object>`` where samples have several objects.
+    ``<sample>.png`` shows the image, the initial mask, the last mask with all clicks, the ground truth and the mask
+    before the last click. For networks with a focus crop ``<sample>_focus.png`` shows the focus crop (magenta) in the
+    crop of the coarse prediction (yellow), and the mask inside it before and after the last click. ``<sample>`` counts
+    from 0; if a sample has several objects it is ``<sample>_<object>``.
 
     Args:
-        folder: images of an earlier run that lie in it are removed,
-        goes_on: unless this one goes on with it.
+        folder: of the files.
+        resume: keep the images of an earlier run in the folder; otherwise they are removed.
     """
 
-    def __init__(self, folder: str | Path, goes_on: bool = False) -> None:
+    def __init__(self, folder: str | Path, resume: bool = False) -> None:
         self.folder = Path(folder)
-        for old in () if goes_on else self.folder.glob("*.png"):
+        for old in () if resume else self.folder.glob("*.png"):
             if old.stem.removesuffix("_focus").replace("_", "").isdecimal():
                 old.unlink()
 
@@ -42,13 +42,13 @@ class SamplePanels:
         of_object = f"_{event.object_id}" if len(event.sample.objects_ids) > 1 else ""
         name = f"{event.index}{of_object}"
         image, start = event.sample.image, event.sample.init_mask
-        made = "1 click" if len(event.clicks) == 1 else f"{len(event.clicks)} clicks"
+        clicks = "1 click" if len(event.clicks) == 1 else f"{len(event.clicks)} clicks"
         panels = {
             "image": image,
             "initial mask" if start is not None else "no initial mask": _white(
                 np.zeros(image.shape[:2], dtype=bool) if start is None else start > 0.5
             ),
-            f"mask after {made}, IoU {event.iou:.3f}": draw_with_blend_and_clicks(
+            f"mask after {clicks}, IoU {event.iou:.3f}": draw_with_blend_and_clicks(
                 image, event.mask, clicks_list=event.clicks
             ),
             "ground truth": _white(event.gt_mask == 1, event.gt_mask == -1),
@@ -56,27 +56,28 @@ class SamplePanels:
         }
         write_image(self.folder / f"{name}.png", _row(panels))
         if event.session.focus is not None:
-            write_image(self.folder / f"{name}_focus.png", _row(_focus_panels(event)))
+            write_image(self.folder / f"{name}_focus.png", _row(_focus_panels(event, event.session.focus)))
 
 
-def _focus_panels(event: ClickEvent) -> dict[str, np.ndarray]:
-    image, focus = event.sample.image, event.session.focus
+def _focus_panels(event: ClickEvent, focus: Box) -> dict[str, np.ndarray]:
+    """Draw the two crops in the image, and the enlarged focus crop before and after the click."""
+    image = event.sample.image
     crop = event.session.zoom.roi or Box.of_image(image.shape[:2])
     boxes = image.copy()
     thickness = max(2, max(image.shape) // 300)
     for color, box in ((CROP_COLOR, crop), (FOCUS_COLOR, focus)):
         cv2.rectangle(boxes, (box.left, box.top), (box.right - 1, box.bottom - 1), color, thickness)
     panels = {"crop and focus crop": boxes}
-    scale = LONGEST_FOCUS / max(focus.size)
+    scale = FOCUS_SIDE / max(focus.size)
     size = (max(1, round(focus.size[1] * scale)), max(1, round(focus.size[0] * scale)))
     for caption, mask in (("focus crop before", event.previous), ("focus crop after", event.mask)):
-        part = draw_with_blend_and_clicks(image[focus.slices], mask[focus.slices])
-        panels[caption] = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
+        crop_image = draw_with_blend_and_clicks(image[focus.slices], mask[focus.slices])
+        panels[caption] = cv2.resize(crop_image, size, interpolation=cv2.INTER_LINEAR)
     return panels
 
 
 def _white(mask: np.ndarray, ignored: np.ndarray | None = None) -> np.ndarray:
-    """A mask as (H, W, 3) uint8: white on black, ignored pixels grey."""
+    """Draw a mask as (H, W, 3) uint8: white on black, ignored pixels grey."""
     levels = mask.astype(np.uint8) * 255
     if ignored is not None:
         levels[ignored] = 128
@@ -84,7 +85,7 @@ def _white(mask: np.ndarray, ignored: np.ndarray | None = None) -> np.ndarray:
 
 
 def _row(panels: dict[str, np.ndarray]) -> np.ndarray:
-    """Panels side by side, each under its caption, the lower ones filled up with white."""
+    """Place panels side by side, each under its caption; lower ones are padded with white."""
     height = max(panel.shape[0] for panel in panels.values())
     columns = []
     for caption, panel in panels.items():

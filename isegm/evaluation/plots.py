@@ -1,4 +1,4 @@
-"""Images of an evaluation: mean IoU per click, the best and the worst objects, and each click of a run."""
+"""Draw an evaluation: mean IoU per click, the best and the worst objects, and every click."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from matplotlib.ticker import MaxNLocator
 
 from isegm.evaluation.loop import ClickEvent
 from isegm.evaluation.records import ObjectRecord
-from isegm.evaluation.scores import miou_carried_on, miou_per_click
+from isegm.evaluation.scores import miou_carried_forward, miou_per_click
 from isegm.inference.mask_metrics import first_click_reaching, number_of_clicks
 from isegm.utils.files import atomic_write, write_image
 from isegm.utils.vis import NEGATIVE_COLOR, POSITIVE_COLOR, draw_probmap, draw_with_blend_and_clicks
 
 GT_COLOR = "yellow"
 SHEET_COLUMNS = 3
-LONGEST_SIDE = 640  # pixels of an image in a contact sheet
+MAX_SIDE = 640  # pixels of an image in a contact sheet
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Case:
     """One object for a contact sheet.
 
     Attributes:
-        record: how clicking it went.
+        record: its clicks and IoUs.
         image: (H, W, 3) uint8 RGB.
         gt_mask: (H, W) int32, 1 on the object.
-        mask: (H, W) bool, after the last click.
+        mask: (H, W) bool, prediction after the last click.
     """
 
     record: ObjectRecord
@@ -44,8 +44,11 @@ class Case:
 
 
 def miou_figure(records: Sequence[ObjectRecord], title: str) -> Figure:
-    """Mean IoU over the number of clicks; objects that stopped earlier keep their last IoU, which the legend says."""
-    values = miou_carried_on(records)
+    """Plot the mean IoU in percent over the number of clicks.
+
+    Objects that stopped earlier keep their last IoU, and the legend says so.
+    """
+    values = miou_carried_forward(records)
     complete = len(miou_per_click(records)) == len(values)
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.add_subplot()
@@ -54,17 +57,17 @@ def miou_figure(records: Sequence[ObjectRecord], title: str) -> Figure:
         label += ", those that reached the target keep their last IoU"
     axes.plot(np.arange(1, len(values) + 1), 100 * values, marker="o", label=label)
     axes.set(xlabel="clicks", ylabel="mIoU, %")
-    axes.set_title(title, parse_math=False)  # two $ in the name of a file or folder are no formula
+    axes.set_title(title, parse_math=False)  # a name with two $ is not a formula
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(True)
     axes.legend(loc="lower right")
     return figure
 
 
-def ranked(records: Sequence[ObjectRecord], target_iou: float, max_clicks: int) -> list[ObjectRecord]:
-    """Records from the best to the worst: by number of clicks to reach the target, then by final IoU.
+def rank_records(records: Sequence[ObjectRecord], target_iou: float, max_clicks: int) -> list[ObjectRecord]:
+    """Sort records from the best to the worst: by number of clicks to reach the target, then by final IoU.
 
-    Where the target is none that an IoU can reach, it is 0.90 that counts.
+    If the target is above 1, so that no IoU reaches it, 0.90 is used instead.
     """
     threshold = target_iou if target_iou <= 1 else 0.90
 
@@ -76,7 +79,14 @@ def ranked(records: Sequence[ObjectRecord], target_iou: float, max_clicks: int) 
 
 
 def contact_sheet(cases: Sequence[Case], title: str) -> Figure:
-    """Images with the mask blended in, the border of the ground truth, and numbered clicks (green on, red off)."""
+    """Draw objects in a grid: the mask blended in, the ground truth's border, numbered clicks.
+
+    Clicks on the object are green, clicks on the background red.
+
+    Args:
+        cases: the objects, at least one.
+        title: above the grid.
+    """
     columns = min(SHEET_COLUMNS, len(cases))
     rows = -(-len(cases) // columns)
     figure = Figure(figsize=(5 * columns, 4.2 * rows + 0.5), layout="constrained")
@@ -89,8 +99,9 @@ def contact_sheet(cases: Sequence[Case], title: str) -> Figure:
 
 
 def _draw_case(axes: Axes, case: Case) -> None:
+    """Draw one object of a contact sheet."""
     height, width = case.gt_mask.shape
-    scale = min(1.0, LONGEST_SIDE / max(height, width))
+    scale = min(1.0, MAX_SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     blended = cv2.resize(draw_with_blend_and_clicks(case.image, case.mask), size, interpolation=cv2.INTER_AREA)
     axes.imshow(blended, extent=(-0.5, width - 0.5, height - 0.5, -0.5))
@@ -115,17 +126,20 @@ def _draw_case(axes: Axes, case: Case) -> None:
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG, whole or not at all."""
+    """Write a figure as PNG, atomically."""
     FigureCanvasAgg(figure)
     with atomic_write(path) as file:
         figure.savefig(file, format="png", dpi=100)
 
 
 class ClickImages:
-    """Callback of ``evaluate_dataset`` that writes an image per click: image, mask and clicks beside the heat map.
+    """Callback of ``evaluate_dataset`` that writes an image per click: mask and clicks, and beside them probabilities.
 
-    Files are ``<sample>_<click>.jpg``, both counted from 0, and ``<sample>_<object>_<click>.jpg`` for samples with
+    Files are named ``<sample>_<click>.jpg``, both counted from 0, ``<sample>_<object>_<click>.jpg`` for a sample with
     several objects.
+
+    Args:
+        folder: of the files.
     """
 
     def __init__(self, folder: str | Path) -> None:

@@ -1,8 +1,8 @@
-"""Scores that papers and repositories publish, to stand beside measured ones.
+"""Scores published by papers and repositories, for comparison with measured ones.
 
-Each block below is a table as its source prints it: a row is a network and its training data, a column a data set, and
-a cell holds the values of the block's metrics with / between them, - where the source gives none. NoC and NoF are
-counted with 20 clicks at most; NoF as published, that is objects whose NoC is 20. mIoU is in percent.
+Each block is a table as its source prints it: rows are networks and their training data, columns data sets; a cell
+holds the values of the block's metrics separated by /, - for a value that the source does not give. NoC and NoF are for
+at most 20 clicks; NoF counts objects whose NoC is 20 (docs/fidelity.md#failures-at-the-last-click). mIoU is in percent.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PublishedValue:
-    """One number.
+    """One published score.
 
     Attributes:
         method: of the paper.
-        network: the network and its way of training, as the source's table names it.
+        network: name of the network, with its way of training, in the source's table.
         training: training data.
         dataset: name of the evaluation set, as ``--datasets`` takes it.
         metric: "NoC@85", "NoC@90", "NoC@95", "NoF@95" or "mIoU@5".
-        value: the number.
-        source: where it is printed.
+        value: the score.
+        source: where it is published.
     """
 
     method: str
@@ -83,7 +83,8 @@ _TRAINING = {
 }
 
 
-def _read(table: str, method: str, metrics: tuple[str, ...], source: str) -> Iterator[PublishedValue]:
+def _parse(table: str, method: str, metrics: tuple[str, ...], source: str) -> Iterator[PublishedValue]:
+    """Parse a block."""
     header, *rows = ([cell.strip() for cell in line.split("|")] for line in table.strip("\n").splitlines())
     for network, training, *cells in rows:
         for dataset, cell in zip(header[2:], cells, strict=True):
@@ -95,20 +96,20 @@ def _read(table: str, method: str, metrics: tuple[str, ...], source: str) -> Ite
 
 CLICKSEG_README = "READMEs of ClickSEG, threshold 0.5"
 PUBLISHED_VALUES = (
-    *_read(_RITM, "RITM", ("NoC@85", "NoC@90"), "README of RITM, NoBRS"),
-    *_read(_CDNET, "CDNet", ("NoC@85", "NoC@90"), CLICKSEG_README),
-    *_read(_FOCALCLICK, "FocalClick", ("NoC@85", "NoC@90"), CLICKSEG_README),
-    *_read(_CLICKSEG, "ClickSEG baseline", ("NoC@85", "NoC@90"), CLICKSEG_README),
-    *_read(_SEGNEXT, "SegNext", ("mIoU@5", "NoC@90", "NoC@95", "NoF@95"), "README of SegNext"),
+    *_parse(_RITM, "RITM", ("NoC@85", "NoC@90"), "README of RITM, NoBRS"),
+    *_parse(_CDNET, "CDNet", ("NoC@85", "NoC@90"), CLICKSEG_README),
+    *_parse(_FOCALCLICK, "FocalClick", ("NoC@85", "NoC@90"), CLICKSEG_README),
+    *_parse(_CLICKSEG, "ClickSEG baseline", ("NoC@85", "NoC@90"), CLICKSEG_README),
+    *_parse(_SEGNEXT, "SegNext", ("mIoU@5", "NoC@90", "NoC@95", "NoF@95"), "README of SegNext"),
 )
 
 
 def find_published(method: str, network: str, training: str, dataset: str) -> list[PublishedValue]:
-    """All values of a network on a data set; none where the source says nothing of it."""
+    """Find all published scores of a network on a data set; empty if there are none."""
     wanted = (method, network, training, dataset)
     return [one for one in PUBLISHED_VALUES if (one.method, one.network, one.training, one.dataset) == wanted]
 
 
 def published_values(method: str, network: str, training: str, dataset: str) -> dict[str, float]:
-    """The same by metric, as bare numbers."""
+    """Map metrics to the published scores of a network on a data set."""
     return {one.metric: one.value for one in find_published(method, network, training, dataset)}

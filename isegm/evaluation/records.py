@@ -1,7 +1,7 @@
-"""What an evaluation keeps of each object, and the file it streams them to.
+"""Records of evaluated objects, and the files they are streamed to.
 
-A records file is JSON Lines: the first line, ``{"run": {...}}``, says what was run (network, protocol, data set and
-limits), each further line is one object. Lines are appended and flushed one by one, so that a killed run can go on.
+A records file is in JSON Lines: the first line, ``{"run": {...}}``, identifies the run (network, protocol, data set and
+limits), each further line is one object. Lines are flushed one by one, so that a killed run can be resumed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -23,16 +23,16 @@ Identity = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ObjectRecord:
-    """How clicking one object went.
+    """Clicks and IoUs of one object.
 
     Attributes:
         dataset: name of the data set.
-        index: place of the sample in the data set, from 0.
+        index: index of the sample in the data set.
         object_id: the object within the sample.
-        name: the sample's name for people.
-        clicks: (x, y, label) of each click in pixels of the image; label 1 on the object, 0 on the background.
-        ious: IoU after each click; values of float32 precision.
-        seconds: wall time spent on the object; within a batch its share of the time.
+        name: name of the sample, shown to people.
+        clicks: (x, y, label) of each click in image pixels; label 1 on the object, 0 on the background.
+        ious: IoU after each click, in float32 precision.
+        seconds: wall time of the object; in a batch its share of the batch's time.
     """
 
     dataset: str
@@ -44,14 +44,14 @@ class ObjectRecord:
     seconds: float
 
     def to_json(self) -> str:
-        """One line without its end."""
+        """Return the line of a records file, without the newline."""
         values = asdict(self)
         values["ious"] = [float(str(np.float32(iou))) for iou in self.ious]  # the shortest digits that name the float32
         return json.dumps(values)
 
     @classmethod
     def from_json(cls, line: str) -> ObjectRecord:
-        """The record of a line.
+        """Parse a line of a records file.
 
         Raises:
             ValueError: the line is not a record; the message says why.
@@ -79,13 +79,19 @@ class ObjectRecord:
 
     @property
     def key(self) -> tuple[int, int]:
-        """(index, object_id): which object of its data set this is."""
+        """(index, object_id), which identifies the object in its data set."""
         return self.index, self.object_id
 
 
 @dataclass(frozen=True)
 class RecordFile:
-    """What ``read_records`` found: what was run, the records, and how many bytes of the file are whole lines."""
+    """Content of a records file.
+
+    Attributes:
+        identity: what was run.
+        records: in the order of the file.
+        size: bytes of the file up to the end of the last complete line.
+    """
 
     identity: dict[str, Any]
     records: list[ObjectRecord]
@@ -93,13 +99,13 @@ class RecordFile:
 
 
 def read_records(path: str | Path) -> RecordFile | None:
-    """Read a records file; a last line that a kill cut off is left out.
+    """Read a records file; an incomplete last line, left by a killed run, is ignored.
 
     Returns:
-        None when not even the first line is whole.
+        None if not even the first line is complete.
 
     Raises:
-        InputError: no such file, or a whole line is not what it should be (file and line number are named).
+        InputError: no such file, or a complete line is damaged (the message names file and line).
     """
     path = Path(path)
     if not path.is_file():
@@ -129,6 +135,11 @@ def read_records(path: str | Path) -> RecordFile | None:
 
 
 def _parse_header(line: str) -> dict[str, Any]:
+    """Parse the first line into the identity of the run.
+
+    Raises:
+        ValueError: it has another form.
+    """
     header = json.loads(line)
     if not isinstance(header, dict) or not isinstance(header.get("run"), dict):
         raise ValueError("the first line should say what was run")
@@ -136,19 +147,20 @@ def _parse_header(line: str) -> dict[str, Any]:
 
 
 class RecordWriter:
-    """Appends records to a file, each flushed as soon as it is there. Use as a context manager.
+    """Append records to a file and flush each one. Use it as a context manager.
 
     Args:
-        path: the file; folders are made.
-        identity: what is run; plain data. A "fingerprint" in it stands for the data set's files.
-        resume: go on behind the records that the file holds; otherwise they are put aside as ``<path>.bak``, unless
-            more records lie there already.
+        path: the file; missing folders are created.
+        identity: what is run, as plain data. Its "fingerprint" is the checksum of the data set's files.
+        resume: append to the records in the file; otherwise the file is renamed to ``<path>.bak``, unless that holds
+            more records already.
 
     Attributes:
-        records: the records that were there already, in the order of the file.
+        records: the records that the file held before, in their order.
 
     Raises:
-        InputError: with ``resume``, the file is damaged or holds records of another run (it is said what differs).
+        InputError: with ``resume``, the file is damaged or holds records of another run; the message says how it
+            differs.
     """
 
     def __init__(self, path: str | Path, identity: Identity, resume: bool = False) -> None:
@@ -158,8 +170,8 @@ class RecordWriter:
         self.records = found.records if found else []
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if found is None:
-            self._put_aside()
-            self._file = open(self.path, "wb")  # noqa: SIM115, closed by __exit__
+            self._back_up()
+            self._file: BinaryIO = open(self.path, "wb")  # noqa: SIM115, closed by __exit__
             self._append(json.dumps({"run": identity}))
             return
         changes = list(_differences(found.identity, identity))
@@ -172,11 +184,11 @@ class RecordWriter:
         self._file.truncate(found.size)
         self._file.seek(found.size)
 
-    def _put_aside(self) -> None:
-        """Keep what a run of hours has left: here, or behind a shorter run that came after it."""
-        aside = self.path.with_suffix(".jsonl.bak")
-        if self.path.is_file() and (not aside.is_file() or _lines(aside) <= _lines(self.path)):
-            self.path.replace(aside)
+    def _back_up(self) -> None:
+        """Rename the records of an earlier run, unless the backup is longer: it may be the work of hours."""
+        backup = self.path.with_suffix(".jsonl.bak")
+        if self.path.is_file() and (not backup.is_file() or _count_lines(backup) <= _count_lines(self.path)):
+            self.path.replace(backup)
 
     def write(self, record: ObjectRecord) -> None:
         """Append one record."""
@@ -195,11 +207,12 @@ class RecordWriter:
         self._file.close()
 
 
-def _lines(path: Path) -> int:
+def _count_lines(path: Path) -> int:
     return path.read_bytes().count(b"\n")
 
 
 def _differences(before: Identity, now: Identity, prefix: str = "") -> Iterator[str]:
+    """Describe every entry in which two identities differ."""
     for key in sorted({*before, *now}):
         old, new = before.get(key), now.get(key)
         if isinstance(old, Mapping) and isinstance(new, Mapping):

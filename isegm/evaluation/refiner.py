@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from isegm.evaluation.loop import EvaluationDataset
+from isegm.data import EvaluationDataset
 from isegm.inference.mask_metrics import boundary_error, boundary_iou, get_iou
 from isegm.inference.predictor import Predictor
 from isegm.inference.simulation import NEVER_STOP, ClickSimulation, EvalSettings

@@ -1,4 +1,4 @@
-"""What an evaluation prints and writes: the table of the published code, an honest account below it, JSON and CSV."""
+"""Print and write scores: the table of the published code, all scores as text, and summaries in JSON and CSV."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from isegm.utils.log import logger
 TABLE_THRESHOLDS = (0.80, 0.85, 0.90)  # columns of the published table
 TABLE_OVER_MAX = (0.85, 0.90)
 TABLE_MIOU_CLICKS = (1, 2, 3, 5, 10, 20)
-ACCOUNT_MIOU_CLICKS = (1, 3, 5, 10, 20)
-SCORES = ("dataset", "objects", "clicks", "seconds", "spc", "spi")  # of a summary, beside those per threshold
-# Entries of a summary that agree in these are of one and the same evaluation.
-SAME_RUN = (
+ALL_SCORES_MIOU_CLICKS = (1, 3, 5, 10, 20)
+TOTALS = ("dataset", "objects", "clicks", "seconds", "spc", "spi")  # of a summary, beside those per threshold
+# Entries of a summary that agree in these keys come from the same evaluation.
+IDENTITY_KEYS = (
     "dataset", "init_masks", "max_objects", "sha256", "network", "mode", "protocol", "eval_mode", "settings",
     "inference", "device",
 )  # fmt: skip
@@ -41,19 +41,20 @@ TIE_RULE = "deepest pixel of the deeper error, a tie gives a negative click and 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What somebody needs to know to repeat a run or to compare with it.
+    """What is evaluated and how, as far as it does not depend on the data set.
 
     Attributes:
-        model_name: shown above the table.
-        mode: positional argument of the command line, the row's name.
+        model_name: name above the table.
+        mode: evaluation mode, one of ``options.MODES``.
         protocol: name of the inference protocol.
         eval_mode: "cvpr" or "fixedN".
-        checkpoint, sha256: the file and its checksum.
+        checkpoint: path of the file.
+        sha256: checksum of the file.
         network: registered name of the network.
-        device: where it ran.
+        device: see ``device_name``.
         command: the command line.
-        started: date and time.
-        max_objects: where only the first so many objects of a data set were evaluated; None for all.
+        started: date and time in ISO format.
+        max_objects: only so many first objects of each data set are evaluated; None for all.
         init_masks: the folder of ``--init-masks`` with a checksum of its masks; None without that option.
     """
 
@@ -75,7 +76,7 @@ class RunInfo:
 
 
 def table_header(model_name: str, protocol: str, max_clicks: int) -> str:
-    """Lines above the rows; without ``model_name`` the first of them is left out."""
+    """Return the lines above the rows; an empty ``model_name`` leaves out the title."""
     columns = [
         f"{'Pipeline' if protocol in CLICKSEG_SIZES else 'BRS Type':^{NAME_WIDTH}}",
         f"{'Dataset':^{DATASET_WIDTH}}",
@@ -84,25 +85,25 @@ def table_header(model_name: str, protocol: str, max_clicks: int) -> str:
         f"{'SPC,s':^{SPC_WIDTH}}",
         f"{'Time':^{TIME_WIDTH}}",
     ]
-    row = _piped(columns)
+    row = _table_line(columns)
     rule = "-" * len(row)
     title = [f"Eval results for model: {model_name}"] if model_name else []
     return "\n".join([*title, rule, row, rule])
 
 
 def table_row(name: str, scores: DatasetScores, print_ious: bool = False, max_objects: int | None = None) -> str:
-    """One row, with what the published code puts behind it.
+    """Return one row, and behind it what the published code appends.
 
     Args:
-        name: of the row: the mode, or the checkpoint where several are compared.
+        name: of the row: the mode, or the checkpoint if several are compared.
         scores: of the data set.
-        print_ious: append the mean IoU after some clicks instead of the scores at an unusual target.
-        max_objects: append that only the first so many objects were evaluated; None where all were.
+        print_ious: append mean IoUs after some clicks instead of the scores at an unusual target.
+        max_objects: append that only so many first objects were evaluated; None if all were.
     """
 
     def cell(values: Sequence[float], threshold: float, form: str) -> str:
-        place = scores.index(threshold)
-        return f"{'?' if place is None else format(values[place], form):^{COLUMN_WIDTH}}"
+        index = scores.index(threshold)
+        return f"{'?' if index is None else format(values[index], form):^{COLUMN_WIDTH}}"
 
     columns = [
         f"{name:^{NAME_WIDTH}}",
@@ -112,35 +113,35 @@ def table_row(name: str, scores: DatasetScores, print_ious: bool = False, max_ob
         f"{scores.spc:^{SPC_WIDTH}.3f}",
         f"{timedelta(seconds=int(scores.seconds))!s:^{TIME_WIDTH}}",
     ]
-    row = _piped(columns)
+    row = _table_line(columns)
     if print_ious:
         shown = (k for k in TABLE_MIOU_CLICKS if k <= len(scores.miou))
         row += "; " + " ".join(f"mIoU@{k}={scores.miou[k - 1]:.2%};" for k in shown)
     elif int(scores.target_iou * 100) not in (80, 85, 90):
-        place = scores.thresholds.index(scores.target_iou)
+        index = scores.thresholds.index(scores.target_iou)
         row += (
-            f" NoC@{scores.target_iou:.1%} = {scores.noc[place]:.2f}; "
-            f">={scores.max_clicks}@{scores.target_iou:.1%} = {scores.nof_published[place]}"
+            f" NoC@{scores.target_iou:.1%} = {scores.noc[index]:.2f}; "
+            f">={scores.max_clicks}@{scores.target_iou:.1%} = {scores.nof_published[index]}"
         )
     return row if max_objects is None else f"{row} only the first {max_objects} objects"
 
 
-def _piped(columns: Sequence[str]) -> str:
+def _table_line(columns: Sequence[str]) -> str:
     return "|" + "|".join(columns) + "|"
 
 
-# ---- the honest account ----
+# ---- all scores as text ----
 
 
-def account(name: str, scores: DatasetScores) -> str:
-    """A block of lines with every score of a data set; ``name`` is that of its row."""
-    shown = [(place, t) for place, t in enumerate(scores.thresholds) if t <= 1]
-    miou = [f"@{k} {scores.miou[k - 1]:.2%}" for k in ACCOUNT_MIOU_CLICKS if k <= len(scores.miou)]
+def all_scores(name: str, scores: DatasetScores) -> str:
+    """Format every score of a data set as lines of text; ``name`` is that of its row."""
+    shown = [(index, threshold) for index, threshold in enumerate(scores.thresholds) if threshold <= 1]
+    miou = [f"@{k} {scores.miou[k - 1]:.2%}" for k in ALL_SCORES_MIOU_CLICKS if k <= len(scores.miou)]
     limit = scores.max_clicks
     rows = {
-        "NoC (std)": _listed(shown, lambda i: f"{scores.noc[i]:.2f} ({scores.noc_std[i]:.2f})"),
-        f"NoF, not reached in {limit} clicks": _listed(shown, lambda i: f"{scores.nof[i]}"),
-        f"NoF as published, NoC = {limit}": _listed(shown, lambda i: f"{scores.nof_published[i]}"),
+        "NoC (std)": _per_threshold(shown, lambda i: f"{scores.noc[i]:.2f} ({scores.noc_std[i]:.2f})"),
+        f"NoF, not reached in {limit} clicks": _per_threshold(shown, lambda i: f"{scores.nof[i]}"),
+        f"NoF as published, NoC = {limit}": _per_threshold(shown, lambda i: f"{scores.nof_published[i]}"),
         "mIoU": "   ".join(miou) + ("" if len(scores.miou) == limit else "   (later clicks: --iou-analysis)"),
     }
     lines = [
@@ -151,33 +152,33 @@ def account(name: str, scores: DatasetScores) -> str:
     return "\n".join(lines)
 
 
-def _listed(shown: Sequence[tuple[int, float]], value: Callable[[int], str]) -> str:
-    return "   ".join(f"@{100 * threshold:g}% {value(place)}" for place, threshold in shown)
+def _per_threshold(shown: Sequence[tuple[int, float]], value: Callable[[int], str]) -> str:
+    return "   ".join(f"@{100 * threshold:g}% {value(index)}" for index, threshold in shown)
 
 
-def protocol_line(facts: RunInfo, settings: EvalSettings, inference: InferenceSettings) -> str:
-    """One line with everything that decides whether two runs may be compared."""
+def protocol_line(info: RunInfo, settings: EvalSettings, inference: InferenceSettings) -> str:
+    """Return one line with everything in which two evaluations must agree to be comparable."""
     stop = f"stop at IoU {settings.target_iou:g}" if settings.target_iou <= 1 else "never stop early"
     clicks = f"{settings.min_clicks} to {settings.max_clicks} clicks, {stop}"
     seen = "" if inference.clicks_limit is None else f", the network sees the first {inference.clicks_limit}"
-    only = "" if facts.max_objects is None else f"; only the first {facts.max_objects} objects"
-    only += "" if facts.init_masks is None else f"; initial masks: {facts.init_masks}"
+    only = "" if info.max_objects is None else f"; only the first {info.max_objects} objects"
+    only += "" if info.init_masks is None else f"; initial masks: {info.init_masks}"
     return (
-        f"Protocol: {facts.protocol} {facts.eval_mode}, mode {facts.mode}; mask where probability > "
+        f"Protocol: {info.protocol} {info.eval_mode}, mode {info.mode}; mask where probability > "
         f"{settings.threshold:g}; {describe(inference)}; {clicks}{seen}; simulated user: {TIE_RULE}; "
-        f"device {facts.device}{only}"
+        f"device {info.device}{only}"
     )
 
 
 def describe(inference: InferenceSettings) -> str:
-    """Crop, size and flipping in words."""
+    """Describe crop, input size, flipping and what follows in words."""
     zoom = inference.zoom_in
     if zoom is None:
         parts = ["no zoom-in"]
     else:
         size = zoom.target_size
         shown = f" to {size[0]}x{size[1]}" if isinstance(size, tuple) else f", longest side {size}" if size else ""
-        moves = "follows every answer" if zoom.always_recompute else "kept while it fits"
+        moves = "follows every prediction" if zoom.always_recompute else "kept while it fits"
         parts = [
             f"zoom-in from click {max(1, zoom.skip_clicks + 1)} "
             f"(box x {zoom.expansion_ratio:g}{shown}, at least {zoom.min_crop_size} pixels, {moves})"
@@ -186,7 +187,7 @@ def describe(inference: InferenceSettings) -> str:
         parts.append(f"network input {inference.resize[0]}x{inference.resize[1]}")
     if inference.max_size is not None:
         parts.append(f"longest side at most {inference.max_size}")
-    parts.append("mirror average" if inference.flip else "no flipping")
+    parts.append("flip average" if inference.flip else "no flipping")
     if isinstance(inference.postprocess, FocusRefine):
         parts.append(f"refined in a focus crop (box x {inference.postprocess.crop_ratio:g})")
     elif inference.postprocess is not None:
@@ -204,7 +205,7 @@ def describe(inference: InferenceSettings) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
+    """Return the versions of everything that scores depend on."""
     return {
         "isegm": isegm.__version__,
         "python": platform.python_version(),
@@ -216,28 +217,28 @@ def versions() -> dict[str, str]:
 
 
 def device_name(device: torch.device) -> str:
-    """``cpu``, or the device with the name of the graphics card."""
+    """Name a device: ``cpu``, or ``cuda:0`` with the name of the graphics card."""
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return str(device)
 
 
 def summary_entry(
-    facts: RunInfo, settings: EvalSettings, inference: InferenceSettings, scores: DatasetScores
+    info: RunInfo, settings: EvalSettings, inference: InferenceSettings, scores: DatasetScores
 ) -> dict[str, Any]:
-    """Everything about the evaluation of a data set as plain data."""
-    places = [place for place, threshold in enumerate(scores.thresholds) if threshold <= 1]
-    labels = [f"{100 * scores.thresholds[place]:g}" for place in places]
+    """Return everything about the evaluation of a data set as plain data."""
+    shown = [index for index, threshold in enumerate(scores.thresholds) if threshold <= 1]
+    labels = [f"{100 * scores.thresholds[index]:g}" for index in shown]
     by_threshold = {
-        key: dict(zip(labels, (getattr(scores, key)[place] for place in places), strict=True))
+        key: dict(zip(labels, (getattr(scores, key)[index] for index in shown), strict=True))
         for key in ("noc", "noc_std", "nof", "nof_published")
     }
     return {
-        **asdict(facts),
+        **asdict(info),
         "settings": {**asdict(settings), "simulated_user": TIE_RULE},
         "inference": asdict(inference),
         "versions": versions(),
-        **{key: getattr(scores, key) for key in SCORES},
+        **{key: getattr(scores, key) for key in TOTALS},
         **by_threshold,
         "miou": list(scores.miou),
     }
@@ -246,19 +247,19 @@ def summary_entry(
 def add_to_summary(folder: Path, entry: Mapping[str, Any]) -> None:
     """Add a ``summary_entry`` to ``summary.json`` and ``summary.csv`` of a folder.
 
-    It takes the place of an earlier one of the same data set, checkpoint, protocol and limits; all others stay. A
-    summary of another form is put aside as ``summary.json.bak``, with a warning.
+    It replaces an earlier entry of the same evaluation, see ``IDENTITY_KEYS``; all others stay. A summary of another
+    form is renamed to ``summary.json.bak``, with a warning.
     """
     path = folder / "summary.json"
-    entry = json.loads(json.dumps(entry))  # as it comes back from a file: lists for tuples
-    entries = [old for old in _summary_entries(path, set(entry)) if any(old[key] != entry[key] for key in SAME_RUN)]
-    entries.append(entry)
+    new: dict[str, Any] = json.loads(json.dumps(entry))  # as it comes back from a file: lists for tuples
+    entries = [old for old in _summary_entries(path, set(new)) if any(old[key] != new[key] for key in IDENTITY_KEYS)]
+    entries.append(new)
     write_json(path, {"evaluations": entries})
     write_csv(folder / "summary.csv", entries)
 
 
 def _summary_entries(path: Path, keys: set[str]) -> list[dict[str, Any]]:
-    """What a summary holds; nothing where there is none, or none whose entries have these keys."""
+    """Read the entries of a summary; none if there is no file, or if its entries do not have these keys."""
     if not path.is_file():
         return []
     try:
@@ -275,13 +276,13 @@ def _summary_entries(path: Path, keys: set[str]) -> list[dict[str, Any]]:
 
 
 def append_row(path: Path, row: str, header: str = "", repeat: bool = True) -> None:
-    """Add a row to a text log.
+    """Append a row to a text log.
 
     Args:
-        path: the log; folders are made.
+        path: the log; missing folders are created.
         row: one line.
-        header: lines that a new file begins with.
-        repeat: add the row even if the very same one is there.
+        header: first lines of a new file; empty for none.
+        repeat: append the row even if the log already has the same one.
     """
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     if not repeat and row in text.splitlines():
@@ -292,21 +293,21 @@ def append_row(path: Path, row: str, header: str = "", repeat: bool = True) -> N
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Write plain data as a JSON file, whole or not at all."""
+    """Write plain data as a JSON file, atomically."""
     with atomic_write(path, "w") as file:
         json.dump(content, file, indent=2)
         file.write("\n")
 
 
 def write_csv(path: str | Path, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Write entries of a summary as CSV, one row each."""
+    """Write the entries of a summary as CSV, one row each."""
     limits = ["target_iou", "max_clicks", "min_clicks", "threshold"]
     labels = {f"{100 * threshold:g}": None for threshold in THRESHOLDS}
     labels.update(dict.fromkeys(label for one in entries for label in one["noc"]))
     rows = []
     for one in entries:
-        row = {fact.name: one[fact.name] for fact in fields(RunInfo)}
-        row |= {key: one["settings"][key] for key in limits} | {key: one[key] for key in SCORES}
+        row = {field.name: one[field.name] for field in fields(RunInfo)}
+        row |= {key: one["settings"][key] for key in limits} | {key: one[key] for key in TOTALS}
         for key in ("noc", "noc_std", "nof", "nof_published"):
             row |= {f"{key}@{label}": one[key].get(label, "") for label in labels}
         row |= {f"miou@{k}": one["miou"][k - 1] if k <= len(one["miou"]) else "" for k in TABLE_MIOU_CLICKS}

@@ -1,9 +1,10 @@
-"""Scores of an evaluation: pure functions of its records."""
+"""Compute the scores of an evaluation: pure functions of its records."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,63 +12,65 @@ from isegm.evaluation.records import ObjectRecord
 from isegm.inference.mask_metrics import first_click_reaching, number_of_clicks
 from isegm.utils.errors import InputError
 
+Number = TypeVar("Number", int, float)
 THRESHOLDS = (0.80, 0.85, 0.90, 0.95)
 
 
 def thresholds_up_to(target_iou: float) -> tuple[float, ...]:
-    """Those of ``THRESHOLDS`` that a run which stops at ``target_iou`` can answer for."""
+    """Return those of ``THRESHOLDS`` that are known if clicking stops at ``target_iou``."""
     return tuple(threshold for threshold in THRESHOLDS if threshold <= min(0.95, target_iou) + 0.001)
 
 
 def noc_per_object(records: Sequence[ObjectRecord], threshold: float, max_clicks: int) -> np.ndarray:
-    """NoC of each object, int (N,)."""
+    """Compute the number of clicks (NoC) of each object, int (N,)."""
     return np.array([number_of_clicks(record.ious, threshold, max_clicks) for record in records], dtype=int)
 
 
 def noc(records: Sequence[ObjectRecord], threshold: float, max_clicks: int) -> float:
-    """Mean number of clicks to reach ``threshold``; an object that never does counts ``max_clicks``."""
+    """Compute the mean number of clicks to reach ``threshold``; ``max_clicks`` for an object that never does."""
     return float(noc_per_object(records, threshold, max_clicks).mean())
 
 
 def noc_std(records: Sequence[ObjectRecord], threshold: float, max_clicks: int) -> float:
-    """Standard deviation of NoC over the objects."""
+    """Compute the standard deviation of NoC over the objects."""
     return float(noc_per_object(records, threshold, max_clicks).std())
 
 
 def nof(records: Sequence[ObjectRecord], threshold: float, max_clicks: int) -> int:
-    """Number of failures: objects that never reach ``threshold`` within ``max_clicks``."""
+    """Count the failures (NoF): objects that do not reach ``threshold`` within ``max_clicks``."""
     reaching = (first_click_reaching(record.ious[:max_clicks], threshold) for record in records)
     return sum(click is None for click in reaching)
 
 
 def nof_published(records: Sequence[ObjectRecord], threshold: float, max_clicks: int) -> int:
-    """What the published tables print as ``>=N@t%``: objects whose NoC is ``max_clicks``.
+    """Count the objects whose NoC is ``max_clicks``, printed as ``>=N@t%`` by the published tables.
 
-    Unlike ``nof`` it also counts the objects that reach the threshold exactly at the last click.
+    Unlike ``nof`` it includes objects that reach the threshold exactly at the last click
+    (docs/fidelity.md#failures-at-the-last-click).
     """
     return int((noc_per_object(records, threshold, max_clicks) == max_clicks).sum())
 
 
 def miou_per_click(records: Sequence[ObjectRecord]) -> np.ndarray:
-    """Mean IoU over all objects after click 1, 2, ..., as far as every object was clicked: float64 (K,)."""
+    """Compute the mean IoU after click 1, 2, ..., as far as every object was clicked: float64 (K,)."""
     clicks = min(len(record.ious) for record in records)
     return np.array([record.ious[:clicks] for record in records], dtype=np.float64).mean(axis=0)
 
 
-def miou_carried_on(records: Sequence[ObjectRecord]) -> np.ndarray:
-    """The same up to the longest object; one that stopped earlier keeps its last IoU: float64 (K,)."""
+def miou_carried_forward(records: Sequence[ObjectRecord]) -> np.ndarray:
+    """Compute the mean IoU after click 1, 2, ...; objects that stopped keep their last IoU: float64 (K,)."""
     clicks = max(len(record.ious) for record in records)
     rows = [[*record.ious, *[record.ious[-1]] * (clicks - len(record.ious))] for record in records]
     return np.array(rows, dtype=np.float64).mean(axis=0)
 
 
 def seconds_per_click(records: Sequence[ObjectRecord]) -> float:
-    """SPC: time of the whole loop (reading images, simulated user and IoU included) over the number of clicks."""
+    """Compute SPC: time of the whole loop, with reading images, simulated user and IoU, per click."""
     return sum(record.seconds for record in records) / sum(len(record.clicks) for record in records)
 
 
 def seconds_per_object(records: Sequence[ObjectRecord]) -> float:
-    """SPI: the same time over the number of objects."""
+    """Compute SPI: time of the whole loop per object."""
     return sum(record.seconds for record in records) / len(records)
 
 
@@ -76,15 +79,15 @@ class DatasetScores:
     """All scores of one data set. Tuples over thresholds are in the order of ``thresholds``.
 
     Attributes:
-        dataset: its name.
-        target_iou: where clicking stopped; above 1 when it never did.
-        max_clicks: clicks an object got at most.
-        objects, clicks: how many there were.
+        dataset: name of the data set.
+        target_iou: clicking stopped at this IoU; above 1 if it never stopped early.
+        max_clicks: maximum number of clicks per object.
+        objects, clicks: numbers of objects and of clicks.
         seconds: time of the whole loop.
-        thresholds: those of 0.80, 0.85, 0.90, 0.95 that the run can answer for, and the target where it is another one.
+        thresholds: those of 0.80, 0.85, 0.90, 0.95 that are known, and the target if it is another one.
         noc, noc_std: mean number of clicks to reach a threshold, and its standard deviation over objects.
-        nof: objects that never reached it.
-        nof_published: objects whose NoC is ``max_clicks``, as published tables count.
+        nof: number of objects that never reached it.
+        nof_published: number of objects whose NoC is ``max_clicks``, as published tables count.
         miou: mean IoU after click 1, 2, ..., as far as every object was clicked.
         spc, spi: seconds per click and per object.
     """
@@ -105,12 +108,12 @@ class DatasetScores:
     spi: float
 
     def index(self, threshold: float) -> int | None:
-        """Place of a threshold in ``thresholds``, None when the run cannot answer for it."""
+        """Return the index of a threshold in ``thresholds``, None if its scores are not known."""
         return self.thresholds.index(threshold) if threshold in self.thresholds else None
 
 
 def score(records: Sequence[ObjectRecord], dataset: str, target_iou: float, max_clicks: int) -> DatasetScores:
-    """All scores of a data set's records.
+    """Compute all scores of a data set.
 
     Raises:
         InputError: there are no records.
@@ -121,7 +124,7 @@ def score(records: Sequence[ObjectRecord], dataset: str, target_iou: float, max_
     if target_iou not in thresholds:
         thresholds = (*thresholds, target_iou)
 
-    def at_each(function):
+    def at_each(function: Callable[[Sequence[ObjectRecord], float, int], Number]) -> tuple[Number, ...]:
         return tuple(function(records, threshold, max_clicks) for threshold in thresholds)
 
     return DatasetScores(

@@ -1,4 +1,4 @@
-"""Finding checkpoints by the names that command lines take, and the folders that their logs go to."""
+"""Find the checkpoints that a command line names, and the folder of their logs."""
 
 from __future__ import annotations
 
@@ -7,25 +7,43 @@ import glob
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from isegm.evaluation.options import EvalOptions
+from isegm.model.checkpoint import DEFAULT_CHECKPOINT
 from isegm.utils.errors import InputError
 from isegm.utils.lookup import find_checkpoint, matching, only
 
-LONGEST = 100  # bytes of a folder's name; file systems take 255
+MAX_NAME_BYTES = 100  # of a folder's name; file systems take 255
+
+
+@dataclass(frozen=True)
+class CheckpointNames:
+    """Names of one of several checkpoints.
+
+    Attributes:
+        unique: the stem of its file, behind the names of the folders that distinguish it from equal stems.
+        row: the same for a row of the table, with "last" for "last_checkpoint" as published tables have it.
+        folder: the same as the name of a folder.
+    """
+
+    unique: str
+    row: str
+    folder: str
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Checkpoints to evaluate and where their logs go.
+    """Checkpoints to evaluate and the folder of their logs.
 
     Attributes:
-        checkpoints: in the order in which they are evaluated.
+        checkpoints: in the order of evaluation.
         logs_dir: folder of the logs.
         prefix: begins the names of log files; empty for none.
-        model_name: name shown above the table.
+        model_name: name above the table.
     """
 
     checkpoints: tuple[Path, ...]
@@ -35,33 +53,57 @@ class Selection:
 
     @property
     def several(self) -> bool:
-        """Whether checkpoints are compared."""
+        """Whether there is more than one checkpoint."""
         return len(self.checkpoints) > 1
 
-    def with_prefix(self, name: str) -> str:
-        """A log's name behind the prefix."""
-        return f"{self.prefix}_{name}" if self.prefix else name
+    def names(self, checkpoint: Path) -> CheckpointNames:
+        """Name one of the checkpoints."""
+        unique = _unique_name(checkpoint, self.checkpoints)
+        row = re.sub(r"(^|/)last_checkpoint$", r"\1last", unique)
+        return CheckpointNames(unique, row, _folder_name(unique, str(checkpoint)))
 
-    def tagged(self, tag: str, logs_root: str | Path) -> Selection:
-        """The selection with a tag before its prefix; its name becomes folder below ``logs_root`` and prefix."""
+    def with_tag(self, tag: str, logs_root: str | Path) -> Selection:
+        """Put a tag before the prefix, and name the model by its folder below ``logs_root`` and the new prefix."""
         prefix = f"{tag}_{self.prefix}" if self.prefix else tag
         return replace(self, prefix=prefix, model_name=f"{self.logs_dir.relative_to(logs_root).as_posix()}:{prefix}")
 
-    def own_name(self, checkpoint: Path) -> str:
-        """A name that no other of the checkpoints has: its stem, behind folders that tell it from equal stems."""
-        return _own_name(checkpoint, self.checkpoints)
 
-    def row_name(self, checkpoint: Path) -> str:
-        """The same as published tables write it, with "last" for "last_checkpoint"."""
-        return re.sub(r"(^|/)last_checkpoint$", r"\1last", self.own_name(checkpoint))
+def select(options: EvalOptions, cfg: Mapping[str, Any]) -> Selection:
+    """Select the checkpoints that the options name, or the one that comes with the code if they name none.
 
-    def folder_name(self, checkpoint: Path) -> str:
-        """The same as the name of a folder."""
-        return _folder_name(self.own_name(checkpoint), str(checkpoint))
+    Args:
+        options: of the evaluation.
+        cfg: the configuration; EXPS_PATH and INTERACTIVE_MODELS_PATH are read.
+
+    Raises:
+        InputError: a name matches no checkpoint, or more than one.
+    """
+    experiments = Path(cfg.get("EXPS_PATH", "./experiments"))
+    logs_root = Path(options.logs_path) if options.logs_path else experiments / "evaluation_logs"
+    if options.exp_path is not None:
+        selection = select_experiment(options.exp_path, experiments, logs_root)
+    else:
+        folder = options.model_dir or cfg.get("INTERACTIVE_MODELS_PATH", "./weights")
+        names = str(DEFAULT_CHECKPOINT) if options.checkpoint is None else options.checkpoint
+        selection = select_checkpoints(names, folder, logs_root)
+    cascade = options.cascade()
+    if cascade is None:
+        return selection
+    kind = "acf" if cascade.adaptive else "cf"
+    return selection.with_tag(f"{kind}{cascade.steps}_{cascade.clicks}clk", logs_root)
 
 
 def select_checkpoints(names: str, folder: str | Path, logs_root: str | Path) -> Selection:
-    """Checkpoints of ``--checkpoint``: one name, or several with commas between them (see ``find_checkpoint``)."""
+    """Select the checkpoints of ``--checkpoint``.
+
+    Args:
+        names: one name, or several with commas between them, see ``find_checkpoint``.
+        folder: where names are looked for.
+        logs_root: folder of all logs.
+
+    Raises:
+        InputError: a name matches no checkpoint, or more than one.
+    """
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if not wanted:
         raise InputError("--checkpoint names no file: give a path or the beginning of a name.")
@@ -70,13 +112,14 @@ def select_checkpoints(names: str, folder: str | Path, logs_root: str | Path) ->
     for path in found:
         unique.setdefault(os.path.abspath(path), path)
     checkpoints = tuple(unique.values())
-    name = "+".join(_own_name(path, checkpoints) for path in checkpoints)
-    inside = _folder_name(name, "\n".join(unique))
-    return Selection(checkpoints, Path(logs_root) / "others" / inside, "", name if len(name) <= LONGEST else inside)
+    name = "+".join(_unique_name(path, checkpoints) for path in checkpoints)
+    log_folder = _folder_name(name, "\n".join(unique))
+    model_name = name if len(name) <= MAX_NAME_BYTES else log_folder
+    return Selection(checkpoints, Path(logs_root) / "others" / log_folder, "", model_name)
 
 
 def _is_file(path: Path) -> bool:
-    """Whether there is such a file; several names with commas together may be longer than any file's."""
+    """Say whether a file exists; a list of names may be longer than the system allows for a path."""
     try:
         return path.is_file()
     except OSError as error:
@@ -85,8 +128,8 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _own_name(path: Path, paths: Sequence[Path]) -> str:
-    """Stem of one of several paths, behind the names of the folders in which it differs from those of equal stem."""
+def _unique_name(path: Path, paths: Sequence[Path]) -> str:
+    """Name one of several paths by its stem, behind the folders in which it differs from others of equal stem."""
     own, *rivals = ([*reversed(Path(os.path.abspath(p)).parts)] for p in (path, *paths) if p.stem == path.stem)
     rivals = [rival for rival in rivals if rival != own]
     name = path.stem
@@ -98,27 +141,32 @@ def _own_name(path: Path, paths: Sequence[Path]) -> str:
     return name
 
 
-def _folder_name(name: str, told_by: str) -> str:
-    """A name as that of one folder; a long one is cut, and a checksum of ``told_by`` tells it from others."""
+def _folder_name(name: str, identity: str) -> str:
+    """Turn a name into that of one folder; a long one is cut, and ends in a checksum of ``identity``."""
     name = re.sub(r"[\\/:]+", "_", name)
-    if len(name.encode()) <= LONGEST:
+    if len(name.encode()) <= MAX_NAME_BYTES:
         return name
-    checksum = hashlib.sha256(told_by.encode()).hexdigest()[:8]
-    return f"{name.encode()[: LONGEST - 9].decode(errors='ignore')}-{checksum}"
+    checksum = hashlib.sha256(identity.encode()).hexdigest()[:8]
+    return f"{name.encode()[: MAX_NAME_BYTES - 9].decode(errors='ignore')}-{checksum}"
 
 
 def select_experiment(spec: str, experiments: str | Path, logs_root: str | Path) -> Selection:
-    """Checkpoints of ``--exp-path``: ``path[:prefix]``, where ``path`` begins that of one folder below ``experiments``.
+    """Select the checkpoints of ``--exp-path``, the last by name first.
 
-    The newest, that is the last by name, comes first. Without a prefix it is all checkpoints of the experiment.
-    The colon of a drive, as in ``C:/experiments/000:last``, belongs to the path.
+    Args:
+        spec: ``path[:prefix]``. The path is the beginning of that of one folder below ``experiments``, and may contain
+            the colon of a drive, as in ``C:/experiments/000:last``. The prefix begins the names of the checkpoints;
+            without it all are selected.
+        experiments: folder of all experiments.
+        logs_root: folder of all logs.
 
     Raises:
         InputError: no folder, or more than one, matches; or it has no such checkpoint.
     """
     root = Path(experiments)
-    path, wanted = re.fullmatch(r"((?:[A-Za-z]:(?=[\\/]))?[^:]*):?(.*)", spec, re.DOTALL).groups()
-    start = root / path
+    drive = spec[:2] if re.match(r"[A-Za-z]:[\\/]", spec) else ""
+    path, _, wanted = spec[len(drive) :].partition(":")
+    start = root / f"{drive}{path}"
     folders = [p for p in matching(start.parent, f"{glob.escape(start.name)}*") if p.is_dir()]
     experiment = only(folders, "folder", start.name, start.parent)
     checkpoints = sorted((experiment / "checkpoints").glob(f"{glob.escape(wanted)}*.pth"), reverse=True)
@@ -132,5 +180,5 @@ def select_experiment(spec: str, experiments: str | Path, logs_root: str | Path)
         prefix = checkpoints[0].stem
     else:
         prefix = f"all_{wanted}"
-    inside = experiment.relative_to(root) if experiment.is_relative_to(root) else Path(experiment.name)
-    return Selection(tuple(checkpoints), Path(logs_root) / inside, prefix, f"{inside.as_posix()}:{prefix}")
+    folder = experiment.relative_to(root) if experiment.is_relative_to(root) else Path(experiment.name)
+    return Selection(tuple(checkpoints), Path(logs_root) / folder, prefix, f"{folder.as_posix()}:{prefix}")

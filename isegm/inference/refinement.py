@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
@@ -47,6 +47,8 @@ class Refinement(Protocol):
         mode: its name on the command line.
         clicks_limit: clicks that the network is shown where the caller sets no limit; None for all.
     """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # a dataclass, so that records can tell its parameters
 
     @property
     def mode(self) -> str: ...

@@ -9,8 +9,9 @@ import torch
 from isegm.data import get_dataset
 from isegm.data.initial_masks import list_items
 from isegm.evaluation.compare import by_dataset, read_runs
+from isegm.evaluation.options import EvalOptions
 from isegm.evaluation.records import read_records
-from isegm.evaluation.run import EvalOptions, run_evaluation
+from isegm.evaluation.run import run_evaluation
 from isegm.model import build_model
 from isegm.model.checkpoint import save_checkpoint
 from isegm.utils.errors import InputError
@@ -63,7 +64,7 @@ def ious(folder, dataset="drawn"):
     return [record.ious for record in read_records(folder / f"records_{dataset}.jsonl").records]
 
 
-def test_focalclick_is_evaluated_with_its_second_look_and_baseline_without(evaluate, tmp_path, capsys):
+def test_focalclick_is_evaluated_with_its_refiner_and_baseline_without(evaluate, tmp_path, capsys):
     folder = evaluate("FocalClick", vis=True, vis_path=str(tmp_path / "vis"))
     printed = capsys.readouterr().out
     assert "|  Pipeline   |" in printed and "| FocalClick  |   drawn   |" in printed
@@ -81,7 +82,7 @@ def test_focalclick_is_evaluated_with_its_second_look_and_baseline_without(evalu
 
 def test_cdnet_is_evaluated_at_its_own_size_whatever_is_asked_for(evaluate, capsys):
     folder = evaluate("CDNet", checkpoint="cdnet", max_objects=1)
-    assert "network input 384x384, mirror average, pixel diffusion" in capsys.readouterr().out
+    assert "network input 384x384, flip average, pixel diffusion" in capsys.readouterr().out
     assert len(ious(folder)) == 1
 
 
@@ -137,9 +138,9 @@ def test_only_the_first_objects_need_masks_where_only_they_are_evaluated(evaluat
 
 
 def test_a_run_that_goes_on_keeps_the_images_of_what_was_done(evaluate, tmp_path):
-    folder = evaluate("FocalClick", vis_path=str(tmp_path / "pictures"))  # which is reason enough to draw
-    there = {path.name for path in (tmp_path / "pictures" / "drawn").iterdir()}
+    folder = evaluate("FocalClick", vis_path=str(tmp_path / "images"))  # which is reason enough to draw
+    there = {path.name for path in (tmp_path / "images" / "drawn").iterdir()}
     records = folder / "records_drawn.jsonl"
     records.write_text("".join(records.read_text().splitlines(keepends=True)[:3]))
-    evaluate("FocalClick", vis_path=str(tmp_path / "pictures"), resume=True)
-    assert {path.name for path in (tmp_path / "pictures" / "drawn").iterdir()} == there
+    evaluate("FocalClick", vis_path=str(tmp_path / "images"), resume=True)
+    assert {path.name for path in (tmp_path / "images" / "drawn").iterdir()} == there

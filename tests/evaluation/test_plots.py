@@ -41,8 +41,8 @@ def test_the_plot_says_so_when_objects_stopped_early():
 def test_ranking_by_clicks_then_final_iou():
     lists = [[0.1, 0.92], [0.95], [0.1] * 5, [0.1] * 4 + [0.9], [0.1, 0.96], [0.2] * 5]
     records = [record(ious, index) for index, ious in enumerate(lists)]
-    assert [one.index for one in plots.ranked(records, 0.9, 5)] == [1, 4, 0, 3, 5, 2]
-    assert [one.index for one in plots.ranked(records, 1.01, 5)] == [1, 4, 0, 3, 5, 2]
+    assert [one.index for one in plots.rank_records(records, 0.9, 5)] == [1, 4, 0, 3, 5, 2]
+    assert [one.index for one in plots.rank_records(records, 1.01, 5)] == [1, 4, 0, 3, 5, 2]
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
@@ -64,7 +64,7 @@ DOLLARS = "cost_$1_$2"  # Matplotlib cannot parse what stands between the two
         lambda plain: plots.contact_sheet([plain], DOLLARS),
         lambda plain: plots.miou_figure([plain.record], DOLLARS),
     ],
-    ids=["photo", "title of a sheet", "title of a plot"],
+    ids=["image", "title of a sheet", "title of a plot"],
 )
 def test_dollars_in_names_are_no_formula(tmp_path, draw):
     plots.save_figure(draw(case(0)), tmp_path / "dollars.png")
@@ -121,13 +121,13 @@ def test_click_images_have_the_image_left_and_heat_in_its_right_colours_right(tm
     probs = np.full((HEIGHT, WIDTH), 0.3, dtype=np.float32)  # COLORMAP_HOT at 0.3 is red
     plots.ClickImages(tmp_path / "vis")(event(0, probs))
     assert [path.name for path in (tmp_path / "vis").iterdir()] == ["0_1.jpg"]
-    picture = cv2.imread(str(tmp_path / "vis" / "0_1.jpg"))[..., ::-1].astype(int)
-    assert picture.shape == (HEIGHT, 2 * WIDTH, 3)
-    red, green, blue = picture[:, WIDTH + 8 :].mean(axis=(0, 1))
+    written = cv2.imread(str(tmp_path / "vis" / "0_1.jpg"))[..., ::-1].astype(int)
+    assert written.shape == (HEIGHT, 2 * WIDTH, 3)
+    red, green, blue = written[:, WIDTH + 8 :].mean(axis=(0, 1))
     assert red > 150
     assert max(green, blue) < 60
-    assert picture[20, 30, 1] > picture[20, 30, 0] + 50  # the positive click is green
-    assert picture[5, 5, 0] > picture[5, 5, 1] + 50  # the negative one red
+    assert written[20, 30, 1] > written[20, 30, 0] + 50  # the positive click is green
+    assert written[5, 5, 0] > written[5, 5, 1] + 50  # the negative one red
 
 
 def test_objects_of_one_image_do_not_overwrite_each_other(tmp_path):

@@ -11,7 +11,7 @@ from isegm.inference.protocols import settings_for
 from isegm.inference.simulation import NEVER_STOP, EvalSettings
 from tests.evaluation.fakes import record
 
-FACTS = reports.RunInfo(
+INFO = reports.RunInfo(
     model_name="others/x",
     mode="NoBRS",
     protocol="ritm",
@@ -93,10 +93,10 @@ def test_mean_ious_stand_behind_the_row_when_asked_for():
     assert row.split("|")[-1] == "; " + " ".join(f"mIoU@{k}=37.50%;" for k in (1, 2, 3, 5, 10))
 
 
-def test_the_account_tells_honest_failures_from_published_ones():
+def test_failures_are_counted_both_honestly_and_as_published():
     lists = [[0.5, 0.8, 0.85, 0.9], [0.1] * 20, [0.1] * 19 + [0.91], [0.95]]
     records = [record(ious, index, seconds=2.0) for index, ious in enumerate(lists)]
-    text = reports.account("NoBRS", score(records, "GrabCut", 0.9, 20))
+    text = reports.all_scores("NoBRS", score(records, "GrabCut", 0.9, 20))
     lines = {line[2:35].strip(): line[35:] for line in text.splitlines()[1:]}
     assert text.startswith("NoBRS on GrabCut: 4 objects, 45 clicks, 0.178 s per click, 2.000 s per object")
     assert lines["NoF, not reached in 20 clicks"] == "@80% 1   @85% 1   @90% 1"
@@ -105,8 +105,8 @@ def test_the_account_tells_honest_failures_from_published_ones():
     assert lines["mIoU"].startswith("@1 41.25%   (later clicks: ")
 
 
-def test_the_account_of_all_clicks_has_noc95_and_later_ious_but_no_impossible_target():
-    text = reports.account("NoBRS", score([record([0.1] * 19 + [0.96])], "GrabCut", NEVER_STOP, 20))
+def test_scores_of_all_clicks_have_noc95_and_later_ious_but_no_impossible_target():
+    text = reports.all_scores("NoBRS", score([record([0.1] * 19 + [0.96])], "GrabCut", NEVER_STOP, 20))
     assert "@95% 20.00" in text
     assert "101" not in text
     assert "@10 10.00%   @20 96.00%" in text
@@ -119,16 +119,16 @@ def test_the_account_of_all_clicks_has_noc95_and_later_ious_but_no_impossible_ta
         (
             "ritm",
             {},
-            "zoom-in from click 2 (box x 1.4, longest side 400, at least 200 pixels, kept while it fits), mirror",
+            "zoom-in from click 2 (box x 1.4, longest side 400, at least 200 pixels, kept while it fits), flip",
         ),
         ("ritm", {"dataset_name": "DAVIS"}, "longest side 600"),
         ("ritm", {"eval_mode": "fixed448,320"}, "zoom-in from click 1 (box x 1.4 to 448x320"),
-        ("clickseg", {"infer_size": 256}, "follows every answer), network input 256x256, no flipping"),
+        ("clickseg", {"infer_size": 256}, "follows every prediction), network input 256x256, no flipping"),
         ("ritm", {"clicks_limit": 5}, "the network sees the first 5"),
     ],
 )
 def test_the_protocol_line_says_what_decides_about_comparisons(protocol, options, said):
-    line = reports.protocol_line(FACTS, EvalSettings(), settings_for(protocol, **options))
+    line = reports.protocol_line(INFO, EvalSettings(), settings_for(protocol, **options))
     assert said in line
     for fact in (
         "ritm cvpr",
@@ -144,16 +144,16 @@ def test_the_protocol_line_says_what_decides_about_comparisons(protocol, options
 @pytest.mark.parametrize(
     ("cascade", "said"),
     [
-        (Cascade(4), "mirror average, cascade of 4 more passes on the first click; "),
+        (Cascade(4), "flip average, cascade of 4 more passes on the first click; "),
         (Cascade(2, adaptive=True, clicks=3), "cascade of up to 2 more passes on the first 3 clicks; "),
     ],
 )
 def test_the_protocol_line_says_how_often_clicks_were_answered(cascade, said):
-    assert said in reports.protocol_line(FACTS, EvalSettings(), replace(settings_for("ritm"), cascade=cascade))
+    assert said in reports.protocol_line(INFO, EvalSettings(), replace(settings_for("ritm"), cascade=cascade))
 
 
 def test_the_protocol_line_says_when_objects_were_left_out():
-    line = reports.protocol_line(replace(FACTS, max_objects=10), EvalSettings(), settings_for("ritm"))
+    line = reports.protocol_line(replace(INFO, max_objects=10), EvalSettings(), settings_for("ritm"))
     assert line.endswith("only the first 10 objects")
 
 
@@ -161,8 +161,8 @@ def test_a_row_says_when_objects_were_left_out(scores):
     assert reports.table_row("NoBRS", scores, max_objects=10) == f"{ROW} only the first 10 objects"
 
 
-def entry(scores, settings=None, **facts):
-    return reports.summary_entry(replace(FACTS, **facts), settings or EvalSettings(), settings_for("clickseg"), scores)
+def entry(scores, settings=None, **info):
+    return reports.summary_entry(replace(INFO, **info), settings or EvalSettings(), settings_for("clickseg"), scores)
 
 
 def evaluations(folder):
@@ -179,7 +179,7 @@ def test_summary_goes_to_json_and_csv(tmp_path, scores):
         reports.add_to_summary(tmp_path, entry(one))
     read, (first, second) = evaluations(tmp_path)
     assert [one["dataset"] for one in read] == ["GrabCut", "Berkeley"]
-    assert read[0]["sha256"] == FACTS.sha256
+    assert read[0]["sha256"] == INFO.sha256
     assert set(read[0]["versions"]) == {"isegm", "python", "torch", "numpy", "opencv", "scipy"}
     assert read[0]["settings"]["threshold"] == 0.49
     assert read[0]["noc"] == {"80": 1.5, "85": 2.25, "90": 3.0}
@@ -187,7 +187,7 @@ def test_summary_goes_to_json_and_csv(tmp_path, scores):
 
     assert (first["noc@90"], first["noc@95"], second["noc@95"]) == ("3.0", "", "4")
     assert (first["nof@90"], first["nof_published@90"]) == ("1", "2")
-    assert first["sha256"] == FACTS.sha256
+    assert first["sha256"] == INFO.sha256
     assert not any("101" in name for name in first)
 
 
@@ -206,7 +206,7 @@ def test_a_summary_keeps_every_evaluation_and_the_last_of_equal_ones(tmp_path, s
     assert len(read) == len(rows) == 6
     reports.add_to_summary(tmp_path, entry(scores, started="2", command="again"))
     read, rows = evaluations(tmp_path)
-    assert sorted(one["started"] for one in read) == sorted([FACTS.started] * 5 + ["2"])
+    assert sorted(one["started"] for one in read) == sorted([INFO.started] * 5 + ["2"])
     assert [row["command"] for row in rows].count("again") == 1
 
 

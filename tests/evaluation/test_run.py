@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from isegm.cli.evaluate import parse_args
+from isegm.evaluation.options import EvalOptions
 from isegm.evaluation.records import read_records
-from isegm.evaluation.run import EvalOptions, run_evaluation
+from isegm.evaluation.run import run_evaluation
 from isegm.model import build_model
 from isegm.model.checkpoint import save_checkpoint
 from isegm.utils.errors import InputError

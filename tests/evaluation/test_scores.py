@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from isegm.evaluation.scores import (
-    miou_carried_on,
+    miou_carried_forward,
     miou_per_click,
     noc,
     noc_std,
@@ -84,7 +84,7 @@ def test_fewer_clicks_can_be_scored_from_the_same_records(records):
 def test_mean_iou_goes_as_far_as_every_object_was_clicked():
     records = [record([0.2, 0.4, 0.6]), record([0.4, 0.9], index=1)]
     np.testing.assert_allclose(miou_per_click(records), [0.3, 0.65], atol=1e-7)
-    np.testing.assert_allclose(miou_carried_on(records), [0.3, 0.65, 0.75], atol=1e-7)
+    np.testing.assert_allclose(miou_carried_forward(records), [0.3, 0.65, 0.75], atol=1e-7)
 
 
 def test_times_and_spread():

@@ -91,7 +91,6 @@ def test_one_checkpoint_logs_below_others(weights, tmp_path):
     assert selection.checkpoints == (weights / "h32_itermask.pth",)
     assert selection.logs_dir == tmp_path / "logs/others/h32_itermask"
     assert (selection.prefix, selection.model_name, selection.several) == ("", "h32_itermask", False)
-    assert selection.with_prefix("x") == "x"
 
 
 def test_several_checkpoints_log_below_the_names_of_all(weights, tmp_path):
@@ -103,10 +102,10 @@ def test_several_checkpoints_log_below_the_names_of_all(weights, tmp_path):
 
 def test_checkpoints_of_equal_stems_are_named_by_the_folders_that_tell_them_apart(weights, tmp_path):
     selection = select_checkpoints("model_a:last,model_b:last,h32", weights, tmp_path)
-    assert [selection.own_name(path) for path in selection.checkpoints] == [
+    assert [selection.names(path).unique for path in selection.checkpoints] == [
         "model_a/last", "model_b/last", "h32_itermask"
     ]  # fmt: skip
-    assert [selection.folder_name(path) for path in selection.checkpoints] == [
+    assert [selection.names(path).folder for path in selection.checkpoints] == [
         "model_a_last", "model_b_last", "h32_itermask"
     ]  # fmt: skip
     assert selection.model_name == "model_a/last+model_b/last+h32_itermask"
@@ -119,7 +118,7 @@ def test_names_of_equal_stems_have_only_the_folders_that_differ(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).touch()
     selection = select_checkpoints(",".join(str(tmp_path / name) for name in names), tmp_path, tmp_path)
-    assert [selection.row_name(path) for path in selection.checkpoints] == ["x/000/last", "y/000/last", "001/last"]
+    assert [selection.names(path).row for path in selection.checkpoints] == ["x/000/last", "y/000/last", "001/last"]
     two = select_checkpoints(f"{tmp_path / names[0]},{tmp_path / names[2]}", tmp_path, tmp_path)
     assert two.model_name == "000/last_checkpoint+001/last_checkpoint"
 
@@ -127,7 +126,7 @@ def test_names_of_equal_stems_have_only_the_folders_that_differ(tmp_path):
 def test_one_file_written_in_two_ways_is_evaluated_once(weights, tmp_path, monkeypatch):
     monkeypatch.chdir(weights)
     selection = select_checkpoints(f"./h18.pth,h32,{weights}/deep/../h18.pth", weights, tmp_path)
-    assert [selection.own_name(path) for path in selection.checkpoints] == ["h18", "h32_itermask"]
+    assert [selection.names(path).unique for path in selection.checkpoints] == ["h18", "h32_itermask"]
 
 
 def test_any_number_of_checkpoints_may_be_compared(weights, tmp_path):
@@ -148,7 +147,7 @@ def test_long_names_fit_into_folders(tmp_path):
         (tmp_path / name).touch()
     selection = select_checkpoints(",".join(str(tmp_path / name) for name in names), tmp_path, tmp_path)
     for path in selection.checkpoints:
-        (selection.logs_dir / selection.folder_name(path)).mkdir(parents=True)
+        (selection.logs_dir / selection.names(path).folder).mkdir(parents=True)
 
 
 def test_a_file_name_with_a_comma_is_one_file(weights, tmp_path):
@@ -182,7 +181,6 @@ def test_experiments_newest_first(experiments, tmp_path, spec, checkpoints, pref
     assert selection.prefix == prefix
     assert selection.logs_dir == tmp_path / "logs/iter/h18/000_first"
     assert selection.model_name == f"iter/h18/000_first:{prefix}"
-    assert selection.with_prefix("x") == f"{prefix}_x"
 
 
 @pytest.mark.parametrize("spec", ["C:/h18/000:last", "C:/h18/000"])

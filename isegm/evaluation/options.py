@@ -1,0 +1,264 @@
+"""Options of an evaluation: each default, choice, bound and help text is stated here, once.
+
+The command line (``isegm/cli/evaluate.py``) builds its parser from the fields of ``EvalOptions``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import torch
+
+from isegm.data.initial_masks import STARTED
+from isegm.inference.cascade import Cascade
+from isegm.inference.postprocess import FocusRefine
+from isegm.inference.protocols import CLICKSEG_MODES, MERGES, InferenceSettings, settings_for
+from isegm.inference.refinement import Refinement, build_refinement, list_refinements
+from isegm.inference.simulation import NEVER_STOP, EvalSettings
+from isegm.inference.transforms import ZoomIn
+from isegm.utils.errors import InputError
+
+# Evaluation modes and the inference protocol of each; None: the network's own protocol.
+MODES: dict[str, str | None] = {"NoBRS": None, **CLICKSEG_MODES, **dict.fromkeys(list_refinements())}
+CPU = torch.device("cpu")
+VIS_PATH = "./experiments/vis_val"
+MIN_INPUT_SIDE = 32  # pixels; of a smaller network input nothing is left at the coarsest stage
+LOWEST_TARGET = 0.8  # published evaluations stop at no lower IoU
+
+
+def option(
+    help: str,
+    *,
+    flag: str | None = None,
+    type: type | None = None,
+    choices: Collection[str] | None = None,
+    metavar: str | None = None,
+    least: float | None = None,
+    most: float | None = None,
+) -> dict[str, Any]:
+    """Make the metadata of a field of ``EvalOptions`` that is an option of the command line.
+
+    A field whose default is a bool is an option without a value, which inverts the default.
+
+    Args:
+        help: shown by ``--help``.
+        flag: how it is written; None: ``--`` and the field's name with hyphens. Without hyphens it is positional.
+        type: of its value; None: that of the default, str for None.
+        choices: the values that are allowed; None for all.
+        metavar: name of the value in ``--help``.
+        least, most: bounds of its value, included.
+    """
+    parser = {"help": help, "type": type, "choices": choices, "metavar": metavar}
+    given = {name: value for name, value in parser.items() if value is not None}
+    return {"flag": flag, "parser": given, "least": least, "most": most}
+
+
+@dataclass(frozen=True)
+class EvalOptions:
+    """Everything that the command line of an evaluation says.
+
+    Attributes:
+        device: where the networks run.
+        command: the command line, for the reports.
+
+    Raises:
+        InputError: a value is not among the choices or out of its bounds.
+    """
+
+    mode: str | None = field(
+        default=None,
+        metadata=option(
+            "NoBRS: the protocol the network was published with; Baseline, FocalClick, CDNet: those of ClickSEG; "
+            "the others fit features (f-BRS), the image (RGB-BRS) or the click maps (DistMap-BRS) to the clicks. "
+            "Left out, it is chosen by the network.",
+            flag="mode",
+            choices=MODES,
+        ),
+    )
+    checkpoint: str | None = field(
+        default=None,
+        metadata=option(
+            "path; or beginning of a file name below --model_dir; or model:checkpoint; several with commas. "
+            "Left out with --exp-path too, it is the checkpoint that comes with the code.",
+        ),
+    )
+    exp_path: str | None = field(
+        default=None, metadata=option("experiment below EXPS_PATH, as path[:prefix of its checkpoints]")
+    )
+    model_dir: str = field(
+        default="",
+        metadata=option(
+            "where --checkpoint is looked for (default: INTERACTIVE_MODELS_PATH of the configuration)",
+            flag="--model_dir",
+        ),
+    )
+    datasets: str = field(
+        default="GrabCut,Berkeley,DAVIS,SBD,PascalVOC",
+        metadata=option("names, or folder:<path>, with commas (default: %(default)s)"),
+    )
+    init_masks: str | None = field(
+        default=None,
+        metadata=option(
+            "start from these masks, which scripts/make_initial_masks.py makes, on one data set",
+            metavar="FOLDER",
+        ),
+    )
+    merge: str = field(
+        default="published",
+        metadata=option(
+            "how predictions change an initial mask: by the published rule, also guarded against clicks that change "
+            "nothing, or not merged into it at all (default: %(default)s)",
+            choices=MERGES,
+        ),
+    )
+    device: torch.device = CPU
+    target_iou: float = field(
+        default=EvalSettings.target_iou,
+        metadata=option(
+            "stop clicking an object at this IoU, at least 0.8 (default: %(default)s)",
+            least=0,
+            most=1,
+        ),
+    )
+    iou_analysis: bool = field(
+        default=False, metadata=option("give every object all clicks, and pickle IoUs as published plots read them")
+    )
+    n_clicks: int = field(
+        default=EvalSettings.max_clicks, metadata=option("clicks per object at most (default: %(default)s)", least=1)
+    )
+    min_n_clicks: int = field(
+        default=EvalSettings.min_clicks, metadata=option("clicks per object at least (default: %(default)s)", least=1)
+    )
+    thresh: float = field(
+        default=EvalSettings.threshold,
+        metadata=option("the mask is where the probability is greater (default: %(default)s)"),
+    )
+    clicks_limit: int | None = field(
+        default=None,
+        metadata=option(
+            "show the network only so many first clicks; -1: as many as --n-clicks "
+            "(default: all; 8 with f-BRS, 5 with RGB-BRS and DistMap-BRS)",
+            type=int,
+        ),
+    )
+    eval_mode: str = field(default="cvpr", metadata=option("cvpr, fixed<N> or fixed<H>,<W> (default: %(default)s)"))
+    infer_size: int | None = field(
+        default=None,
+        metadata=option(
+            "side of the network's input, ClickSEG's protocols but CDNet's (default: 256 for FocalClick, else 384)",
+            type=int,
+            least=MIN_INPUT_SIDE,
+        ),
+    )
+    target_crop_r: float = field(
+        default=ZoomIn.expansion_ratio,
+        metadata=option("expansion of the crop, ClickSEG's protocols (default: %(default)s)", least=1, most=100),
+    )
+    focus_crop_r: float = field(
+        default=FocusRefine.crop_ratio,
+        metadata=option(
+            "expansion of the focus crop, in which FocalClick refines its prediction (default: %(default)s)",
+            least=1,
+            most=100,
+        ),
+    )
+    cf_n: int = field(
+        default=0,
+        metadata=option(
+            "Cascade-Forward Refinement: run the network so many times more at a click, each time from its last "
+            "prediction (default: %(default)s)",
+            least=0,
+        ),
+    )
+    cf_click: int = field(
+        default=Cascade.clicks, metadata=option("do so with the first so many clicks (default: %(default)s)", least=1)
+    )
+    acf: bool = field(
+        default=Cascade.adaptive, metadata=option("leave out what remains of --cf-n once the mask has settled")
+    )
+    save_ious: bool = field(default=False, metadata=option("pickle the IoUs of each object"))
+    print_ious: bool = field(default=False, metadata=option("give every object all clicks, and print mean IoUs"))
+    vis_preds: bool = field(default=False, metadata=option("write an image for each click"))
+    vis: bool = field(
+        default=False, metadata=option("write an image for each object: where it started, where it ended")
+    )
+    vis_path: str | None = field(
+        default=None, metadata=option(f"the same, into this folder (default of --vis: {VIS_PATH})", flag="--vis_path")
+    )
+    overlays: bool = field(
+        default=True, metadata=option("do not draw the best and the worst objects", flag="--no-overlays")
+    )
+    model_name: str | None = field(default=None, metadata=option("name of the model in plots of --iou-analysis"))
+    config_path: str = field(default="./config.yml", metadata=option("configuration (default: %(default)s)"))
+    logs_path: str = field(default="", metadata=option("folder of all logs (default: EXPS_PATH/evaluation_logs)"))
+    batch_size: int = field(
+        default=1,
+        metadata=option("objects clicked side by side; does not change the results (default: %(default)s)", least=1),
+    )
+    resume: bool = field(default=False, metadata=option("go on with the records of an evaluation that was stopped"))
+    max_objects: int | None = field(
+        default=None, metadata=option("evaluate only the first so many objects of each data set", type=int, least=1)
+    )
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        if self.mode is not None and self.mode not in MODES:
+            raise InputError(f"there is no mode {self.mode}: known are {', '.join(MODES)}.")
+        for one in fields(self):
+            _check_bounds(
+                f"--{one.name.replace('_', '-')}",
+                getattr(self, one.name),
+                one.metadata.get("least"),
+                one.metadata.get("most"),
+            )
+        if self.min_n_clicks > self.n_clicks:
+            raise InputError(f"--min-n-clicks {self.min_n_clicks} is more than --n-clicks {self.n_clicks}: lower it.")
+        if self.clicks_limit is not None and self.clicks_limit != -1 and self.clicks_limit < 1:
+            raise InputError(
+                f"--clicks-limit is {self.clicks_limit}: give at least 1, or -1 for the number of --n-clicks."
+            )
+
+    def refinement(self) -> Refinement | None:
+        """Build the test-time refinement of the mode; None if the mode has none."""
+        return build_refinement(self.mode) if self.mode in list_refinements() else None
+
+    def cascade(self) -> Cascade | None:
+        """Build the cascade of ``cf_n``; None for a single pass per click."""
+        return Cascade(self.cf_n, self.acf, self.cf_click) if self.cf_n else None
+
+    def eval_settings(self) -> EvalSettings:
+        """Say when clicking stops: never early if the IoUs of all clicks are wanted, and at no IoU below 0.8."""
+        every_click = (self.iou_analysis or self.print_ious) and self.min_n_clicks <= 1
+        target = NEVER_STOP if every_click else max(LOWEST_TARGET, self.target_iou)
+        return EvalSettings(target, self.n_clicks, self.min_n_clicks, self.thresh)
+
+    def inference_settings(self, protocol: str, dataset: str) -> InferenceSettings:
+        """Build the inference settings of a protocol for a data set.
+
+        Raises:
+            InputError: see ``settings_for``.
+        """
+        if self.init_masks is not None:
+            dataset = dataset.removesuffix(STARTED)
+        settings = settings_for(
+            protocol,
+            self.eval_mode,
+            dataset,
+            self.infer_size,
+            self.target_crop_r,
+            clicks_limit=self.n_clicks if self.clicks_limit == -1 else self.clicks_limit,
+            focus_crop_r=self.focus_crop_r,
+        )
+        return replace(settings, merge=self.merge, cascade=self.cascade())
+
+
+def _check_bounds(flag: str, value: Any, least: float | None, most: float | None) -> None:
+    """Raise InputError for a value out of its bounds; NaN is out of any."""
+    if value is None or least is None:
+        return
+    if most is not None and not least <= value <= most:
+        raise InputError(f"{flag} is {value:g}: give a number from {least:g} to {most:g}.")
+    if most is None and value < least:
+        raise InputError(f"{flag} is {value}: give a number of at least {least}.")

@@ -1,0 +1,87 @@
+"""What an evaluation draws and dumps beside its records: images of clicks and objects, plots, and pickled IoUs."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from isegm.data import EvaluationDataset
+from isegm.evaluation import plots
+from isegm.evaluation.log_paths import LogPaths
+from isegm.evaluation.loop import ClickEvent, replay
+from isegm.evaluation.options import VIS_PATH, EvalOptions
+from isegm.evaluation.panels import SamplePanels
+from isegm.evaluation.records import ObjectRecord
+from isegm.evaluation.reports import RunInfo
+from isegm.inference.predictor import Predictor
+from isegm.utils.files import atomic_write
+
+SHEET_OBJECTS = 6  # on a sheet of the best or worst objects
+
+
+class EvaluationSink:
+    """Draw and dump what the options ask for while one checkpoint is evaluated on one data set.
+
+    Args:
+        options: of the evaluation.
+        paths: of the files.
+        dataset: the data set.
+        info: what is evaluated.
+    """
+
+    def __init__(self, options: EvalOptions, paths: LogPaths, dataset: EvaluationDataset, info: RunInfo) -> None:
+        self.options = options
+        self.paths = paths
+        self.dataset = dataset
+        self.info = info
+        self._drawings: list[Callable[[ClickEvent], None]] = []
+        if options.vis_preds:
+            self._drawings.append(plots.ClickImages(paths.click_images(dataset.name)))
+        if options.vis or options.vis_path is not None:
+            folder = paths.object_images(options.vis_path or VIS_PATH, dataset.name)
+            self._drawings.append(SamplePanels(folder, options.resume))
+
+    def on_click(self, event: ClickEvent) -> None:
+        """Draw a click, or an object after its last click."""
+        for draw in self._drawings:
+            draw(event)
+
+    def on_finish(self, records: Sequence[ObjectRecord], predictor: Predictor) -> None:
+        """Dump the IoUs and draw the plots of a whole data set.
+
+        Args:
+            records: of all its objects, at least one.
+            predictor: the one that they come from; it repeats the clicks of the drawn objects.
+        """
+        self._dump_ious(records)
+        title = f"{self.info.model_name} ({self.info.mode}) on {self.dataset.name}"
+        plots.save_figure(plots.miou_figure(records, title), self.paths.image("miou", self.dataset.name))
+        if self.options.overlays:
+            self._draw_sheets(records, predictor, title)
+
+    def _dump_ious(self, records: Sequence[ObjectRecord]) -> None:
+        """Write the pickles of ``--save-ious`` and ``--iou-analysis`` in the form of the published code."""
+        ious = [np.array(record.ious, dtype=np.float32) for record in records]
+        if self.options.save_ious:
+            with atomic_write(self.paths.ious(self.dataset.name)) as file:
+                pickle.dump(ious, file)
+        if self.options.iou_analysis:
+            name = f"{self.options.model_name or self.info.model_name}_{self.info.mode}"
+            content = {"dataset_name": self.dataset.name, "model_name": name, "all_ious": ious}
+            with atomic_write(self.paths.curve(self.dataset.name)) as file:
+                pickle.dump(content, file)
+
+    def _draw_sheets(self, records: Sequence[ObjectRecord], predictor: Predictor, title: str) -> None:
+        """Draw the best and the worst objects, each with the mask after its last click."""
+        settings = self.options.eval_settings()
+        ranked = plots.rank_records(records, settings.target_iou, settings.max_clicks)
+        for kind, chosen in (("best", ranked[:SHEET_OBJECTS]), ("worst", ranked[: -SHEET_OBJECTS - 1 : -1])):
+            cases = []
+            for record in chosen:
+                sample = self.dataset.get_sample(record.index)
+                mask = replay(record, sample, predictor).mask(settings.threshold)
+                cases.append(plots.Case(record, sample.image, sample.get_object_mask(record.object_id), mask))
+            figure = plots.contact_sheet(cases, f"{kind} of {title}")
+            plots.save_figure(figure, self.paths.image(kind, self.dataset.name))

@@ -1,0 +1,53 @@
+"""Options of an evaluation and the command line that is built from them."""
+
+from dataclasses import MISSING, fields
+
+import pytest
+
+from isegm.cli.evaluate import parse_args
+from isegm.evaluation.options import EvalOptions
+from isegm.utils.errors import InputError
+
+NOT_OPTIONS = {"device", "command"}
+DEVICE_OPTIONS = {"gpus", "cpu", "device"}
+
+
+def test_the_command_line_has_every_option_and_its_default():
+    arguments = vars(parse_args([]))
+    assert {name for name in arguments if name not in DEVICE_OPTIONS} == {
+        field.name for field in fields(EvalOptions) if field.name not in NOT_OPTIONS
+    }
+    for field in fields(EvalOptions):
+        assert field.default is not MISSING
+        if field.name not in NOT_OPTIONS:
+            assert arguments[field.name] == field.default
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--no-overlays"], {"overlays": False}),
+        (["--no-o", "--model_d", "w", "--vis_p", "v"], {"overlays": False, "model_dir": "w", "vis_path": "v"}),
+        (["--cf-n=4", "--cf-c=2", "--acf"], {"cf_n": 4, "cf_click": 2, "acf": True}),
+        (["--max-objects=3", "--infer-size=256"], {"max_objects": 3, "infer_size": 256}),
+    ],
+)
+def test_values_have_the_types_of_the_options(words, expected):
+    options = vars(parse_args(words))
+    assert {name: options[name] for name in expected} == expected
+    EvalOptions(**{name: value for name, value in options.items() if name not in DEVICE_OPTIONS})
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"infer_size": 31}, "--infer-size is 31: give a number of at least 32."),
+        ({"target_crop_r": 0.5}, "--target-crop-r is 0.5: give a number from 1 to 100."),
+        ({"focus_crop_r": float("nan")}, "--focus-crop-r is nan: give a number from 1 to 100."),
+        ({"target_iou": -1}, "--target-iou is -1: give a number from 0 to 1."),
+    ],
+)
+def test_values_out_of_bounds_are_one_sentence(options, sentence):
+    with pytest.raises(InputError) as error:
+        EvalOptions(**options)
+    assert str(error.value) == sentence
