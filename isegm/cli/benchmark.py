@@ -22,7 +22,7 @@ REPEATS = 7
 
 
 def median_ms(work: Callable[[], object]) -> float:
-    """Median time of a call in milliseconds, after one call that does not count."""
+    """Measure the median time of a call in milliseconds, after one call that does not count."""
     work()
     times = []
     for _ in range(REPEATS):
@@ -37,7 +37,7 @@ def report(name: str, plain: float, ours: float) -> None:
 
 
 def full_grid_disks(points: torch.Tensor, size: tuple[int, int], radius: float) -> torch.Tensor:
-    """Disks by the distance of every pixel to every click slot: (B, 2, H, W)."""
+    """Draw disks by the distance of every pixel to every click slot: (B, 2, H, W)."""
     rows = torch.arange(size[0]).view(1, 1, -1, 1)
     columns = torch.arange(size[1]).view(1, 1, 1, -1)
     halves = points.view(len(points) * 2, -1, 3)
@@ -60,7 +60,7 @@ def click_maps(batch: int, slots: int, size: tuple[int, int]) -> None:
 
 
 def full_image_click(truth: np.ndarray, pred: np.ndarray) -> tuple[bool, int]:
-    """The next click by distance transforms of the whole image: its sign and its flat index."""
+    """Find the next click by distance transforms of the whole image: its sign and its flat index."""
     depths = []
     for error in (truth & ~pred, ~truth & pred):
         padded = np.pad(error.astype(np.uint8), 1)
@@ -91,40 +91,42 @@ def next_click(height: int, width: int) -> None:
 
 
 def change_by_click(height: int, width: int) -> None:
-    """The region of a change that the last click lies in, as FocalClick's crop and merge need it."""
+    """Time the search for the changed region that holds the last click, of FocalClick's crop and merge."""
     rows, columns = np.mgrid[:height, :width]
     before = ((rows / height - 0.45) / 0.3) ** 2 + ((columns / width - 0.5) / 0.2) ** 2 <= 1
     changed = before ^ np.roll(before, height // 40, axis=0)
-    row, column = (int(places[len(places) // 2]) for places in np.nonzero(changed))
+    row, column = (int(indices[len(indices) // 2]) for indices in np.nonzero(changed))
 
     def plain() -> np.ndarray:
         labels = cv2.connectedComponents(changed.astype(np.uint8), connectivity=8)[1]
         return labels == labels[row, column]
 
-    assert np.array_equal(plain(), change_around(changed, row, column))
+    region = change_around(changed, row, column)
+    assert region is not None and np.array_equal(plain(), region)
     ours = median_ms(lambda: change_around(changed, row, column))
     report(f"region changed by a click, {height}x{width}", median_ms(plain), ours)
 
 
 @torch.inference_mode()
 def pixel_diffusion(side: int) -> None:
-    """CDNet's pixel diffusion, plainly by convolutions with the kernels that published files hold."""
+    """Time CDNet's pixel diffusion against convolutions with the kernels that published files hold."""
     diffusion = PixelDiffusion()
     image, logits, clicks = torch.rand(1, 3, side, side), torch.randn(1, 1, side, side), torch.zeros(1, 2, side, side)
 
-    def convolved(x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-        """Every channel with every kernel at every dilation: (C, kernels * dilations, H, W)."""
+    def convolved(x: torch.Tensor, kernels: torch.nn.Module) -> torch.Tensor:
+        """Convolve each channel with each kernel at each dilation: (C, kernels * dilations, H, W)."""
+        kernel = kernels.get_buffer("kernel")
         planes = x.transpose(0, 1)
         padded = [(F.pad(planes, (d,) * 4, mode="replicate"), d) for d in DILATIONS]
         return torch.cat([F.conv2d(plane, kernel, dilation=d) for plane, d in padded], dim=1)
 
     def plain() -> torch.Tensor:
-        unit = 1e-8 + 0.1 * convolved(image, diffusion.aff_std.kernel).std(1, keepdim=True)
-        affinity = (-convolved(image, diffusion.aff_x.kernel).abs() / unit).mean(0, keepdim=True).softmax(1)
+        unit = 1e-8 + 0.1 * convolved(image, diffusion.aff_std).std(1, keepdim=True)
+        affinity = (-convolved(image, diffusion.aff_x).abs() / unit).mean(0, keepdim=True).softmax(1)
         residual = 2 * (logits.sigmoid() - 0.5)
         mask = torch.where(residual.abs() > 0.25, residual, 0.0)
         for _ in range(STEPS):
-            mask = (convolved(mask, diffusion.aff_m.kernel) * affinity).sum(1, keepdim=True)
+            mask = (convolved(mask, diffusion.aff_m) * affinity).sum(1, keepdim=True)
         return mask + residual
 
     torch.testing.assert_close(plain(), diffusion(image, logits, clicks), atol=1e-3, rtol=0)
@@ -134,7 +136,7 @@ def pixel_diffusion(side: int) -> None:
 
 @torch.inference_mode()
 def allocator() -> None:
-    """A forward pass before and after freed memory is kept, as in all commands; this cannot be taken back."""
+    """Time a forward pass before and after freed memory is kept, as in all commands; this cannot be undone."""
     network = build_model("clickseg_mobilenetv2").eval()
     image, points = torch.rand(1, 4, 384, 384), torch.full((1, 2, 3), -1.0)
     plain = median_ms(lambda: network(image, points))

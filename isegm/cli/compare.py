@@ -1,7 +1,8 @@
 """Compare evaluations: scores side by side, paired differences to the first with 95 % intervals, published values."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from isegm.evaluation.compare import compare, metrics, read_runs
 from isegm.evaluation.reports import write_json
@@ -28,8 +29,8 @@ def number(metric: str, value: float, sign: str = "") -> str:
     return f"{value:{sign}.0f}" if metric.startswith("NoF") else f"{value:{sign}.2f}"
 
 
-def table(entries: list[dict]) -> list[str]:
-    """Lines of one data set: a column for each run, a row for each metric."""
+def table(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Format one data set: a column for each run, a row for each metric."""
     first, *others = entries
     lines = [f"  {'':<9}" + "".join(f"{entry['run'][-WIDTH + 2 :]:>{WIDTH}}" for entry in entries)]
     for metric in metrics():

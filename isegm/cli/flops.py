@@ -5,11 +5,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from isegm.cli.models import meta_networks
 from isegm.inference.protocols import settings_for
-from isegm.model import ClickModel, build_model, list_models
+from isegm.model import ClickModel, list_models
 from isegm.model.checkpoint import load_model
 from isegm.model.flops import count_complexity
 from isegm.utils.cli import program
@@ -32,7 +34,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def size_from(text: str) -> tuple[int, int]:
-    """The (height, width) that ``--size`` says."""
+    """Read ``--size``: (height, width) in pixels."""
     try:
         height, width = map(int, text.split(","))
     except ValueError:
@@ -42,10 +44,17 @@ def size_from(text: str) -> tuple[int, int]:
     return height, width
 
 
-def figures(name: str, model: ClickModel, size: tuple[int, int] | None) -> dict:
-    """What is shown and written of one network."""
+def figures(name: str, model: ClickModel, size: tuple[int, int] | None) -> dict[str, Any]:
+    """Count one network; keys as they are written with ``--json``.
+
+    Raises:
+        InputError: the network's protocol does not resize images, and ``size`` is None.
+    """
     settings = settings_for(model.protocol)
-    compute = count_complexity(model.eval(), size or settings.input_size)
+    size = size or settings.input_size
+    if size is None:
+        raise InputError(f"{name} takes images of any size: give --size height,width.")
+    compute = count_complexity(model.eval(), size)
     return {
         "network": name,
         **asdict(compute),
@@ -63,9 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = [figures(Path(args.checkpoint).stem, load_model(args.checkpoint), size)]
     else:
         names = [name.strip() for name in args.models.split(",")] if args.models else list_models()
-        with torch.device("meta"):  # shapes alone are counted
-            networks = [build_model(name) for name in names]
-            rows = [figures(name, network, size) for name, network in zip(names, networks, strict=True)]
+        with torch.device("meta"):
+            rows = [figures(name, network, size) for name, network in meta_networks(names).items()]
     wide = max(len(row["network"]) for row in rows)
     print(
         f"{'network':<{wide}}  {'input':>9}  {'params, M':>9}  {'coarse':>8}  {'refiner':>8}  {'GMACs':>8}  "

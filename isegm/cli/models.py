@@ -2,13 +2,15 @@
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
-from isegm.model import build_model, list_models, weights_table
+from isegm.model import ClickModel, build_model, list_models, weights_table
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
 from isegm.utils.cli import program
 from isegm.utils.exp import load_config_file
@@ -26,24 +28,37 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+class _WithoutDraws(TorchFunctionMode):
+    """Leave out random initial values, which take most of the time of building a network without memory."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:  # whatever ``func`` returns
+        return args[0] if func in (Tensor.normal_, Tensor.uniform_) else func(*args, **(kwargs or {}))
+
+
+def meta_networks(names: Sequence[str]) -> dict[str, ClickModel]:
+    """Build registered networks on the meta device: shapes without values, to count with."""
+    with torch.device("meta"), _WithoutDraws():
+        return {name: build_model(name) for name in names}
+
+
 def networks() -> list[dict[str, Any]]:
-    """Name and number of trained parameters of each registered network."""
-    with torch.device("meta"):  # the parameters are counted, not initialised
-        models = {name: build_model(name) for name in list_models()}
+    """Return the name and the number of trained parameters of each registered network."""
     return [
         {"name": name, "parameters": sum(parameter.numel() for parameter in model.parameters())}
-        for name, model in models.items()
+        for name, model in meta_networks(list_models()).items()
     ]
 
 
 def weights(parameters: Mapping[str, int], folder: Path) -> list[dict[str, Any]]:
-    """Each published file and the shipped one: network, parameters, size, licence, source, and where it is here.
+    """Describe the shipped file and each published one: network, parameters, size, licence, source, path if it is here.
 
     Args:
         parameters: number of parameters by the name of a network.
         folder: where downloaded weights lie.
     """
-    shipped = {
+    shipped: dict[str, Any] = {
         "name": DEFAULT_CHECKPOINT.stem,
         "network": DEFAULT_NETWORK,
         "megabytes": round(DEFAULT_CHECKPOINT.stat().st_size / 1e6, 1),
@@ -51,7 +66,7 @@ def weights(parameters: Mapping[str, int], folder: Path) -> list[dict[str, Any]]
         "url": None,
         "path": str(DEFAULT_CHECKPOINT),
     }
-    published = [
+    published: list[dict[str, Any]] = [
         {
             "name": row.name,
             "network": row.network,
@@ -62,7 +77,7 @@ def weights(parameters: Mapping[str, int], folder: Path) -> list[dict[str, Any]]
         }
         for row in weights_table.WEIGHTS
     ]
-    return [{**row, "parameters": parameters[str(row["network"])]} for row in (shipped, *published)]
+    return [{**row, "parameters": parameters[row["network"]]} for row in (shipped, *published)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
