@@ -1,25 +1,41 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-READY = $(VENV)/.ready
+INSTALL = $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: quickstart test lint clean
+.PHONY: quickstart test lint docs wheel clean
 
-# Evaluate the shipped model on the sample photos: a NoC table here, reports and pictures in quickstart/
-quickstart: $(READY)
-	$(BIN)/python scripts/evaluate_model.py --datasets Samples --cpu --logs-path quickstart
+# Evaluate the shipped model on the sample images: a NoC table here, reports and overlays in quickstart/
+quickstart: $(VENV)/.ready
+	$(BIN)/isegm evaluate --datasets Samples --cpu --logs-path quickstart
 
-test: $(READY)
+test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest
 
-lint: $(READY)
+# The same checks as .pre-commit-config.yaml
+lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 
-$(READY): pyproject.toml constraints.txt
+docs: $(VENV)/.ready-docs
+	$(BIN)/mkdocs build --strict
+
+wheel: $(VENV)/.ready-dev
+	$(BIN)/python -m pip wheel --no-deps --wheel-dir dist .
+
+$(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
-	touch $(READY)
+	$(INSTALL) .
+	touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	$(INSTALL) ".[dev]"
+	touch $@
+
+$(VENV)/.ready-docs: $(VENV)/.ready
+	$(INSTALL) ".[docs]"
+	touch $@
 
 clean:
-	rm -rf $(VENV) quickstart
+	rm -rf $(VENV) quickstart build dist site

@@ -14,12 +14,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import platformdirs
 
 from isegm.demo.actions import CHANGES, Action, Outcome, carry_out, outcome_from_json, outcome_to_json
 from isegm.demo.document import Document, History
@@ -34,14 +35,8 @@ APPENDING = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
 def default_folder() -> Path:
-    """Where programs of this system keep what they remember of a user."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / APPLICATION / "autosave"
+    """Return the folder in which this system keeps what programs remember of a user."""
+    return platformdirs.user_state_path(APPLICATION, appauthor=False) / "autosave"
 
 
 def journal_path(folder: Path, image: Path) -> Path:

@@ -8,6 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from platformdirs.macos import MacOS
+from platformdirs.unix import Unix
+from platformdirs.windows import Windows
 
 from isegm.demo import journal as journals
 from isegm.demo.actions import Action
@@ -333,13 +336,17 @@ def test_the_first_line_says_which_image_it_is(place):
 
 
 @pytest.mark.parametrize(
-    ("platform", "variable", "below"),
-    [("linux", "XDG_STATE_HOME", "isegm/autosave"), ("win32", "LOCALAPPDATA", "isegm/autosave")],
+    ("system", "variable", "below"),
+    [
+        (Unix, "XDG_STATE_HOME", ""),
+        (Unix, "HOME", ".local/state"),
+        (Windows, "LOCALAPPDATA", ""),
+        (MacOS, "HOME", "Library/Application Support"),
+    ],
 )
-def test_work_is_kept_where_the_system_wants_it(platform, variable, below, monkeypatch, tmp_path):
-    monkeypatch.setattr("sys.platform", platform)
+def test_work_is_kept_where_the_system_wants_it(system, variable, below, monkeypatch, tmp_path):
+    monkeypatch.setattr("platformdirs.PlatformDirs", system)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr("platformdirs.windows.get_win_folder", {"CSIDL_LOCAL_APPDATA": str(tmp_path)}.get)
     monkeypatch.setenv(variable, str(tmp_path))
-    assert default_folder() == tmp_path / below
-    monkeypatch.delenv(variable)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert default_folder().is_relative_to(tmp_path) and default_folder() != tmp_path / below
+    assert default_folder() == tmp_path / below / "isegm" / "autosave"
