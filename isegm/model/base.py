@@ -1,36 +1,26 @@
-"""The contract that every click network keeps, so that nothing above it asks which method it is."""
+"""The interface that every click network implements, so that other code need not know the method."""
 
 from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isegm.clicks import DistMaps
+from isegm.clicks import DistMaps, GroupedDistMaps
 from isegm.utils.errors import InputError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-class ScaleLayer(nn.Module):
-    """Multiplies by the absolute value of one learnt number (``scale``)."""
-
-    def __init__(self, init_value: float = 0.05) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.full((1,), init_value))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.scale.abs()
-
-
 class ClickModel(nn.Module, ABC):
-    """Base class of networks that read an image, clicks and, if they take one, the previous mask.
+    """Base class of networks that read an image, clicks and, where ``with_prev_mask`` says so, the previous mask.
 
     A subclass implements ``decode`` and, if part of its work depends on the image alone, ``encode``.
 
@@ -38,8 +28,9 @@ class ClickModel(nn.Module, ABC):
         with_prev_mask: the network reads the previous mask.
         with_aux_output: ``decode`` also returns ``instances_aux``.
         protocol: name of the published inference protocol (see ``isegm.inference.protocols``) it is evaluated with.
-        has_refiner: the network has ``refine``, which sharpens its answer in a crop.
-        has_diffusion: the network has ``diffuse``, which spreads its answer along the colours of the image.
+        encodes_once: ``encode`` does work that need not be repeated at the next click.
+        has_refiner: the network has ``refine``, which refines its prediction in a crop.
+        has_diffusion: the network has ``diffuse``, which diffuses its prediction along the colours of the image.
         config: {"model": registered name, "params": constructor arguments}, plain data; set by ``build_model``.
     """
 
@@ -48,6 +39,8 @@ class ClickModel(nn.Module, ABC):
     has_refiner = False
     has_diffusion = False
     config: dict[str, Any] | None = None
+    _mean: Tensor
+    _std: Tensor
 
     def __init__(
         self,
@@ -76,31 +69,46 @@ class ClickModel(nn.Module, ABC):
 
     @classmethod
     def argument_names(cls) -> list[str]:
-        """Names of all constructor arguments, those of the base classes included."""
+        """List the names of all constructor arguments, those of the base classes included."""
         names: dict[str, None] = {}
         for owner in cls.__mro__:
             if owner is nn.Module:
                 break
             if "__init__" not in vars(owner):
                 continue
-            for parameter in inspect.signature(owner.__init__).parameters.values():
+            for parameter in inspect.signature(vars(owner)["__init__"]).parameters.values():
                 if parameter.name != "self" and parameter.kind is not parameter.VAR_KEYWORD:
                     names[parameter.name] = None
         return list(names)
 
     def lr_multipliers(self) -> dict[str, float]:
-        """Learning-rate multipliers by parameter name, for parameters whose multiplier is not 1."""
+        """Return learning-rate multipliers by parameter name, where they are not 1."""
         return {}
 
+    def load_imagenet_weights(self, source: str | Path) -> None:
+        """Load ImageNet weights into the backbone.
+
+        Args:
+            source: path of a file; "timm" for timm's weights of this backbone, or "timm:<name>" for others of timm
+                (see ``isegm.model.pretrained``).
+
+        Raises:
+            InputError: the weights cannot be read, do not fit, or the network has no backbone to load them into.
+        """
+        raise InputError(f"{type(self).__name__} takes no ImageNet weights: leave {source} out.")
+
     def normalize(self, image: Tensor) -> Tensor:
-        """RGB in 0..1 to the statistics of ImageNet, (B, 3, H, W)."""
+        """Normalise RGB in 0..1, (B, 3, H, W), by the statistics of ImageNet."""
         return (image - self._mean) / self._std
 
     def encode(self, image: Tensor) -> Mapping[str, Tensor]:
-        """What depends on the image alone.
+        """Compute features that depend on the image alone.
 
         Args:
             image: float (B, 3, H, W) RGB in 0..1.
+
+        Returns:
+            a mapping for ``decode``; here only ``image``, normalised.
         """
         return {"image": self.normalize(image)}
 
@@ -112,34 +120,35 @@ class ClickModel(nn.Module, ABC):
         prev_mask: Tensor | None = None,
         cache: Any = None,
     ) -> dict[str, Any]:
-        """What depends on the clicks.
+        """Predict logits from features, clicks and the previous mask.
 
         Args:
-            features: what ``encode`` returned.
+            features: output of ``encode``.
             points: float (B, 2N, 3), see ``isegm.clicks``.
             prev_mask: float (B, 1, H, W) probabilities of the previous mask; None where the network takes none.
             cache: ``outputs["cache"]`` of the previous click of the same image, for methods that have one.
 
         Returns:
-            a dict with ``instances``, logits (B, 1, H, W), and what else the method has (``instances_aux``, ``cache``).
+            a dict with ``instances``, logits (B, 1, H, W), and further outputs of the method (``instances_aux``,
+            ``cache``).
         """
 
     def refine(
         self, image: Tensor, points: Tensor, features: Tensor, logits: Tensor, boxes: Tensor
     ) -> dict[str, Tensor]:
-        """Segment crops of the network's input again, with its own answer to start from (where ``has_refiner``).
+        """Refine the coarse prediction in crops of the network's input (where ``has_refiner``).
 
         Args:
             image: float (N, 3, h, w) RGB in 0..1, the crops at any size.
             points: float (N, 2M, 3) clicks in pixels of the crops; they may lie outside.
             features: ``outputs["feature"]`` of ``decode``, (B, C, ...).
             logits: ``outputs["instances"]``, (B, 1, H, W).
-            boxes: float (N, 5), which part of ``logits`` each crop shows: place in the batch, x1, y1, x2, y2, the ends
-                excluded.
+            boxes: float (N, 5), the part of ``logits`` that each crop shows: index in the batch, x1, y1, x2, y2, the
+                ends excluded.
 
         Returns:
-            ``instances_refined``, ``trimap`` and ``instances_coarse``, logits (N, 1, h, w): the better answer, where it
-            differs from the first one, and the first one in the crop.
+            ``instances_refined``, ``trimap`` and ``instances_coarse``, logits (N, 1, h, w): the refined prediction,
+            where it replaces the coarse one, and the coarse one in the crop.
 
         Raises:
             InputError: the network is of a method without a refiner.
@@ -147,7 +156,7 @@ class ClickModel(nn.Module, ABC):
         raise InputError(f"{type(self).__name__} has no refiner: take a network of FocalClick.")
 
     def diffuse(self, image: Tensor, logits: Tensor, points: Tensor) -> Tensor:
-        """Spread an answer along the colours of the image (where ``has_diffusion``).
+        """Diffuse a prediction along the colours of the image (where ``has_diffusion``).
 
         Args:
             image: float (B, 3, H, W) RGB in 0..1.
@@ -163,10 +172,11 @@ class ClickModel(nn.Module, ABC):
         raise InputError(f"{type(self).__name__} has no pixel diffusion: take a network of CDNet.")
 
     def forward(self, image: Tensor, points: Tensor) -> dict[str, Any]:
-        """Segment in one call, as published scripts do.
+        """Encode and decode in one call, as published scripts do.
 
         Args:
-            image: float (B, 3, H, W) RGB in 0..1, or (B, 4, H, W) with the previous mask's probabilities behind them.
+            image: float (B, 3, H, W) RGB in 0..1, or (B, 4, H, W) with the previous mask's probabilities as the last
+                channel.
             points: float (B, 2N, 3), see ``isegm.clicks``.
         """
         prev_mask = image[:, 3:] if self.with_prev_mask else None
@@ -176,16 +186,18 @@ class ClickModel(nn.Module, ABC):
 
 
 class EarlyFusionModel(ClickModel):
-    """Networks that add click maps to the first stage of the backbone.
+    """Base class of networks that add click maps to the first stage of the backbone.
 
-    ``coord_features`` gives [previous mask, positive disks, negative disks]; a subclass's ``backbone_forward`` takes
-    the normalised image and these, and returns low-resolution logits, which are resized to the input.
+    ``coord_features`` returns [previous mask, positive disks, negative disks]; a subclass's ``backbone_forward`` takes
+    the normalised image and these, and returns low-resolution logits, which ``decode`` resizes to the input.
 
     Attributes:
-        resized_outputs: names of the outputs that are resized, where ``backbone_forward`` gives them.
+        resized_outputs: names of the outputs that are resized, where ``backbone_forward`` returns them.
     """
 
     resized_outputs: tuple[str, ...] = ("instances", "instances_aux")
+
+    dist_maps: DistMaps | GroupedDistMaps
 
     def __init__(self, *, norm_radius: float = 5, use_disks: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -197,7 +209,7 @@ class EarlyFusionModel(ClickModel):
         return self.dist_maps.channels + (1 if self.with_prev_mask else 0)
 
     def coord_features(self, points: Tensor, prev_mask: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """Previous mask (if the network reads one) and click maps: (B, ``coord_channels``, H, W)."""
+        """Concatenate the previous mask (if the network reads one) and click maps: (B, ``coord_channels``, H, W)."""
         maps = self.dist_maps(points, size)
         if not self.with_prev_mask:
             return maps
@@ -209,7 +221,7 @@ class EarlyFusionModel(ClickModel):
 
     @abstractmethod
     def backbone_forward(self, image: Tensor, coord_features: Tensor) -> dict[str, Tensor]:
-        """Logits at the network's own resolution, by name."""
+        """Return logits at the network's own resolution, by name."""
 
     def features_at(
         self, place: str, image: Tensor, coord_features: Tensor

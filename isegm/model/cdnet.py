@@ -1,4 +1,7 @@
-"""CDNet: conditional diffusion of clicks in feature space and of the answer between pixels (Chen et al. 2021)."""
+"""CDNet (Chen et al. 2021, "Conditional Diffusion for Interactive Segmentation").
+
+Clicks are diffused between features that look alike, and the prediction between pixels of the same colour.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +12,27 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from isegm.clicks import DistMaps
-from isegm.model.backbones.blocks import resize
-from isegm.model.heads.deeplab import DeepLabV3Plus, SeparableHead
+from isegm.model.heads.deeplab import SeparableHead
 from isegm.model.heads.pixel_diffusion import PixelDiffusion
 from isegm.model.initializer import xavier_gluon
+from isegm.model.layers import resize, to_tokens
 from isegm.model.registry import register_model
-from isegm.model.ritm_deeplab import DeepLabModel
+from isegm.model.ritm import DeepLabModel
+from isegm.model.segmentors import DeepLabV3Plus
 
-CLICK_RADIUS = 5  # pixels of the network's input; these models draw it whatever norm_radius says
+CLICK_RADIUS = 5  # pixels of the network's input, whatever a stored configuration says
 WIDE_RADIUS = 24  # of the disks that condition the features
 WIDE_CHANNELS = 2
 SURE = 0.8  # a gate above this counts like a click
-LATENT_ANSWERS = 4
+LATENT_PREDICTIONS = 4
 
 
 class FeatureDiffusion(nn.Module):
-    """Spreads features from clicks and sure regions to all that look alike (the FDM, Chen et al. 2021).
+    """Diffuse features from clicks and confident regions to similar pixels (the FDM, Chen et al. 2021).
 
-    Each pixel takes from all others in proportion to softmax(t_i p_j w_j), once with the weights w of the object and
-    once with those of the background. [KEEP] A weight of 0 gives the logit 0; it does not exclude a pixel.
+    Attention of each pixel i to all pixels j, softmax(t_i p_j w_j), once with the weights w of the object and once with
+    those of the background. A weight of 0 gives the logit 0; it does not exclude a pixel
+    (docs/fidelity.md#diffusion-zero-weight).
     """
 
     def __init__(self, channels: int) -> None:
@@ -42,7 +47,7 @@ class FeatureDiffusion(nn.Module):
         self.bn2 = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor, clicks: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (B, C, h, w) and the object's gate (B, 1, h, w), probabilities.
+        """Return features (B, C, h, w) and the object's gate (B, 1, h, w), probabilities.
 
         Args:
             x: (B, C, h, w).
@@ -57,7 +62,7 @@ class FeatureDiffusion(nn.Module):
         gate = self.gate_head_pos(x).sigmoid()  # (B, 1, h, w)
         gates = torch.cat((gate, 1 - gate), dim=1).detach()  # (B, 2, h, w) of object and background
         weights = clicks + (gates > SURE)  # (B, 2, h, w) in [0, 2]
-        query, key, value = (_tokens(layer(x)) for layer in (self.t, self.p, self.g))  # (B, 1, hw, C)
+        query, key, value = (to_tokens(layer(x))[:, None] for layer in (self.t, self.p, self.g))  # (B, 1, hw, C)
         key = key * weights.flatten(2)[..., None]  # (B, 2, hw, C)
         both = (-1, 2, -1, -1)
         taken = F.scaled_dot_product_attention(query.expand(both), key, value.expand(both), scale=1.0)
@@ -66,37 +71,32 @@ class FeatureDiffusion(nn.Module):
         return self.bn(self.z(positive)) + x + self.bn2(self.z2(negative)), gate
 
 
-def _tokens(x: Tensor) -> Tensor:
-    """(B, C, h, w) to (B, 1, hw, C)."""
-    return x.flatten(2).transpose(1, 2)[:, None]
-
-
 class DiffusedDeepLab(DeepLabV3Plus):
-    """DeepLabV3+ with feature diffusion behind ASPP."""
+    """DeepLabV3+ with feature diffusion after ASPP."""
 
     def __init__(self, backbone: str, channels: int, aspp_dropout: float) -> None:
         super().__init__(backbone, channels, aspp_dropout)
         self.FDM = FeatureDiffusion(channels)
 
     def diffused(self, low: Tensor, high: Tensor, clicks: Tensor) -> tuple[Tensor, Tensor]:
-        """Both outputs of the backbone to what ``head`` reads, and the gate (B, 1, H/8, W/8).
+        """Return the input of ``head``, (B, joined_channels, H/4, W/4), and the gate (B, 1, H/8, W/8).
 
         Args:
+            low, high: see ``DeepLabV3Plus.join``.
             clicks: (B, 2, H, W) wide disks.
         """
         context, gate = self.FDM(self.aspp(high), resize(clicks, high.shape[2:]))
         return self.with_skip(low, context), gate
 
-    def join(self, low: Tensor, high: Tensor, clicks: Tensor) -> Tensor:
-        """Both outputs of the backbone to what ``head`` reads: (B, joined_channels, H/4, W/4)."""
-        return self.diffused(low, high, clicks)[0]
+    def join(self, low: Tensor, high: Tensor, *late_clicks: Tensor) -> Tensor:
+        return self.diffused(low, high, *late_clicks)[0]
 
 
 @register_model(
     "cdnet_resnet34", backbone="resnet34", deeplab_ch=128, aspp_dropout=0.2, use_leaky_relu=True, with_prev_mask=False
 )
 class CDNet(DeepLabModel):
-    """ClickSEG's CDNet: RITM's DeepLabV3+ with feature diffusion, four latent answers, and pixel diffusion at the end.
+    """ClickSEG's CDNet: RITM's DeepLabV3+ with feature diffusion, four latent predictions, and pixel diffusion.
 
     Args:
         kwargs: see ``DeepLabModel``; ``norm_radius`` and ``use_disks`` are fixed.
@@ -105,13 +105,14 @@ class CDNet(DeepLabModel):
     protocol = "cdnet"
     has_diffusion = True
     extractor = DiffusedDeepLab
+    feature_extractor: DiffusedDeepLab
     resized_outputs = ("instances", "latent_instances", "fdm_instances")
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(norm_radius=CLICK_RADIUS, use_disks=True, **kwargs)
         self.wide_maps = DistMaps(WIDE_RADIUS, use_disks=True)
-        channels = self.head.layers[0].body[0].in_channels
-        self.latent_head = SeparableHead(channels, channels // 2, LATENT_ANSWERS)
+        channels = self.head.inputs
+        self.latent_head = SeparableHead(channels, channels // 2, LATENT_PREDICTIONS)
         self.PDM = PixelDiffusion()
         xavier_gluon(self.latent_head)
 
@@ -121,7 +122,7 @@ class CDNet(DeepLabModel):
         return WIDE_CHANNELS + self.mixed_channels
 
     def coord_features(self, points: Tensor, prev_mask: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """Wide disks for the features, and what RITM's networks read: (B, ``coord_channels``, H, W)."""
+        """Concatenate wide disks for the features and the inputs of ``mix``: (B, ``coord_channels``, H, W)."""
         return torch.cat((self.wide_maps(points, size), super().coord_features(points, prev_mask, size)), dim=1)
 
     def mix(self, image: Tensor, coord_features: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -131,12 +132,12 @@ class CDNet(DeepLabModel):
         return (coord_features[:, :WIDE_CHANNELS],)
 
     def backbone_forward(self, image: Tensor, coord_features: Tensor) -> dict[str, Tensor]:
-        """What ``decode`` resizes and returns.
+        """Return the network's outputs by name, before ``decode`` resizes them.
 
         Returns:
-            ``instances``, logits (B, 1, H/4, W/4); ``latent_instances``, logits (B, 4, H/4, W/4) of four answers;
+            ``instances``, logits (B, 1, H/4, W/4); ``latent_instances``, logits (B, 4, H/4, W/4) of four predictions;
             ``fdm_instances``, probabilities (B, 1, H/8, W/8) by which features were diffused; ``click_map``, the disks
-            (B, 2, H, W) of positive and negative clicks, which stays as it is.
+            (B, 2, H, W) of positive and negative clicks, which are not resized.
         """
         network = self.feature_extractor
         low, high = network.backbone(*self.mix(image, coord_features))  # (B, 64, H/4, W/4), (B, 512, H/8, W/8)

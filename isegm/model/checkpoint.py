@@ -79,7 +79,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def _checked(content: Any, path: str | Path) -> dict[str, Any]:
-    """What was read as a checkpoint; InputError if it is of another form."""
+    """Return the content of a checkpoint as a dict; InputError if it is of another form."""
     if not isinstance(content, Mapping) or not {"state_dict", "config"} <= set(content):
         raise InputError(f"{path} {_what_it_is(content)}, not a click model: give a file that training has written.")
     config, state = content["config"], content["state_dict"]
@@ -91,7 +91,7 @@ def _checked(content: Any, path: str | Path) -> dict[str, Any]:
 
 
 def _what_it_is(content: Any) -> str:
-    """A guess at what a file without a click model's configuration is."""
+    """Guess the kind of a file without a click model's configuration, as the predicate of a sentence."""
     if isinstance(content, list):
         return "holds several models in one (a multi-stage model)"
     if not isinstance(content, Mapping):
@@ -128,9 +128,9 @@ def load_state(model: ClickModel, state: Mapping[str, Tensor], path: str | Path)
         if keys
     ]
     if difference:
+        name = model.config["model"] if model.config else type(model).__name__
         raise InputError(
-            f"{path} does not fit the network {model.config['model']}: {'; '.join(difference)}; "
-            "give a checkpoint of this architecture."
+            f"{path} does not fit the network {name}: {'; '.join(difference)}; give a checkpoint of this architecture."
         )
     model.load_state_dict(state)
 
@@ -139,11 +139,11 @@ def model_from_checkpoint(content: Mapping[str, Any], path: str | Path = "the ch
     """Build the network that a checkpoint describes and load its weights.
 
     Args:
-        content: what ``read_checkpoint`` gave.
+        content: output of ``read_checkpoint``.
         path: the file, for messages.
 
     Raises:
-        InputError: the configuration means no network, or the weights do not fit it (see ``load_state``).
+        InputError: the configuration names no network, or the weights do not fit it (see ``load_state``).
     """
     config, state = content["config"], content["state_dict"]
     if "class" in config:
@@ -178,7 +178,7 @@ def load_model(
         InputError: see ``read_checkpoint`` and ``model_from_checkpoint``.
     """
     if isinstance(checkpoint, (str, Path)):
-        content, name = read_checkpoint(checkpoint), checkpoint
+        content, name = read_checkpoint(checkpoint), str(checkpoint)
     else:
         name = "the loaded checkpoint"
         content = _checked(checkpoint, name)
@@ -187,7 +187,7 @@ def load_model(
 
 
 def _with_arguments(content: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """A checkpoint with other constructor arguments; those without effect on what is computed are passed over."""
+    """Return a checkpoint with other constructor arguments; those without effect on the output are passed over."""
     given = {name: value for name, value in overrides.items() if name not in WITHOUT_EFFECT}
     if not given:
         return content

@@ -1,7 +1,7 @@
-"""How much a network computes: multiply-accumulates and parameters.
+"""Complexity of a network: multiply-accumulates (MACs) and parameters.
 
-One MAC is one multiplication and one addition; papers that say FLOPs mean 2 x MACs or, many of them, MACs. What runs
-in evaluation is counted: convolutions, matrix products, attention; not normalisation, activations and resizing.
+One MAC is one multiplication and one addition; papers that say FLOPs mean 2 x MACs or, many of them, MACs. Counted are
+convolutions, matrix products and attention in evaluation mode; not normalisation, activations and resizing.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from isegm.model.base import ClickModel
 
-CLICKS = 3  # slots per sign; their number changes nothing that is counted in networks that read click maps
+CLICKS = 3  # rows of clicks per polarity; networks that read click maps need the same MACs for any number
 
 
 @dataclass(frozen=True)
 class Complexity:
-    """What one image of a size costs.
+    """MACs of one image, and parameters.
 
     Attributes:
         size: (height, width) of the network's input in pixels.
-        macs_encode: MACs of what depends on the image alone.
-        macs_decode: MACs of what is done again at every click; where there is a refiner, of the coarse answer alone.
+        macs_encode: MACs of ``encode``, which depends on the image alone.
+        macs_decode: MACs of ``decode``, at every click; the refiner's are not among them.
         macs_refine: MACs of the refiner on a crop of the same size, at every click; 0 where there is none.
-        parameters: trained numbers, the refiner's included; buffers are not among them.
+        parameters: number of parameters, the refiner's included; buffers do not count.
     """
 
     size: tuple[int, int]

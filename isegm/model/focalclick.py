@@ -1,7 +1,7 @@
 """FocalClick (Chen et al. 2022, "FocalClick: Towards Practical Interactive Image Segmentation").
 
-A coarse segmentor answers on a small input; a light refiner segments again, at full resolution, the part of the image
-that the last click changed.
+A segmentor predicts a coarse mask on a small input; a light refiner then refines, at full resolution, the part of the
+image that the last click changed.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from isegm.clicks import DistMaps
-from isegm.model.backbones.blocks import resize
-from isegm.model.backbones.segformer import SegFormer
-from isegm.model.base import EarlyFusionModel, ScaleLayer
+from isegm.model.base import EarlyFusionModel
 from isegm.model.initializer import xavier_gluon
+from isegm.model.layers import ScaleLayer, resize
 from isegm.model.registry import register_model
-from isegm.model.ritm_hrnet import HRNetModel
+from isegm.model.ritm import HRNetModel
+from isegm.model.segmentors import SegFormer
 from isegm.utils.errors import InputError
 
 REFINER_CHANNELS = 32
@@ -36,7 +36,7 @@ def crop_boxes(maps: Tensor, boxes: Tensor, frame: tuple[int, int], size: tuple[
 
     Args:
         maps: (B, C, h, w), any resolution of the frame.
-        boxes: (N, 5) place in the batch, x1, y1, x2, y2 in pixels of the frame, the ends excluded, inside it.
+        boxes: (N, 5) index in the batch, x1, y1, x2, y2 in pixels of the frame, the ends excluded, inside it.
         frame: (H, W).
         size: (height, width) of the result.
 
@@ -70,7 +70,7 @@ class ConvNorm(nn.Module):
 
 
 class XConv(nn.Module):
-    """3x3 convolution of each channel, 1x1 convolution, batch norm, ReLU."""
+    """Depthwise 3x3 convolution, 1x1 convolution, batch norm, ReLU."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -83,11 +83,12 @@ class XConv(nn.Module):
 
 
 class Refiner(nn.Module):
-    """Segments a crop again from its pixels, clicks, coarse logits and coarse features.
+    """Refine a crop from its pixels, clicks, coarse logits and coarse features.
 
     Args:
         feature_channels: of the coarse features.
-        with_gate: own the gate on features that files of the SegFormer networks hold and nothing reads.
+        with_gate: have the parameters of a gate on features, which files of the SegFormer networks hold and nothing
+            reads (docs/fidelity.md#parameters-without-use).
     """
 
     def __init__(self, feature_channels: int, with_gate: bool = False) -> None:
@@ -105,7 +106,7 @@ class Refiner(nn.Module):
         self.refine_trimap = nn.Conv2d(width, 1, 3, padding=1)
 
     def forward(self, image: Tensor, click_maps: Tensor, features: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
-        """Refined logits, and logits of where they replace the coarse ones, each (N, 1, h, w).
+        """Return refined logits, and logits of where they replace the coarse ones, each (N, 1, h, w).
 
         Args:
             image: (N, 3, h, w) RGB in 0..1.
@@ -118,19 +119,20 @@ class Refiner(nn.Module):
         x = x + resize(self.refine_fusion(features), x.shape[2:])
         x = self.refine_fusion3(self.refine_fusion2(x))
         fine, trimap = (resize(layer(x), image.shape[2:]) for layer in (self.refine_pred, self.refine_trimap))
-        share = trimap.sigmoid()  # (N, 1, h, w)
-        return fine * share + coarse * (1 - share), trimap
+        weight = trimap.sigmoid()  # (N, 1, h, w)
+        return fine * weight + coarse * (1 - weight), trimap
 
 
 class FocalClickModel(EarlyFusionModel):
-    """What the networks of FocalClick share: the two pipelines and the step into the refiner.
+    """Base class of FocalClick's networks: the two pipelines and the refinement of crops.
 
-    A subclass makes ``refiner`` and ``feature_extractor``, gives the latter what ``scaled`` returns, and puts
-    ``feature`` into its outputs.
+    A subclass makes ``refiner`` and ``feature_extractor``, runs the latter on the output of ``scaled``, and adds
+    ``feature`` to its outputs.
 
     Args:
         pipeline_version: "s1" runs the backbone at half the size of the network's input, "s2" at its size.
-        kwargs: see ``ClickModel``; the radius of clicks is that of the pipeline.
+        kwargs: see ``ClickModel``; the radius of clicks depends on the pipeline alone, whatever a configuration says
+            (docs/fidelity.md#focalclick-radii).
 
     Attributes:
         half_radius: of the clicks with "s1", in pixels of the network's input, before it is halved.
@@ -147,14 +149,13 @@ class FocalClickModel(EarlyFusionModel):
     def __init__(self, *, pipeline_version: str = "s2", **kwargs: Any) -> None:
         if pipeline_version not in PIPELINES:
             raise InputError(f"pipeline_version is {pipeline_version!r}: known are {' and '.join(PIPELINES)}.")
-        # [KEEP] A8: the radii are these, whatever a configuration says
         radius = self.half_radius if pipeline_version == "s1" else CLICK_RADIUS
         super().__init__(norm_radius=radius, use_disks=True, **kwargs)
         self.pipeline_version = pipeline_version
         self.dist_maps_refine = DistMaps(CLICK_RADIUS, use_disks=True)
 
     def scaled(self, image: Tensor, coord_features: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised image and ``coord_features`` as the backbone sees them: at half the size with "s1"."""
+        """Resize the normalised image and ``coord_features`` for the backbone: to half the size with "s1"."""
         if self.pipeline_version == "s2":
             return image, coord_features
         size = [side // 2 for side in image.shape[2:]]
@@ -167,7 +168,7 @@ class FocalClickModel(EarlyFusionModel):
         size = (image.shape[2], image.shape[3])
         coarse = crop_boxes(logits, boxes, frame, size)  # (N, 1, h, w)
         inside = crop_boxes(features, boxes, frame, (features.shape[2], features.shape[3]))  # (N, C, ...)
-        # [KEEP] A9: the refiner reads RGB in 0..1, which is not normalised
+        # the refiner reads RGB in 0..1 (docs/fidelity.md#rgb-not-normalised)
         refined, trimap = self.refiner(image, self.dist_maps_refine(points, size), inside, coarse)
         return {"instances_refined": refined, "trimap": trimap, "instances_coarse": coarse}
 
@@ -186,8 +187,8 @@ class FocalClickHRNet(FocalClickModel, HRNetModel):
 
     Args:
         backbone_lr_mult: learning rate of the whole ``feature_extractor`` relative to the rest; the published networks
-            were trained with 2.
-        kwargs: see ``FocalClickModel``, ``isegm.model.ritm_hrnet.HRNetModel`` and ``ClickModel``.
+            were trained with 2 (docs/fidelity.md#focalclick-learning-rates).
+        kwargs: see ``FocalClickModel``, ``isegm.model.ritm.HRNetModel`` and ``ClickModel``.
     """
 
     half_radius = 2
@@ -207,7 +208,6 @@ class FocalClickHRNet(FocalClickModel, HRNetModel):
         return {**outputs, "instances_aux": aux} if self.with_aux_output else outputs
 
     def lr_multipliers(self) -> dict[str, float]:
-        # [KEEP] C3: the backbone learns faster than the rest, not slower
         names = [f"feature_extractor.{name}" for name, _ in self.feature_extractor.named_parameters()]
         return dict.fromkeys(names, self.backbone_lr_mult)
 
@@ -221,7 +221,7 @@ class FocalClickHRNet(FocalClickModel, HRNetModel):
 @register_model("focalclick_segformerb4_s2", model_version="b4", pipeline_version="s2", **_PUBLISHED)
 @register_model("focalclick_segformerb5_s2", model_version="b5", pipeline_version="s2", **_PUBLISHED)
 class FocalClickSegFormer(FocalClickModel):
-    """FocalClick with SegFormer. Its auxiliary output is the output itself, as published.
+    """FocalClick with SegFormer; its auxiliary output is the output (docs/fidelity.md#auxiliary-output-of-segformer).
 
     Args:
         model_version: size of SegFormer, "b0" to "b5".
@@ -234,7 +234,7 @@ class FocalClickSegFormer(FocalClickModel):
     def __init__(self, *, model_version: str = "b0", backbone_lr_mult: float = 0.1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.backbone_lr_mult = backbone_lr_mult
-        # part of published files; nothing reads it, since the backbone embeds the click maps
+        # published files have it; nothing reads it, as the backbone embeds the click maps
         self.maps_transform = nn.Sequential(
             nn.Conv2d(self.coord_channels, 16, 3), nn.LeakyReLU(0.2), nn.Conv2d(16, 32, 3), ScaleLayer(0.05)
         )
@@ -255,6 +255,6 @@ class FocalClickSegFormer(FocalClickModel):
         names = [f"feature_extractor.backbone.{name}" for name, _ in self.feature_extractor.backbone.named_parameters()]
         return dict.fromkeys(names, self.backbone_lr_mult)
 
-    def load_imagenet_weights(self, path: str | Path) -> None:
-        """Start the backbone from NVIDIA's ``mit_b*.pth``; see ``MixTransformer.load_imagenet_weights``."""
-        self.feature_extractor.backbone.load_imagenet_weights(path)
+    def load_imagenet_weights(self, source: str | Path) -> None:
+        """Load the backbone's weights; see ``MixTransformer.load_imagenet_weights``."""
+        self.feature_extractor.backbone.load_imagenet_weights(source)

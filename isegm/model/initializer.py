@@ -9,7 +9,7 @@ _NORMS = (nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm)
 
 
 def xavier_gluon(module: nn.Module) -> None:
-    """Initialise a network in place as MXNet Gluon's Xavier with Gaussian noise and magnitude 2 does.
+    """Initialise a network in place as MXNet Gluon's ``Xavier("gaussian", magnitude=2)`` does.
 
     Weights of convolutions and linear layers are drawn with variance 2 / mean(fan_in, fan_out), biases are 0, norms
     start as the identity; other parameters are left as they are.

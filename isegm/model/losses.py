@@ -1,4 +1,4 @@
-"""Losses of click networks: labels are 1 (object), 0 (background) and -1 (ignored), results one value per sample."""
+"""Losses of click networks: labels are 1 (object), 0 (background), -1 (ignored); they return one value per sample."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ class FocalLoss(nn.Module):
         return (total / (valid.sum(PIXELS) + self.eps) if self.size_average else total).flatten(1).mean(1)
 
     def per_pixel(self, pred: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss of each pixel, 0 where it is ignored, and which pixels count: both (B, 1, H, W)."""
+        """Return the loss of each pixel, 0 where it is ignored, and a mask of those that count: both (B, 1, H, W)."""
         valid = (label != -1).to(pred)
         prob = pred if self.from_sigmoid else pred.sigmoid()
         alpha = torch.where(label > 0.5, self.alpha, 1 - self.alpha) * valid
-        right = torch.where(label != -1, 1 - (label - prob).abs(), 1.0)  # probability of the right answer
+        right = torch.where(label != -1, 1 - (label - prob).abs(), 1.0)  # probability of the true label
         weight = self.modulate((1 - right) ** self.gamma, valid)
         return -alpha * weight * (right + self.eps).clamp_max(1.0).log() * valid, valid
 
     def modulate(self, weight: Tensor, valid: Tensor) -> Tensor:
-        """The weight of each pixel's log-likelihood."""
+        """Return the weight of each pixel's log-likelihood."""
         return weight
 
 
@@ -102,7 +102,7 @@ class NormalizedFocalLoss(FocalLoss):
             setattr(self, name, torch.where(seen, moved, running))
 
     def log_state(self) -> dict[str, float]:
-        """The running values, by the letter under which logs show them."""
+        """Return the running values by the letters that logs show."""
         return {"k": float(self.k_sum), "m": float(self.m_max)}
 
 
@@ -110,7 +110,7 @@ class WeightedNormalizedFocalLoss(NormalizedFocalLoss):
     """Normalised focal loss in which some pixels count more (Chen et al. 2022, "FocalClick").
 
     Args:
-        weight_share: how much of a pixel's weight comes from the weight map, 0 to 1; the rest is the same for all.
+        weight_share: share of a pixel's weight that comes from the weight map, 0 to 1; the rest is the same for all.
         kwargs: see ``NormalizedFocalLoss``.
     """
 
@@ -123,7 +123,7 @@ class WeightedNormalizedFocalLoss(NormalizedFocalLoss):
 
         Args:
             weight: (B, 1, H, W) weight map in [0, 1]; None for the plain normalised focal loss. With it, the mean of
-                what is returned is the weighted mean over all pixels of the batch.
+                the result is the weighted mean over all pixels of the batch.
         """
         if weight is None:
             return super().forward(pred, label)
@@ -132,13 +132,12 @@ class WeightedNormalizedFocalLoss(NormalizedFocalLoss):
 
 
 def _weighted_mean(loss: Tensor, weight: Tensor) -> Tensor:
-    """The batch's weighted mean as one share per sample, (B,): the shares' mean is sum(loss * weight) / sum(weight).
+    """Split the batch's weighted mean into terms per sample, (B,), whose mean is sum(loss * weight) / sum(weight).
 
-    In training the batch is that of all processes together, whose parts are of equal size. Without gradients it is the
-    part that is at hand, as validation's parts may be uneven; batches whose gradients are accumulated stay each by
-    itself.
+    In training the sums run over the batches of all processes, which are of equal size; without gradients, over that of
+    this process, as validation's may differ. Batches whose gradients are accumulated count each by itself.
 
-    [KEEP] The weights of ignored pixels, whose loss is 0, count in the denominator, as published.
+    The weights of ignored pixels, whose loss is 0, count in the denominator (docs/fidelity.md#ignored-pixels).
     """
     total = weight.sum()
     if torch.is_grad_enabled():
@@ -163,7 +162,10 @@ class SoftIoU(nn.Module):
 
 
 class SigmoidBinaryCrossEntropyLoss(nn.Module):
-    """Binary cross-entropy of logits, averaged over all pixels; ignored ones count with loss 0, as published."""
+    """Binary cross-entropy of logits, averaged over all pixels.
+
+    Ignored pixels count with loss 0 (docs/fidelity.md#ignored-pixels).
+    """
 
     def forward(self, pred: Tensor, label: Tensor) -> Tensor:
         """Loss of logits (B, 1, H, W) against labels (B, 1, H, W): (B,)."""
@@ -185,7 +187,7 @@ class ClickLoss(nn.Module):
     elsewhere = 0.01  # weight of a pixel outside all disks; inside it is 1
 
     def forward(self, pred: Tensor, label: Tensor, clicks: Tensor) -> Tensor:
-        """Loss of logits (B, K, H, W) against labels (B, 1, H, W), added up over the K answers: (B,).
+        """Loss of logits (B, K, H, W) against labels (B, 1, H, W), added up over the K predictions: (B,).
 
         Args:
             clicks: (B, 2, H, W) disks of the positive and the negative clicks, 0 or 1 (``outputs["click_map"]``).
@@ -195,10 +197,10 @@ class ClickLoss(nn.Module):
 
 
 class DiversityLoss(nn.Module):
-    """What CDNet's latent answers pay (Chen et al. 2021): the best one for the object, all of them for the clicks.
+    """CDNet's loss of latent predictions (Chen et al. 2021): the best one fits the object, all of them the clicks.
 
-    Of each sample only the best answer has to fit the object (normalised focal loss with alpha 0.5 and gamma 2), so
-    that the answers may differ; each of them has to agree with the clicks (``ClickLoss``).
+    The normalised focal loss (alpha 0.5, gamma 2) of a sample is that of its best prediction, so that the others may
+    differ; ``ClickLoss`` counts for all.
     """
 
     def __init__(self) -> None:
@@ -207,13 +209,12 @@ class DiversityLoss(nn.Module):
         self.click = ClickLoss()
 
     def forward(self, pred: Tensor, label: Tensor, clicks: Tensor) -> Tensor:
-        """Loss of logits (B, K, H, W) of K answers against labels (B, 1, H, W): (B,).
+        """Loss of logits (B, K, H, W) of K predictions against labels (B, 1, H, W): (B,).
 
         Args:
             clicks: see ``ClickLoss``.
         """
-        answers = pred.split(1, dim=1)
-        best = torch.stack([self.focal(answer, label) for answer in answers]).amin(0)  # (B,)
+        best = torch.stack([self.focal(prediction, label) for prediction in pred.split(1, dim=1)]).amin(0)  # (B,)
         return best + self.click(pred, label, clicks)
 
 

@@ -1,7 +1,13 @@
-"""Backbones that start from ImageNet weights."""
+"""ImageNet weights that backbones start from: files, or timm's by name.
+
+A source is the path of a file, "timm" for timm's weights of the same network, or "timm:<name>" for those of a name that
+``timm.list_pretrained()`` knows, such as "timm:hrnet_w18_ssld". timm downloads them once into the cache of
+huggingface_hub (HF_HOME).
+"""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -9,10 +15,36 @@ import torch
 from torch import Tensor, nn
 
 from isegm.utils.errors import InputError
+from isegm.utils.log import logger
+
+TIMM = "timm"
 
 
-def read_weights(path: str | Path) -> Mapping[str, Tensor]:
-    """Read a flat state dict (or one under "state_dict" or "model") without unpickling anything but tensors.
+def is_timm_source(source: str | Path) -> bool:
+    """Tell whether a source of weights is a name in timm rather than a file."""
+    return str(source) == TIMM or str(source).startswith(f"{TIMM}:")
+
+
+def read_weights(source: str | Path, timm_name: str | None = None) -> Mapping[str, Tensor]:
+    """Read the weights of a classification network.
+
+    Args:
+        source: see the first lines of this module.
+        timm_name: what "timm" stands for; None where timm has no such network.
+
+    Raises:
+        InputError: see ``read_file`` and ``timm_weights``; or timm has no such network.
+    """
+    if not is_timm_source(source):
+        return read_file(source)
+    name = str(source).partition(":")[2] or timm_name
+    if name is None:
+        raise InputError("timm has no ImageNet weights of this backbone: set the path of a file in config.yml.")
+    return timm_weights(name)
+
+
+def read_file(path: str | Path) -> Mapping[str, Tensor]:
+    """Read a flat state dict, or one under "state_dict" or "model"; nothing but tensors is unpickled.
 
     Raises:
         InputError: no such file, or it holds no tensors by name.
@@ -34,22 +66,71 @@ def read_weights(path: str | Path) -> Mapping[str, Tensor]:
     return content
 
 
+def timm_weights(name: str) -> Mapping[str, Tensor]:
+    """Fetch the weights of a timm network, from timm's cache where it has them, and log their licence.
+
+    Args:
+        name: of the network, with or without the tag of its weights ("hrnet_w18", "hrnet_w18.ms_in1k").
+
+    Raises:
+        InputError: timm knows no such network (the nearest is suggested) or no weights of it, or these cannot be
+            fetched.
+    """
+    import timm  # takes seconds to import, and most networks do without it
+
+    check_timm_name(name)
+    if not timm.is_model_pretrained(name):
+        tags = timm.list_pretrained(f"{name.partition('.')[0]}.*")
+        hint = f"take one of {', '.join(tags)}." if tags else "set the path of a file in config.yml."
+        raise InputError(f"timm has no weights named {name}: {hint}")
+    try:
+        network = timm.create_model(name, pretrained=True)
+    except Exception as error:  # huggingface_hub and torch.hub raise many types without a connection
+        raise InputError(
+            f"the ImageNet weights {name} of timm could not be fetched ({type(error).__name__}): check the connection, "
+            "or set the path of a file in config.yml."
+        ) from error
+    licence = timm.get_pretrained_cfg_value(name, "license") or "not stated"
+    logger.info("ImageNet weights %s of timm, licence: %s", name, licence)
+    return network.state_dict()
+
+
+def check_timm_name(name: str) -> None:
+    """Check that timm has a network of a name, with or without a tag.
+
+    Raises:
+        InputError: it has none (the nearest name is suggested).
+    """
+    import timm  # takes seconds to import, and most networks do without it
+
+    bare = name.partition(".")[0]
+    if not timm.is_model(bare):
+        near = difflib.get_close_matches(bare, timm.list_models(), n=1)
+        hint = f"did you mean {near[0]}?" if near else "see timm.list_models()."
+        raise InputError(f"timm has no network named {name}: {hint}")
+
+
 def load_backbone(
-    module: nn.Module, path: str | Path, rename: Callable[[str], str | None], optional: str | tuple[str, ...] = ()
+    module: nn.Module,
+    source: str | Path,
+    rename: Callable[[str], str | None],
+    optional: str | tuple[str, ...] = (),
+    timm_name: str | None = None,
 ) -> None:
-    """Load a backbone's parameters, all of them, from a classification network's file.
+    """Load all parameters of a backbone from a classification network's weights.
 
     Args:
         module: the backbone.
-        path: file of the classification network's state dict.
-        rename: its key as a key of ``module``; None for what the backbone does not have.
-        optional: how keys of ``module`` begin that the file may lack; their values stay as they are.
+        source: see the first lines of this module.
+        rename: returns the key in ``module`` of a key of the weights; None for what the backbone does not have.
+        optional: how keys of ``module`` begin that the weights may lack; these entries keep their values.
+        timm_name: see ``read_weights``.
 
     Raises:
-        InputError: a parameter is missing, has another shape, or has no place (the first ones are named).
+        InputError: a parameter is missing, has another shape, or has no counterpart (the first ones are named).
     """
     wanted = module.state_dict()
-    renamed = {rename(key): value for key, value in read_weights(path).items()}
+    renamed = {rename(key): value for key, value in read_weights(source, timm_name).items()}
     wrong = [
         key
         for key, value in wanted.items()
@@ -59,36 +140,43 @@ def load_backbone(
     ]
     if wrong:
         raise InputError(
-            f"{path} does not fit {type(module).__name__}: {len(wrong)} of {len(wanted)} entries are missing or "
+            f"{source} does not fit {type(module).__name__}: {len(wrong)} of {len(wanted)} entries are missing or "
             f"of another shape, first {', '.join(wrong[:3])}: give the weights of that network."
         )
     foreign = sorted(key for key in renamed if key is not None and key not in wanted)
     if foreign:
         raise InputError(
-            f"{path} does not fit {type(module).__name__}: it has {len(foreign)} entries too many, "
+            f"{source} does not fit {type(module).__name__}: it has {len(foreign)} entries too many, "
             f"first {', '.join(foreign[:3])}: give the weights of that network."
         )
     module.load_state_dict({key: renamed.get(key, value) for key, value in wanted.items()})
 
 
 def has_folded_batchnorm(module: nn.Module) -> bool:
-    """Whether no BatchNorm layer scales anything, as where they were folded into the convolutions.
+    """Tell whether no BatchNorm layer scales its input, as after folding them into the convolutions.
 
     Some converters set the variance to 1 - eps, so that its root is exact, and leave the mean of the first layer.
     """
     norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
     return bool(norms) and all(
-        bool((m.weight == 1).all()) and bool(((m.running_var - 1).abs() < 1e-4).all()) for m in norms
+        bool((m.weight == 1).all()) and bool(((_statistics(m)[1] - 1).abs() < 1e-4).all()) for m in norms
     )
+
+
+def _statistics(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Return the running mean and variance of a BatchNorm layer, which all networks here track."""
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError("BatchNorm without running statistics: make it with track_running_stats=True")
+    return norm.running_mean, norm.running_var
 
 
 @torch.no_grad()
 def unfold_batchnorm(network: nn.Module, backbone: nn.Module, batches: Iterable[tuple[Tensor, ...]]) -> None:
-    """Give folded BatchNorm layers back their statistics, measured on images; the network's function stays the same.
+    """Restore statistics of folded BatchNorm layers, measured on images, without changing the network's function.
 
     A folded layer computes x + b. With the mean m and the deviation s of x over ``batches`` it becomes the BatchNorm
     with these statistics, weight s and bias b + m; the convolution before it is scaled by 1/s, so that each channel has
-    unit variance. Training with BatchNorm in training mode can then start from where the weights were.
+    unit variance. Training with BatchNorm in training mode can then start from the same function.
 
     Args:
         network: called with each element of ``batches``; runs in eval mode meanwhile.
@@ -122,16 +210,17 @@ def unfold_batchnorm(network: nn.Module, backbone: nn.Module, batches: Iterable[
         count, first, second = totals[name].to(norm.weight)
         mean = first / count
         std = (second / count - mean**2).clamp_min(1e-6).sqrt()
-        bias = norm.bias - norm.running_mean / (norm.running_var + norm.eps).sqrt() * norm.weight
+        running_mean, running_var = _statistics(norm)
+        bias = norm.bias - running_mean / (running_var + norm.eps).sqrt() * norm.weight
         convolution_of[name].weight.div_(std[:, None, None, None])
-        norm.running_mean.copy_(mean / std)
-        norm.running_var.fill_(1.0)
+        running_mean.copy_(mean / std)
+        running_var.fill_(1.0)
         norm.weight.copy_(std * (1 + norm.eps) ** 0.5)
         norm.bias.copy_(bias + mean)
 
 
 def _convolution_before(backbone: nn.Module) -> dict[str, nn.Conv2d]:
-    """For each BatchNorm layer the convolution registered just before it, whose output it normalises."""
+    """Map each BatchNorm layer's name to the convolution registered just before it, whose output it normalises."""
     pairs: dict[str, nn.Conv2d] = {}
     last: nn.Conv2d | None = None
     for name, module in backbone.named_modules():

@@ -1,4 +1,4 @@
-"""Checkpoints of the published repositories: which of today's networks their class paths and parameters mean.
+"""Checkpoints of the published repositories: from their class paths and parameters to the networks of this one.
 
 Their ``config`` is ``{"class": "<module path>.<Class>", "params": {name: {"type": ..., "value": ..., "specified":
 bool}}}``; ``params`` lists every argument, and ``specified`` tells those that were given from defaults. The class path
@@ -19,12 +19,12 @@ from isegm.model.base import ClickModel
 from isegm.model.registry import argument_names, build_stored_model, list_models
 from isegm.utils.errors import InputError
 
-# Stored arguments that say how click maps were computed or trained, and change nothing that is computed here.
+# Stored arguments that say how click maps were computed, or the network trained; they change nothing here.
 WITHOUT_EFFECT = {"cpu_dist_maps", "feature_stride"}
-# Arguments of which only these values are built here: a file that has another needs code that is not here.
+# Arguments of which only these values are supported.
 _BATCHNORM = "torch.nn.modules.batchnorm.BatchNorm2d"
 ONLY_NORM: dict[str, tuple[Any, ...]] = {"norm_layer": (_BATCHNORM,), "backbone_norm_layer": (None, _BATCHNORM)}
-# What RITM's constructors took where a file does not say.
+# Defaults of RITM's constructors, for arguments that a file lacks.
 RITM_DEFAULTS: dict[str, Any] = dict(
     use_rgb_conv=True,
     use_leaky_relu=False,
@@ -44,7 +44,8 @@ SEGFORMER_DEFAULTS: dict[str, Any] = dict(
 DEEPLAB_DEFAULTS: dict[str, Any] = dict(backbone="resnet50", deeplab_ch=256, aspp_dropout=0.5, **RITM_DEFAULTS)
 # ClickSEG's networks store these arguments of RITM and do not read them.
 UNREAD_BY_CLICKSEG = {"use_rgb_conv", "clicks_groups", "conv_extend", "use_disks", "norm_radius"}
-# Nor does FocalClick, whose radii and learning rates are fixed as well (traps A8 and C3 of ClickSEG).
+# Nor does FocalClick, whose radii and learning rates are fixed as well (docs/fidelity.md#focalclick-radii and
+# #focalclick-learning-rates).
 UNREAD_BY_FOCALCLICK = {*UNREAD_BY_CLICKSEG, "backbone_lr_mult"}
 # The backbones of its baselines as files spell them, and the networks that they mean.
 BASELINES = {
@@ -53,7 +54,7 @@ BASELINES = {
     "PPLCNet": "clickseg_pplcnet",
     "EfficientNet": "clickseg_efficientnetb0",
 }
-CDNET_KEYS = ("feature_extractor.FDM.", "latent_head.", "PDM.")  # what tells CDNet from RITM's class of the same name
+CDNET_KEYS = ("feature_extractor.FDM.", "latent_head.", "PDM.")  # tell CDNet from RITM's class of the same name
 
 
 def _hrnet(params: dict[str, Any], state: Mapping[str, Tensor], path: str | Path) -> tuple[str, dict[str, Any]]:
@@ -88,7 +89,7 @@ def _segformer(params: dict[str, Any], state: Mapping[str, Tensor], path: str | 
 
 
 def _pipeline(params: Mapping[str, Any]) -> str:
-    """FocalClick's pipeline: [KEEP] every value but "s1" is "s2"."""
+    """Return FocalClick's pipeline: every value but "s1" means "s2" (docs/fidelity.md#pipeline-version)."""
     return "s1" if params.get("pipeline_version") == "s1" else "s2"
 
 
@@ -125,7 +126,7 @@ FAMILIES = {
 
 
 def model_from_published(config: Mapping[str, Any], state: Mapping[str, Tensor], path: str | Path) -> ClickModel:
-    """Build the network that a published configuration means.
+    """Build the network of a published configuration.
 
     As in the published loaders, an argument that the network does not know is passed over if it was stored as a
     default, such as those that forks have added, and refused if it was given.
@@ -151,7 +152,7 @@ def model_from_published(config: Mapping[str, Any], state: Mapping[str, Tensor],
 
 
 def _with(only: Mapping[str, tuple[Any, ...]], params: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
-    """The parameters without those of ``only``, which must have one of the values given there."""
+    """Return the parameters without those of ``only``, after checking these against the values given there."""
     for name, values in only.items():
         if name in params and params[name] not in values:
             raise InputError(f"{path} was built with {name} other than {values[-1]!r}, which is not supported.")
@@ -159,5 +160,5 @@ def _with(only: Mapping[str, tuple[Any, ...]], params: Mapping[str, Any], path: 
 
 
 def _plain(value: Any) -> Any:
-    """Lists as tuples, since some files hold the one for the other."""
+    """Turn lists into tuples, as some files hold one for the other."""
     return tuple(_plain(item) for item in value) if isinstance(value, (list, tuple)) else value

@@ -14,7 +14,7 @@ _BUILDERS: dict[str, tuple[type[ClickModel], dict[str, Any]]] = {}
 
 
 def register_model(name: str, **preset: Any) -> Callable[[type[ClickModel]], type[ClickModel]]:
-    """Class decorator: ``build_model(name)`` constructs the class with ``preset`` as keyword arguments."""
+    """Register a class (as a decorator): ``build_model(name)`` constructs it with ``preset`` as keyword arguments."""
 
     def register(cls: type[ClickModel]) -> type[ClickModel]:
         if name in _BUILDERS:
@@ -26,12 +26,12 @@ def register_model(name: str, **preset: Any) -> Callable[[type[ClickModel]], typ
 
 
 def list_models() -> list[str]:
-    """Names of all registered networks, sorted."""
+    """List the names of all registered networks, sorted."""
     return sorted(_BUILDERS)
 
 
 def argument_names(name: str) -> list[str]:
-    """Names of the constructor arguments of a registered network."""
+    """List the names of the constructor arguments of a registered network."""
     return _BUILDERS[name][0].argument_names()
 
 
@@ -59,7 +59,7 @@ def build_model(name: str, **overrides: Any) -> ClickModel:
 
 
 def build_stored_model(name: str, params: Mapping[str, Any], path: str | Path) -> ClickModel:
-    """``build_model`` with what a file holds.
+    """Construct a network from a name and arguments that a file holds; see ``build_model``.
 
     Raises:
         InputError: for whatever is wrong with the name or the arguments, with the path of the file in front.

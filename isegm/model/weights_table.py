@@ -1,7 +1,7 @@
-"""Published weights: where they are, what they are, and which network reads them.
+"""Table of published weights: network, source, licence, size and checksum.
 
-Another method adds its files with a further ``WEIGHTS += ...``. Sizes and checksums are None where nobody has measured
-them on a file fetched from the source; a download says so.
+Another method adds its files with a further ``WEIGHTS += ...``. Sizes and checksums are None where they have not been
+measured on a file from the source; a download says so.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Weights:
     """One published file.
 
     Attributes:
-        name: how people ask for it; the file's name without its ending.
+        name: the file's name without its ending, by which users ask for it.
         method: of the paper; with ``variant`` and ``training`` the key of its published scores
             (``isegm.evaluation.published_values``).
         variant: the network and its way of training, as the paper's tables name it.
@@ -25,8 +25,8 @@ class Weights:
         network: registered name of the network that reads the file.
         file: the file's name.
         url: where it is.
-        licence: of the weights, as far as the source says.
-        megabytes: its size as its source gives it, for people to look at.
+        licence: of the weights, as far as the source states it.
+        megabytes: the size that the source states, for display.
         size: bytes, None where not known.
         sha256: checksum, None where not known.
     """
@@ -63,12 +63,12 @@ WEIGHTS = (
 
 
 def published_file(file: str) -> Weights | None:
-    """The row of a file's name; None for a file that is not published."""
+    """Return the row of a file's name; None for a file that is not published."""
     return next((row for row in WEIGHTS if row.file == file), None)
 
 
 def find_weights(name: str) -> Weights:
-    """The row of a name, with or without the file's ending.
+    """Return the row of a name, with or without the file's ending.
 
     Raises:
         InputError: there is none (the nearest is suggested).

@@ -1,4 +1,4 @@
-"""Images for people: masks and clicks over images, and probabilities as heat."""
+"""Drawing of masks and clicks over images, and of probabilities as heat maps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MASK_COLOR = (0, 128, 255)
 
 
 class DrawnClick(Protocol):
-    """What is drawn of a click, such as ``isegm.Click``."""
+    """The attributes of a click that are drawn, such as those of ``isegm.Click``."""
 
     @property
     def is_positive(self) -> bool: ...
@@ -26,13 +26,16 @@ class DrawnClick(Protocol):
 
 
 def draw_probmap(probs: np.ndarray) -> np.ndarray:
-    """(H, W) probabilities in 0..1 as a heat map, (H, W, 3) uint8 RGB (published code: BGR, which it showed as RGB)."""
+    """Return (H, W) probabilities in 0..1 as a heat map, (H, W, 3) uint8 RGB.
+
+    Published code returns BGR and shows it as RGB (docs/fidelity.md#heat-map-colours).
+    """
     levels = np.clip(probs * 255, 0, 255).astype(np.uint8)
     return cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_HOT), cv2.COLOR_BGR2RGB)
 
 
 def voc_palette(count: int) -> np.ndarray:
-    """(count, 3) uint8 RGB colours of label maps, as Pascal VOC's images have them: label 0 is black."""
+    """Return (count, 3) uint8 RGB colours of labels, as Pascal VOC's masks have them; label 0 is black."""
     labels = np.arange(count)[:, None]
     bits = [((labels >> (3 * bit + np.arange(3))) & 1) << (7 - bit) for bit in range(8)]
     return np.sum(bits, axis=0).astype(np.uint8)
@@ -45,7 +48,7 @@ def draw_clicks(
     pos_color: tuple[int, int, int] = POSITIVE_COLOR,
     neg_color: tuple[int, int, int] = NEGATIVE_COLOR,
 ) -> np.ndarray:
-    """A copy of (H, W, 3) uint8 RGB with clicks as dots of an RGB colour, one for each polarity."""
+    """Return a copy of (H, W, 3) uint8 RGB with clicks as dots, in an RGB colour for each polarity."""
     image = np.ascontiguousarray(image).copy()
     for click in clicks:
         centre = (round(click.coords[1]), round(click.coords[0]))
@@ -55,13 +58,13 @@ def draw_clicks(
 
 
 def tint(pixels: np.ndarray, mask: np.ndarray, color: tuple[int, int, int], alpha: float) -> None:
-    """Blend a colour into the mask's pixels of (H, W, 3) uint8 RGB, in place, and draw their outline in full colour.
+    """Blend a colour into the mask's pixels and draw their outline in full colour, in place.
 
     Args:
-        image: may be a window of a larger one.
+        pixels: (H, W, 3) uint8 RGB, which may be a view into a larger image.
         mask: (H, W) bool.
         color: RGB.
-        alpha: share of the colour.
+        alpha: weight of the colour, 0 to 1.
     """
     levels = np.arange(256)[:, None] * (1 - alpha) + np.array(color) * alpha + 0.5  # (256, 3)
     blended = cv2.LUT(np.ascontiguousarray(pixels), levels.astype(np.uint8)[None])
@@ -79,13 +82,13 @@ def draw_with_blend_and_clicks(
     neg_color: tuple[int, int, int] = NEGATIVE_COLOR,
     radius: int = 4,
 ) -> np.ndarray:
-    """An image with its mask blended in and clicks as dots.
+    """Return an image with its mask blended in and clicks as dots.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         mask: (H, W) bool, or integer labels of objects, each of which has its colour of ``voc_palette``; 0 for
             background. None for none.
-        alpha: share of the mask's colour.
+        alpha: weight of the mask's colour, 0 to 1.
         clicks_list: clicks, such as ``Clicker.clicks_list``; None for none.
         pos_color, neg_color: RGB of the dots of positive and of negative clicks.
         radius: of the dots, in pixels.
@@ -104,5 +107,6 @@ def draw_with_blend_and_clicks(
         values = np.unique(labels[labels > 0])
         colors = voc_palette(int(values.max(initial=0)) + 1) if mask.dtype.kind in "iu" else [(0, 0, 0), MASK_COLOR]
         for value in values:
-            tint(result, labels == value, tuple(int(part) for part in colors[value]), alpha)
+            red, green, blue = (int(part) for part in colors[value])
+            tint(result, labels == value, (red, green, blue), alpha)
     return draw_clicks(result, clicks_list or (), radius, pos_color, neg_color)

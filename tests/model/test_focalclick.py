@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from isegm import InputError, build_model, load_model
 from isegm.model.focalclick import Refiner, crop_boxes
-from isegm.model.ritm_hrnet import HRNetModel
+from isegm.model.ritm import HRNetModel
 from tests.golden import fill_weights, golden, golden_json, key_manifest, model_inputs
 from tests.networks import parameters, without_weights
 

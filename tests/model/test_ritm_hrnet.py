@@ -5,12 +5,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import isegm.model.ritm_hrnet  # noqa: F401  (registers the networks)
 from isegm.model import build_model
 from isegm.model.backbones.hrnet import HRNet
-from isegm.model.heads.ocr import HRNetOCR, ObjectAttention, spatial_gather
+from isegm.model.heads.ocr import ObjectAttention, spatial_gather
 from isegm.model.initializer import xavier_gluon
-from isegm.model.ritm_hrnet import HRNetModel
+from isegm.model.ritm import HRNetModel
+from isegm.model.segmentors import HRNetOCR
 from isegm.utils.errors import InputError
 from tests.golden import fill_weights, golden, golden_json, key_manifest, model_inputs, sine_statistics
 

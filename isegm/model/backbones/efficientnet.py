@@ -1,7 +1,7 @@
 """EfficientNet-B0 (Tan and Le 2019) at output stride 8, as ClickSEG changed it for its light baselines.
 
-The published class never ran: its backbone gives two outputs where the network took four. The layers are those of the
-published code; nobody has published weights or scores.
+The published class cannot run, as its backbone returns two outputs where the network takes four; here it does
+(docs/fidelity.md#efficientnet). The layers are those of the published code; nobody has published weights or scores.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DROPOUT = 0.2  # of whole channels, in blocks with a shortcut
 
 
 class SwishGate(nn.Module):
-    """Squeeze-and-excitation (Hu et al. 2018) without biases, with swish between."""
+    """Squeeze-and-excitation (Hu et al. 2018) with swish and without biases."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -44,7 +44,14 @@ class SwishGate(nn.Module):
 
 
 class EfficientNet(InvertedResidualNet):
-    """EfficientNet-B0; nothing is published to start it from."""
+    """EfficientNet-B0 at output stride 8, with random weights: no ImageNet weights are published for it."""
+
+    layer1: nn.Sequential
+    layer2: nn.Sequential
+    layer3: nn.Sequential
+    layer4: nn.Sequential
+    layer5: nn.Sequential
+    layer6: nn.Sequential
 
     def __init__(self) -> None:
         super().__init__(
@@ -55,19 +62,19 @@ class EfficientNet(InvertedResidualNet):
         )
 
     def forward(self, image: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
-        """Features of a normalised image (B, 3, H, W) and click features (B, 32, H/2, W/2) at strides 4 and 8."""
+        """Return features at strides 4 and 8; ``image`` (B, 3, H, W) is normalised, ``side`` is (B, 32, H/2, W/2)."""
         x = self.conv1(image) + side  # (B, 32, H/2, W/2)
         low = self.layer2(self.layer1(x))  # (B, 24, H/4, W/4)
         high = self.layer6(self.layer5(self.layer4(self.layer3(low))))  # (B, 320, H/8, W/8)
         return low, high
 
-    def load_imagenet_weights(self, path: str | Path) -> NoReturn:
-        """There are no weights of this variant to start from.
+    def load_imagenet_weights(self, source: str | Path) -> NoReturn:
+        """Refuse: no ImageNet weights of this variant are published.
 
         Raises:
             InputError: always.
         """
         raise InputError(
-            f"{path} cannot start ClickSEG's EfficientNet: nobody has published ImageNet weights of this variant; "
+            f"{source} cannot start ClickSEG's EfficientNet: nobody has published ImageNet weights of this variant; "
             "train it from random weights."
         )

@@ -1,36 +1,80 @@
 """HRNet backbone (Wang et al. 2020, "Deep High-Resolution Representation Learning for Visual Recognition").
 
-Branches at strides 4, 8, 16 and 32 run side by side and exchange what they know after every module. Upsampling is
-bilinear with aligned corners, as in RITM. Parameters have the names of the published classification and click weights.
+Branches at strides 4, 8, 16 and 32 run in parallel and exchange features after every module. Upsampling is bilinear
+with aligned corners, as in RITM. Parameters have the names of the published classification and click weights.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isegm.model.backbones.blocks import BasicBlock, Bottleneck, conv_bn, conv_bn_relu, resize
+from isegm.model.layers import conv_bn, conv_bn_relu, resize
 from isegm.model.pretrained import read_weights
 from isegm.utils.errors import InputError
 
 _BACKBONE = ("conv1.", "bn1.", "conv2.", "bn2.", "layer1.", "transition", "stage")  # how its parameters' names start
 
 
-class HighResolutionModule(nn.Module):
-    """Residual blocks on every branch, then each branch receives the sum of all, brought to its size and channels.
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions, added to their input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = conv_bn(channels, channels)
+        self.conv2, self.bn2 = conv_bn(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = self.bn2(self.conv2(out))
+        out += x
+        return F.relu(out, inplace=True)  # (B, channels, H, W)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions to four times ``planes`` channels, added to the projected input.
 
     Args:
-        channels: channels of the branches, highest resolution first; each has half the size of the one before it.
+        inputs: channels of the input, projected where they differ from those of the output.
+        planes: a quarter of the channels of the output.
+    """
+
+    expansion = 4
+
+    def __init__(self, inputs: int, planes: int) -> None:
+        super().__init__()
+        outputs = planes * self.expansion
+        self.conv1, self.bn1 = conv_bn(inputs, planes, kernel=1)
+        self.conv2, self.bn2 = conv_bn(planes, planes)
+        self.conv3, self.bn3 = conv_bn(planes, outputs, kernel=1)
+        self.downsample: nn.Module = nn.Identity()
+        if inputs != outputs:
+            self.downsample = nn.Sequential(*conv_bn(inputs, outputs, kernel=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = F.relu(self.bn2(self.conv2(out)), inplace=True)
+        out = self.bn3(self.conv3(out))
+        out += self.downsample(x)
+        return F.relu(out, inplace=True)  # (B, 4 * planes, H, W)
+
+
+class HighResolutionModule(nn.Module):
+    """Residual blocks on every branch; then each branch gets the sum of all, resized to its size and channels.
+
+    Args:
+        channels: channels of the branches, highest resolution first; each has half the size of the previous one.
         blocks: residual blocks per branch.
     """
 
     def __init__(self, channels: Sequence[int], blocks: int) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(
-            nn.Sequential(*(BasicBlock(width, width) for _ in range(blocks))) for width in channels
-        )
+        self.branches = nn.ModuleList(nn.Sequential(*(BasicBlock(width) for _ in range(blocks))) for width in channels)
         count = len(channels)
         self.fuse_layers = nn.ModuleList(
             nn.ModuleList(self._exchange(channels, source, target) for source in range(count))
@@ -39,7 +83,7 @@ class HighResolutionModule(nn.Module):
 
     @staticmethod
     def _exchange(channels: Sequence[int], source: int, target: int) -> nn.Module:
-        """What a branch passes through on its way to another; ``forward`` then upsamples to the target's size."""
+        """Layers from one branch to another; from a coarser branch, ``forward`` then upsamples to the target's size."""
         if source == target:
             return nn.Identity()
         if source > target:
@@ -52,13 +96,10 @@ class HighResolutionModule(nn.Module):
         maps = [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
         fused = []
         for target, layers in enumerate(self.fuse_layers):
-            total = None
-            for source, (layer, x) in enumerate(zip(layers, maps, strict=True)):
-                part = layer(x)
-                if source > target:
-                    part = resize(part, maps[target].shape[2:])
-                total = part if total is None else total + part
-            fused.append(F.relu(total, inplace=True))
+            size = maps[target].shape[2:]
+            pairs = enumerate(zip(layers.children(), maps, strict=True))
+            parts = (resize(layer(x), size) if source > target else layer(x) for source, (layer, x) in pairs)
+            fused.append(F.relu(reduce(torch.add, parts), inplace=True))
         return fused
 
 
@@ -68,13 +109,18 @@ class HRNet(nn.Module):
     Args:
         width: channels of the branch at stride 4; each further branch has twice as many.
         small: the "small v2" variant, with fewer modules and two blocks instead of four.
+
+    Attributes:
+        channels: of ``aggregate``.
+        timm_name: name of the same network in timm.
     """
 
     def __init__(self, width: int, small: bool = False) -> None:
         super().__init__()
+        self.timm_name = f"hrnet_w{width}{'_small_v2' if small else ''}"
         blocks = 2 if small else 4
         widths = [width, 2 * width, 4 * width, 8 * width]
-        self.channels = sum(widths)  # of ``aggregate``
+        self.channels = sum(widths)
         self.conv1, self.bn1 = conv_bn(3, 64, stride=2)
         self.conv2, self.bn2 = conv_bn(64, 64, stride=2)
         stem = 64 * Bottleneck.expansion
@@ -95,16 +141,16 @@ class HRNet(nn.Module):
 
     @staticmethod
     def _transition(channels: Sequence[int]) -> nn.ModuleList:
-        """Keeps all branches and grows the last of ``channels`` out of the one before it."""
+        """Keep all branches and add one of half the size, computed from the last."""
         kept = [nn.Identity() for _ in channels[:-1]]
         return nn.ModuleList([*kept, nn.Sequential(conv_bn_relu(channels[-2], channels[-1], stride=2))])
 
     def forward_maps(self, image: Tensor, side: Tensor | None = None) -> list[Tensor]:
-        """Maps at strides 4, 8, 16 and 32.
+        """Return maps at strides 4, 8, 16 and 32.
 
         Args:
             image: float (B, 3, H, W), normalised.
-            side: (B, 64, H/2, W/2) what is added behind the first convolution (click maps); None for nothing.
+            side: click features (B, 64, H/2, W/2), added after the first convolution; None for none.
         """
         x = F.relu(self.bn1(self.conv1(image)), inplace=True)  # (B, 64, H/2, W/2)
         if side is not None:
@@ -117,30 +163,36 @@ class HRNet(nn.Module):
 
     @staticmethod
     def aggregate(maps: Sequence[Tensor]) -> Tensor:
-        """All maps at the size of the first one, behind each other: (B, channels, H/4, W/4)."""
+        """Resize all maps to the size of the first and concatenate them: (B, channels, H/4, W/4)."""
         size = maps[0].shape[2:]
         return torch.cat([maps[0], *(resize(x, size) for x in maps[1:])], dim=1)
 
-    def load_imagenet_weights(self, path: str | Path) -> None:
-        """Load a file of the official HRNet releases (classification, or segmentation with ``model.`` in its names).
+    def load_imagenet_weights(self, source: str | Path) -> None:
+        """Load weights of an official HRNet release, from a file or from timm by name.
 
-        Entries that this network has no place for (the classifier) are left out. Every weight of the backbone must be
-        there; the head keeps its values where the file has none for it.
+        Files may be of classification or of segmentation (with ``model.`` in their names). Entries that this network
+        lacks, such as the classifier, are left out. Every weight of the backbone must be there; a head without an entry
+        keeps its values.
 
         Raises:
-            InputError: the file cannot be read, or is not of an HRNet of this width and depth.
+            InputError: the weights cannot be read, or are not of an HRNet of this width and depth.
         """
         own = self.state_dict()
         matching = {}
-        for key, value in read_weights(path).items():
-            name = key.replace("model.", "").replace("last_layer", "aux_head")
+        for key, value in read_weights(source, self.timm_name).items():
+            name = own_key(key)
             if name in own and own[name].shape == value.shape:
                 matching[name] = value
         backbone = [key for key in own if key.startswith(_BACKBONE) and not key.endswith("num_batches_tracked")]
         wrong = [key for key in backbone if key not in matching]
         if wrong:
             raise InputError(
-                f"{path} fits {len(backbone) - len(wrong)} of the {len(backbone)} entries of this HRNet backbone "
+                f"{source} fits {len(backbone) - len(wrong)} of the {len(backbone)} entries of this HRNet backbone "
                 f"({wrong[0]} is missing or of another shape): give the weights of the same width and depth."
             )
         self.load_state_dict({**own, **matching})
+
+
+def own_key(key: str) -> str:
+    """Return the name here of an entry of an official file or of timm's ``hrnet_*``, whose backbones agree."""
+    return key.replace("model.", "").replace("last_layer", "aux_head")

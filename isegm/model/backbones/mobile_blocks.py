@@ -1,4 +1,4 @@
-"""Layers that mobile backbones share, with the parameter names of ClickSEG's light baselines."""
+"""Layers of mobile backbones, with the parameter names of ClickSEG's light baselines."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from isegm.model.backbones.base import TwoScaleBackbone
+
 Activation = Callable[..., Tensor]
 Row = tuple[int, int, int, int, int]  # expansion, channels, blocks, stride of the first block, kernel
 
 
 class ConvBNAct(nn.Module):
-    """Convolution without bias, BatchNorm, activation; at stride 1 the size stays the same.
+    """Convolution without bias, BatchNorm, activation; stride 1 keeps the size.
 
     Under autocast on a CPU, depthwise convolutions with stride or dilation stay in float32: their bfloat16 backward
     pass there is three to four times slower.
@@ -50,13 +52,13 @@ class ConvBNAct(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Expand, filter each channel, project; a shortcut where the shape allows one (Sandler et al. 2018, table 1).
+    """Expansion, depthwise convolution, projection; a shortcut where shapes agree (Sandler et al. 2018, table 1).
 
     Args:
-        expansion: channels between, relative to ``in_channels``.
-        stride, dilation, kernel: of the convolution that filters each channel.
+        expansion: channels of the depthwise convolution, relative to ``in_channels``.
+        stride, dilation, kernel: of the depthwise convolution.
         activation: see ``ConvBNAct``.
-        gate: makes a module for so many channels that stands before the projection; None for none.
+        gate: called with the number of channels, returns a module to run before the projection; None for none.
         dropout: share of channels that training sets to 0 before the shortcut is added.
     """
 
@@ -92,7 +94,9 @@ class InvertedResidual(nn.Module):
 
 
 def inverted_residuals(in_channels: int, settings: Sequence[Row], dilation: int, **options: Any) -> nn.Sequential:
-    """Blocks one behind the other.
+    """Chain inverted residual blocks.
+
+    As published, only the first block of a row is dilated (docs/fidelity.md#dilated-first-block).
 
     Args:
         settings: see ``Row``.
@@ -109,7 +113,7 @@ def inverted_residuals(in_channels: int, settings: Sequence[Row], dilation: int,
                     channels,
                     expansion,
                     stride=stride if first and dilation == 1 else 1,
-                    dilation=dilation if first else 1,  # [KEEP] only the first block of a row is dilated
+                    dilation=dilation if first else 1,
                     kernel=kernel,
                     **options,
                 )
@@ -118,17 +122,13 @@ def inverted_residuals(in_channels: int, settings: Sequence[Row], dilation: int,
     return nn.Sequential(*blocks)
 
 
-class InvertedResidualNet(nn.Module):
-    """Backbone of a convolution, to whose output click features are added, and stages of inverted residuals.
+class InvertedResidualNet(TwoScaleBackbone):
+    """A convolution, to whose output click features are added, and stages of inverted residuals.
 
     Args:
         stages: for each stage, by name, its rows and the dilation that replaces the stride.
         activation: see ``ConvBNAct``.
         options: see ``InvertedResidual``.
-
-    Attributes:
-        side_channels: channels that the click features must have.
-        channels: channels of the features at stride 4 and at stride 8.
     """
 
     side_channels = 32

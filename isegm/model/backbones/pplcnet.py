@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from isegm.model.backbones.base import TwoScaleBackbone
 from isegm.model.backbones.mobile_blocks import ConvBNAct
 from isegm.model.pretrained import load_backbone
 
@@ -20,11 +22,11 @@ BLOCKS = {
     "blocks5": ((3, 256, 1, False), *[(5, 256, 1, False)] * 5),
     "blocks6": ((5, 512, 1, True), (5, 512, 1, True)),
 }
-TAIL = ("last_conv.", "fc.")  # keys of the classifier
+TAIL = ("last_conv.", "fc.")  # how parameters of the classifier begin
 
 
 class SqueezeExcitation(nn.Module):
-    """Scales each channel by what its mean says (Hu et al. 2018), with a hard sigmoid."""
+    """Squeeze-and-excitation (Hu et al. 2018) with a hard sigmoid."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -37,7 +39,7 @@ class SqueezeExcitation(nn.Module):
 
 
 class SeparableBlock(nn.Module):
-    """A convolution of each channel, squeeze-and-excitation where wanted, and a 1x1 convolution of all channels."""
+    """Depthwise convolution, squeeze-and-excitation where ``squeeze`` is True, and a 1x1 convolution."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, squeeze: bool) -> None:
         super().__init__()
@@ -49,18 +51,20 @@ class SeparableBlock(nn.Module):
         return self.pw_conv(self.se(self.dw_conv(x)))
 
 
-class PPLCNet(nn.Module):
-    """Backbone of width 1 that adds click features behind its first block.
+class PPLCNet(TwoScaleBackbone):
+    """PP-LCNet of width 1, with click features added after its first block.
 
-    The classifier's layers are there because published files have them; nothing reads them.
-
-    Attributes:
-        side_channels: channels that the click features must have.
-        channels: channels of the features at stride 4 and at stride 8.
+    The classifier's layers exist because published files have them; nothing reads them
+    (docs/fidelity.md#parameters-without-use).
     """
 
     side_channels = 32
     channels = (64, 512)
+    blocks2: nn.Sequential
+    blocks3: nn.Sequential
+    blocks4: nn.Sequential
+    blocks5: nn.Sequential
+    blocks6: nn.Sequential
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,16 +80,38 @@ class PPLCNet(nn.Module):
         self.fc = nn.Linear(1280, 1000)
 
     def forward(self, image: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
-        """Features of a normalised image (B, 3, H, W) and click features (B, 32, H/2, W/2) at strides 4 and 8."""
+        """Return features at strides 4 and 8; ``image`` (B, 3, H, W) is normalised, ``side`` is (B, 32, H/2, W/2)."""
         x = self.blocks2(self.conv1(image)) + side  # (B, 32, H/2, W/2)
         low = self.blocks3(x)  # (B, 64, H/4, W/4)
         high = self.blocks6(self.blocks5(self.blocks4(low)))  # (B, 512, H/8, W/8)
         return low, high
 
-    def load_imagenet_weights(self, path: str | Path) -> None:
-        """Load ``PPLCNet_x1_0_ssld_pretrained.pth``, whose names are those of this network.
+    def load_imagenet_weights(self, source: str | Path) -> None:
+        """Load ``PPLCNet_x1_0_ssld_pretrained.pth``, whose names are this network's, or timm's ``lcnet_100``.
 
         Raises:
-            InputError: the file cannot be read, or is not of this network; the classifier may be missing.
+            InputError: the weights cannot be read, or are not of this network; the classifier may be missing.
         """
-        load_backbone(self, path, lambda key: key, optional=TAIL)
+        load_backbone(self, source, own_key, optional=TAIL, timm_name="lcnet_100")
+
+
+_TIMM_MODULES = {
+    "conv_dw": "dw_conv.conv",
+    "bn1": "dw_conv.bn",
+    "se.conv_reduce": "se.conv1",
+    "se.conv_expand": "se.conv2",
+    "conv_pw": "pw_conv.conv",
+    "bn2": "pw_conv.bn",
+}
+_TIMM_TAIL = ("conv_head.", "classifier.")
+
+
+def own_key(key: str) -> str | None:
+    """Return the name here of a parameter of timm's ``lcnet_100``; other names stay, its classifier gives None."""
+    stem = re.fullmatch(r"(conv_stem|bn1)\.(\w+)", key)
+    if stem is not None:
+        return f"conv1.{'conv' if stem[1] == 'conv_stem' else 'bn'}.{stem[2]}"
+    inner = re.fullmatch(r"blocks\.(\d)\.(\d)\.([a-z_0-9.]+)\.(\w+)", key)
+    if inner is not None and inner[3] in _TIMM_MODULES:
+        return f"blocks{int(inner[1]) + 2}.{inner[2]}.{_TIMM_MODULES[inner[3]]}.{inner[4]}"
+    return None if key.startswith(_TIMM_TAIL) else key

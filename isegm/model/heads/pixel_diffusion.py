@@ -1,4 +1,4 @@
-"""Pixel diffusion: an answer spreads to neighbours of the same colour (Chen et al. 2021, the PDM of CDNet)."""
+"""Pixel diffusion: a prediction spreads to neighbours of similar colour (Chen et al. 2021, the PDM of CDNet)."""
 
 from __future__ import annotations
 
@@ -12,43 +12,42 @@ DILATIONS = (1, 2, 4, 8)  # pixels between a pixel and its neighbours
 NEIGHBOURS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0))
 SAMPLES = len(DILATIONS) * (len(NEIGHBOURS) + 1)  # of the deviation: the pixel itself counts once for each dilation
 STEPS = 5
-UNSURE = 0.25  # answers nearer to 0 than this are erased before they spread
-CLICK = 10.0  # what a click adds to the answer, which lies in [-1, 1]
+UNSURE = 0.25  # predictions in [-1, 1] nearer to 0 than this are set to 0 before they spread
+CLICK = 10.0  # added to the prediction in [-1, 1] at a click
 
 
 class _Kernels(nn.Module):
-    """A buffer that published files have; what it says is done without it."""
+    """A buffer that published files have and nothing reads (docs/fidelity.md#parameters-without-use)."""
 
     def __init__(self, kernel: Tensor) -> None:
         super().__init__()
         self.register_buffer("kernel", kernel)
 
 
-def _picking(places: list[int]) -> Tensor:
-    """3x3 kernels (len(places), 1, 3, 3) that each take one of the nine values."""
-    return torch.eye(9).view(9, 1, 3, 3)[places]
+def _one_hot_kernels(positions: list[int]) -> Tensor:
+    """Return 3x3 kernels (len(positions), 1, 3, 3) that each select one of the nine values."""
+    return torch.eye(9).view(9, 1, 3, 3)[positions]
 
 
 class PixelDiffusion(nn.Module):
-    """Spreads an answer along the colours of the image, from where it is sure and from the clicks.
+    """Diffuse a prediction along the colours of the image, from confident pixels and from the clicks.
 
-    A pixel takes the mean of 32 neighbours, weighted by likeness of colour: softmax of the negative distance in units
-    of a tenth of the colours' deviation around the pixel. It has no trained numbers.
+    At each step a pixel gets the mean of 32 neighbours, weighted by similarity of colour: softmax of the negative
+    distance in units of a tenth of the colours' standard deviation around the pixel. It has no parameters.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        around = [place for place in range(9) if place != 4]
-        centre = _picking([4])
-        self.aff_x = _Kernels(centre - _picking(around))
-        self.aff_m = _Kernels(_picking(around))
-        self.aff_std = _Kernels(_picking(list(range(9))))
+        around = [position for position in range(9) if position != 4]
+        self.aff_x = _Kernels(_one_hot_kernels([4]) - _one_hot_kernels(around))
+        self.aff_m = _Kernels(_one_hot_kernels(around))
+        self.aff_std = _Kernels(_one_hot_kernels(list(range(9))))
 
     def forward(self, image: Tensor, logits: Tensor, click_map: Tensor) -> Tensor:
-        """The answer spread, as logits (B, 1, H, W) in [-12, 12], float32.
+        """Return the diffused prediction, logits (B, 1, H, W) in [-12, 12], float32.
 
         Args:
-            image: float (B, 3, H, W) RGB in 0..1. [KEEP] A9: not normalised.
+            image: float (B, 3, H, W) RGB in 0..1 (docs/fidelity.md#rgb-not-normalised).
             logits: (B, 1, H, W).
             click_map: (B, 2, H, W) disks of the positive and the negative clicks, 0 or 1.
         """
@@ -63,7 +62,7 @@ class PixelDiffusion(nn.Module):
         return mask + sure
 
     def affinity(self, image: Tensor) -> Tensor:
-        """Weights of each pixel's neighbours (B, 32, H, W), which add up to 1; by dilation, then row by row."""
+        """Return weights of each pixel's neighbours (B, 32, H, W), which add up to 1; by dilation, then row by row."""
         first, second = torch.zeros_like(image), torch.zeros_like(image)  # (B, 3, H, W) sums over the neighbours
         for neighbour in _neighbours(image):
             difference = neighbour - image
@@ -77,7 +76,7 @@ class PixelDiffusion(nn.Module):
 
 
 def _neighbours(x: Tensor) -> Iterator[Tensor]:
-    """``x`` (B, C, H, W) moved by each dilation and direction, its border repeated: 32 views of one larger copy."""
+    """Yield ``x`` (B, C, H, W) shifted by each dilation and direction, its border repeated: 32 views of one copy."""
     height, width = x.shape[2:]
     reach = max(DILATIONS)
     padded = F.pad(x, (reach,) * 4, mode="replicate")

@@ -6,17 +6,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from isegm import InputError
-from isegm.model.backbones.segformer import (
-    DROP_PATH,
-    VERSIONS,
-    DecodeHead,
-    DropPath,
-    EfficientAttention,
-    MixTransformer,
-    SegFormer,
-    to_map,
-    to_tokens,
-)
+from isegm.model.backbones.segformer import DROP_PATH, VERSIONS, EfficientAttention, MixTransformer
+from isegm.model.heads.segformer_head import DecodeHead
+from isegm.model.layers import to_map, to_tokens
+from isegm.model.segmentors import SegFormer
 from tests.networks import parameters
 
 
@@ -103,13 +96,13 @@ def test_tokens_are_rows_of_the_map():
     assert torch.equal(to_map(tokens, (3, 4)), maps)
 
 
-def test_dropped_paths_are_whole_samples_and_keep_the_mean():
+def test_dropped_paths_are_whole_samples_and_keep_the_mean(backbone):
     torch.manual_seed(0)
-    drop, x = DropPath(0.4), torch.ones(4000, 2, 3)
+    drop, x = backbone.block4[1].drop_path, torch.ones(4000, 2, 3)
     assert torch.equal(drop.eval()(x), x)
     out = drop.train()(x)
     assert torch.equal(out, out[:, :1, :1].expand_as(out))
-    assert out.unique().tolist() == [0.0, pytest.approx(1 / 0.6)]
+    assert out.unique().tolist() == [0.0, pytest.approx(1 / (1 - DROP_PATH))]
     assert out.mean().item() == pytest.approx(1, abs=0.05)
 
 
@@ -117,7 +110,7 @@ def test_dropped_paths_are_whole_samples_and_keep_the_mean():
 def test_paths_are_dropped_more_and_more_often_from_the_first_block_to_the_last(name):
     with torch.device("meta"):
         backbone = MixTransformer(VERSIONS[name], 3)
-    rates = [m.probability for m in backbone.modules() if isinstance(m, DropPath)]
+    rates = [m.drop_prob for m in backbone.modules() if hasattr(m, "drop_prob")]
     steps = torch.tensor(rates).diff()
     assert len(rates) == sum(VERSIONS[name].blocks) and (rates[0], rates[-1]) == (0, pytest.approx(DROP_PATH))
     torch.testing.assert_close(steps, torch.full_like(steps, DROP_PATH / (len(rates) - 1)))
