@@ -55,7 +55,7 @@ class BaselineModel(EarlyFusionModel):
     ) -> None:
         super().__init__(norm_radius=CLICK_RADIUS, use_disks=True, with_aux_output=with_aux_output, **kwargs)
         if backbone not in BACKBONES:
-            raise InputError(f"there is no backbone named {backbone!r}: known are {', '.join(BACKBONES)}.")
+            raise InputError(f"backbone is {backbone!r}: known are {', '.join(BACKBONES)}.")
         network = BACKBONES[backbone]()
         self.maps_transform = nn.Sequential(
             nn.Conv2d(self.coord_channels, 16, 3, stride=2, padding=1),
