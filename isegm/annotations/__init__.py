@@ -1,4 +1,4 @@
-"""What people annotate: objects of an image with their masks, and the files that keep them."""
+"""Annotated objects of an image, their masks, and the file formats that annotation programs exchange."""
 
 from isegm.annotations.objects import AnnotatedObject, Annotations
 from isegm.annotations.region import Region

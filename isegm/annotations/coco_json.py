@@ -1,4 +1,4 @@
-"""COCO's JSON (Lin et al. 2014): the objects of one or several images, as run lengths or as polygons."""
+"""COCO's JSON format (Lin et al. 2014): objects of one or several images, as run lengths or polygons."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from isegm.annotations.polygons import corner_outlines, fill_polygon
 from isegm.annotations.region import Region
 from isegm.utils.errors import InputError
 
-FEWEST = 6  # numbers of a polygon: three corners
+MIN_NUMBERS = 6  # of a polygon: x and y of three corners
 
 
 def write_coco(path: str | Path, annotated: Sequence[Annotations], polygons: bool = False) -> None:
-    """Write the objects of images, those under others whole.
+    """Write the objects of images to one file; objects under others are written whole.
 
-    Both kinds hold the exact pixels. Run lengths are compressed, as pycocotools makes them: a third of the room of
-    lists, and every reader that takes lists takes them. Polygons run along the edges of pixels and have no holes: a
-    piece with one is cut. An object without pixels has run lengths in both kinds. Number, name, colour and protection
-    stand in ``attributes``, where CVAT keeps its own.
+    Both kinds of masks are exact. Run lengths are compressed as in pycocotools, which takes a third of the space of
+    lists. Polygons run along pixel edges and have no holes: a piece with a hole is cut in two. An object without
+    pixels is written as run lengths in both cases. Number, name, colour and protection go to ``attributes``, as in
+    CVAT's files.
 
     Args:
-        images: of different file names.
+        path: file to write.
+        annotated: images with different file names.
         polygons: write polygons instead of run lengths.
 
     Raises:
@@ -38,7 +39,8 @@ def write_coco(path: str | Path, annotated: Sequence[Annotations], polygons: boo
         raise InputError(f"{path} cannot hold two images named {twice}: rename one.")
     classes = list(dict.fromkeys(item.category for one in annotated for item in one.objects))
     numbers = {name: number for number, name in enumerate(classes, start=1)}
-    images, entries = [], []
+    images: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
     for image_id, one in enumerate(annotated, start=1):
         height, width = one.size
         images.append({"id": image_id, "file_name": one.image_name, "width": width, "height": height})
@@ -56,7 +58,7 @@ def write_coco(path: str | Path, annotated: Sequence[Annotations], polygons: boo
 
 
 def _entry(item: AnnotatedObject, polygons: bool) -> dict[str, Any]:
-    """What an annotation says about its object."""
+    """Make the annotation entry of an object, without ids."""
     region = item.region
     if polygons and region:
         segmentation: Any = [corners.ravel() for corners in corner_outlines(region)]
@@ -75,15 +77,16 @@ def _entry(item: AnnotatedObject, polygons: bool) -> dict[str, Any]:
 def read_coco(
     path: Path, content: Mapping[str, Any], image_name: str, size: tuple[int, int]
 ) -> tuple[AnnotatedObject, ...]:
-    """The objects of one image in the content of a COCO file, whoever wrote it.
+    """Read the objects of one image from the content of a COCO file, whichever program wrote it.
 
-    Masks may be polygons, whose pixels are those that pycocotools takes, or run lengths, compressed or not; crowds are
-    objects like others. An annotation without a mask (``segmentation`` missing, null or empty, as detection files have
-    it) is the rectangle of its ``bbox``. Where a file has no ``categories``, classes are ``object``.
+    Masks may be polygons, rasterised as in pycocotools, or run lengths, compressed or not. Crowds are read like other
+    objects. An annotation without a mask (``segmentation`` missing, null or empty, as in detection files) becomes the
+    rectangle of its ``bbox``. In a file without ``categories`` every class is ``object``.
 
     Args:
-        path: for messages.
-        image: file name; folders in the file's own names do not matter as long as one image fits.
+        path: of the file, for messages.
+        content: the decoded JSON.
+        image_name: file name of the image; folders in the file's own names are ignored if only one image matches.
         size: (H, W) of the image.
 
     Raises:
@@ -110,29 +113,30 @@ def read_coco(
                 )
             kept = {"category": category} if category else {}
             found.append(
-                json_files.Found(region, name=name if isinstance(name, str) else "", attributes=attributes, **kept)
+                json_files.ReadObject(region, name=name if isinstance(name, str) else "", attributes=attributes, **kept)
             )
     except (AttributeError, KeyError, TypeError) as error:
         raise json_files.unreadable(
             path, f"it is not COCO's format ({type(error).__name__}: {error})", "export it again"
         ) from error
-    return json_files.numbered(found, path)
+    return json_files.assign_numbers(found, path)
 
 
 def _image(path: Path, images: Sequence[Mapping[str, Any]], image_name: str) -> Mapping[str, Any]:
-    """The entry of the image: the one of exactly its name, or the only one of its name in any folder."""
-    for fits in (lambda name: name == image_name, lambda name: PureWindowsPath(name).name == image_name):
-        matching = [image for image in images if fits(image["file_name"])]
-        if len(matching) == 1:
-            return matching[0]
-        if matching:
-            raise InputError(f"{path} has {len(matching)} images named {image_name}: leave one of them.")
+    """Find the entry of an image: the one with exactly its name, or the only one with its name in any folder."""
+    matching = [image for image in images if image["file_name"] == image_name] or [
+        image for image in images if PureWindowsPath(image["file_name"]).name == image_name
+    ]
+    if len(matching) > 1:
+        raise InputError(f"{path} has {len(matching)} images named {image_name}: leave one of them.")
+    if matching:
+        return matching[0]
     some = ", ".join(str(image["file_name"]) for image in images[:3])
     raise InputError(f"{path} has no image named {image_name} (it has {some or 'none'}): give the file for this image.")
 
 
 def _region(path: Path, entry: Mapping[str, Any], size: tuple[int, int]) -> Region:
-    """The pixels of an annotation."""
+    """Read the pixels of an annotation."""
     mask = entry.get("segmentation")
     try:
         if mask in (None, []) and entry.get("bbox") is not None:
@@ -153,14 +157,14 @@ def _region(path: Path, entry: Mapping[str, Any], size: tuple[int, int]) -> Regi
 
 def _corners(numbers: Sequence[float]) -> np.ndarray:
     corners = np.asarray(numbers)
-    if corners.ndim != 1 or corners.size < FEWEST or corners.size % 2 or corners.dtype.kind not in "iuf":
+    if corners.ndim != 1 or corners.size < MIN_NUMBERS or corners.size % 2 or corners.dtype.kind not in "iuf":
         raise ValueError("a polygon is not a list of x, y of three corners or more")
-    return json_files.bounded(corners).reshape(-1, 2)
+    return json_files.require_in_bounds(corners).reshape(-1, 2)
 
 
 def _box_corners(box: Sequence[float]) -> np.ndarray:
     numbers = np.asarray(box)
     if numbers.shape != (4,) or numbers.dtype.kind not in "iuf" or not (numbers[2:] >= 0).all():
         raise ValueError("its box is not x, y, width, height")
-    left, top, width, height = json_files.bounded(numbers)
+    left, top, width, height = json_files.require_in_bounds(numbers)
     return np.array([(left, top), (left, top + height), (left + width, top + height), (left + width, top)])

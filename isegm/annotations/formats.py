@@ -1,4 +1,4 @@
-"""The kinds of files that annotations are saved in, as one table, and reading any of them."""
+"""The file formats of annotations as one table, and a reader for all of them."""
 
 from __future__ import annotations
 
@@ -27,16 +27,17 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class FileFormat:
-    """A kind of file.
+    """A file format.
 
     Attributes:
-        label: what a menu calls it.
+        label: text in menus.
         ending: of its files, with the dot.
-        write: takes path, annotations and image ((H, W, 3) uint8 RGB, which only images of it need); raises
-            ``InputError`` for what it cannot hold or where it cannot write, and leaves no half-written file.
-        keeps: which of the objects' pixels come back with ``read_annotations``: "all", "visible" (not those under other
-            objects), or "none", for an image to look at.
-        write_all: takes path and the annotations of several images; None where a file holds one image.
+        write: called with a path, annotations and the image, (H, W, 3) uint8 RGB, which only overlays need. Raises
+            ``InputError`` if the format cannot hold the annotations or the file cannot be written, and leaves no
+            half-written file.
+        keeps: pixels of objects that ``read_annotations`` restores: "all", "visible" (without those under other
+            objects), or "none" for an image to look at.
+        write_all: called with a path and the annotations of several images; None where a file holds one image.
     """
 
     label: str
@@ -47,38 +48,55 @@ class FileFormat:
 
 
 FORMATS: dict[str, FileFormat] = {
-    "mask": FileFormat("Grey mask, levels spread", ".png", lambda path, it, image: write_mask(path, it), "visible"),
-    "id": FileFormat("Object numbers (grey PNG)", ".png", lambda path, it, image: write_id_png(path, it), "visible"),
+    "mask": FileFormat(
+        "Grey mask, levels spread", ".png", lambda path, annotations, image: write_mask(path, annotations), "visible"
+    ),
+    "id": FileFormat(
+        "Object numbers (grey PNG)", ".png", lambda path, annotations, image: write_id_png(path, annotations), "visible"
+    ),
     "palette": FileFormat(
-        "Object colours (palette PNG)", ".png", lambda path, it, image: write_palette_png(path, it), "visible"
+        "Object colours (palette PNG)",
+        ".png",
+        lambda path, annotations, image: write_palette_png(path, annotations),
+        "visible",
     ),
     "overlay": FileFormat("Image with objects", ".png", write_overlay, "none"),
     "coco_rle": FileFormat(
-        "COCO JSON, masks (RLE)", ".json", lambda path, it, image: write_coco(path, [it]), "all", write_coco
+        "COCO JSON, masks (RLE)",
+        ".json",
+        lambda path, annotations, image: write_coco(path, [annotations]),
+        "all",
+        write_coco,
     ),
     "coco_polygons": FileFormat(
         "COCO JSON, polygons",
         ".json",
-        lambda path, it, image: write_coco(path, [it], polygons=True),
+        lambda path, annotations, image: write_coco(path, [annotations], polygons=True),
         "all",
         partial(write_coco, polygons=True),
     ),
-    "labelme": FileFormat("labelme JSON, masks", ".json", lambda path, it, image: write_labelme(path, it), "all"),
+    "labelme": FileFormat(
+        "labelme JSON, masks", ".json", lambda path, annotations, image: write_labelme(path, annotations), "all"
+    ),
     "labelme_polygons": FileFormat(
-        "labelme JSON, polygons", ".json", lambda path, it, image: write_labelme(path, it, polygons=True), "all"
+        "labelme JSON, polygons",
+        ".json",
+        lambda path, annotations, image: write_labelme(path, annotations, polygons=True),
+        "all",
     ),
 }
 
 
 def read_annotations(path: str | Path, image_name: str, size: tuple[int, int]) -> Annotations:
-    """Read the annotations of an image from a file of any kind in ``FORMATS`` but overlays; its content tells which.
+    """Read the annotations of an image from a file of any format but overlays, recognised by its content.
 
     Args:
-        image: its file name, by which a COCO file of several images is searched.
-        size: (H, W) in pixels.
+        path: file to read.
+        image_name: file name of the image, to find it in a COCO file of several images.
+        size: (H, W) of the image in pixels.
 
     Raises:
-        InputError: no such file, it is of no known kind or of another image, or a part of it cannot be read.
+        InputError: the file is missing, of no known format or for another image, or a part of it cannot be read.
     """
     path = Path(path)
     try:

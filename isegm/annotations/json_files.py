@@ -1,4 +1,4 @@
-"""What the JSON files of annotation programs share: attributes, numbers, one sentence for what cannot be read."""
+"""Common parts of the JSON formats: object attributes, object numbers, writing, and error messages."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from isegm.annotations.objects import CATEGORY, MAX_NUMBER, AnnotatedObject
+from isegm.annotations.objects import CATEGORY, MAX_NUMBER, NUMBER_COLOR, AnnotatedObject
 from isegm.annotations.region import Region
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write
 
 COORDINATE_LIMIT = 2**20  # of points, in pixels
-PIECE = 1000  # members of a list that are encoded at a time
+CHUNK = 1000  # members of a list that are encoded at a time
 
 
 @dataclass(frozen=True)
-class Found:
-    """An object as a file holds it.
+class ReadObject:
+    """An object as read from a file, before it has a number.
 
     Attributes:
-        attributes: what ``attributes_of`` wrote, or what another program keeps there.
+        region: its pixels.
+        category: its class.
+        name: may be empty.
+        attributes: as written by ``attributes_of``, or by another program.
     """
 
     region: Region
@@ -34,15 +37,15 @@ class Found:
 
 
 def attributes_of(item: AnnotatedObject) -> dict[str, Any]:
-    """What JSON formats have no place for: number, colour and protection."""
+    """Return number, colour and protection, for which the JSON formats have no field of their own."""
     return {"number": item.number, "color": list(item.color), "protected": item.protected}
 
 
-def numbered(found: Sequence[Found], path: Path) -> tuple[AnnotatedObject, ...]:
-    """Objects in the order of the file.
+def assign_numbers(found: Sequence[ReadObject], path: Path) -> tuple[AnnotatedObject, ...]:
+    """Turn objects read from a file into annotated objects, in the order of the file.
 
-    Each keeps the number, colour and protection of its attributes. Where they are missing, or are another program's and
-    mean something else, it gets the lowest free number, that number's colour, and no protection.
+    Each keeps the number, colour and protection of its attributes. Without valid ones, or where an earlier object has
+    the same number, it gets the lowest free number, that number's colour, and no protection.
 
     Raises:
         InputError: there are more objects than numbers.
@@ -50,13 +53,13 @@ def numbered(found: Sequence[Found], path: Path) -> tuple[AnnotatedObject, ...]:
     if len(found) > MAX_NUMBER:
         raise InputError(f"{path} has {len(found)} objects in one image: split it into files of {MAX_NUMBER}.")
     wanted = [_number(item.attributes) for item in found]
-    taken = {number: place for place, number in reversed(list(enumerate(wanted))) if number}
-    free = (number for number in range(1, MAX_NUMBER + 1) if number not in taken)
+    owners = {number: index for index, number in reversed(list(enumerate(wanted))) if number}
+    free = (number for number in range(1, MAX_NUMBER + 1) if number not in owners)
     objects = []
-    for place, (item, number) in enumerate(zip(found, wanted, strict=True)):
+    for index, (item, number) in enumerate(zip(found, wanted, strict=True)):
         objects.append(
             AnnotatedObject(
-                number=number if number and taken[number] == place else next(free),
+                number=number if number and owners[number] == index else next(free),
                 region=item.region,
                 name=item.name,
                 category=item.category if item.category.strip() else CATEGORY,
@@ -72,18 +75,20 @@ def _number(attributes: Mapping[str, Any]) -> int | None:
     return number if type(number) is int and 1 <= number <= MAX_NUMBER else None
 
 
-def _color(attributes: Mapping[str, Any]) -> tuple[int, int, int] | None:
+def _color(attributes: Mapping[str, Any]) -> tuple[int, int, int]:
     color = attributes.get("color")
-    fits = isinstance(color, list) and len(color) == 3 and all(type(part) is int and 0 <= part <= 255 for part in color)
-    return tuple(color) if fits else None
+    if isinstance(color, list) and len(color) == 3 and all(type(part) is int and 0 <= part <= 255 for part in color):
+        return color[0], color[1], color[2]
+    return NUMBER_COLOR
 
 
 def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
     """Write plain data as UTF-8, whole or not at all.
 
-    It is encoded piece by piece, so that other threads never wait for long.
+    The content is encoded in chunks, so that other threads never wait for long.
 
     Args:
+        path: file to write.
         content: keys are str; arrays of numbers are written as lists.
 
     Raises:
@@ -91,8 +96,8 @@ def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
     """
     with atomic_write(path) as file:
         try:
-            for piece in _encoded(content):
-                file.write(piece.encode("utf-8"))
+            for chunk in _encoded(content):
+                file.write(chunk.encode("utf-8"))
         except UnicodeEncodeError as error:
             raise InputError(
                 f"{path} cannot hold the text {error.object[error.start : error.end]!r}, which is not valid Unicode: "
@@ -101,20 +106,20 @@ def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
 
 
 def _encoded(value: Any) -> Iterator[str]:
-    """The JSON of plain data, in pieces that take a millisecond at most."""
+    """Encode plain data as JSON, in chunks that take a millisecond at most."""
     if isinstance(value, Mapping):
-        for place, (key, member) in enumerate(value.items()):
-            yield f"{', ' if place else '{'}{_json(key)}: "
+        for position, (key, member) in enumerate(value.items()):
+            yield f"{', ' if position else '{'}{_json(key)}: "
             yield from _encoded(member)
         yield "}" if value else "{}"
     elif isinstance(value, (list, np.ndarray)) and len(value) and _flat(value):
-        for start in range(0, len(value), PIECE):
-            part = value[start : start + PIECE]
+        for start in range(0, len(value), CHUNK):
+            part = value[start : start + CHUNK]
             yield (", " if start else "[") + _json(part if isinstance(part, list) else part.tolist())[1:-1]
         yield "]"
     elif isinstance(value, (list, np.ndarray)) and len(value):
-        for place, member in enumerate(value):
-            yield ", " if place else "["
+        for position, member in enumerate(value):
+            yield ", " if position else "["
             yield from _encoded(member)
         yield "]"
     else:
@@ -122,7 +127,7 @@ def _encoded(value: Any) -> Iterator[str]:
 
 
 def _flat(value: list[Any] | np.ndarray) -> bool:
-    """Whether all members of a list are small."""
+    """Return whether all members of a list are small, judged by the first."""
     if isinstance(value, np.ndarray):
         return value[0].size <= 4
     return not isinstance(value[0], (Mapping, list, np.ndarray))
@@ -132,11 +137,11 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def bounded(coordinates: np.ndarray) -> np.ndarray:
-    """The coordinates, if they can be those of an image.
+def require_in_bounds(coordinates: np.ndarray) -> np.ndarray:
+    """Return the coordinates unchanged if an image can have them.
 
     Raises:
-        ValueError: they are far outside, or no numbers.
+        ValueError: they are ``COORDINATE_LIMIT`` pixels off or more, or not numbers.
     """
     if not (np.abs(coordinates) < COORDINATE_LIMIT).all():
         raise ValueError(f"a point lies {COORDINATE_LIMIT} pixels off or more")
@@ -144,12 +149,12 @@ def bounded(coordinates: np.ndarray) -> np.ndarray:
 
 
 def unreadable(path: Path, what: str, remedy: str = "save it again as masks or polygons") -> InputError:
-    """The error for a file, one part of which cannot be read."""
+    """Make the error for a file with a part that cannot be read."""
     return InputError(f"{path}: {what}: {remedy}.")
 
 
-def require_size(path: Path, found: tuple[int, int], wanted: tuple[int, int]) -> None:
-    """Compare the (H, W) that a file is for with the image's.
+def require_size(path: Path, found: tuple[Any, ...], wanted: tuple[int, int]) -> None:
+    """Compare the size (H, W) that a file states with the image's.
 
     Raises:
         InputError: they differ.

@@ -1,4 +1,4 @@
-"""Annotations as images: object numbers as grey values or palette indices, and images with the objects drawn in."""
+"""Annotations as images: object numbers as grey values or palette indices, and overlays to look at."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.ndimage import find_objects
 
 from isegm.annotations.json_files import require_size
-from isegm.annotations.objects import AnnotatedObject, Annotations
+from isegm.annotations.objects import NUMBER_COLOR, AnnotatedObject, Annotations
 from isegm.annotations.region import Region
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write, read_mask, write_image
@@ -22,7 +22,7 @@ ALPHA = 0.5  # share of an object's colour in overlays
 
 
 def write_id_png(path: str | Path, annotations: Annotations) -> None:
-    """A grey image of object numbers, the uppermost at each pixel: 8 bits up to number 255, else 16.
+    """Write a grey PNG of object numbers, the uppermost at each pixel: 8 bits up to number 255, else 16 bits.
 
     Raises:
         InputError: the ending is not .png, or the file cannot be written.
@@ -33,7 +33,7 @@ def write_id_png(path: str | Path, annotations: Annotations) -> None:
 
 
 def write_palette_png(path: str | Path, annotations: Annotations) -> None:
-    """A palette PNG: indices are object numbers, colours the objects' own; 0 is black.
+    """Write a palette PNG: indices are object numbers, colours those of the objects; 0 is black.
 
     Raises:
         InputError: a number above 255, an ending other than .png, or the file cannot be written.
@@ -45,18 +45,19 @@ def write_palette_png(path: str | Path, annotations: Annotations) -> None:
     palette = voc_palette(EIGHT_BITS + 1)
     for item in annotations.objects:
         palette[item.number] = item.color
-    image_name = Image.fromarray(annotations.labels().astype(np.uint8))
-    image_name.putpalette(palette.tobytes())
+    image = Image.fromarray(annotations.labels().astype(np.uint8))
+    image.putpalette(palette.tobytes())
     content = BytesIO()
-    image_name.save(content, "PNG")
+    image.save(content, "PNG")
     with atomic_write(path) as file:
         file.write(content.getbuffer())
 
 
 def write_mask(path: str | Path, annotations: Annotations) -> None:
-    """A grey PNG or BMP in which the objects can be seen, as RITM's program saves it.
+    """Write a grey PNG or BMP in which the objects can be seen, as RITM's program does (docs/fidelity.md#grey-masks).
 
-    Up to number 255, k becomes k * (255 // highest number). Higher ones make a 16-bit PNG of the numbers themselves.
+    Up to number 255, object k becomes k * (255 // highest number). With higher numbers the file is a 16-bit PNG of the
+    numbers themselves.
 
     Raises:
         InputError: another ending, a BMP of too many objects, or the file cannot be written.
@@ -70,10 +71,15 @@ def write_mask(path: str | Path, annotations: Annotations) -> None:
 
 
 def draw_overlay(annotations: Annotations, image: np.ndarray, alpha: float = ALPHA) -> np.ndarray:
-    """A copy of the image, (H, W, 3) uint8 RGB, with each object's visible part in its colour, and outlined.
+    """Copy an image and draw each object's visible part in its colour, with an outline.
 
     Args:
-        alpha: share of the colours.
+        annotations: objects to draw.
+        image: (H, W, 3) uint8 RGB.
+        alpha: opacity of the colours, 0..1.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
 
     Raises:
         InputError: the image has another size than the annotations.
@@ -84,15 +90,15 @@ def draw_overlay(annotations: Annotations, image: np.ndarray, alpha: float = ALP
             f"the annotations are of {width}x{height} pixels, the image of {own_width}x{own_height}: "
             "give the image of these annotations."
         )
-    labels, image_name = annotations.labels(), np.ascontiguousarray(image).copy()
+    labels, drawn = annotations.labels(), np.ascontiguousarray(image).copy()
     for item in annotations.objects:
         if item.region:
-            tint(image_name[item.region.box], labels[item.region.box] == item.number, item.color, alpha)
-    return image_name
+            tint(drawn[item.region.box], labels[item.region.box] == item.number, item.color, alpha)
+    return drawn
 
 
 def write_overlay(path: str | Path, annotations: Annotations, image: np.ndarray) -> None:
-    """``draw_overlay`` as an image file, in the format that its ending names.
+    """Write the image of ``draw_overlay``, in the format of the file's ending.
 
     Raises:
         InputError: the sizes differ, the ending is unknown, or the file cannot be written.
@@ -101,29 +107,30 @@ def write_overlay(path: str | Path, annotations: Annotations, image: np.ndarray)
 
 
 def read_label_image(path: Path, size: tuple[int, int]) -> tuple[AnnotatedObject, ...]:
-    """The objects of a grey or palette image, numbered by value; those of a palette have its colours.
+    """Read the objects of a grey or palette image; values are their numbers, a palette gives their colours.
 
     Args:
+        path: file to read.
         size: (H, W) that it must have.
 
     Raises:
-        InputError: it does not decode, is a colour image, has another size, or values below 0 or above 65535.
+        InputError: it does not decode, is a colour image or of another size, or has values outside 0..65535.
     """
     labels = read_mask(path)
     require_size(path, labels.shape, size)
     if labels.min(initial=0) < 0 or labels.max(initial=0) > np.iinfo(np.uint16).max:
         raise InputError(f"{path} has values outside 0 to 65535: save object numbers as a 16-bit PNG.")
-    with Image.open(path) as image_name:
-        palette = image_name.getpalette("RGB") if image_name.mode == "P" else []
+    with Image.open(path) as image:
+        palette = (image.getpalette("RGB") or []) if image.mode == "P" else []
     colors = dict(enumerate(zip(palette[::3], palette[1::3], palette[2::3], strict=True)))
     return tuple(
-        AnnotatedObject(number, region, color=colors.get(number))
+        AnnotatedObject(number, region, color=colors.get(number, NUMBER_COLOR))
         for number, region in _regions(labels.astype(np.uint16))
     )
 
 
 def _regions(labels: np.ndarray) -> list[tuple[int, Region]]:
-    """Each value from 1 of (H, W) uint16 labels and its pixels."""
+    """List the values from 1 of (H, W) uint16 labels, each with its pixels."""
     boxes = enumerate(find_objects(labels), start=1)
     return [
         (number, Region.within(labels.shape, box[0].start, box[1].start, labels[box] == number))

@@ -1,4 +1,4 @@
-"""labelme's JSON (Wada, https://github.com/wkentaro/labelme, versions 5 and 6): the objects of one image."""
+"""labelme's JSON format (Wada, https://github.com/wkentaro/labelme, versions 5 and 6): objects of one image."""
 
 from __future__ import annotations
 
@@ -19,29 +19,32 @@ from isegm.annotations.objects import AnnotatedObject, Annotations
 from isegm.annotations.polygons import centre_outlines
 from isegm.annotations.region import Region
 
-LARGEST_RADIUS = 2**14  # of a circle in pixels that Pillow draws; from 2**15 on its numbers overflow
-VERSION = "5.5.0"  # of the format: the first with masks is 5.3
-POINTS = {"rectangle": 2, "circle": 2, "oriented_rectangle": 4, "mask": 2}  # of shapes that have a fixed number
+MAX_RADIUS = 2**14  # in pixels, of circles drawn by Pillow, whose numbers overflow from 2**15 on
+VERSION = "5.5.0"  # of the format; masks exist since 5.3
+POINTS = {"rectangle": 2, "circle": 2, "oriented_rectangle": 4, "mask": 2}  # how many points shapes of a kind have
 
 
 def write_labelme(path: str | Path, annotations: Annotations, polygons: bool = False) -> None:
-    """Write the objects of an image, those under others whole; the class is the label, the name the description.
+    """Write the objects of an image; the class becomes the label, the name the description.
 
-    Both kinds hold the exact pixels. Masks take one shape for each object. Polygons can be edited point by point:
-    they run through the centres of the outermost pixels, where labelme's own drawing fills them to the same mask. An
-    object in pieces has several with its number as ``group_id``; a piece with a hole is cut, and pieces of fewer than
-    three corners are masks. Number, colour and protection stand in ``attributes``, which labelme keeps.
+    Objects under others are written whole, and both kinds of masks are exact. Masks are one shape per object. Polygons
+    can be edited point by point: they run through the centres of the outermost pixels, and labelme's own drawing fills
+    them to the same mask. An object in pieces has several polygons with its number as ``group_id``; a piece with a
+    hole is cut in two, and a piece of fewer than three corners is written as a mask. Number, colour and protection go
+    to ``attributes``, which labelme keeps.
 
     labelme looks for the image in the folder of the file.
 
     Args:
+        path: file to write.
+        annotations: objects of the image.
         polygons: write polygons instead of masks.
 
     Raises:
         InputError: a name is not valid Unicode, or the file cannot be written.
     """
     height, width = annotations.size
-    content = {
+    content: dict[str, Any] = {
         "version": VERSION,
         "flags": {},
         "shapes": [shape for item in annotations.objects for shape in _shapes(item, polygons)],
@@ -71,46 +74,47 @@ def _outline_shape(points: np.ndarray) -> dict[str, Any]:
     if len(points) < 3:  # one pixel, or a line of them
         (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
         return _mask_shape(np.ones((bottom - top + 1, right - left + 1), bool), int(left), int(top))
-    places = points[:, 0] << 32 | points[:, 1]
-    _, first, counts = np.unique(places, return_index=True, return_counts=True)
+    keys = points[:, 0] << 32 | points[:, 1]  # one number for each point
+    _, first, counts = np.unique(keys, return_index=True, return_counts=True)
     start = first[np.argmin(counts)]  # labelme ends a polygon where it comes back to its first point
     return {"shape_type": "polygon", "points": np.roll(points, -start, axis=0).astype(float), "mask": None}
 
 
 def _mask_shape(pixels: np.ndarray, left: int, top: int) -> dict[str, Any]:
-    """A mask in its box of two corner pixels; no pixels at all are a box of one pixel that is not set."""
+    """Make a mask shape with its box of two corner pixels; an empty mask is a box of one pixel that is not set."""
     pixels = pixels if pixels.size else np.zeros((1, 1), bool)
     height, width = pixels.shape
     _, content = cv2.imencode(".png", pixels.astype(np.uint8) * 255)
     return {
         "shape_type": "mask",
         "points": [[float(left), float(top)], [float(left + width - 1), float(top + height - 1)]],
-        "mask": base64.b64encode(content).decode("ascii"),
+        "mask": base64.b64encode(content.tobytes()).decode("ascii"),
     }
 
 
 def read_labelme(path: Path, content: Mapping[str, Any], size: tuple[int, int]) -> tuple[AnnotatedObject, ...]:
-    """The objects in the content of a labelme file, whoever wrote it.
+    """Read the objects from the content of a labelme file, whichever program wrote it.
 
     Polygons, rectangles, circles and masks become the pixels that labelme itself draws. Shapes of the same label and
     ``group_id`` are one object, as labelme counts instances.
 
     Args:
-        path: for messages.
+        path: of the file, for messages.
+        content: the decoded JSON.
         size: (H, W) of the image.
 
     Raises:
-        InputError: the image's size differs, a shape is a point or line or cannot be read, or it is not labelme's
-            format.
+        InputError: the image's size differs, a shape is a point or a line or cannot be read, or the content is not in
+            labelme's format.
     """
     groups: dict[Any, list[tuple[Region, Mapping[str, Any]]]] = {}
     try:
         sides = content.get("imageHeight"), content.get("imageWidth")
         if sides != (None, None):
             json_files.require_size(path, sides, size)
-        for place, shape in enumerate(content["shapes"]):
-            key = (str(shape["label"]), place if shape.get("group_id") is None else ("group", shape["group_id"]))
-            groups.setdefault(key, []).append((_region(path, place, shape, size), shape))
+        for index, shape in enumerate(content["shapes"]):
+            key = (str(shape["label"]), index if shape.get("group_id") is None else ("group", shape["group_id"]))
+            groups.setdefault(key, []).append((_region(path, index, shape, size), shape))
     except (AttributeError, KeyError, TypeError) as error:
         raise json_files.unreadable(
             path, f"it is not labelme's format ({type(error).__name__}: {error})", "save it again"
@@ -120,24 +124,24 @@ def read_labelme(path: Path, content: Mapping[str, Any], size: tuple[int, int]) 
         first = parts[0][1]
         attributes, name = first.get("attributes"), first.get("description")
         found.append(
-            json_files.Found(
+            json_files.ReadObject(
                 Region.union(size, [region for region, _ in parts]),
                 category=label,
                 name=name if isinstance(name, str) else "",
                 attributes=attributes if isinstance(attributes, dict) else {},
             )
         )
-    return json_files.numbered(found, path)
+    return json_files.assign_numbers(found, path)
 
 
-def _region(path: Path, place: int, shape: Mapping[str, Any], size: tuple[int, int]) -> Region:
-    """The pixels of the shape in this place of the list."""
+def _region(path: Path, index: int, shape: Mapping[str, Any], size: tuple[int, int]) -> Region:
+    """Read the pixels of the shape at ``index``."""
     kind = shape.get("shape_type") or "polygon"
-    which = f"shape {place + 1} ({shape['label']})"
+    which = f"shape {index + 1} ({shape['label']})"
     if kind != "polygon" and kind not in POINTS:
         raise json_files.unreadable(path, f"{which} is a {kind}, which has no pixels", "leave it out or draw a polygon")
     try:
-        points = json_files.bounded(np.asarray(shape["points"], np.float64))
+        points = json_files.require_in_bounds(np.asarray(shape["points"], np.float64))
         fits = points.shape == (POINTS[kind], 2) if kind in POINTS else points.ndim == 2 and points.shape[1:] == (2,)
         if not fits or len(points) < 2 or (kind == "polygon" and len(points) < 3):
             raise ValueError("its points are too few, too many, or no x, y")
@@ -147,10 +151,10 @@ def _region(path: Path, place: int, shape: Mapping[str, Any], size: tuple[int, i
 
 
 def _masked(text: str, points: np.ndarray, size: tuple[int, int]) -> Region:
-    """The pixels of a mask in base64, of which the first point is the upper left pixel."""
+    """Read the pixels of a mask in base64, whose first point is its upper left pixel."""
     try:
-        with Image.open(BytesIO(base64.b64decode(text))) as image_name:
-            pixels = np.asarray(image_name.convert("L")) > 0
+        with Image.open(BytesIO(base64.b64decode(text))) as image:
+            pixels = np.asarray(image.convert("L")) > 0
     except (binascii.Error, UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError("its mask is no image in base64") from error
     (left, top), (right, bottom) = np.trunc(points).astype(int).tolist()
@@ -163,10 +167,10 @@ def _masked(text: str, points: np.ndarray, size: tuple[int, int]) -> Region:
 
 
 def _drawn(kind: str, points: np.ndarray, size: tuple[int, int]) -> Region:
-    """What labelme draws: Pillow cuts off fractions, fills, and adds the outline's pixels."""
+    """Draw a shape as labelme does: Pillow cuts off fractions, fills, and adds the outline's pixels."""
     if kind == "circle":
         radius = math.dist(*points)
-        if radius > LARGEST_RADIUS:
+        if radius > MAX_RADIUS:
             return _disk(points[0], radius, size)
         points = np.stack((points[0] - radius, points[0] + radius))
     elif kind == "rectangle":
@@ -185,7 +189,7 @@ def _drawn(kind: str, points: np.ndarray, size: tuple[int, int]) -> Region:
 
 
 def _disk(centre: np.ndarray, radius: float, size: tuple[int, int]) -> Region:
-    """The pixels up to ``radius`` from a centre (x, y), as (x, y) of a pixel counts."""
+    """Select the pixels at most ``radius`` away from a centre (x, y), measured from the pixels' (x, y)."""
     rows, columns = np.ogrid[: size[0], : size[1]]
     squared = radius**2 - (rows - centre[1]) ** 2
     half = np.sqrt(np.maximum(squared, 0))

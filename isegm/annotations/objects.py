@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,36 +11,37 @@ from isegm.utils.errors import InputError
 from isegm.utils.vis import voc_palette
 
 MAX_NUMBER = 2**16 - 1
-CATEGORY = "object"  # the class of what nobody has given one
+CATEGORY = "object"  # the default class
+NUMBER_COLOR = (-1, -1, -1)  # stands for the colour of the object's number in Pascal VOC's palette
 
 
 @dataclass(frozen=True, eq=False)
 class AnnotatedObject:
-    """One object.
+    """One object of an image.
 
     Attributes:
-        number: 1, 2, ...: its value in label maps.
-        region: all of its pixels, also those that objects above it hide.
-        name: anything, may be empty.
-        category: its class.
-        color: RGB, each 0..255; by default the number's colour in Pascal VOC's palette.
-        protected: later objects do not take pixels away from it.
+        number: its value in label maps, from 1.
+        region: all of its pixels, including those under other objects.
+        name: any text, may be empty.
+        category: its class, not empty.
+        color: RGB, each 0..255; ``NUMBER_COLOR`` becomes the number's colour in Pascal VOC's palette.
+        protected: later objects take no pixels away from it.
 
     Raises:
-        InputError: a number or colour out of its bounds, or a class without a name.
+        InputError: a number or colour out of range, or an empty class.
     """
 
     number: int
     region: Region
     name: str = ""
     category: str = CATEGORY
-    color: tuple[int, int, int] = field(default=None)
+    color: tuple[int, int, int] = NUMBER_COLOR
     protected: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.number <= MAX_NUMBER:
             raise InputError(f"an object has the number {self.number}: give one from 1 to {MAX_NUMBER}.")
-        if self.color is None:
+        if self.color == NUMBER_COLOR:
             object.__setattr__(self, "color", tuple(voc_palette(self.number + 1)[-1].tolist()))
         if len(self.color) != 3 or not all(isinstance(part, int) and 0 <= part <= 255 for part in self.color):
             raise InputError(f"object {self.number} has the colour {self.color}: give red, green, blue from 0 to 255.")
@@ -50,12 +51,12 @@ class AnnotatedObject:
 
 @dataclass(frozen=True, eq=False)
 class Annotations:
-    """What is annotated of one image.
+    """All annotated objects of one image.
 
     Attributes:
-        image: its file name, without folders.
+        image_name: file name of the image, without folders.
         size: (H, W) in pixels.
-        objects: of different numbers; later ones lie over earlier ones.
+        objects: with different numbers; later ones lie over earlier ones.
     """
 
     image_name: str
@@ -63,7 +64,7 @@ class Annotations:
     objects: tuple[AnnotatedObject, ...] = ()
 
     def labels(self) -> np.ndarray:
-        """(H, W) uint16: at each pixel the number of the uppermost object, 0 where there is none."""
+        """Draw a label map, (H, W) uint16: the number of the uppermost object at each pixel, 0 for background."""
         labels = np.zeros(self.size, np.uint16)
         for item in self.objects:
             item.region.paint(labels, item.number)

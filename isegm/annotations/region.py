@@ -1,4 +1,4 @@
-"""Pixels of an image, kept as what lies in the box around them."""
+"""Masks of single objects, stored as the pixels of their bounding box."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from typing import Any
 import cv2
 import numpy as np
 
-COMPRESSION = 1  # of zlib: masks are small whatever the level
+COMPRESSION = 1  # zlib level; masks compress well at any
 
 
 @dataclass(eq=False)
 class Region:
-    """A mask that takes only the room of its box, and never changes. Compare two with ``same``.
+    """An immutable mask that stores only its bounding box. Compare two with ``same``.
 
-    Made by ``of``, ``within``, ``union``, ``empty`` and ``from_json``.
+    Create one with ``of``, ``within``, ``union``, ``empty`` or ``from_json``.
 
     Attributes:
         size: (H, W) of the image.
-        top, left: first row and column of the smallest box around it; 0 where the region is empty.
-        shape: (h, w) of that box; (0, 0) where it is empty.
+        top, left: first row and column of the bounding box; 0 for an empty region.
+        shape: (h, w) of the bounding box; (0, 0) for an empty region.
     """
 
     size: tuple[int, int]
@@ -33,22 +33,22 @@ class Region:
     left: int
     shape: tuple[int, int]
     _pixels: np.ndarray | None = None
-    _bits: bytes | None = None  # of the box, packed and compressed
+    _bits: bytes | None = None  # pixels of the box, packed and compressed; this or _pixels is always set
 
     @classmethod
     def of(cls, mask: np.ndarray) -> Region:
-        """The True pixels of an (H, W) bool mask, which is copied."""
+        """Create the region of the True pixels of a mask (H, W) bool, which is copied."""
         height, width = mask.shape
         return cls.within((height, width), 0, 0, mask)
 
     @classmethod
     def empty(cls, size: tuple[int, int]) -> Region:
-        """No pixel of an image of ``size`` (H, W)."""
+        """Create the empty region of an image of ``size`` (H, W)."""
         return cls.within(size, 0, 0, np.zeros((0, 0), bool))
 
     @classmethod
     def within(cls, size: tuple[int, int], top: int, left: int, mask: np.ndarray) -> Region:
-        """The True pixels of a bool mask of the box that begins at (top, left), which lies in the image."""
+        """Create a region from a bool mask whose upper left pixel is (top, left); it must lie in the image."""
         x, y, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8)) if mask.size else (0,) * 4
         if not width:
             top = left = x = y = 0
@@ -58,7 +58,7 @@ class Region:
 
     @classmethod
     def union(cls, size: tuple[int, int], parts: Sequence[Region]) -> Region:
-        """What any of the parts holds, all of them of an image of ``size`` (H, W)."""
+        """Create the union of regions of one image of ``size`` (H, W)."""
         parts = [part for part in parts if part]
         if len(parts) < 2:
             return parts[0] if parts else cls.empty(size)
@@ -70,16 +70,16 @@ class Region:
         return cls.within(size, int(top), int(left), mask)
 
     def __bool__(self) -> bool:
-        """Whether there is a pixel in it."""
+        """Return whether the region has any pixel."""
         return self.shape != (0, 0)
 
     @property
     def pixels(self) -> np.ndarray:
-        """Bool (h, w), read-only: what of the box belongs to the region."""
-        pixels = self._pixels  # which another thread may pack meanwhile
+        """The region's mask of its box, (h, w) bool, read-only."""
+        pixels = self._pixels  # read once: another thread may pack the region meanwhile
         if pixels is None:
             height, width = self.shape
-            bits = np.frombuffer(zlib.decompress(self._bits), np.uint8)
+            bits = np.frombuffer(zlib.decompress(self.bits), np.uint8)
             pixels = np.unpackbits(bits, count=height * width).view(bool).reshape(self.shape)
             pixels.flags.writeable = False
             self._pixels = pixels
@@ -93,39 +93,39 @@ class Region:
         return self._bits
 
     def pack(self) -> None:
-        """Free the memory of ``pixels`` until they are asked for again."""
+        """Free the memory of ``pixels`` until they are used again."""
         self._bits = self.bits
         self._pixels = None
 
     @property
     def box(self) -> tuple[slice, slice]:
-        """Rows and columns of the box."""
+        """Rows and columns of the bounding box, to index an (H, W) array with."""
         height, width = self.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
     @cached_property
     def area(self) -> int:
-        """How many pixels there are; counted once."""
+        """Number of pixels; counted once."""
         return int(np.count_nonzero(self.pixels))
 
     def mask(self) -> np.ndarray:
-        """(H, W) bool, an array of its own."""
+        """Return the mask of the whole image, a new array (H, W) bool."""
         mask = np.zeros(self.size, bool)
         mask[self.box] = self.pixels
         return mask
 
     def same(self, other: Region) -> bool:
-        """Whether both hold the same pixels of images of the same size."""
-        place, others = (self.size, self.top, self.left), (other.size, other.top, other.left)
-        return place == others and np.array_equal(self.pixels, other.pixels)
+        """Return whether both have the same pixels of images of the same size."""
+        position, others = (self.size, self.top, self.left), (other.size, other.top, other.left)
+        return position == others and np.array_equal(self.pixels, other.pixels)
 
     def overlap(self, other: Region) -> int:
-        """How many pixels both hold."""
+        """Count the pixels that both have."""
         mine, theirs = self._shared(other)
         return int(np.count_nonzero(self.pixels[mine] & other.pixels[theirs]))
 
     def without(self, other: Region) -> Region:
-        """What the other does not hold."""
+        """Return the pixels that the other does not have."""
         mine, theirs = self._shared(other)
         if not self.pixels[mine].size:
             return self
@@ -134,19 +134,19 @@ class Region:
         return self.within(self.size, self.top, self.left, left)
 
     def paint(self, labels: np.ndarray, value: int | np.ndarray) -> None:
-        """Write a value into these pixels of an (H, W) or (H, W, C) array."""
+        """Write a value to the region's pixels of an (H, W) or (H, W, C) array, in place."""
         labels[self.box][self.pixels] = value
 
     def to_json(self) -> dict[str, Any]:
-        """Box and bits as plain data: ``{"box": [top, left, height, width], "bits": text}``."""
+        """Encode as plain data: ``{"box": [top, left, height, width], "bits": text}``."""
         return {"box": [self.top, self.left, *self.shape], "bits": base64.b64encode(self.bits).decode("ascii")}
 
     @classmethod
     def from_json(cls, size: tuple[int, int], content: Mapping[str, Any]) -> Region:
-        """What ``to_json`` gave, of an image of ``size`` (H, W).
+        """Decode the result of ``to_json`` for an image of ``size`` (H, W).
 
         Raises:
-            ValueError: it is no such thing, or does not fit into the image.
+            ValueError: the content is something else, or does not fit into the image.
         """
         try:
             top, left, height, width = (int(number) for number in content["box"])
@@ -160,7 +160,7 @@ class Region:
         return cls.within(size, top, left, pixels)
 
     def _shared(self, other: Region) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-        """The part of the image that lies in both boxes, in the pixels of each."""
+        """Return the common part of both boxes, as rows and columns of each."""
         mine, theirs = [], []
         starts = ((self.top, other.top), (self.left, other.left))
         for (first, second), length, others in zip(starts, self.shape, other.shape, strict=True):

@@ -1,4 +1,4 @@
-"""Run lengths as COCO has them (Lin et al. 2014): down the columns, from the left one on, beginning with background."""
+"""COCO's run-length encoding (Lin et al. 2014): column by column from the left, starting with background."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 
 from isegm.annotations.region import Region
 
-GROUP = 5  # bits that a letter of a compressed number carries
+GROUP = 5  # bits of a compressed number per letter
 SIGN, MORE, FIRST_LETTER = 1 << (GROUP - 1), 1 << GROUP, 48
-LONGEST = 8  # letters of a number: 40 bits
+MAX_LETTERS = 8  # of a number: 40 bits
 
 
 def encode(region: Region) -> np.ndarray:
-    """int64 lengths of the runs of background and object in turn; their sum is the number of the image's pixels."""
+    """Encode a region as int64 lengths of alternating runs of background and object; they add up to H * W."""
     height, width = region.size
-    columns = np.pad(region.pixels.T.view(np.int8), ((0, 0), (1, 1)))  # (w, h + 2): each between background
+    columns = np.pad(region.pixels.T.view(np.int8), ((0, 0), (1, 1)))  # (w, h + 2), with background above and below
     steps = np.diff(columns, axis=1)
     starts, ends = (
         (region.left + column) * height + region.top + row
@@ -30,10 +30,10 @@ def encode(region: Region) -> np.ndarray:
 
 
 def decode(counts: Sequence[int] | np.ndarray, size: tuple[int, int]) -> Region:
-    """The region of an image of ``size`` (H, W) whose runs have these lengths.
+    """Decode run lengths of an image of ``size`` (H, W).
 
     Raises:
-        ValueError: they are not whole numbers from 0, or do not add up to the image.
+        ValueError: they are not integers from 0, or do not add up to H * W.
     """
     lengths = np.asarray(counts)
     height, width = size
@@ -52,32 +52,35 @@ def decode(counts: Sequence[int] | np.ndarray, size: tuple[int, int]) -> Region:
 
 
 def compress(counts: np.ndarray) -> str:
-    """Run lengths as letters, five bits each, lowest first; from the fourth on the difference to the last but one."""
+    """Compress run lengths to letters of five bits each, lowest first.
+
+    From the fourth run on, the difference to the run two before is stored.
+    """
     numbers = np.array(counts, np.int64)
     numbers[3:] -= counts[1:-2]
-    rest = numbers[:, None] >> (GROUP * np.arange(LONGEST))  # (N, letters)
+    rest = numbers[:, None] >> (GROUP * np.arange(MAX_LETTERS))  # (N, letters)
     bits = rest & (MORE - 1)
     done = (rest >> GROUP) == np.where(bits & SIGN, -1, 0)
-    used = np.arange(LONGEST) <= np.argmax(done, axis=1)[:, None]
+    used = np.arange(MAX_LETTERS) <= np.argmax(done, axis=1)[:, None]
     letters = bits + np.where(done, 0, MORE) + FIRST_LETTER
     return letters[used].astype(np.uint8).tobytes().decode("ascii")
 
 
 def expand(text: str) -> np.ndarray:
-    """The int64 run lengths that ``compress`` wrote.
+    """Invert ``compress``: the int64 run lengths of a text.
 
     Raises:
-        ValueError: it is no such text.
+        ValueError: it is not such a text.
     """
     letters = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - FIRST_LETTER
     ends = np.flatnonzero((letters & MORE) == 0)
     if not letters.size or letters.min() < 0 or letters.max() >= 2 * MORE or letters[-1] & MORE:
         raise ValueError("no compressed run lengths")
     starts = np.concatenate(([0], ends[:-1] + 1))
-    places = np.arange(letters.size) - np.repeat(starts, ends - starts + 1)
-    if places.max() >= LONGEST:
+    positions = np.arange(letters.size) - np.repeat(starts, ends - starts + 1)  # of a letter in its number
+    if positions.max() >= MAX_LETTERS:
         raise ValueError("a run length is too long")
-    numbers = np.add.reduceat((letters & (MORE - 1)) << (GROUP * places), starts)
+    numbers = np.add.reduceat((letters & (MORE - 1)) << (GROUP * positions), starts)
     numbers -= np.where(letters[ends] & SIGN, np.int64(1) << (GROUP * (ends - starts + 1)), 0)
     for first in (1, 2):
         numbers[first::2] = np.cumsum(numbers[first::2])

@@ -8,7 +8,7 @@ import pytest
 from isegm.annotations import json_files
 from isegm.utils.errors import InputError
 
-LONG = 3 * json_files.PIECE + 1
+LONG = 3 * json_files.CHUNK + 1
 CONTENTS = {
     "nothing": {},
     "one of each": {"a": [], "b": {}, "c": [{}, {"d": [None, True, 1.5, "ä猫\n"]}], "e": [[[1, 2], []]], "f": ""},
@@ -34,7 +34,7 @@ def test_arrays_are_written_as_lists(tmp_path):
 def test_no_piece_is_long_whatever_the_content():
     deep = {"shapes": [{"points": np.zeros((LONG, 2))}, {"segmentation": [[0.0] * LONG, np.zeros(LONG)]}]}
     for content in (deep, CONTENTS["long lists"]):
-        assert max(len(piece) for piece in json_files._encoded(content)) < 20 * json_files.PIECE
+        assert max(len(piece) for piece in json_files._encoded(content)) < 20 * json_files.CHUNK
 
 
 def test_a_text_that_cannot_be_written_leaves_no_file(tmp_path):

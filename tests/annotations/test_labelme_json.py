@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from isegm.annotations import AnnotatedObject, Annotations, Region
 from isegm.annotations.formats import read_annotations
-from isegm.annotations.labelme_json import LARGEST_RADIUS, write_labelme
+from isegm.annotations.labelme_json import MAX_RADIUS, write_labelme
 from isegm.utils.errors import InputError
 from tests.annotations.drawn import SIZE, hard_masks, overlapping
 
@@ -137,7 +137,7 @@ def test_shapes_of_labelme_are_what_it_draws(tmp_path):
 @pytest.mark.parametrize("angle", [0.3, 1.1, 2.5, 4.0])
 def test_large_circles_are_drawn_like_small_ones_and_at_once(angle, tmp_path):
     edge, way = np.array((25, 18)), np.array((np.cos(angle), np.sin(angle)))  # the rim crosses the image
-    for radius, pixels in ((LARGEST_RADIUS - 1, 0), (LARGEST_RADIUS + 1, sum(SIZE))):
+    for radius, pixels in ((MAX_RADIUS - 1, 0), (MAX_RADIUS + 1, sum(SIZE))):
         circle = shape("circle", [(edge + radius * way).tolist(), edge.tolist()])
         (found,) = read(tmp_path, circle)
         assert 0 < found.region.area < SIZE[0] * SIZE[1]
