@@ -1,0 +1,179 @@
+"""What the documentation says holds: commands and Python run, links lead somewhere, named tests and anchors exist.
+
+A command that is not marked runs here in small: on sample images, with few clicks. Marks are comments above a block:
+``<!-- needs: GrabCut -->`` for what needs data, a checkpoint or a device, where only the command's parser reads the
+words, and ``<!-- not run: reason -->`` for installing and other programs.
+"""
+
+import re
+import runpy
+import shutil
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from isegm.cli import COMMANDS
+from isegm.data.datasets.samples import SamplesDataset
+from isegm.utils.files import write_image
+from tests.documents import PAGES, ROOT, anchors, blocks, commands, links
+
+FEW = {
+    "predict": ("--cpu",),
+    "evaluate": ("--n-clicks=2", "--max-objects=1", "--no-overlays"),
+    "flops": ("--size=64,64",),
+}
+# Commands that take longer or open a window: other tests run them in small, here their parser reads the words.
+RUN_ELSEWHERE = ("train", "annotate", "benchmark")
+OTHER_PROGRAMS = {"docker", "git", "pip", "pre-commit", "source", "sudo"}
+MAY_END = {"datasets": 1}  # the exit code where data sets are missing
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The logs of a finished evaluation."""
+    logs = tmp_path_factory.mktemp("logs")
+    run("evaluate", ["--datasets=Samples", "--cpu", f"--logs-path={logs}"])
+    (records,) = logs.rglob("records_Samples.jsonl")
+    return records.parent
+
+
+@pytest.fixture
+def folder(runs, tmp_path, monkeypatch):
+    """A folder to run commands in: image, folder of images and masks, configuration, scripts, two finished runs."""
+    sample = SamplesDataset().get_sample(2)  # the cat
+    write_image(tmp_path / "image.jpg", sample.image)
+    write_image(tmp_path / "my_images/images/cat.png", sample.image)
+    write_image(tmp_path / "my_images/masks/cat.png", (sample.gt_mask == 1).astype(np.uint8) * 255)
+    for name in ("config.yml", "models"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    for name in ("first_run", "second_run"):
+        shutil.copytree(runs, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def command_of(words):
+    """The name of the subcommand that a command line starts, and the words behind it."""
+    if words[0] == "isegm":
+        assert words[1] in COMMANDS
+        return words[1], list(words[2:])
+    words = words[next(position for position, word in enumerate(words) if word.endswith(".py")) :]
+    main = runpy.run_path(str(ROOT / words[0]))["main"]
+    return main.__module__.removeprefix("isegm.cli.").replace("_", "-"), list(words[1:])
+
+
+def is_measurement(words):
+    """Whether a command starts a script that is no subcommand."""
+    return words[:2] == ("python", "scripts/measure_demo.py")
+
+
+def read_by_script(words, monkeypatch):
+    """Let a script's own parser read the words."""
+    monkeypatch.setattr("sys.argv", list(words[1:]))
+    runpy.run_path(str(ROOT / words[1]))["parse_args"]()
+
+
+def parse(name, words):
+    """Let the parser of a subcommand read the words; it ends the test on an option that it does not know."""
+    module = import_module(f"isegm.cli.{name.replace('-', '_')}")
+    if not hasattr(module, "parse_args"):  # a command without options
+        assert not words
+        return
+    options = module.parse_args(words)
+    if name == "train":
+        assert (ROOT / options.model_path).is_file() or "models/toy/" in options.model_path
+
+
+def run(name, words):
+    """The exit code of a subcommand."""
+    try:
+        import_module(f"isegm.cli.{name.replace('-', '_')}").main([*words, *FEW.get(name, ())])
+    except SystemExit as end:
+        return end.code or 0
+    return 0
+
+
+@pytest.mark.parametrize("command", commands(), ids=str)
+def test_commands_run_or_are_understood(command, folder, monkeypatch):
+    program, *rest = command.words
+    if program == "make":
+        assert all(re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M) for target in rest)
+        assert command.mark == "not run"
+    elif program in OTHER_PROGRAMS:
+        assert command.mark == "not run"
+    elif command.words[:3] == ("python", "-m", "pytest"):
+        assert command.mark and all((ROOT / word).exists() or "toy" in word for word in rest[2:])
+    elif is_measurement(command.words):
+        assert command.mark
+        read_by_script(command.words, monkeypatch)
+    elif rest[0] != "--version":
+        name, words = command_of(command.words)
+        if command.mark or name in RUN_ELSEWHERE:
+            parse(name, words)
+        else:
+            assert run(name, words) in {0, MAY_END.get(name, 0)}
+
+
+def test_there_are_commands_and_each_subcommand_is_shown():
+    assert len(commands()) >= 60
+    shown = {command.words[1] for command in commands() if command.words[0] == "isegm"}
+    assert set(COMMANDS) <= shown
+
+
+PYTHON = [page for page in PAGES if any(block.language == "python" and not block.title for block in blocks(page))]
+
+
+@pytest.mark.parametrize("page", PYTHON, ids=lambda page: str(page.relative_to(ROOT)))
+def test_python_runs_in_the_order_of_the_page(page, folder):
+    names = {}
+    for block in blocks(page):
+        if block.language == "python" and not block.title:
+            code = compile(block.body, block.page, "exec")
+            if not block.mark:
+                exec(code, names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_blocks_say_their_language_and_links_lead_to_files_and_headings(page):
+    assert all(block.language for block in blocks(page))
+    assert page.read_text(encoding="utf-8").count("\n```") == 2 * len(list(blocks(page)))
+    for link in links(page):
+        if re.match(r"https?://", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{page.name} links to {link}"
+        if anchor:
+            assert anchor in anchors(target), f"{page.name} links to {link}"
+
+
+# --- fidelity
+
+FIDELITY = ROOT / "docs/fidelity.md"
+
+
+def test_references_to_quirks_lead_to_an_anchor():
+    known = anchors(FIDELITY)
+    for folder in ("isegm", "tests", "models", "scripts"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for anchor in re.findall(r"fidelity\.md#([a-z0-9-]+)", path.read_text(encoding="utf-8")):
+                assert anchor in known, f"{path} refers to {anchor}"
+
+
+def quirks():
+    """The sections of the page, by anchor."""
+    sections = re.split(r"^### (.*)\n", FIDELITY.read_text(encoding="utf-8"), flags=re.M)[1:]
+    return dict(zip(sections[::2], sections[1::2], strict=True))
+
+
+@pytest.mark.parametrize("quirk", quirks())
+def test_each_quirk_says_what_is_published_and_done_and_which_switch_and_test(quirk):
+    text = quirks()[quirk]
+    said = re.findall(r"^- \*\*(\w+)\*\*:", text, re.M)
+    assert said == ["Published", "Here", "Switch", "Test"]
+    tests = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    assert tests
+    for path, name in tests:
+        assert f"def {name}(" in Path(ROOT / path).read_text(encoding="utf-8"), f"{path}::{name}"
