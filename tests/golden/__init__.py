@@ -1,7 +1,7 @@
 """Golden vectors measured on the published code, and the recipe that makes weights and inputs for them.
 
-README.md beside this file says what they are. ISEGM_GOLDEN may name a folder with further ones in the same layout, which
-is searched first.
+README.md beside this file says what they are. ISEGM_GOLDEN may name a folder with further ones in the same layout,
+which is searched first.
 """
 
 import functools
