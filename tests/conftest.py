@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from isegm.cli import train
-from isegm.recipes import folder_training
+from isegm.recipes import launch
+from isegm.recipes.data_config import DataConfig
 from isegm.utils.exp import init_experiment, load_script
 from tests.published_data import make_all
 from tests.screen import HAS_SCREEN, virtual_screen
@@ -44,7 +45,7 @@ def at_data(configure, published, tmp_path):
 
 @pytest.fixture
 def planned(at_data, monkeypatch):
-    """What a script hands to the trainer: network, training samples, validation samples, plan."""
+    """What a script hands to the trainer: network, training samples, validation samples, configuration."""
 
     class Recorder:
         def __init__(self, *parts):
@@ -53,7 +54,7 @@ def planned(at_data, monkeypatch):
         def run(self):
             pass
 
-    monkeypatch.setattr(folder_training, "Trainer", Recorder)
+    monkeypatch.setattr(launch, "Trainer", Recorder)
 
     def run(script, *arguments, **configured):
         module, cfg = at_data(script, *arguments)
@@ -62,6 +63,13 @@ def planned(at_data, monkeypatch):
         return Recorder.parts[:4]
 
     return run
+
+
+@pytest.fixture
+def small_crops(monkeypatch):
+    """Published data sets are seen in crops of 128 x 128 pixels, for the time that training takes."""
+    opened = DataConfig.open
+    monkeypatch.setattr(DataConfig, "open", lambda data, cfg, _, *more: opened(data, cfg, {0: (128, 128)}, *more))
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ from isegm.model.losses import (
 )
 from isegm.model.registry import build_model
 from isegm.recipes import clickseg
-from isegm.recipes.folder_training import IMAGENET_FILES
+from isegm.recipes.launch import IMAGENET_FILES
 from isegm.utils import cli
 from tests.published_data import SBD_SCORES
 
@@ -275,9 +275,8 @@ def trained(module, cfg):
 
 
 @pytest.mark.parametrize("file", EXPERIMENTS)
-def test_every_script_trains_a_step_on_its_data(file, at_data, start_of, monkeypatch):
+def test_every_script_trains_a_step_on_its_data(file, at_data, start_of, small_crops, monkeypatch):
     """A light network with the same inputs and outputs takes the place of the real one; see below for these."""
-    monkeypatch.setattr("isegm.recipes.clickseg.CROP", (128, 128))
     monkeypatch.setattr("isegm.recipes.clickseg.build_model", cheap)
     monkeypatch.setattr("isegm.engine.trainer.load_state", lambda *parts: None)  # another network's weights
     module, cfg = at_data(of_script(file), "--epochs=1", "--epoch-len=2", "--batch-size=2", *start_of(file))
@@ -291,8 +290,7 @@ def test_networks_of_no_listed_command_train_a_step(file, at_data, start_of):
 
 
 @pytest.mark.parametrize("words", LISTED, ids=lambda words: words[1])
-def test_the_commands_that_users_know_run(words, published, tmp_path, monkeypatch):
-    monkeypatch.setattr("isegm.recipes.clickseg.CROP", (128, 128))  # of 384, for the time that it takes
+def test_the_commands_that_users_know_run(words, published, small_crops, tmp_path, monkeypatch):
     for name in ("datasets", "assets"):
         (tmp_path / name).symlink_to(published / name)
     for name in ("config.yml", "models"):

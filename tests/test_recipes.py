@@ -1,5 +1,6 @@
 """Experiment scripts and the recipes that they share."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from isegm import InputError, build_model, load_model
 from isegm.data.corrupted_masks import CorruptedInitialMasks
 from isegm.data.refiner_crops import FocusCrops
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT, save_checkpoint
-from isegm.recipes import folder_training, light, ritm
+from isegm.recipes import folder_data, launch, ritm
 from tests.drawn import draw_folder
 from tests.imagenet import write_folded_mobilenetv2
 
@@ -84,10 +85,11 @@ def test_light_scripts_say_how_fast_the_backbone_learns_and_how_loud_clicks_are(
 
 
 def test_a_backbone_rate_that_no_parameter_has_is_refused(configure, tmp_path):
-    _, cfg = configure("models/light/hrnet18s_folder.py", "--data", str(draw_folder(tmp_path / "photos", 4)))
-    schedule = dict(crops=((0, 64),), batch_size=2, epoch_len=2, epochs=1, decay_from=1, lr=1e-3)
+    images = draw_folder(tmp_path / "photos", 4)
+    module, cfg = configure("models/light/hrnet18s_folder.py", "--data", str(images))
+    module.RECIPE = replace(module.RECIPE, backbone_lr=0.25)
     with pytest.raises(ValueError, match=r"backbone_lr is 0\.25, which no parameter of HRNetModel has"):
-        light.train(build_model("ritm_hrnet18s"), cfg, backbone_lr=0.25, **schedule)
+        module.main(cfg)
 
 
 def test_folded_imagenet_weights_get_their_statistics_back(configure, tmp_path, caplog):
@@ -121,7 +123,7 @@ def test_weights_and_a_run_to_go_on_with_exclude_each_other(configure, tmp_path)
 def test_the_published_crop_finds_objects_on_camera_images():
     image, masks = np.zeros((3000, 4000, 3), np.uint8), np.zeros((3000, 4000, 1), np.int32)
     masks[200:800, 3000:3600] = 1
-    augment, rng = ritm.augmentation((320, 480)), np.random.default_rng(0)
+    augment, rng = ritm.folder_views((320, 480))[0], np.random.default_rng(0)
     views = [augment(image, masks, rng)[1] for _ in range(20)]
     assert sum(view.any() for view in views) >= 5  # at native size one view in ten would show it
 
@@ -139,21 +141,21 @@ def test_the_published_crop_finds_objects_on_camera_images():
 def test_training_folders_of_the_configuration(listed, expected):
     cfg = {"TRAIN_FOLDERS": listed}
     if isinstance(expected, tuple):
-        assert folder_training.folders(cfg) == expected
+        assert folder_data.training_folders(cfg) == expected
     else:
         with pytest.raises(InputError, match=expected):
-            folder_training.folders(cfg)
+            folder_data.training_folders(cfg)
 
 
 def test_options_of_the_command_line_reach_the_trainer(configure, tmp_path):
     images = ("--data", str(draw_folder(tmp_path / "photos", 4)), "--batch-size", "2")
     more = ("--lr", "1e-3", "--accumulate-grad", "2", "--clip-grad-norm", "0.5", "--sync-bn", "--compile")
     _, cfg = configure("models/light/mobilenetv2_folder.py", *images)
-    given = folder_training.run_options(cfg)
+    given = launch.run_config(cfg)
     assert (given.lr, given.accumulate, given.clip_norm) == (None, 1, None)
     assert not given.sync_batchnorm and not given.compile
     _, cfg = configure("models/light/mobilenetv2_folder.py", *images, *more)
-    given = folder_training.run_options(cfg)
+    given = launch.run_config(cfg)
     assert (given.lr, given.accumulate, given.clip_norm) == (1e-3, 2, 0.5)
     assert given.sync_batchnorm and given.compile
 

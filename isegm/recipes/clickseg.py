@@ -1,18 +1,17 @@
-"""ClickSEG's training recipes: FocalClick (Chen et al. 2022), CDNet (Chen et al. 2021) and the light baselines."""
+"""Networks, samples and losses of ClickSEG: FocalClick (Chen et al. 2022), CDNet (Chen et al. 2021), baselines."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from easydict import EasyDict
+
 from isegm.data.aligned_crop import AlignedCrop, RandomResizedCrop
 from isegm.data.points_sampler import MultiPointSampler
-from isegm.data.refiner_crops import FocusCrops, WholeTargets
-from isegm.data.train_set import SampleTransform
 from isegm.data.transforms import Compose, RandomBrightnessContrast, RandomFlip, RGBShift, Transform
-from isegm.engine.tasks import FocalClicks, IterativeClicks, LossTerm, TrainingTask
+from isegm.engine.tasks import LossTerm
 from isegm.model.base import ClickModel
 from isegm.model.losses import (
     ClickLoss,
@@ -22,16 +21,12 @@ from isegm.model.losses import (
     WeightedNormalizedFocalLoss,
 )
 from isegm.model.registry import build_model
-from isegm.recipes import data_config, folder_training
-from isegm.recipes.data_config import DataConfig, Size, SplitConfig, open_datasets
-from isegm.recipes.ritm import stepped_config
+from isegm.recipes import data_config, launch
+from isegm.recipes.data_config import DataConfig, Size
 from isegm.utils.errors import InputError
 
-FOCAL_CROP = (256, 256)  # (H, W) in pixels
-CROP = (384, 384)
-SWITCH = "CLICKSEG_AS_PUBLISHED"  # in config.yml
-FIRST_IMAGES = 30000  # of COCO+LVIS, which the published combined set sees
-IMAGENET = {  # what each network's backbone starts from, see isegm.recipes.folder_training.IMAGENET_FILES
+FIRST_IMAGES = 30000  # of COCO+LVIS: all that the published combined set sees
+IMAGENET = {  # key of ``launch.IMAGENET_FILES`` for the backbone of each network
     "focalclick_hrnet18s_s1": "HRNETV2_W18_SMALL",
     "focalclick_hrnet18s_s2": "HRNETV2_W18_SMALL",
     "focalclick_hrnet32_s2": "HRNETV2_W32",
@@ -42,13 +37,25 @@ IMAGENET = {  # what each network's backbone starts from, see isegm.recipes.fold
     "clickseg_pplcnet": "PPLCNET_X1",
     "cdnet_resnet34": "RESNET34",
 }
-LONG = dict(epochs=230, milestones=(190, 210))
-CDNET = dict(epochs=120, milestones=(80, 105), checkpoint_interval=((0, 50), (100, 5)))
-IMAGES = 3000  # steps between two images of a training sample; ours, as the published number is not known
 
 
-def network(name: str, cfg: Any) -> ClickModel:
-    """A registered network whose backbone starts from the ImageNet weights that config.yml names.
+def sampler(*, prob_gamma: float, first_click_center: bool = True) -> MultiPointSampler:
+    """How all experiments here choose targets and first clicks; see ``MultiPointSampler``."""
+    return MultiPointSampler(
+        max_num_points=24,
+        prob_gamma=prob_gamma,
+        merge_objects_prob=0.15,
+        max_num_merged_objects=2,
+        first_click_center=first_click_center,
+    )
+
+
+SAMPLER = sampler(prob_gamma=0.8)  # of FocalClick and CDNet
+LIGHT_SAMPLER = sampler(prob_gamma=0.7)  # of the light baselines
+
+
+def network(name: str, cfg: EasyDict) -> ClickModel:
+    """Build a registered network whose backbone starts from the ImageNet weights that config.yml names.
 
     Raises:
         InputError: it is not known which weights those are, or they are not there or do not fit.
@@ -59,60 +66,58 @@ def network(name: str, cfg: Any) -> ClickModel:
             "IMAGENET in isegm/recipes/clickseg.py, or start from random weights with build_model."
         )
     model = build_model(name)
-    folder_training.start_from_imagenet(model, cfg, IMAGENET[name])
+    launch.start_from_imagenet(model, cfg, IMAGENET[name])
     return model
 
 
-def as_published(cfg: Any) -> bool:
-    """Whether to train on what the published code saw where that was a slip: see CLICKSEG_AS_PUBLISHED in config.yml.
-
-    Raises:
-        InputError: it is neither true nor false.
-    """
-    value = cfg.get(SWITCH, False)
-    if not isinstance(value, bool):
-        raise InputError(f"{SWITCH} in config.yml is {value!r}: it must be true or false.")
-    return value
-
-
-def coco_lvis(cfg: Any, *, colours: bool = False, oldaug: bool = False) -> DataConfig:
-    """COCO+LVIS in which one image of five shows its stuff as objects, in crops around 0.8 of its sides.
+def coco_lvis(*, stuff: float, colours: bool = False, oldaug: bool = False) -> DataConfig:
+    """COCO+LVIS in crops whose sides are around 0.8 of the image's.
 
     Args:
-        cfg: the run's configuration.
+        stuff: probability with which an image shows its stuff as objects.
         colours: change brightness, contrast and colours too.
-        oldaug: crops of random area instead, of about the whole image.
+        oldaug: instead of these crops, ones of random area around that of the whole image, without changed colours.
     """
-    row = replace(data_config.COCO_LVIS, train=replace(data_config.COCO_LVIS.train, stuff=0.2))
-    return replace(row, views=_old_views if oldaug else _views(cfg, colours))
+    data = replace(data_config.COCO_LVIS, train=replace(data_config.COCO_LVIS.train, stuff=stuff), whole_targets=True)
+    return replace(data, views=_old_views) if oldaug else _with_aligned_crops(data, colours=colours)
 
 
-def sbd(cfg: Any) -> DataConfig:
-    """SBD, hard images more often, in crops around 0.8 of their sides and changed colours."""
-    return replace(data_config.SBD, views=_views(cfg, colours=True))
+def sbd() -> DataConfig:
+    """SBD in crops whose sides are around 0.8 of the image's, with changed colours, hard images more often."""
+    return _with_aligned_crops(replace(data_config.SBD, whole_targets=True), colours=True)
 
 
-def combined(cfg: Any, *, stuff: float = 0.1, colours: bool = False) -> DataConfig:
-    """ClickSEG's combined set, in crops around the whole of its images.
+def combined(*, stuff: float, colours: bool = False) -> DataConfig:
+    """ClickSEG's combined set in crops whose sides are around the image's; for arguments see ``coco_lvis``.
 
-    Args:
-        cfg: the run's configuration.
-        stuff: how often images of COCO+LVIS show their stuff as objects.
-        colours: see ``coco_lvis``.
+    As published only the first 30000 images of COCO+LVIS are seen (docs/fidelity.md#first-30000).
     """
     options: dict[str, Any] = {"stuff_prob": stuff}
-    if as_published(cfg):
-        options["first"] = FIRST_IMAGES
-    views = _views(cfg, colours, ratio=(0.5, 1.3), centre=1.0)
-    return replace(data_config.COMBINED, options={"COCO_LVIS": options}, views=views)
+    data = replace(data_config.COMBINED, options={"COCO_LVIS": options}, whole_targets=True)
+    first = replace(data, options={"COCO_LVIS": options | {"first": FIRST_IMAGES}})
+    return _with_aligned_crops(data, first, colours=colours, ratio=(0.5, 1.3), centre=1.0)
 
 
-def _views(
-    cfg: Any, colours: bool, ratio: tuple[float, float] = (0.3, 1.3), centre: float = 0.8
-) -> Callable[[Size], tuple[Compose, Compose]]:
-    crop = partial(AlignedCrop, ratio=ratio, centre=centre, spread=0.4, published=as_published(cfg))
+def _with_aligned_crops(
+    data: DataConfig,
+    published: DataConfig | None = None,
+    *,
+    colours: bool,
+    ratio: tuple[float, float] = (0.3, 1.3),
+    centre: float = 0.8,
+) -> DataConfig:
+    """Add ClickSEG's crops, which as published go on to the image's edge (docs/fidelity.md#crop-to-the-edge)."""
+    views = partial(_aligned_views, colours=colours, ratio=ratio, centre=centre)
+    as_published = replace(published or data, views=partial(views, published=True))
+    return replace(data, views=partial(views, published=False), as_published=as_published)
+
+
+def _aligned_views(
+    size: Size, *, colours: bool, ratio: tuple[float, float], centre: float, published: bool
+) -> tuple[Compose, Compose]:
+    crop = AlignedCrop(size, ratio=ratio, centre=centre, spread=0.4, published=published)
     more: tuple[Transform, ...] = (RandomBrightnessContrast(), RGBShift()) if colours else ()
-    return lambda size: (Compose((crop(size), *more)), Compose((crop(size),)))
+    return Compose((crop, *more)), Compose((crop,))
 
 
 def _old_views(size: Size) -> tuple[Compose, Compose]:
@@ -120,23 +125,21 @@ def _old_views(size: Size) -> tuple[Compose, Compose]:
     return views, views
 
 
-def sampler(prob_gamma: float, first_click_center: bool = True) -> MultiPointSampler:
-    """Targets and first clicks, as all experiments here choose them."""
-    return MultiPointSampler(
-        max_num_points=24,
-        prob_gamma=prob_gamma,
-        merge_objects_prob=0.15,
-        max_num_merged_objects=2,
-        first_click_center=first_click_center,
-    )
+def focal_losses(*, aux: float | None) -> dict[str, LossTerm]:
+    """Losses of FocalClick.
+
+    Args:
+        aux: weight of cross-entropy on the auxiliary output; None for networks without that output (SegFormer).
+    """
+    losses = _mask_loss()
+    if aux is not None:
+        losses["instance_aux_loss"] = LossTerm(SigmoidBinaryCrossEntropyLoss(), aux, "instances_aux")
+    losses["instance_refine_loss"], losses["trimap_loss"] = refiner_losses()
+    return losses
 
 
-def _instance_loss() -> dict[str, LossTerm]:
-    return {"instance_loss": LossTerm(NormalizedFocalLoss(alpha=0.5, gamma=2))}
-
-
-def refiner_terms() -> tuple[LossTerm, LossTerm]:
-    """What FocalClick's refiner learns: the mask in its crop, with weight on details, and where these are."""
+def refiner_losses() -> tuple[LossTerm, LossTerm]:
+    """Losses of FocalClick's refiner: on the refined mask in its crop, details weighing more, and on the trimap."""
     mask = LossTerm(
         WeightedNormalizedFocalLoss(alpha=0.5, gamma=2),
         output="instances_refined",
@@ -146,89 +149,32 @@ def refiner_terms() -> tuple[LossTerm, LossTerm]:
     return mask, LossTerm(SigmoidBinaryCrossEntropyLoss(), output="trimap", target="trimap_focus")
 
 
-def focal_task(aux: bool) -> FocalClicks:
-    """FocalClick's losses; ``aux``: cross-entropy on the auxiliary output too, for HRNet."""
-    losses = _instance_loss()
-    if aux:
-        losses["instance_aux_loss"] = LossTerm(SigmoidBinaryCrossEntropyLoss(), 0.4, "instances_aux")
-    losses["instance_refine_loss"], losses["trimap_loss"] = refiner_terms()
-    return FocalClicks(losses, max_num_next_clicks=3)
-
-
-def train_focal_hrnet(network: ClickModel, cfg: Any, data: DataConfig) -> None:
-    """FocalClick on HRNet: 230 epochs in batches of 32.
+def cdnet_losses(*, fdm: float, diversity: float) -> dict[str, LossTerm]:
+    """Losses of CDNet.
 
     Args:
-        network: what is trained.
-        cfg: the run's configuration.
-        data: ``coco_lvis``, ``sbd`` or ``combined``.
+        fdm: weight of the normalised focal loss on the output of the feature diffusion module.
+        diversity: weight of the diversity loss on the candidate masks.
     """
-    _train(network, cfg, data, focal_task(aux=True), lr=5e-4, **LONG, checkpoint_interval=((0, 50), (200, 10)))
+    losses = _mask_loss()
+    losses["fdm_loss"] = LossTerm(NormalizedFocalLoss(alpha=0.5, gamma=2, from_sigmoid=True), fdm, "fdm_instances")
+    losses["diversity_loss"] = LossTerm(DiversityLoss(), diversity, "latent_instances", inputs=("click_map",))
+    return losses
 
 
-def train_focal_segformer(network: ClickModel, cfg: Any, data: DataConfig) -> None:
-    """FocalClick on SegFormer: 230 epochs in batches of 28; see ``train_focal_hrnet``."""
-    late = ((0, 50), (200, 5))
-    _train(network, cfg, data, focal_task(aux=False), lr=5e-3, batch_size=28, **LONG, checkpoint_interval=late)
-
-
-def train_cdnet(network: ClickModel, cfg: Any, data: DataConfig) -> None:
-    """CDNet, on the sampled clicks alone: 120 epochs in batches of 32; see ``train_focal_hrnet``."""
-    losses = _instance_loss()
-    losses["fdm_loss"] = LossTerm(NormalizedFocalLoss(alpha=0.5, gamma=2, from_sigmoid=True), 0.4, "fdm_instances")
-    losses["diversity_loss"] = LossTerm(DiversityLoss(), output="latent_instances", inputs=("click_map",))
-    _train(network, cfg, data, IterativeClicks(losses, max_num_next_clicks=0), lr=5e-4, **CDNET)
-
-
-def train_baseline(
-    network: ClickModel,
-    cfg: Any,
-    data: DataConfig,
-    *,
-    lr: float,
-    clicks: MultiPointSampler | None = None,
-    finetunes: bool = False,
-) -> None:
-    """A light baseline: 230 epochs in batches of 32.
+def light_losses(*, aux: float, click: float | None = None) -> dict[str, LossTerm]:
+    """Losses of the light baselines.
 
     Args:
-        network, cfg, data: see ``train_focal_hrnet``.
-        lr: base learning rate.
-        clicks: ``sampler`` of another kind than most experiments have.
-        finetunes: start from a trained network (``--weights``), on the sampled clicks alone, with the loss on clicks.
-
-    Raises:
-        InputError: a trained network is needed and not given.
+        aux: weight of the normalised focal loss on the auxiliary output.
+        click: weight of the loss around clicks; None for none.
     """
-    losses = _instance_loss()
-    losses["instance_aux_loss"] = LossTerm(NormalizedFocalLoss(alpha=0.5, gamma=2), 0.4, "instances_aux")
-    if finetunes:
-        if not (cfg.weights or cfg.resume_exp):
-            raise InputError(
-                f"{cfg.model_path} goes on from the network that the script without _noiter has trained: give that "
-                "run's last checkpoint with --weights."
-            )
-        losses["click_loss"] = LossTerm(ClickLoss(), inputs=("click_map",))
-    task = IterativeClicks(losses, max_num_next_clicks=0 if finetunes else 3)
-    late = ((0, 50), (200, 10))
-    _train(network, cfg, data, task, clicks=clicks or sampler(0.7), lr=lr, **LONG, checkpoint_interval=late)
+    losses = _mask_loss()
+    losses["instance_aux_loss"] = LossTerm(NormalizedFocalLoss(alpha=0.5, gamma=2), aux, "instances_aux")
+    if click is not None:
+        losses["click_loss"] = LossTerm(ClickLoss(), click, inputs=("click_map",))
+    return losses
 
 
-def _train(
-    network: ClickModel,
-    cfg: Any,
-    data: DataConfig,
-    task: TrainingTask,
-    *,
-    clicks: MultiPointSampler | None = None,
-    batch_size: int = 32,
-    **schedule: Any,
-) -> None:
-    config = stepped_config(task, cfg, batch_size=batch_size, image_dump_interval=IMAGES, **schedule)
-    crop = FOCAL_CROP if network.has_refiner else CROP
-
-    def steps(part: SplitConfig) -> Sequence[SampleTransform]:
-        whole = WholeTargets(part.min_area)
-        return (whole, FocusCrops(crop[0])) if network.has_refiner else (whole,)
-
-    folder_training.start(network, cfg, config, *open_datasets(data, cfg, crop, clicks or sampler(0.8), steps))
+def _mask_loss() -> dict[str, LossTerm]:
+    return {"instance_loss": LossTerm(NormalizedFocalLoss(alpha=0.5, gamma=2))}

@@ -1,4 +1,4 @@
-"""The published data sets as the experiments of RITM and its successors see them (Sofiiuk et al. 2021)."""
+"""The published data sets as the experiments of RITM (Sofiiuk et al. 2021) and ClickSEG (Chen et al. 2022) see them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from easydict import EasyDict
 
 from isegm.data.catalogue import get_training_set
 from isegm.data.compose import ComposeDataset, Reader
 from isegm.data.points_sampler import MultiPointSampler
+from isegm.data.refiner_crops import WholeTargets
 from isegm.data.sample_weights import sample_weights
 from isegm.data.train_set import SampleTransform, TrainSet
 from isegm.data.transforms import (
@@ -29,36 +31,37 @@ from isegm.data.transforms import (
 )
 from isegm.utils.errors import InputError
 
-Size = tuple[int, int]
+Size = tuple[int, int]  # (H, W) in pixels
 SBD_SCORES = Path("assets/sbd_samples_weights.pkl")  # below the folder in which the command runs, as published
 SCORES_GAMMA = 1.25
+SWITCH = "CLICKSEG_AS_PUBLISHED"  # in config.yml
 
 
 def coco_views(crop: Size) -> tuple[Compose, Compose]:
-    """Augmentations of training and validation that most experiments use: crops of (H, W) pixels."""
+    """Augmentations of training and of validation that most experiments use; both end in crops of (H, W) pixels."""
     window = (PadIfNeeded(crop), RandomCrop(crop))
     colours = (RandomBrightnessContrast(), RGBShift())
     return Compose((UniformRandomResize((0.75, 1.40)), HorizontalFlip(), *window, *colours)), Compose(window)
 
 
 def sbd_views(crop: Size) -> tuple[Compose, Compose]:
-    """Augmentations of the iterative experiments on SBD, which turn and mirror more."""
+    """Augmentations of the iterative experiments on SBD, with rotations and more flips; see ``coco_views``."""
     scale = UniformRandomResize((0.75, 1.25))
     window = (PadIfNeeded(crop), RandomCrop(crop))
     colours = (RandomBrightnessContrast(), RGBShift())
-    turned = (RandomFlip(), RandomRotate90(), ShiftRotate())
-    return Compose((scale, *turned, *window, *colours)), Compose((scale, *window))
+    rotations = (RandomFlip(), RandomRotate90(), ShiftRotate())
+    return Compose((scale, *rotations, *window, *colours)), Compose((scale, *window))
 
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """How samples are drawn in training, or in validation.
+    """How samples are drawn from one split of a data set.
 
     Attributes:
         min_area: objects of fewer pixels, after augmentation, are dropped.
-        keep_background: how often a view without an object is kept.
-        epoch_len: random samples in an epoch; None: as many as there are images.
-        stuff: how often a sample has its stuff as objects too, for data sets that know stuff.
+        keep_background: probability with which a view without an object is kept.
+        epoch_len: random samples in an epoch; None for as many as there are images.
+        stuff: probability with which a sample has its stuff as objects too, for data sets that know stuff.
         split: of the data set.
     """
 
@@ -71,15 +74,18 @@ class SplitConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """The images of an experiment.
+    """The data sets of an experiment, and how samples are drawn from them and augmented.
 
     Attributes:
         names: of the training sets, see ``isegm.data.TRAINING_SETS``; the last one validates.
         train, val: how samples are drawn.
-        ratios: how often each of several sets is drawn from; None: as often as it has images.
-        options: further arguments of the sets' readers in training, by name.
-        scored: hard samples are drawn more often, by the published scores of SBD.
-        views: from the crop's (H, W) to the augmentations of training and of validation.
+        ratios: share of the samples drawn from each of several sets; None: proportional to their images.
+        options: further arguments of the readers for training, by name of the set.
+        scored: draw hard samples more often, by the published scores of SBD (docs/fidelity.md#scores-by-index).
+        views: the augmentations of training and of validation for a crop size, (H, W) in pixels.
+        whole_targets: pass over targets that are too small or fill the view, as ClickSEG does, see ``WholeTargets``.
+        as_published: what the published code drew where that was a slip: taken instead of all the above where
+            CLICKSEG_AS_PUBLISHED is true in config.yml. None: there was none.
     """
 
     names: tuple[str, ...]
@@ -89,9 +95,77 @@ class DataConfig:
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     scored: bool = False
     views: Callable[[Size], tuple[Compose, Compose]] = coco_views
+    whole_targets: bool = False
+    as_published: DataConfig | None = None
+
+    def open(
+        self,
+        cfg: EasyDict,
+        crops: Mapping[int, Size],
+        sampler: MultiPointSampler,
+        steps: Sequence[SampleTransform] = (),
+    ) -> tuple[TrainSet, TrainSet]:
+        """Open the samples of training and validation; see ``TrainingData``.
+
+        ``--epoch-len`` sets the length of a training epoch, and validation is then no longer than that either.
+
+        Raises:
+            InputError: a path is not set, files are not there, or ``--data`` names other images.
+        """
+        if cfg.get("data"):
+            raise InputError(
+                f"{cfg.model_path} trains on {' and '.join(self.names)}, at the paths in config.yml: leave --data out, "
+                "or take a script for folders, such as models/iter_mask/hrnet18s_folder.py."
+            )
+        if self.as_published and switched_on(cfg):
+            return self.as_published.open(cfg, crops, sampler, steps)
+        reader = _open(self.names, self.train, cfg, self.ratios, self.options)
+        val_reader = _open(self.names[-1:], self.val, cfg)
+        val_len = self.val.epoch_len
+        if 0 < cfg.epoch_len < (val_len or len(val_reader)):
+            val_len = cfg.epoch_len
+        train_set = TrainSet(
+            reader,
+            [(epoch, self.views(size)[0]) for epoch, size in crops.items()],
+            sampler,
+            epoch_len=cfg.epoch_len if cfg.epoch_len > 0 else self.train.epoch_len,
+            min_object_area=self.train.min_area,
+            keep_background_prob=self.train.keep_background,
+            retry_image=True,
+            weights=_sbd_weights(len(reader)) if self.scored else None,
+            steps=self._steps(self.train, steps),
+            seed=cfg.seed,
+        )
+        val_set = TrainSet(
+            val_reader,
+            self.views(list(crops.values())[-1])[1],
+            sampler,
+            epoch_len=val_len,
+            min_object_area=self.val.min_area,
+            keep_background_prob=self.val.keep_background,
+            retry_image=True,
+            steps=self._steps(self.val, steps),
+            seed=cfg.seed,
+        )
+        return train_set, val_set
+
+    def _steps(self, split: SplitConfig, steps: Sequence[SampleTransform]) -> tuple[SampleTransform, ...]:
+        return (WholeTargets(split.min_area), *steps) if self.whole_targets else tuple(steps)
 
 
-# The rows of the published scripts. Several joined data sets are gone through image by image, without scores.
+def switched_on(cfg: EasyDict) -> bool:
+    """Whether CLICKSEG_AS_PUBLISHED is true in config.yml.
+
+    Raises:
+        InputError: it is neither true nor false.
+    """
+    value = cfg.get(SWITCH, False)
+    if not isinstance(value, bool):
+        raise InputError(f"{SWITCH} in config.yml is {value!r}: it must be true or false.")
+    return value
+
+
+# The rows of the published scripts. Joined sets without ratios: an epoch is every image once, without scores.
 SBD = DataConfig(("SBD",), SplitConfig(80), SplitConfig(1000, split="val"), scored=True)
 SBD_ITERATIVE = DataConfig(
     ("SBD",),
@@ -136,73 +210,15 @@ COMBINED = DataConfig(
 )
 
 
-def open_datasets(
-    images: DataConfig,
-    cfg: Any,
-    crop: Size,
-    sampler: MultiPointSampler,
-    steps: Callable[[SplitConfig], Sequence[SampleTransform]] = lambda part: (),
-) -> tuple[TrainSet, TrainSet]:
-    """Training and validation samples.
-
-    ``--epoch-len`` sets the length of a training epoch, and validation is then no longer than that either.
-
-    Args:
-        images: one of the rows above.
-        cfg: the run's configuration.
-        crop: (H, W) in pixels.
-        sampler: chooses targets and their first clicks.
-        steps: what becomes of a sample then, see ``TrainSet``.
-
-    Raises:
-        InputError: a path is not set, files are not there, or ``--data`` names other images.
-    """
-    if cfg.get("data"):
-        raise InputError(
-            f"{cfg.model_path} trains on {' and '.join(images.names)}, at the paths in config.yml: leave --data out, "
-            "or take a script for folders, such as models/iter_mask/hrnet18s_folder.py."
-        )
-    reader = _open(images.names, images.train, cfg, images.ratios, images.options)
-    val_reader = _open(images.names[-1:], images.val, cfg)
-    views, val_views = images.views(crop)
-    val_len = images.val.epoch_len
-    if 0 < cfg.epoch_len < (val_len or len(val_reader)):
-        val_len = cfg.epoch_len
-    train_set = TrainSet(
-        reader,
-        views,
-        sampler,
-        epoch_len=cfg.epoch_len if cfg.epoch_len > 0 else images.train.epoch_len,
-        min_object_area=images.train.min_area,
-        keep_background_prob=images.train.keep_background,
-        retry_image=True,
-        weights=_sbd_weights(len(reader)) if images.scored else None,
-        steps=steps(images.train),
-        seed=cfg.seed,
-    )
-    val_set = TrainSet(
-        val_reader,
-        val_views,
-        sampler,
-        epoch_len=val_len,
-        min_object_area=images.val.min_area,
-        keep_background_prob=images.val.keep_background,
-        retry_image=True,
-        steps=steps(images.val),
-        seed=cfg.seed,
-    )
-    return train_set, val_set
-
-
 def _open(
     names: Sequence[str],
-    part: SplitConfig,
-    cfg: Any,
+    split: SplitConfig,
+    cfg: EasyDict,
     ratios: Sequence[float] | None = None,
-    more: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    options: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Reader:
-    options = {"stuff_prob": part.stuff} if part.stuff else {}
-    readers = [get_training_set(name, cfg, split=part.split, **options, **more.get(name, {})) for name in names]
+    stuff = {"stuff_prob": split.stuff} if split.stuff else {}
+    readers = [get_training_set(name, cfg, split=split.split, **stuff, **options.get(name, {})) for name in names]
     return readers[0] if len(readers) == 1 else ComposeDataset(readers, ratios)
 
 

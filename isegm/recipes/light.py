@@ -1,15 +1,24 @@
-"""Short training of light networks on folders: BCE + soft IoU on every click, views as the predictor sees them."""
+"""Networks, samples and losses of the short trainings of light networks on folders.
+
+Their recipes differ from the published ones of 230 epochs, for these reasons:
+
+- ``backbone_lr=0.25``: the published tenth of the rate, for MobileNetV2's backbone and head alike, is too little in so
+  few epochs.
+- ``clicks=5, train_every_click=True``: each batch is trained on at two to six clicks, so that no prediction is spent on
+  simulation alone.
+- ``interleaved_batches=10``: a batch's next click right after its last one would be seen by a network that has just
+  learnt these very objects.
+- ``precise_bn_batches=8``: ten steps in a row see the same number of clicks, which biases running averages.
+- ``freeze_batchnorm=True`` in the last stage: in training BatchNorm normalises by the batch, whose statistics differ
+  from click to click; frozen it normalises as in prediction.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
+from easydict import EasyDict
 from torch import nn
 
-from isegm.data.corrupted_masks import CorruptedInitialMasks
 from isegm.data.points_sampler import MultiPointSampler
-from isegm.data.refiner_crops import FocusCrops
 from isegm.data.train_set import CopyPaste, TrainSet
 from isegm.data.transforms import (
     BlurNoise,
@@ -19,138 +28,86 @@ from isegm.data.transforms import (
     RandomView,
     RGBShift,
 )
-from isegm.engine.schedule import WarmupDecay
-from isegm.engine.tasks import FocalClicks, IterativeClicks, LossTerm
-from isegm.engine.trainer import TrainConfig
+from isegm.engine.tasks import LossTerm
 from isegm.model.base import ClickModel
 from isegm.model.losses import SigmoidBinaryCrossEntropyLoss, SoftIoU, Sum
 from isegm.model.pretrained import has_folded_batchnorm, unfold_batchnorm
 from isegm.model.registry import build_model
-from isegm.recipes import folder_training
-from isegm.recipes.clickseg import refiner_terms
-from isegm.utils.errors import InputError
+from isegm.recipes import launch
+from isegm.recipes.clickseg import refiner_losses
+from isegm.recipes.data_config import Size
+from isegm.recipes.folder_data import FolderData, open_folders
 from isegm.utils.log import logger
 
-BACKBONE_LR = 0.25  # of MobileNetV2, relative to the rest; the published 0.1, with the head, belongs to 230 epochs
 CLICK_SCALE = 1.0  # of the click features at the start; the published 0.05 lets clicks count only after long training
 # Mostly one click to start with, as people do, on a whole object rather than a part of it.
 SAMPLER = MultiPointSampler(
     max_num_points=24, prob_gamma=0.15, merge_objects_prob=0.15, merge_all_prob=0.8, first_click_center=True
 )
-INTERLEAVED_BATCHES = 10  # batches that are clicked on in turn
-PRECISE_BN_BATCHES = 8  # for BatchNorm's statistics, as ten steps in a row see the same number of clicks
-MOST_CLICKS = 6  # a batch is clicked from 2 to so many times
 WHOLE_VIEWS = 0.45  # share of the views that show all of an image, as the predictor sees it at the first click
+TRAINED = "a trained network: give its checkpoint with --weights, such as weights/mobilenetv2_default.pth"
 
 
-def view(side: int) -> Compose:
-    """Augmented views of side x side pixels: all of an image, or else around an object or a random part, 5 to 2."""
-    seen = RandomView((side, side), p_whole=WHOLE_VIEWS, p_object=(1 - WHOLE_VIEWS) * 5 / 7)
-    return Compose((seen, RandomBrightnessContrast(), RGBShift(), RandomGrey(), BlurNoise()))
+def views(size: Size) -> tuple[Compose, Compose]:
+    """Augmentations to (H, W) pixels, the same in training and validation.
+
+    A view shows the whole image with probability 0.45; else an object or a random part of the image, 5 to 2.
+    """
+    view = RandomView(size, p_whole=WHOLE_VIEWS, p_object=(1 - WHOLE_VIEWS) * 5 / 7)
+    augment = Compose((view, RandomBrightnessContrast(), RGBShift(), RandomGrey(), BlurNoise()))
+    return augment, augment
 
 
-def mobilenetv2(cfg: Any) -> ClickModel:
+def folders(*, epoch_len: int) -> FolderData:
+    """Folders of images and masks with pasted objects.
+
+    Args:
+        epoch_len: samples in an epoch.
+    """
+    return FolderData(epoch_len, min_area=300, views=views, copy_paste=CopyPaste())
+
+
+def losses(*, aux: float, refiner: bool = False) -> dict[str, LossTerm]:
+    """Binary cross-entropy plus one minus the soft IoU.
+
+    Args:
+        aux: weight of the same on the auxiliary output.
+        refiner: the same on the refined mask, and the published losses of FocalClick's refiner.
+    """
+    criterion = Sum(SigmoidBinaryCrossEntropyLoss(), SoftIoU())
+    terms = {"instance_loss": LossTerm(criterion), "instance_aux_loss": LossTerm(criterion, aux, "instances_aux")}
+    if refiner:
+        terms["refine_loss"] = LossTerm(criterion, output="instances_refined", target="instances_focus")
+        terms["detail_loss"], terms["trimap_loss"] = refiner_losses()
+    return terms
+
+
+def mobilenetv2(cfg: EasyDict) -> ClickModel:
     """The MobileNetV2 baseline, whose backbone starts from the ImageNet weights that config.yml names.
 
     Weights with folded BatchNorm get its statistics back, measured on training images.
     """
     network = build_model("clickseg_mobilenetv2")
-    network.maps_transform[-1].scale.data.fill_(CLICK_SCALE)
-    backbone = network.feature_extractor.backbone
-    if folder_training.start_from_imagenet(network, cfg, "MOBILENETV2") and has_folded_batchnorm(backbone):
+    _scale_clicks(network)
+    backbone = network.get_submodule("feature_extractor.backbone")
+    if launch.start_from_imagenet(network, cfg, "MOBILENETV2") and has_folded_batchnorm(backbone):
         logger.info("the backbone's BatchNorm is folded: measuring its statistics on training images")
-        train_reader, _ = folder_training.readers(cfg)
-        samples = TrainSet(train_reader, view(256), SAMPLER, epoch_len=128, min_object_area=300, seed=cfg.seed)
-        unfold_batchnorm(network, backbone, folder_training.calibration_batches(samples, network))
+        train_reader, _ = open_folders(cfg)
+        augment, _ = views((256, 256))
+        samples = TrainSet(train_reader, augment, SAMPLER, epoch_len=128, min_object_area=300, seed=cfg.seed)
+        unfold_batchnorm(network, backbone, launch.calibration_batches(samples, network))
     return network
 
 
-def focalclick_hrnet18s(cfg: Any) -> ClickModel:
+def focalclick_hrnet18s(cfg: EasyDict) -> ClickModel:
     """FocalClick S1 on HRNet-18s, whose backbone starts from the ImageNet weights that config.yml names."""
     network = build_model("focalclick_hrnet18s_s1")
-    network.maps_transform[-1].scale.data.fill_(CLICK_SCALE)
-    folder_training.start_from_imagenet(network, cfg, "HRNETV2_W18_SMALL")
+    _scale_clicks(network)
+    launch.start_from_imagenet(network, cfg, "HRNETV2_W18_SMALL")
     return network
 
 
-def train(
-    network: ClickModel,
-    cfg: Any,
-    *,
-    crops: Sequence[tuple[int, int]],
-    batch_size: int,
-    epoch_len: int,
-    epochs: int,
-    decay_from: float,
-    lr: float,
-    backbone_lr: float = 1.0,
-    freeze_batchnorm: bool = False,
-) -> None:
-    """Train with constant learning rate until epoch ``decay_from`` and a linear fall to the end.
-
-    Args:
-        network: one with an auxiliary output. If it has a refiner, that learns too, from crops as large as its input
-            will be; and some samples start from a wrong mask.
-        cfg: the run's configuration.
-        crops: (from epoch, side of the views in pixels) pairs: small views first, as they cost less.
-        batch_size, epoch_len, epochs, lr: see ``TrainConfig`` and ``TrainSet``.
-        decay_from: epoch at which the learning rate starts to fall.
-        backbone_lr: learning rate of ``feature_extractor.backbone`` relative to the rest; HRNet, whose network has no
-            such part and mostly starts from random weights here, learns at one rate.
-        freeze_batchnorm: BatchNorm keeps its statistics, as when it predicts; in training mode it takes them from the
-            batch, and these differ from click to click. The run must start from a trained network.
-
-    Raises:
-        InputError: BatchNorm is to be frozen before it has seen any data.
-        ValueError: ``backbone_lr`` is not 1, and the network has no parameter that it would be the rate of.
-    """
-    if freeze_batchnorm and not (cfg.weights or cfg.resume_exp):
-        raise InputError(
-            f"{cfg.model_path} goes on from a trained network: give its checkpoint with --weights, such as "
-            "weights/mobilenetv2_default.pth."
-        )
-    backbone = [name for name, _ in network.named_parameters() if name.startswith("feature_extractor.backbone.")]
-    if backbone_lr != 1 and not backbone:
-        raise ValueError(
-            f"backbone_lr is {backbone_lr}, which no parameter of {type(network).__name__} has: leave it out"
-        )
-    stretch = cfg.epochs / epochs if cfg.epochs > 0 else 1.0  # a run of another length keeps its shape
-    epochs, decay_from = round(epochs * stretch), decay_from * stretch
-    criterion = Sum(SigmoidBinaryCrossEntropyLoss(), SoftIoU())
-    losses = {"instance_loss": LossTerm(criterion), "instance_aux_loss": LossTerm(criterion, 0.4, "instances_aux")}
-    if network.has_refiner:
-        losses |= _refiner_losses(criterion)
-    clicks = FocalClicks if network.has_refiner else IterativeClicks
-    task = clicks(losses, max_num_next_clicks=MOST_CLICKS - 1, train_every_click=True)
-    config = TrainConfig(
-        task,
-        batch_size=cfg.batch_size if cfg.batch_size > 0 else batch_size,
-        epochs=epochs,
-        schedule=WarmupDecay(end=epochs, warmup=min(0.6, 0.1 * epochs), decay_from=decay_from),
-        lr=lr,
-        lr_multipliers=dict.fromkeys(backbone, backbone_lr),
-        clip_norm=5.0,
-        freeze_batchnorm=freeze_batchnorm,
-        precise_bn_batches=0 if freeze_batchnorm else PRECISE_BN_BATCHES,
-        interleaved_batches=INTERLEAVED_BATCHES,
-        image_dump_interval=200,
-    )
-    folder_training.train(
-        network,
-        cfg,
-        config,
-        augment=[(round(epoch * stretch), view(side)) for epoch, side in crops],
-        val_augment=view(crops[-1][1]),
-        sampler=SAMPLER,
-        epoch_len=cfg.epoch_len if cfg.epoch_len > 0 else epoch_len,
-        min_object_area=300,
-        copy_paste=CopyPaste(),
-        steps=(FocusCrops(crops[-1][1]), CorruptedInitialMasks()) if network.has_refiner else (),
-    )
-
-
-def _refiner_losses(criterion: nn.Module) -> dict[str, LossTerm]:
-    """The criterion on the refined mask, and what the published recipes let the refiner learn."""
-    refined = LossTerm(criterion, output="instances_refined", target="instances_focus")
-    detail, trimap = refiner_terms()
-    return {"refine_loss": refined, "detail_loss": detail, "trimap_loss": trimap}
+def _scale_clicks(network: ClickModel) -> None:
+    """Set the factor at the end of ``maps_transform``, by which the click features are multiplied."""
+    *_, scale = network.get_submodule("maps_transform").children()
+    nn.init.constant_(scale.get_parameter("scale"), CLICK_SCALE)

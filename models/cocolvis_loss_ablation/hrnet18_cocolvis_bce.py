@@ -6,12 +6,17 @@ As published, experiments with all losses are numbered in one folder: say bce in
 """
 
 from isegm.model.losses import SigmoidBinaryCrossEntropyLoss
-from isegm.recipes import data_config, ritm
+from isegm.recipes import Recipe, data_config, ritm, train
 
 MODEL_NAME = "hrnet18"
-LOSS = SigmoidBinaryCrossEntropyLoss()
+RECIPE = Recipe(
+    crop=(320, 480), batch_size=28, lr=5e-4, epochs=160, milestones=(140, 155), checkpoint_every=5,
+    sampler=ritm.SAMPLER, clicks=0, image_every=2000,
+    losses=ritm.losses(aux=0.4, criterion=SigmoidBinaryCrossEntropyLoss()),
+    data=data_config.COCO_LVIS_80,
+)  # fmt: skip
 init_model = ritm.hrnet18_baseline
 
 
 def main(cfg):
-    ritm.train_baseline(init_model(cfg), cfg, data_config.COCO_LVIS_80, loss=LOSS, epochs=160, milestones=(140, 155))
+    train(init_model(cfg), cfg, RECIPE)

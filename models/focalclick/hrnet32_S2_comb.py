@@ -6,9 +6,14 @@ CLICKSEG_AS_PUBLISHED in config.yml brings back the published crops and part of 
 crops have the sides that were drawn, and all images are seen.
 """
 
-from isegm.recipes import clickseg
+from isegm.recipes import Recipe, clickseg, train
 
 MODEL_NAME = "hrnet32_S2_comb"
+RECIPE = Recipe(
+    crop=(256, 256), batch_size=32, lr=5e-4, epochs=230, milestones=(190, 210), checkpoint_every=((0, 50), (200, 10)),
+    sampler=clickseg.SAMPLER, clicks=3, losses=clickseg.focal_losses(aux=0.4),
+    data=clickseg.combined(stuff=0.1, colours=True),
+)  # fmt: skip
 
 
 def init_model(cfg):
@@ -16,4 +21,4 @@ def init_model(cfg):
 
 
 def main(cfg):
-    clickseg.train_focal_hrnet(init_model(cfg), cfg, clickseg.combined(cfg, colours=True))
+    train(init_model(cfg), cfg, RECIPE)

@@ -6,9 +6,14 @@ The published command of the S1 model runs this script, whose views show about t
 those of segformerB0_S1_cclvs, as published: tell them apart with --exp-name.
 """
 
-from isegm.recipes import clickseg
+from isegm.recipes import Recipe, clickseg, train
 
 MODEL_NAME = "segformerB0_S1_cclvs"  # as published, not the name of this file
+RECIPE = Recipe(
+    crop=(256, 256), batch_size=28, lr=5e-3, epochs=230, milestones=(190, 210), checkpoint_every=((0, 50), (200, 5)),
+    sampler=clickseg.SAMPLER, clicks=3, losses=clickseg.focal_losses(aux=None),
+    data=clickseg.coco_lvis(stuff=0.2, oldaug=True),
+)  # fmt: skip
 
 
 def init_model(cfg):
@@ -16,5 +21,4 @@ def init_model(cfg):
 
 
 def main(cfg):
-    views = clickseg.coco_lvis(cfg, oldaug=True)
-    clickseg.train_focal_segformer(init_model(cfg), cfg, views)
+    train(init_model(cfg), cfg, RECIPE)

@@ -6,9 +6,13 @@ CLICKSEG_AS_PUBLISHED in config.yml brings back the published crops.
 Hard images are drawn more often, by the scores in assets/sbd_samples_weights.pkl.
 """
 
-from isegm.recipes import clickseg
+from isegm.recipes import Recipe, clickseg, train
 
 MODEL_NAME = "segformerB0_S2_sbd"
+RECIPE = Recipe(
+    crop=(256, 256), batch_size=28, lr=5e-3, epochs=230, milestones=(190, 210), checkpoint_every=((0, 50), (200, 5)),
+    sampler=clickseg.SAMPLER, clicks=3, losses=clickseg.focal_losses(aux=None), data=clickseg.sbd(),
+)  # fmt: skip
 
 
 def init_model(cfg):
@@ -16,4 +20,4 @@ def init_model(cfg):
 
 
 def main(cfg):
-    clickseg.train_focal_segformer(init_model(cfg), cfg, clickseg.sbd(cfg))
+    train(init_model(cfg), cfg, RECIPE)

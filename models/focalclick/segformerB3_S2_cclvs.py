@@ -5,9 +5,14 @@
 CLICKSEG_AS_PUBLISHED in config.yml brings back the published crops; by default they have the sides that were drawn.
 """
 
-from isegm.recipes import clickseg
+from isegm.recipes import Recipe, clickseg, train
 
 MODEL_NAME = "segformerB3_S2_cclvs"
+RECIPE = Recipe(
+    crop=(256, 256), batch_size=28, lr=5e-3, epochs=230, milestones=(190, 210), checkpoint_every=((0, 50), (200, 5)),
+    sampler=clickseg.SAMPLER, clicks=3, losses=clickseg.focal_losses(aux=None),
+    data=clickseg.coco_lvis(stuff=0.2, colours=True),
+)  # fmt: skip
 
 
 def init_model(cfg):
@@ -15,4 +20,4 @@ def init_model(cfg):
 
 
 def main(cfg):
-    clickseg.train_focal_segformer(init_model(cfg), cfg, clickseg.coco_lvis(cfg, colours=True))
+    train(init_model(cfg), cfg, RECIPE)

@@ -5,12 +5,15 @@
 Its published weights: python scripts/download.py weights coco_lvis_h18_itermask
 """
 
-from isegm.recipes import data_config, ritm
+from isegm.recipes import Recipe, data_config, ritm, train
 
 MODEL_NAME = "cocolvis_hrnet18"
-SCHEDULE = dict(batch_size=28, epochs=230, milestones=(200, 220), checkpoint_interval=((0, 5), (200, 1)))
+RECIPE = Recipe(
+    crop=(320, 480), batch_size=28, lr=5e-4, epochs=230, milestones=(200, 220), checkpoint_every=((0, 5), (200, 1)),
+    sampler=ritm.SAMPLER, clicks=3, losses=ritm.losses(aux=0.4), image_every=3000, data=data_config.COCO_LVIS,
+)  # fmt: skip
 init_model = ritm.hrnet18
 
 
 def main(cfg):
-    ritm.train_iterative(init_model(cfg), cfg, data_config.COCO_LVIS, **SCHEDULE)
+    train(init_model(cfg), cfg, RECIPE)

@@ -6,12 +6,15 @@ Hard images are drawn more often, by the scores in assets/sbd_samples_weights.pk
 python scripts/download.py weights sbd_h18_itermask
 """
 
-from isegm.recipes import data_config, ritm
+from isegm.recipes import Recipe, data_config, ritm, train
 
 MODEL_NAME = "sbd_hrnet18"
-SCHEDULE = dict(batch_size=28, epochs=220, milestones=(200, 215), checkpoint_interval=((0, 5), (100, 1)))
+RECIPE = Recipe(
+    crop=(320, 480), batch_size=28, lr=5e-4, epochs=220, milestones=(200, 215), checkpoint_every=((0, 5), (100, 1)),
+    sampler=ritm.SAMPLER, clicks=3, losses=ritm.losses(aux=0.4), image_every=3000, data=data_config.SBD_ITERATIVE,
+)  # fmt: skip
 init_model = ritm.hrnet18
 
 
 def main(cfg):
-    ritm.train_iterative(init_model(cfg), cfg, data_config.SBD_ITERATIVE, **SCHEDULE)
+    train(init_model(cfg), cfg, RECIPE)

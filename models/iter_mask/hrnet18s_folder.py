@@ -5,14 +5,16 @@
 The recipe is that of Sofiiuk et al. 2021, with fewer and shorter epochs for less data.
 """
 
-from isegm.recipes import ritm
+from isegm.recipes import FolderData, Recipe, ritm, train
 
 MODEL_NAME = "folder_hrnet18s"
-
+RECIPE = Recipe(
+    crop=(320, 480), batch_size=16, lr=5e-4, epochs=60, milestones=(45, 55), checkpoint_every=5,
+    data=FolderData(epoch_len=2000, min_area=80, views=ritm.folder_views), sampler=ritm.SAMPLER, clicks=3,
+    losses=ritm.losses(aux=0.4), image_every=500,
+)  # fmt: skip
 init_model = ritm.hrnet18s
 
 
 def main(cfg):
-    ritm.train_on_folders(
-        init_model(cfg), cfg, crop=(320, 480), batch_size=16, epoch_len=2000, epochs=60, milestones=(45, 55)
-    )
+    train(init_model(cfg), cfg, RECIPE)

@@ -7,23 +7,17 @@ costs a little on other images (see weights/README.md): compare both checkpoints
 --epochs.
 """
 
-from isegm.recipes import light
+from isegm.recipes import Recipe, light, train
 
 MODEL_NAME = "finetuned_mobilenetv2"
-
+RECIPE = Recipe(
+    data=light.folders(epoch_len=320), crop=(384, 384), sampler=light.SAMPLER,
+    clicks=5, train_every_click=True, interleaved_batches=10, losses=light.losses(aux=0.4),
+    freeze_batchnorm=True, starts_from=light.TRAINED, image_every=200,
+    batch_size=16, lr=2e-4, backbone_lr=0.25, clip_norm=5.0, epochs=3, warmup=0.6, decay_from=1,
+)  # fmt: skip
 init_model = light.mobilenetv2
 
 
 def main(cfg):
-    light.train(
-        init_model(cfg),
-        cfg,
-        crops=((0, 384),),
-        batch_size=16,
-        epoch_len=320,
-        epochs=3,
-        decay_from=1,
-        lr=2e-4,
-        backbone_lr=light.BACKBONE_LR,
-        freeze_batchnorm=True,
-    )
+    train(init_model(cfg), cfg, RECIPE)

@@ -6,23 +6,17 @@ The default model was finished with it: see weights/README.md. For a few images 
 ``mobilenetv2_finetune.py``, which is gentler.
 """
 
-from isegm.recipes import light
+from isegm.recipes import Recipe, light, train
 
 MODEL_NAME = "folder_mobilenetv2_stage2"
-
+RECIPE = Recipe(
+    data=light.folders(epoch_len=640), crop={0: (320, 320), 5: (384, 384)}, sampler=light.SAMPLER,
+    clicks=5, train_every_click=True, interleaved_batches=10, losses=light.losses(aux=0.4),
+    freeze_batchnorm=True, starts_from=light.TRAINED, image_every=200,
+    batch_size=16, lr=5e-4, backbone_lr=0.25, clip_norm=5.0, epochs=8, warmup=0.6, decay_from=1,
+)  # fmt: skip
 init_model = light.mobilenetv2
 
 
 def main(cfg):
-    light.train(
-        init_model(cfg),
-        cfg,
-        crops=((0, 320), (5, 384)),
-        batch_size=16,
-        epoch_len=640,
-        epochs=8,
-        decay_from=1,
-        lr=5e-4,
-        backbone_lr=light.BACKBONE_LR,
-        freeze_batchnorm=True,
-    )
+    train(init_model(cfg), cfg, RECIPE)

@@ -6,20 +6,15 @@ As published, all HRNet-18 baselines number their experiments in one folder: say
 Its published weights: python scripts/download.py weights coco_lvis_h18_baseline
 """
 
-from isegm.recipes import data_config, ritm
+from isegm.recipes import Recipe, data_config, ritm, train
 
 MODEL_NAME = "hrnet18"
-IMAGES = data_config.COCO_LVIS
+RECIPE = Recipe(
+    crop=(320, 480), batch_size=28, lr=5e-4, epochs=230, milestones=(200, 220), checkpoint_every=((0, 5), (200, 1)),
+    sampler=ritm.SAMPLER, clicks=0, losses=ritm.losses(aux=0.4), image_every=3000, data=data_config.COCO_LVIS,
+)  # fmt: skip
 init_model = ritm.hrnet18_baseline
 
 
 def main(cfg):
-    ritm.train_baseline(
-        init_model(cfg),
-        cfg,
-        IMAGES,
-        epochs=230,
-        milestones=(200, 220),
-        checkpoint_interval=((0, 5), (200, 1)),
-        image_dump_interval=3000,
-    )
+    train(init_model(cfg), cfg, RECIPE)

@@ -6,12 +6,15 @@ Hard images are drawn more often, by the scores in assets/sbd_samples_weights.pk
 baselines number their experiments in one folder: say sbd in --exp-name.
 """
 
-from isegm.recipes import data_config, ritm
+from isegm.recipes import Recipe, data_config, ritm, train
 
 MODEL_NAME = "hrnet18"
-IMAGES = data_config.SBD
+RECIPE = Recipe(
+    crop=(320, 480), batch_size=28, lr=5e-4, epochs=120, milestones=(100, 115), checkpoint_every=5,
+    sampler=ritm.SAMPLER, clicks=0, losses=ritm.losses(aux=0.4), image_every=2000, data=data_config.SBD,
+)  # fmt: skip
 init_model = ritm.hrnet18_baseline
 
 
 def main(cfg):
-    ritm.train_baseline(init_model(cfg), cfg, IMAGES, epochs=120, milestones=(100, 115))
+    train(init_model(cfg), cfg, RECIPE)

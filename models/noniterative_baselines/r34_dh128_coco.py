@@ -5,12 +5,15 @@
 As published, all ResNet-34 baselines number their experiments in one folder: say coco in --exp-name.
 """
 
-from isegm.recipes import data_config, ritm
+from isegm.recipes import Recipe, data_config, ritm, train
 
 MODEL_NAME = "resnet34"
-IMAGES = data_config.COCO
+RECIPE = Recipe(
+    crop=(320, 480), batch_size=28, lr=5e-4, epochs=140, milestones=(120, 135), checkpoint_every=5,
+    sampler=ritm.SAMPLER, clicks=0, losses=ritm.losses(aux=None), image_every=2000, data=data_config.COCO,
+)  # fmt: skip
 init_model = ritm.resnet34_baseline
 
 
 def main(cfg):
-    ritm.train_baseline(init_model(cfg), cfg, IMAGES, epochs=140, milestones=(120, 135))
+    train(init_model(cfg), cfg, RECIPE)

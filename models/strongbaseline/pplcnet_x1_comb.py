@@ -6,9 +6,13 @@ CLICKSEG_AS_PUBLISHED in config.yml brings back the published crops and part of 
 crops have the sides that were drawn, and all images are seen.
 """
 
-from isegm.recipes import clickseg
+from isegm.recipes import Recipe, clickseg, train
 
 MODEL_NAME = "pplcnet_x1_comb"
+RECIPE = Recipe(
+    crop=(384, 384), batch_size=32, lr=5e-2, epochs=230, milestones=(190, 210), checkpoint_every=((0, 50), (200, 10)),
+    sampler=clickseg.LIGHT_SAMPLER, clicks=3, losses=clickseg.light_losses(aux=0.4), data=clickseg.combined(stuff=0.1),
+)  # fmt: skip
 
 
 def init_model(cfg):
@@ -16,4 +20,4 @@ def init_model(cfg):
 
 
 def main(cfg):
-    clickseg.train_baseline(init_model(cfg), cfg, clickseg.combined(cfg), lr=5e-2)
+    train(init_model(cfg), cfg, RECIPE)

@@ -6,10 +6,17 @@ LAST is the last checkpoint of pplcnet_x1_comb, with whose experiments those of 
 apart with --exp-name. The loss counts the surroundings of clicks more. CLICKSEG_AS_PUBLISHED in config.yml: see there.
 """
 
-from isegm.recipes import clickseg
+from isegm.recipes import Recipe, clickseg, train
 
 MODEL_NAME = "pplcnet_x1_comb"
-CLICKS = clickseg.sampler(0.9, first_click_center=False)
+RECIPE = Recipe(
+    crop=(384, 384), batch_size=32, lr=5e-2, epochs=230, milestones=(190, 210), checkpoint_every=((0, 50), (200, 10)),
+    sampler=clickseg.sampler(prob_gamma=0.9, first_click_center=False), clicks=0,
+    losses=clickseg.light_losses(aux=0.4, click=1.0),
+    data=clickseg.combined(stuff=0.1),
+    starts_from="the network that the script without _noiter has trained: "
+    "give that run's last checkpoint with --weights",
+)  # fmt: skip
 
 
 def init_model(cfg):
@@ -17,5 +24,4 @@ def init_model(cfg):
 
 
 def main(cfg):
-    data = clickseg.combined(cfg)
-    clickseg.train_baseline(init_model(cfg), cfg, data, lr=5e-2, clicks=CLICKS, finetunes=True)
+    train(init_model(cfg), cfg, RECIPE)

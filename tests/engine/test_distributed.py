@@ -30,7 +30,7 @@ from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.transforms import RandomView
 from isegm.engine.schedule import MultiStep
 from isegm.engine.trainer import TrainConfig
-from isegm.recipes import folder_training
+from isegm.recipes import FolderData, launch
 from tests.engine.tiny import EVERY_CLICK, TinyModel
 
 view = RandomView((32, 32))
@@ -41,11 +41,10 @@ def later(image, masks, rng):
     return view(image, masks, rng)
 
 def main(cfg):
-    plan = TrainConfig(EVERY_CLICK, 4, 2, MultiStep([9]))
-    folder_training.train(
-        TinyModel(), cfg, plan, augment=[(0, view), (1, later)], sampler=MultiPointSampler(6), epoch_len=4,
-        min_object_area=20, val_augment=view,
-    )
+    config = TrainConfig(EVERY_CLICK, 4, 2, MultiStep([9]))
+    data = FolderData(4, 20, lambda size: (later if size == (33, 33) else view, view))
+    sets = data.open(cfg, {0: (32, 32), 1: (33, 33)}, MultiPointSampler(6), ())
+    launch.start(TinyModel(), cfg, config, *sets)
 """
 
 

@@ -28,11 +28,17 @@ from tests.drawn import draw_folder
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPT = """
-from isegm.recipes import light
+from isegm.recipes import Recipe, light, train
+
+RECIPE = Recipe(
+    data=light.folders(epoch_len=24), crop={0: (48, 48), 1: (64, 64)}, sampler=light.SAMPLER,
+    batch_size=4, lr=1e-3, epochs=2, warmup=0.6, decay_from=1, clip_norm=5.0, precise_bn_batches=8,
+    clicks=5, train_every_click=True, interleaved_batches=10, losses=light.losses(aux=0.4), image_every=200,
+    backbone_lr=1.0,
+)
 
 def main(cfg):
-    network = light.mobilenetv2(cfg)
-    light.train(network, cfg, crops=((0, 48), (1, 64)), batch_size=4, epoch_len=24, epochs=2, decay_from=1, lr=1e-3)
+    train(light.mobilenetv2(cfg), cfg, RECIPE)
 """
 
 

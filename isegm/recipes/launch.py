@@ -1,19 +1,15 @@
-"""Training on images-and-masks folders."""
+"""Starting a run: options of the command line, ImageNet weights, the trainer in the experiment's folder."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
+from easydict import EasyDict
 
-from isegm.data.compose import ComposeDataset
-from isegm.data.datasets.folder import FolderDataset
-from isegm.data.points_sampler import MultiPointSampler
-from isegm.data.train_set import CopyPaste, SampleTransform, TrainSet
-from isegm.data.transforms import Transform
-from isegm.engine.trainer import RunConfig, TrainConfig, Trainer
+from isegm.data.train_set import TrainSet
+from isegm.engine.config import RunConfig, TrainConfig
+from isegm.engine.trainer import Trainer
 from isegm.model.base import ClickModel
 from isegm.utils.distributed import is_main, training_device
 from isegm.utils.errors import InputError
@@ -34,25 +30,8 @@ IMAGENET_FILES = {
 }
 
 
-def folders(cfg: Any) -> tuple[list[str], list[float] | None]:
-    """The training folders of a run and their ratios: ``--data a,b``, or TRAIN_FOLDERS in config.yml.
-
-    TRAIN_FOLDERS is a list of paths, or a mapping from path to ratio.
-    """
-    if cfg.get("data"):
-        return [name.strip() for name in cfg.data.split(",")], None
-    listed = cfg.get("TRAIN_FOLDERS")
-    if not listed:
-        raise InputError("no training data: give --data FOLDER, or TRAIN_FOLDERS in config.yml.")
-    if isinstance(listed, dict) and all(isinstance(ratio, int | float) and ratio > 0 for ratio in listed.values()):
-        return list(listed), [float(ratio) for ratio in listed.values()]
-    if isinstance(listed, list):
-        return [str(path) for path in listed], None
-    raise InputError("TRAIN_FOLDERS in config.yml must be a list of paths, or a mapping from paths to positive ratios.")
-
-
-def run_options(cfg: Any) -> RunConfig:
-    """What the command line says about where and how a run happens.
+def run_config(cfg: EasyDict) -> RunConfig:
+    """Build the trainer's configuration of where and how a run happens from the options of the command line.
 
     Raises:
         InputError: the devices do not fit the processes (see ``training_device``), weights to start from are given
@@ -89,7 +68,7 @@ def run_options(cfg: Any) -> RunConfig:
     )
 
 
-def start_from_imagenet(network: ClickModel, cfg: Any, key: str) -> bool:
+def start_from_imagenet(network: ClickModel, cfg: EasyDict, key: str) -> bool:
     """Load the backbone's ImageNet weights, where config.yml names some under IMAGENET_PRETRAINED_MODELS.
 
     A run that goes on, or starts from ``--weights``, needs none.
@@ -124,57 +103,15 @@ def start_from_imagenet(network: ClickModel, cfg: Any, key: str) -> bool:
     return True
 
 
-def readers(cfg: Any) -> tuple[ComposeDataset, ComposeDataset]:
-    """Training and validation part of the run's folders."""
-    paths, ratios = folders(cfg)
-    return (
-        ComposeDataset([FolderDataset(path, part="train", allow_empty=True) for path in paths], ratios),
-        ComposeDataset([FolderDataset(path, part="val", allow_empty=True) for path in paths]),
-    )
+def start(model: ClickModel, cfg: EasyDict, config: TrainConfig, train_set: TrainSet, val_set: TrainSet) -> None:
+    """Train in the experiment's folder, which is made once the input is known to be good.
 
-
-def train(
-    model: ClickModel,
-    cfg: Any,
-    config: TrainConfig,
-    *,
-    augment: Transform | Sequence[tuple[int, Transform]],
-    sampler: MultiPointSampler,
-    epoch_len: int,
-    min_object_area: int,
-    copy_paste: CopyPaste | None = None,
-    steps: Sequence[SampleTransform] = (),
-    val_augment: Transform,
-) -> None:
-    """Train ``model`` on the folders of ``cfg`` by ``plan``, with about every 20th image kept for validation."""
-    train_reader, val_reader = readers(cfg)
-    train_set = TrainSet(
-        train_reader,
-        augment,
-        sampler,
-        epoch_len=epoch_len,
-        min_object_area=min_object_area,
-        copy_paste=copy_paste,
-        steps=steps,
-        seed=cfg.seed,
-    )
-    val_set = TrainSet(
-        val_reader,
-        val_augment,
-        sampler,
-        min_object_area=min_object_area,
-        allow_background=True,
-        steps=steps,
-        seed=cfg.seed,
-    )
-    start(model, cfg, config, train_set, val_set)
-
-
-def start(model: ClickModel, cfg: Any, config: TrainConfig, train_set: TrainSet, val_set: TrainSet) -> None:
-    """Train by ``plan`` in the experiment's folder, which is made once nothing about the input is in doubt."""
-    trainer = Trainer(model, train_set, val_set, config, run_options(cfg))
+    Raises:
+        InputError: see ``run_config`` and ``Trainer``.
+    """
+    trainer = Trainer(model, train_set, val_set, config, run_config(cfg))
     if is_main():
-        create_experiment(cfg)  # the input is known to be good by now
+        create_experiment(cfg)
         log_to_file(cfg.LOGS_PATH)
     logger.info("configuration: %s", {key: str(value) for key, value in cfg.items()})
     trainer.run()
@@ -182,8 +119,13 @@ def start(model: ClickModel, cfg: Any, config: TrainConfig, train_set: TrainSet,
 
 def calibration_batches(
     train_set: TrainSet, model: ClickModel, count: int = 16, batch_size: int = 8
-) -> Sequence[tuple[torch.Tensor, torch.Tensor]]:
-    """Network inputs and points of the first training samples, with an empty previous mask."""
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Read the first ``count * batch_size`` training samples as batches, to measure BatchNorm's statistics on.
+
+    Returns:
+        ``count`` pairs: the network's input (B, 3, H, W), or (B, 4, H, W) with an empty previous mask, and points
+        (B, 2N, 3).
+    """
     batches = []
     for start in range(0, count * batch_size, batch_size):
         samples = [train_set[index] for index in range(start, start + batch_size)]

@@ -1,0 +1,97 @@
+"""Images-and-masks folders to train on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from easydict import EasyDict
+
+from isegm.data.compose import ComposeDataset
+from isegm.data.datasets.folder import FolderDataset
+from isegm.data.points_sampler import MultiPointSampler
+from isegm.data.train_set import CopyPaste, SampleTransform, TrainSet
+from isegm.data.transforms import Transform
+from isegm.recipes.data_config import Size
+from isegm.utils.errors import InputError
+
+
+@dataclass(frozen=True)
+class FolderData:
+    """How samples are drawn from the folders of ``--data`` or TRAIN_FOLDERS; about every 20th image validates.
+
+    Attributes:
+        epoch_len: random samples in an epoch; ``--epoch-len`` replaces it.
+        min_area: objects of fewer pixels, after augmentation, are dropped.
+        views: the augmentations of training and of validation for a crop size, (H, W) in pixels.
+        copy_paste: pasting of foreign objects before augmentation; None for none.
+    """
+
+    epoch_len: int
+    min_area: int
+    views: Callable[[Size], tuple[Transform, Transform]]
+    copy_paste: CopyPaste | None = None
+
+    def open(
+        self,
+        cfg: EasyDict,
+        crops: Mapping[int, Size],
+        sampler: MultiPointSampler,
+        steps: Sequence[SampleTransform] = (),
+    ) -> tuple[TrainSet, TrainSet]:
+        """Open the samples of training and validation; see ``TrainingData``.
+
+        Raises:
+            InputError: no folder is given, or one is absent, malformed or too small.
+        """
+        train_reader, val_reader = open_folders(cfg)
+        train_set = TrainSet(
+            train_reader,
+            [(epoch, self.views(size)[0]) for epoch, size in crops.items()],
+            sampler,
+            epoch_len=cfg.epoch_len if cfg.epoch_len > 0 else self.epoch_len,
+            min_object_area=self.min_area,
+            copy_paste=self.copy_paste,
+            steps=steps,
+            seed=cfg.seed,
+        )
+        val_set = TrainSet(
+            val_reader,
+            self.views(list(crops.values())[-1])[1],
+            sampler,
+            min_object_area=self.min_area,
+            allow_background=True,
+            steps=steps,
+            seed=cfg.seed,
+        )
+        return train_set, val_set
+
+
+def open_folders(cfg: EasyDict) -> tuple[ComposeDataset, ComposeDataset]:
+    """Open the training part and the validation part of the run's folders."""
+    paths, ratios = training_folders(cfg)
+    return (
+        ComposeDataset([FolderDataset(path, part="train", allow_empty=True) for path in paths], ratios),
+        ComposeDataset([FolderDataset(path, part="val", allow_empty=True) for path in paths]),
+    )
+
+
+def training_folders(cfg: Mapping[str, Any]) -> tuple[list[str], list[float] | None]:
+    """Return the training folders of a run and their ratios: ``--data a,b``, or TRAIN_FOLDERS in config.yml.
+
+    TRAIN_FOLDERS is a list of paths, or a mapping from path to ratio. Without ratios (None) images are drawn alike.
+
+    Raises:
+        InputError: neither is given, or TRAIN_FOLDERS is of another form.
+    """
+    if cfg.get("data"):
+        return [name.strip() for name in cfg["data"].split(",")], None
+    listed = cfg.get("TRAIN_FOLDERS")
+    if not listed:
+        raise InputError("no training data: give --data FOLDER, or TRAIN_FOLDERS in config.yml.")
+    if isinstance(listed, dict) and all(isinstance(ratio, int | float) and ratio > 0 for ratio in listed.values()):
+        return list(listed), [float(ratio) for ratio in listed.values()]
+    if isinstance(listed, list):
+        return [str(path) for path in listed], None
+    raise InputError("TRAIN_FOLDERS in config.yml must be a list of paths, or a mapping from paths to positive ratios.")

@@ -1,0 +1,184 @@
+"""A recipe, which holds all numbers of an experiment, and the one function that trains by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from easydict import EasyDict
+
+from isegm.data.points_sampler import MultiPointSampler
+from isegm.data.refiner_crops import FocusCrops
+from isegm.data.train_set import SampleTransform, TrainSet
+from isegm.engine.config import TrainConfig
+from isegm.engine.schedule import MultiStep, WarmupDecay
+from isegm.engine.tasks import FocalClicks, IterativeClicks, LossTerm
+from isegm.model.base import ClickModel
+from isegm.recipes import launch
+from isegm.recipes.data_config import Size
+from isegm.utils.errors import InputError
+
+
+class TrainingData(Protocol):
+    """Images to train on: ``DataConfig`` for published data sets, ``FolderData`` for images-and-masks folders."""
+
+    def open(
+        self, cfg: EasyDict, crops: Mapping[int, Size], sampler: MultiPointSampler, steps: Sequence[SampleTransform]
+    ) -> tuple[TrainSet, TrainSet]:
+        """Open the samples of training and validation.
+
+        Args:
+            cfg: configuration of the run.
+            crops: first epoch of each crop size, and that size, (H, W) in pixels.
+            sampler: chooses the target of each sample and its first clicks.
+            steps: changes of the finished samples, see ``TrainSet``.
+
+        Raises:
+            InputError: the data are not there, or not as they must be.
+        """
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All numbers of an experiment, to be compared with the table of its paper.
+
+    ``--batch-size``, ``--lr``, ``--epochs`` and ``--clip-grad-norm`` replace a number for one run. With ``--epochs``
+    every other epoch number is scaled, so that a run of another length keeps its shape.
+
+    Attributes:
+        data: images, how they are drawn and augmented.
+        crop: size of the augmented images, (H, W) in pixels; a mapping from first epoch to size where it grows. The
+            crops for a refiner are squares as high as the last one.
+        sampler: chooses the target of each sample and its first clicks.
+        clicks: simulated clicks before a step: their number is uniform from 0 to this.
+        losses: terms by name; every output that they name must be one of the network's.
+        batch_size: samples per step, those of all processes together.
+        lr: base learning rate of Adam.
+        epochs: passes over the training samples.
+        milestones: epochs from which on the learning rate is a tenth of what it was.
+        decay_from: epoch from which the learning rate falls linearly to a fiftieth at the end, instead of milestones.
+        warmup: epochs, at most a tenth of all, in which it rises linearly; with ``decay_from`` only.
+        checkpoint_every: epochs between two numbered checkpoints, or (from epoch, interval) pairs.
+        image_every: steps between two images of a training sample in the experiment's folder.
+        train_every_click: every simulated click is a step of its own, see ``IterativeClicks``.
+        interleaved_batches: batches that are trained a click each in turn, see ``TrainConfig``.
+        initial_masks: lets some samples start from a mask with errors; None for none.
+        backbone_lr: learning rate of ``feature_extractor.backbone`` relative to ``lr``, everything else learning at
+            ``lr``; None for the network's own rates.
+        clip_norm: largest norm of the gradient; None for no clipping.
+        precise_bn_batches: batches over which BatchNorm is measured at the end of an epoch, see ``TrainConfig``.
+        freeze_batchnorm: BatchNorm keeps its statistics, as in prediction; needs ``starts_from``.
+        starts_from: the trained network that ``--weights`` must give, and where to find it, as the end of the sentence
+            "SCRIPT goes on from ..."; None if none is needed.
+
+    Raises:
+        ValueError: the numbers contradict each other.
+    """
+
+    data: TrainingData
+    crop: Size | Mapping[int, Size]
+    sampler: MultiPointSampler
+    clicks: int
+    losses: Mapping[str, LossTerm]
+    batch_size: int
+    lr: float
+    epochs: int
+    milestones: Sequence[int] = ()
+    decay_from: float | None = None
+    warmup: float = 0.0
+    checkpoint_every: int | Sequence[tuple[int, int]] = 5
+    image_every: int = 3000
+    train_every_click: bool = False
+    interleaved_batches: int = 1
+    initial_masks: SampleTransform | None = None
+    backbone_lr: float | None = None
+    clip_norm: float | None = None
+    precise_bn_batches: int = 0
+    freeze_batchnorm: bool = False
+    starts_from: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.milestones and self.decay_from is not None:
+            raise ValueError("the learning rate falls at milestones or from decay_from on: give one of them")
+        if self.warmup and self.decay_from is None:
+            raise ValueError("warmup goes with decay_from: leave it out")
+        if self.freeze_batchnorm and self.starts_from is None:
+            raise ValueError("BatchNorm has no statistics to keep: say in starts_from where they come from")
+
+    @property
+    def crops(self) -> Mapping[int, Size]:
+        """First epoch of each crop size, and that size."""
+        return self.crop if isinstance(self.crop, Mapping) else {0: self.crop}
+
+
+def train(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> None:
+    """Train a network by a recipe in the experiment's folder, which is made once the input is known to be good.
+
+    FocalClick's refiner, where the network has one, learns too, from crops of its own.
+
+    Args:
+        network: whose weights are the start.
+        cfg: configuration of the run, with the options of the command line.
+        recipe: the numbers.
+
+    Raises:
+        InputError: a trained network to start from, data or files are missing, or are not as they must be.
+        ValueError: the recipe names a backbone's learning rate, and the network has no parameter of that name.
+    """
+    if recipe.starts_from and not (cfg.weights or cfg.resume_exp):
+        raise InputError(f"{cfg.model_path} goes on from {recipe.starts_from}.")
+    config = train_config(network, cfg, recipe)
+    stretch = _stretch(cfg, recipe)
+    crops = {round(epoch * stretch): size for epoch, size in recipe.crops.items()}
+    steps: list[SampleTransform] = []
+    if network.has_refiner:
+        steps.append(FocusCrops(list(recipe.crops.values())[-1][0]))
+    if recipe.initial_masks:
+        steps.append(recipe.initial_masks)
+    train_set, val_set = recipe.data.open(cfg, crops, recipe.sampler, tuple(steps))
+    launch.start(network, cfg, config, train_set, val_set)
+
+
+def train_config(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> TrainConfig:
+    """Build the trainer's configuration from a recipe and the options of the command line.
+
+    Raises:
+        ValueError: see ``train``.
+    """
+    stretch = _stretch(cfg, recipe)
+    epochs = round(recipe.epochs * stretch)
+    schedule: MultiStep | WarmupDecay = MultiStep([round(milestone * stretch) for milestone in recipe.milestones])
+    if recipe.decay_from is not None:
+        warmup = min(recipe.warmup, 0.1 * epochs)
+        schedule = WarmupDecay(end=epochs, warmup=warmup, decay_from=recipe.decay_from * stretch)
+    interval = recipe.checkpoint_every
+    if not isinstance(interval, int):
+        interval = [(round(start * stretch), every) for start, every in interval]
+    clicks = FocalClicks if network.has_refiner else IterativeClicks
+    return TrainConfig(
+        clicks(recipe.losses, max_num_next_clicks=recipe.clicks, train_every_click=recipe.train_every_click),
+        batch_size=cfg.batch_size if cfg.batch_size > 0 else recipe.batch_size,
+        epochs=epochs,
+        schedule=schedule,
+        lr=recipe.lr,
+        lr_multipliers=None if recipe.backbone_lr is None else _backbone_rates(network, recipe.backbone_lr),
+        clip_norm=recipe.clip_norm,
+        freeze_batchnorm=recipe.freeze_batchnorm,
+        precise_bn_batches=recipe.precise_bn_batches,
+        interleaved_batches=recipe.interleaved_batches,
+        checkpoint_interval=interval,
+        image_dump_interval=recipe.image_every,
+    )
+
+
+def _stretch(cfg: EasyDict, recipe: Recipe) -> float:
+    """Length of the run relative to the recipe's."""
+    return cfg.epochs / recipe.epochs if cfg.epochs > 0 else 1.0
+
+
+def _backbone_rates(network: ClickModel, rate: float) -> dict[str, float]:
+    backbone = [name for name, _ in network.named_parameters() if name.startswith("feature_extractor.backbone.")]
+    if rate != 1 and not backbone:
+        raise ValueError(f"backbone_lr is {rate}, which no parameter of {type(network).__name__} has: leave it out")
+    return dict.fromkeys(backbone, rate)
