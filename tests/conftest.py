@@ -67,9 +67,14 @@ def planned(at_data, monkeypatch):
 
 @pytest.fixture
 def small_crops(monkeypatch):
-    """Published data sets are seen in crops of 128 x 128 pixels, for the time that training takes."""
+    """Crops of published data sets that are above 256 x 256 pixels have 128 x 128, for the time that training takes."""
     opened = DataConfig.open
-    monkeypatch.setattr(DataConfig, "open", lambda data, cfg, _, *more: opened(data, cfg, {0: (128, 128)}, *more))
+
+    def open_smaller(data, cfg, crops, *more):
+        crops = {epoch: (128, 128) if max(size) > 256 else size for epoch, size in crops.items()}
+        return opened(data, cfg, crops, *more)
+
+    monkeypatch.setattr(DataConfig, "open", open_smaller)
 
 
 @pytest.fixture(scope="session")
