@@ -1,44 +1,58 @@
-"""BatchNorm's statistics: measured over all clicks of some batches for use, and shared by processes."""
+"""BatchNorm's running statistics: measured precisely over some batches, and averaged or shared over processes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from isegm.engine.loading import EpochBatches
+from isegm.engine.random import BatchRNG
+from isegm.engine.tasks import Batch, run_all_steps
+from isegm.engine.training_step import TrainingStep
+from isegm.model.base import ClickModel
 from isegm.utils import distributed
+from isegm.utils.errors import InputError
+
+PRECISE_BN = 3  # in the key of random numbers, apart from training and validation
 
 
 def batchnorm_layers(model: nn.Module) -> list[nn.BatchNorm2d | nn.SyncBatchNorm]:
-    """All BatchNorm layers of a network."""
+    """Return all BatchNorm layers of a network."""
     return [module for module in model.modules() if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm)]
 
 
 @torch.no_grad()
-def measure_statistics(model: nn.Module, passes: Iterable[Callable[[], Iterator[object]]], seed: int) -> None:
-    """Set the running statistics to their plain average over forward passes in training mode (Wu & Johnson 2021).
+def measure_statistics(
+    step: TrainingStep, parts: EpochBatches, batches: Iterable[Batch], seed: int, autocast: torch.autocast
+) -> None:
+    """Set the running statistics to their plain average over all clicks of some batches (Wu & Johnson 2021).
 
-    The running average that training keeps belongs to weights of the past, and most to the last steps; where
-    consecutive steps see the same number of clicks, the first click is then answered with the statistics of late ones.
+    The running average that training keeps belongs to weights of the past, and most to the last steps. Where
+    consecutive steps see the same number of clicks, first clicks would be normalised by the statistics of late ones.
 
     Args:
-        model: in training mode.
-        passes: each is called and its iterator exhausted, with the forward passes of one batch as its side effect.
-        seed: of what the passes draw from PyTorch's generators (dropout), which are left as they were.
+        step: the network, in training mode, and its task.
+        parts: this process's parts of the batches.
+        batches: the samples of the first of these parts, on the device.
+        seed: seed of simulated clicks and of dropout; PyTorch's generators are left as they were.
+        autocast: precision of the network.
     """
-    layers = batchnorm_layers(model)
+    layers = batchnorm_layers(step.model)
     momenta = [layer.momentum for layer in layers]
-    devices = sorted({p.device for p in model.parameters() if p.device.type == "cuda"}, key=str)
+    devices = sorted({p.device for p in step.model.parameters() if p.device.type == "cuda"}, key=str)
     for layer in layers:
-        layer.num_batches_tracked.zero_()  # the first pass overwrites what was there
-        layer.momentum = None  # PyTorch's way to ask for the plain average
+        if layer.num_batches_tracked is not None:
+            layer.num_batches_tracked.zero_()  # the first pass then overwrites the old statistics
+        layer.momentum = None  # PyTorch then takes the plain average
     try:
         with torch.random.fork_rng(devices):
             torch.manual_seed(seed)
-            for forward in passes:
-                for _ in forward():
-                    pass
+            for number, (batch, start) in enumerate(zip(batches, parts.starts, strict=False)):
+                batch_rng = BatchRNG(seed, number, PRECISE_BN, first=start, count=len(batch["instances"]))
+                with autocast:
+                    run_all_steps(step.task.begin(step.model, batch, batch_rng), step)
     finally:
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
@@ -46,55 +60,23 @@ def measure_statistics(model: nn.Module, passes: Iterable[Callable[[], Iterator[
 
 @torch.no_grad()
 def average_statistics(model: nn.Module) -> None:
-    """Give all processes the mean of their running statistics, so that a checkpoint speaks for all of them."""
-    statistics = [buffer for layer in batchnorm_layers(model) for buffer in (layer.running_mean, layer.running_var)]
+    """Give all processes the mean of their running statistics, so that the checkpoint of one holds for all."""
+    layers = batchnorm_layers(model)
+    statistics = [x for layer in layers for x in (layer.running_mean, layer.running_var) if x is not None]
     if distributed.world_size() > 1 and statistics:
         flat = distributed.all_reduce(torch.cat(statistics)).div_(distributed.world_size())
         for buffer, mean in zip(statistics, flat.split([len(buffer) for buffer in statistics]), strict=True):
             buffer.copy_(mean)
 
 
-def synchronise_batchnorm(model: nn.Module, device: torch.device) -> nn.Module:
-    """The network with BatchNorm that normalises by the statistics of all processes' parts of a batch together.
+def synchronise_batchnorm(model: ClickModel, device: torch.device) -> ClickModel:
+    """Let BatchNorm normalise by the statistics of the whole batch, all processes' parts together.
 
-    Parameters, buffers and their names stay. PyTorch's own layer runs on GPUs only; on the CPU another one does.
+    Parameters, buffers and their names stay.
+
+    Raises:
+        InputError: ``device`` is no GPU; PyTorch's ``SyncBatchNorm`` runs on GPUs only.
     """
-    if device.type == "cuda":
-        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    for module in model.modules():
-        if type(module) is nn.BatchNorm2d:
-            module.__class__ = CpuSyncBatchNorm
-    return model
-
-
-class CpuSyncBatchNorm(nn.BatchNorm2d):
-    """BatchNorm over all processes' parts of a batch, which are of equal size."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or distributed.world_size() == 1:
-            return super().forward(x)
-        origin = self.running_mean.clone()  # near the mean, so that little is lost where squares are subtracted
-        shifted = x.float() - origin[:, None, None]  # (B, C, H, W)
-        moments = torch.stack((shifted.mean((0, 2, 3)), shifted.square().mean((0, 2, 3))))  # (2, C)
-        mean, square = _SumOverProcesses.apply(moments) / distributed.world_size()
-        variance = (square - mean.square()).clamp_min(0)
-        with torch.no_grad():
-            self.num_batches_tracked += 1
-            rate = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-            number = x.numel() // x.shape[1] * distributed.world_size()
-            self.running_mean.lerp_(origin + mean, rate)
-            self.running_var.lerp_(variance * number / (number - 1), rate)
-        scale = self.weight * (variance + self.eps).rsqrt()
-        return ((shifted - mean[:, None, None]) * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
-
-
-class _SumOverProcesses(torch.autograd.Function):
-    """A sum over processes, whose gradient is the sum of all processes' gradients."""
-
-    @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, tensor: Tensor) -> Tensor:
-        return distributed.all_reduce(tensor.clone())
-
-    @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:
-        return distributed.all_reduce(gradient.clone())
+    if device.type != "cuda":
+        raise InputError("--sync-bn works on GPUs only: leave it out, or train without --cpu.")
+    return nn.SyncBatchNorm.convert_sync_batchnorm(model)

@@ -1,4 +1,4 @@
-"""What a training run is told."""
+"""Configuration of a training run."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ from isegm.engine.tasks import TrainingTask
 
 @dataclass
 class RunConfig:
-    """Where and how a run happens, and what it starts from.
+    """Where and how a network is trained, and the weights it starts from.
 
     Attributes:
-        checkpoints, images, logs: folders.
-        device: where the network trains.
-        workers: processes that load data for each process that trains; 0 loads in that one.
+        checkpoints, images, logs: folders that the run writes to.
+        device: device of this process.
+        workers: processes that load data for each training process; 0 loads in the training process itself.
         amp: "bf16" or "fp16" for autocast, None for float32.
-        seed: of weights, samples and simulated clicks.
-        save_every: steps between two writes of ``last_checkpoint.pth`` within an epoch; 0 writes it at epoch ends only.
-        resume: checkpoint of a run to go on with.
-        start_epoch: epoch to start at; needed where ``resume`` holds weights without a training state.
-        init_from: checkpoint whose weights to start from.
-        lr: base learning rate instead of the plan's; None takes the plan's.
-        clip_norm: likewise the largest norm of the gradient.
+        seed: seed of weights, samples and simulated clicks.
+        save_every: steps between two writes of ``last_checkpoint.pth`` within an epoch; 0 writes it only when an epoch
+            ends.
+        resume: checkpoint of the run to resume; None starts a new run.
+        start_epoch: first epoch; needed where ``resume`` holds weights without a training state.
+        init_from: checkpoint whose weights a new run starts from.
+        lr: base learning rate; None takes that of ``TrainConfig``.
+        clip_norm: largest norm of the gradient; None takes that of ``TrainConfig``.
         accumulate: batches whose gradients, each divided by this number, make one optimiser step; at the end of an
             epoch fewer may be left. Together they are one batch, and get the same number of simulated clicks.
-        sync_batchnorm: BatchNorm normalises by the statistics of all processes together, else each by its own.
+        sync_batchnorm: normalise by the statistics of all processes' samples together (GPUs only); otherwise each
+            process uses the statistics of its own samples.
         compile: compile the network with ``torch.compile``.
     """
 
@@ -54,22 +56,23 @@ class RunConfig:
 
 @dataclass
 class TrainConfig:
-    """What is learnt.
+    """What is trained: task, batches, learning rates and schedule.
 
     Attributes:
         task: how a batch becomes losses.
-        batch_size: samples per step, all processes' together.
-        epochs: number of passes over the training set.
+        batch_size: samples of a batch, all processes' parts together.
+        epochs: passes over the training set.
         schedule: factor of the learning rate over time.
         lr: base learning rate of Adam.
-        lr_multipliers: factor of it by parameter name, 1 where a name is absent; None takes the network's own.
+        lr_multipliers: factor of the base learning rate by parameter name, 1 for names that are absent; None takes
+            ``lr_multipliers()`` of the network.
         clip_norm: largest norm of the gradient; None for no clipping.
-        freeze_batchnorm: BatchNorm keeps its statistics, so that the network trains as it will predict.
-        precise_bn_batches: at the end of an epoch BatchNorm's statistics are measured over so many of its batches, see
-            ``isegm.engine.batchnorm``; 0 leaves the running averages of training, as published.
-        interleaved_batches: so many batches are trained one click each in turn. A batch's next click right after its
-            last one is seen by a network that has just learnt these very objects, at high learning rates by heart: it
-            gets better previous masks, and needs its clicks less, than in use.
+        freeze_batchnorm: keep BatchNorm's statistics, so that training uses those of prediction.
+        precise_bn_batches: batches over which BatchNorm's statistics are measured at the end of an epoch, see
+            ``isegm.engine.batchnorm``; 0 keeps the running averages of training, as published.
+        interleaved_batches: batches that are trained in turn, one click of each. A batch whose next click followed
+            directly would meet a network that has just learnt these very objects by heart (at high learning rates): its
+            previous masks would be better, and its clicks less needed, than in use.
         checkpoint_interval: epochs between two numbered checkpoints, or (from epoch, interval) pairs.
         image_dump_interval: steps between two images of a training sample; 0 for none.
     """
@@ -86,3 +89,10 @@ class TrainConfig:
     interleaved_batches: int = 1
     checkpoint_interval: int | Sequence[tuple[int, int]] = 5
     image_dump_interval: int = 1000
+
+    def keeps_checkpoint(self, epoch: int) -> bool:
+        """Whether a numbered checkpoint is written at the end of ``epoch``, 0 for the first one."""
+        interval = self.checkpoint_interval
+        if not isinstance(interval, int):
+            interval = [every for start, every in interval if start <= epoch][-1]
+        return epoch % interval == 0 or epoch == self.epochs - 1

@@ -1,11 +1,13 @@
-"""How a batch becomes losses: the only thing that differs between methods in training."""
+"""Training tasks: how a batch becomes losses. Methods differ in nothing else during training."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,21 +15,23 @@ from isegm.clicks import points_in_boxes
 from isegm.engine.metrics import RunningIoU
 from isegm.engine.random import BatchRNG
 from isegm.engine.simulated_clicks import add_simulated_clicks, start_from_masks
+from isegm.model.base import ClickModel
 from isegm.model.losses import NormalizedFocalLoss
 
 Losses = dict[str, Tensor]
 Batch = Mapping[str, Tensor]
+Forward = Callable[[Batch, Tensor, Tensor], tuple[Losses, Tensor]]  # batch, previous masks, points -> losses, logits
 
 
 @dataclass(frozen=True)
 class LossTerm:
-    """A loss, its weight, and what it looks at.
+    """A loss, its weight, and the tensors it compares.
 
     Attributes:
-        criterion: called with the output, the target and ``inputs``.
-        weight: of its mean.
-        output: of the network.
-        target: what the output is held against, a key of the batch.
+        criterion: called with the output, the target and ``inputs``; returns one value per sample.
+        weight: factor of the mean over samples.
+        output: name of the network's output.
+        target: key of the batch that the output is compared with.
         inputs: further arguments of the criterion: names of outputs, or else keys of the batch.
     """
 
@@ -38,36 +42,76 @@ class LossTerm:
     inputs: tuple[str, ...] = ()
 
     def __call__(self, outputs: Mapping[str, Any], batch: Batch) -> Tensor:
-        """The weighted loss, a scalar."""
+        """Return the weighted loss, a scalar."""
         more = (outputs[name] if name in outputs else batch[name] for name in self.inputs)
         return self.weight * self.criterion(outputs[self.output].float(), batch[self.target], *more).mean()
 
 
 @dataclass
 class Step:
-    """What one optimiser step needs and shows.
+    """The result of one training step's forward pass.
 
     Attributes:
         losses: weighted losses by name, scalars with gradient.
-        logits: (B, 1, H, W) the network's answer, for metrics and images.
-        points: (B, 2N, 3) the clicks it saw.
+        logits: (B, 1, H, W) the network's prediction without gradient, for metrics and images.
+        points: (B, 2N, 3) the clicks that the network saw, see ``isegm.clicks``.
     """
 
     losses: Losses
     logits: Tensor
     points: Tensor
 
+    @property
+    def loss(self) -> Tensor:
+        """The sum of the losses."""
+        first, *others = self.losses.values()
+        return sum(others, start=first)
 
-class TrainingTask(Protocol):
-    """Turns a batch into one or more optimiser steps.
 
-    Their number must depend on ``chance.whole`` alone, as all parts of a batch take their steps together.
+class BatchSteps(Protocol):
+    """The training steps of one batch, to be taken in order.
+
+    Attributes:
+        number_of_steps: the same in all processes and in all batches whose gradients are accumulated.
     """
 
-    def __call__(self, model: nn.Module, batch: Batch, batch_rng: BatchRNG) -> Iterator[Step]: ...
+    number_of_steps: int
+
+    def step(self, index: int, forward: Forward) -> Step:
+        """Take step ``index``, 0 first: simulate clicks as the task asks for, then call ``forward`` once.
+
+        The weights may change between two steps.
+        """
+
+
+class TrainingTask(Protocol):
+    """Turns a batch into one or more training steps."""
+
+    def begin(self, model: ClickModel, batch: Batch, batch_rng: BatchRNG) -> BatchSteps:
+        """Begin with a batch. The number of steps may depend on ``batch_rng.whole`` and on nothing else."""
+
+    def forward(self, model: ClickModel, batch: Batch, prev_mask: Tensor, points: Tensor) -> tuple[Losses, Tensor]:
+        """Run everything that needs gradients.
+
+        Args:
+            model: the network.
+            batch: at least "images" (B, 3, H, W) and "instances" (B, 1, H, W).
+            prev_mask: (B, 1, H, W) probabilities of the previous masks.
+            points: (B, 2N, 3), see ``isegm.clicks``.
+
+        Returns:
+            weighted losses by name, scalars, and logits (B, 1, H, W).
+        """
 
     def log_states(self) -> dict[str, float]:
-        """Running values of the losses, for logs."""
+        """Return running values of the losses, for logs."""
+
+
+def run_all_steps(steps: BatchSteps, forward: Forward) -> Step:
+    """Take all steps of a batch without training in between; return the last one."""
+    for index in range(steps.number_of_steps):
+        step = steps.step(index, forward)
+    return step
 
 
 @dataclass(frozen=True)
@@ -77,9 +121,10 @@ class IterativeClicks:
     Args:
         losses: terms by name; a term whose output the network does not have is an error.
         max_num_next_clicks: the number of simulated clicks is uniform from 0 to this, one number for a batch.
-        prev_mask_drop_prob: how often a sample's previous mask is erased after simulation.
-        train_every_click: every simulated click is an optimiser step of its own, fed with the mask that the step before
-            it gave, instead of the last one only. The number of steps is uniform from 2 to ``max_num_next_clicks + 1``.
+        prev_mask_drop_prob: probability that a sample's previous mask is erased after simulation.
+        train_every_click: make every simulated click a training step of its own, which gets the mask that the step
+            before it predicted, instead of the last click only. The number of steps is uniform from 2 to
+            ``max_num_next_clicks + 1``.
     """
 
     losses: Mapping[str, LossTerm]
@@ -87,39 +132,21 @@ class IterativeClicks:
     prev_mask_drop_prob: float = 0.0
     train_every_click: bool = False
 
-    def __call__(self, model: nn.Module, batch: Batch, batch_rng: BatchRNG) -> Iterator[Step]:
-        """Yield the steps of a batch: "images" (B, 3, H, W), "points" (B, 2N, 3), "instances" (B, 1, H, W).
+    def begin(self, model: ClickModel, batch: Batch, batch_rng: BatchRNG) -> ClickSteps:
+        """Begin with a batch: "images" (B, 3, H, W), "points" (B, 2N, 3), "instances" (B, 1, H, W).
 
-        With "start_masks" (B, 1, H, W) in {0, 1}, the first click of samples where these are not empty is where the
-        mask is wrong.
+        With "start_masks" (B, 1, H, W) in {0, 1}, the first click of each sample whose start mask is not empty lies on
+        an error of that mask.
         """
-        images, labels, points = batch["images"], batch["instances"], batch["points"].clone()
-        starts = batch.get("start_masks")
-        prev_mask = torch.zeros_like(labels) if starts is None else starts  # (B, 1, H, W)
-        fewest = min(2, self.max_num_next_clicks + 1) if self.train_every_click else 1
-        rounds = int(batch_rng.whole.integers(fewest, self.max_num_next_clicks + 2))
-        simulates = rounds > 1 or starts is not None
-        truths = labels[:, 0].cpu().numpy() if simulates else None  # (B, H, W), for simulated clicks
-        if starts is not None:
-            start_from_masks(points, starts[:, 0].cpu().numpy(), truths, batch_rng.samples)
-        for number in range(rounds):
-            last = number == rounds - 1
-            if self.train_every_click or last:
-                if last and number > 0 and self.prev_mask_drop_prob > 0:
-                    kept = [rng.random() >= self.prev_mask_drop_prob for rng in batch_rng.samples]
-                    prev_mask = prev_mask * torch.tensor(kept, device=labels.device)[:, None, None, None]
-                outputs = self._outputs(model, batch, prev_mask, points)
-                logits = outputs["instances"]
-                losses = {name: term(outputs, batch) for name, term in self.losses.items()}
-                yield Step(losses, logits.detach(), points)
-            else:
-                logits = _without_gradients(model, _network_input(model, images, prev_mask), points)
-            if not last:
-                prev_mask = logits.detach().float().sigmoid()
-                add_simulated_clicks(points, prev_mask, truths, number + 1, batch_rng.samples)
+        return ClickSteps(self, model, batch, batch_rng)
+
+    def forward(self, model: ClickModel, batch: Batch, prev_mask: Tensor, points: Tensor) -> tuple[Losses, Tensor]:
+        """Return the weighted losses by name, and the logits (B, 1, H, W)."""
+        outputs = self._outputs(model, batch, prev_mask, points)
+        return {name: term(outputs, batch) for name, term in self.losses.items()}, outputs["instances"]
 
     def log_states(self) -> dict[str, float]:
-        """Running values of those losses that have some, such as ``instance_loss_k``."""
+        """Return running values of those losses that have some, such as ``instance_loss_k``."""
         return {
             f"{name}_{letter}": value
             for name, term in self.losses.items()
@@ -127,18 +154,64 @@ class IterativeClicks:
             for letter, value in term.criterion.log_state().items()
         }
 
-    def _outputs(self, model: nn.Module, batch: Batch, prev_mask: Tensor, points: Tensor) -> Mapping[str, Any]:
-        """What the losses look at."""
+    def _outputs(self, model: ClickModel, batch: Batch, prev_mask: Tensor, points: Tensor) -> Mapping[str, Any]:
+        """Return the outputs that the losses read."""
         return model(_network_input(model, batch["images"], prev_mask), points)
+
+
+class ClickSteps:
+    """The training steps of one batch of ``IterativeClicks``: its clicks and previous masks so far."""
+
+    def __init__(self, task: IterativeClicks, model: ClickModel, batch: Batch, batch_rng: BatchRNG) -> None:
+        self.task, self.model, self.batch, self.batch_rng = task, model, batch, batch_rng
+        fewest = min(2, task.max_num_next_clicks + 1) if task.train_every_click else 1
+        self.rounds = int(batch_rng.whole.integers(fewest, task.max_num_next_clicks + 2))
+        self.number_of_steps = self.rounds if task.train_every_click else 1
+        self.points = batch["points"].clone()  # (B, 2N, 3)
+        start_masks = batch.get("start_masks")
+        self.prev_mask = torch.zeros_like(batch["instances"]) if start_masks is None else start_masks  # (B, 1, H, W)
+        self.logits: Tensor | None = None  # (B, 1, H, W) of the step before
+        if start_masks is not None:
+            start_from_masks(self.points, start_masks[:, 0].cpu().numpy(), self.labels, batch_rng.samples)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """The batch's labels in main memory, (B, H, W) in {1, 0, -1}, for simulated clicks."""
+        return self.batch["instances"][:, 0].cpu().numpy()
+
+    def step(self, index: int, forward: Forward) -> Step:
+        """Take step ``index``; see ``BatchSteps``."""
+        if not self.task.train_every_click:
+            for click in range(1, self.rounds):
+                image = _network_input(self.model, self.batch["images"], self.prev_mask)
+                self._add_click(click, _predict_in_eval_mode(self.model, image, self.points))
+        elif self.logits is not None:
+            self._add_click(index, self.logits)
+        if index == self.number_of_steps - 1 and self.rounds > 1:
+            self._drop_previous_masks()
+        losses, logits = forward(self.batch, self.prev_mask, self.points)
+        self.logits = logits.detach()
+        return Step(losses, self.logits, self.points)
+
+    def _add_click(self, number: int, logits: Tensor) -> None:
+        """Make a prediction the previous mask, and simulate the click that corrects it, 1 for the first one."""
+        self.prev_mask = logits.detach().float().sigmoid()
+        add_simulated_clicks(self.points, self.prev_mask, self.labels, number, self.batch_rng.samples)
+
+    def _drop_previous_masks(self) -> None:
+        """Erase the previous masks of some samples."""
+        if self.task.prev_mask_drop_prob > 0:
+            kept = [rng.random() >= self.task.prev_mask_drop_prob for rng in self.batch_rng.samples]
+            self.prev_mask = self.prev_mask * torch.tensor(kept, device=self.prev_mask.device)[:, None, None, None]
 
 
 @dataclass(frozen=True)
 class FocalClicks(IterativeClicks):
-    """FocalClick's training (Chen et al. 2022): clicks and a step as above, and in the same step the refiner's answer.
+    """FocalClick's training (Chen et al. 2022): iterative clicks, with a refined prediction in the same step.
 
-    The refiner sees a crop of each sample: "images_focus" (B, 3, h, w) and "rois" (B, 4), its box in the view: x1, y1,
+    The refiner sees a crop of each sample: "images_focus" (B, 3, h, w) and "rois" (B, 4), its box in the image: x1, y1,
     x2, y2, with the clicks mapped into it. Its outputs join the network's: see ``ClickModel.refine``. "instances_focus"
-    (B, 1, h, w) is their truth. Gradients flow through the crops into the coarse part of the network.
+    (B, 1, h, w) are the labels of the crops. Gradients flow through the crops into the coarse part of the network.
 
     Attributes:
         crop_ious: IoU within the crops before and after refinement, of this process's training steps alone.
@@ -146,30 +219,30 @@ class FocalClicks(IterativeClicks):
 
     crop_ious: RunningIoU = field(default_factory=RunningIoU, compare=False)
 
-    def _outputs(self, model: nn.Module, batch: Batch, prev_mask: Tensor, points: Tensor) -> Mapping[str, Any]:
+    def _outputs(self, model: ClickModel, batch: Batch, prev_mask: Tensor, points: Tensor) -> Mapping[str, Any]:
         outputs = super()._outputs(model, batch, prev_mask, points)
         crops, rois = batch["images_focus"], batch["rois"]
         clicks = points_in_boxes(points, rois, (crops.shape[2], crops.shape[3]))  # (B, 2N, 3)
-        places = torch.arange(len(rois), device=rois.device, dtype=rois.dtype)[:, None]
-        boxes = torch.cat((places, rois), dim=1)  # (B, 5)
+        indices = torch.arange(len(rois), device=rois.device, dtype=rois.dtype)[:, None]
+        boxes = torch.cat((indices, rois), dim=1)  # (B, 5)
         refined = model.refine(crops, clicks, outputs["feature"], outputs["instances"], boxes)
         if model.training and torch.is_grad_enabled():  # neither validation nor a measurement of BatchNorm
             self.crop_ious.update(refined, batch["instances_focus"], ("instances_coarse", "instances_refined"))
         return {**outputs, **refined}
 
     def log_states(self) -> dict[str, float]:
-        """Running values of the losses, and the IoU within the crops before and after refinement."""
+        """Return running values of the losses, and the IoU within the crops before and after refinement."""
         return {**super().log_states(), **self.crop_ious.log_state()}
 
 
-def _network_input(model: nn.Module, images: Tensor, prev_mask: Tensor) -> Tensor:
+def _network_input(model: ClickModel, images: Tensor, prev_mask: Tensor) -> Tensor:
     """Images, with the previous mask behind them where the network reads one: (B, 3 or 4, H, W)."""
     return torch.cat((images, prev_mask), dim=1) if model.with_prev_mask else images
 
 
 @torch.no_grad()
-def _without_gradients(model: nn.Module, image: Tensor, points: Tensor) -> Tensor:
-    """Logits of the network in eval mode: (B, 1, H, W)."""
+def _predict_in_eval_mode(model: ClickModel, image: Tensor, points: Tensor) -> Tensor:
+    """Return the network's logits in eval mode without gradients, (B, 1, H, W)."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     logits = model(image, points)["instances"]

@@ -53,15 +53,22 @@ def images(tmp_path_factory):
     return draw_folder(tmp_path_factory.mktemp("data") / "photos", 9)
 
 
+def started_by_torchrun(images, folder, *what):
+    """The results that each of torchrun's two processes saw, see ``tests.engine.tiny``."""
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command += ["-m", "tests.engine.tiny", str(images), str(folder), *what]
+    done = subprocess.run(command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
+
+
 @pytest.fixture(scope="module")
 def together(images, tmp_path_factory):
     """The folder of runs that torchrun's two processes have made, and the results that each of them saw."""
     folder = tmp_path_factory.mktemp("together")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    command += ["-m", "tests.engine.tiny", str(images), str(folder)]
-    done = subprocess.run(command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder, [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
+    return folder, started_by_torchrun(images, folder)
 
 
 def assert_close(mine, other, tolerance=1e-5):
@@ -77,6 +84,12 @@ def test_two_processes_learn_what_one_learns(together, images, tmp_path):
     assert_close(first["plain"], finished(tiny(images, tmp_path)))
 
 
+def test_accumulated_gradients_are_averaged_over_processes_once(together, images, tmp_path):
+    _, (first, second) = together
+    assert first["accumulated"] == second["accumulated"]
+    assert_close(first["accumulated"], finished(tiny(images, tmp_path, batch_size=4, accumulate=2)))
+
+
 def test_the_refiner_learns_in_every_process(together, images, tmp_path):
     _, (first, second) = together
     assert first["focal"] == second["focal"]
@@ -88,13 +101,24 @@ def test_gradients_may_be_sent_in_any_number_of_buckets(together):
         assert results["buckets"] == results["plain"]
 
 
-def test_synchronised_batchnorm_sees_the_whole_batch(together, images, tmp_path):
-    _, (first, second) = together
+def test_batchnorm_normalises_by_each_process_s_own_part(together, images, tmp_path):
+    _, (first, _) = together
     alone = finished(tiny(images, tmp_path, norm=True, task=NO_CLICKS))
-    assert first["synchronised"] == second["synchronised"]
-    assert_close(first["synchronised"], alone, 1e-4)
     assert np.abs(np.subtract(first["apart"]["curves"], alone["curves"])).max() > 1e-3
-    assert first["synchronised"]["weights"].keys() == alone["weights"].keys()
+
+
+def test_synchronised_batchnorm_without_gpus_ends_in_a_sentence(images, tmp_path):
+    with pytest.raises(InputError, match=r"^--sync-bn works on GPUs only: leave it out, or train without --cpu\.$"):
+        tiny(images, tmp_path, norm=True, sync_batchnorm=True)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="PyTorch's SyncBatchNorm needs two GPUs")
+def test_synchronised_batchnorm_sees_the_whole_batch(images, tmp_path):
+    first, second = started_by_torchrun(images, tmp_path / "two", "synchronised")
+    alone = finished(tiny(images, tmp_path, norm=True, task=NO_CLICKS, device=torch.device("cuda:0")))
+    assert first == second
+    assert_close(first, alone, 1e-4)
+    assert first["weights"].keys() == alone["weights"].keys()
 
 
 def test_processes_share_the_statistics_that_each_has_seen(together):

@@ -9,7 +9,7 @@ from isegm.engine.tasks import FocalClicks, IterativeClicks, LossTerm
 from isegm.model.losses import SigmoidBinaryCrossEntropyLoss, WeightedNormalizedFocalLoss
 from tests.drawn import draw_folder
 from tests.engine.focal import FOCAL, FOCAL_EVERY_CLICK, STEPS, TERMS, TinyFocal
-from tests.engine.test_tasks import Recorder
+from tests.engine.test_tasks import Recorder, steps_of
 from tests.engine.tiny import finished, tiny
 
 
@@ -47,9 +47,8 @@ def test_the_refiner_sees_the_clicks_of_its_own_crop_and_its_gradients_reach_the
     seen = []
     refine = model.refine
     model.refine = lambda *parts: (seen.append(parts), refine(*parts))[1]
-    (step,) = FocalClicks({"refine_loss": TERMS["refine_loss"]}, max_num_next_clicks=3)(
-        model, batch, BatchRNG(3, first=0, count=3)
-    )
+    task = FocalClicks({"refine_loss": TERMS["refine_loss"]}, max_num_next_clicks=3)
+    (step,) = steps_of(task, model, batch, BatchRNG(3, first=0, count=3))
     image, clicks, _, logits, boxes = seen[0]
     assert len(seen) == 1 and torch.equal(image, batch["images_focus"]) and torch.equal(step.logits, logits)
     assert used(step.points).sum() > used(batch["points"]).sum()  # simulated clicks are mapped as well
@@ -61,7 +60,7 @@ def test_the_refiner_sees_the_clicks_of_its_own_crop_and_its_gradients_reach_the
 
 def test_terms_look_at_their_own_output_target_and_weights(batch):
     model = TinyFocal()
-    (step,) = FocalClicks(TERMS, 0)(model, batch, BatchRNG(0, first=0, count=3))
+    (step,) = steps_of(FocalClicks(TERMS, 0), model, batch, BatchRNG(0, first=0, count=3))
     outputs = FocalClicks(TERMS, 0)._outputs(model, batch, torch.zeros_like(batch["instances"]), batch["points"])
     focus, detail = batch["instances_focus"], batch["trimap_focus"]
     wanted = {
@@ -77,8 +76,7 @@ def test_terms_look_at_their_own_output_target_and_weights(batch):
 def test_the_iou_in_the_crops_is_logged_before_and_after_refinement(batch):
     task = FocalClicks(TERMS, 0)
     assert "instances_refined_iou" not in task.log_states()
-    for _ in task(TinyFocal(), batch, BatchRNG(0, first=0, count=3)):
-        pass
+    steps_of(task, TinyFocal(), batch, BatchRNG(0, first=0, count=3))
     states = task.log_states()
     assert {"instances_coarse_iou", "instances_refined_iou", "instance_loss_k"} <= set(states)
     assert 0 <= states["instances_refined_iou"] <= 1
@@ -88,8 +86,7 @@ def test_validation_and_measurements_of_batchnorm_leave_the_logged_iou_alone(bat
     task, model = FocalClicks(TERMS, 0), TinyFocal()
 
     def run():
-        for _ in task(model, batch, BatchRNG(0, first=0, count=3)):
-            pass
+        steps_of(task, model, batch, BatchRNG(0, first=0, count=3))
         return task.crop_ious.log_state()
 
     with torch.no_grad():
@@ -107,7 +104,7 @@ def test_a_sample_that_starts_from_a_mask_starts_with_a_click_on_its_error(batch
     starts[1, :, 26:31, 30:40] = 1  # a piece of background
     model = Recorder().train()
     task = IterativeClicks({}, max_num_next_clicks=0)
-    (step,) = task(model, batch | {"start_masks": starts}, BatchRNG(1, first=0, count=3))
+    (step,) = steps_of(task, model, batch | {"start_masks": starts}, BatchRNG(1, first=0, count=3))
     assert torch.equal(model.calls[0][2], starts)
     points = step.points
     assert used(points).sum(1).tolist() == [1, 1, 1] and torch.equal(points[2], batch["points"][2])
@@ -120,7 +117,8 @@ def test_a_sample_that_starts_from_a_mask_starts_with_a_click_on_its_error(batch
 def test_a_right_or_empty_start_keeps_the_sampled_clicks(batch):
     starts = batch["instances"].clone()
     starts[0] = 0
-    (step,) = IterativeClicks({}, 0)(Recorder(), batch | {"start_masks": starts}, BatchRNG(1, first=0, count=3))
+    task = IterativeClicks({}, max_num_next_clicks=0)
+    (step,) = steps_of(task, Recorder(), batch | {"start_masks": starts}, BatchRNG(1, first=0, count=3))
     assert torch.equal(step.points, batch["points"])
 
 
@@ -131,7 +129,10 @@ def test_a_stopped_run_of_the_refiner_goes_on_as_if_unbroken(task, tmp_path):
     start = TinyFocal().details.weight
     whole = tiny(images, tmp_path / "whole", **options)
     save, kept = whole._save_last, []
-    whole._save_last = lambda: (save(), kept.append((whole.options.checkpoints / "last_checkpoint.pth").read_bytes()))
+    whole._save_last = lambda: (
+        save(),
+        kept.append((whole.run_config.checkpoints / "last_checkpoint.pth").read_bytes()),
+    )
     weights = finished(whole)["weights"]
     (tmp_path / "early.pth").write_bytes(kept[0])
     resumed = tiny(images, tmp_path / "resumed", resume=tmp_path / "early.pth", **options)

@@ -7,6 +7,7 @@ from torch import nn
 from isegm.clicks import used
 from isegm.engine.random import BatchRNG
 from isegm.engine.tasks import IterativeClicks, LossTerm
+from isegm.engine.training_step import TrainingStep
 from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss
 
 
@@ -41,10 +42,16 @@ TERMS = {
 }
 
 
+def steps_of(task, model, batch, batch_rng):
+    """All steps of a batch."""
+    steps = task.begin(model, batch, batch_rng)
+    forward = TrainingStep(model, task)
+    return [steps.step(index, forward) for index in range(steps.number_of_steps)]
+
+
 def run(task, batch, seed):
     model = Recorder().train()
-    steps = list(task(model, batch, BatchRNG(seed, first=0, count=4)))
-    return model, steps
+    return model, steps_of(task, model, batch, BatchRNG(seed, first=0, count=4))
 
 
 def test_the_published_scheme_simulates_0_to_3_clicks_without_gradients_and_steps_once(batch):

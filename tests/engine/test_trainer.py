@@ -47,7 +47,7 @@ def images(tmp_path):
     return draw_folder(tmp_path / "photos")
 
 
-def options(folder, **more):
+def run_config(folder, **more):
     return RunConfig(folder / "checkpoints", folder / "vis", folder / "logs", workers=0, **more)
 
 
@@ -62,7 +62,7 @@ def trainer(images, folder, epochs=2, epoch_len=16, validate=False, lr=2e-3, **m
     config = TrainConfig(task, 4, epochs, WarmupDecay(epochs, 0.1, epochs * 0.7), lr=lr, image_dump_interval=7)
     train_set = TrainSet(FolderDataset(images), augment, sampler, epoch_len=epoch_len, min_object_area=20)
     val_set = TrainSet(FolderDataset(images), augment, sampler, min_object_area=20) if validate else None
-    return Trainer(model, train_set, val_set, config, options(folder, **more))
+    return Trainer(model, train_set, val_set, config, run_config(folder, **more))
 
 
 def assert_same(first, second):
@@ -77,9 +77,9 @@ def test_the_loss_falls_and_validation_iou_rises(images, tmp_path, caplog):
     losses = []
     backward = run._backward
 
-    def watch(step, **place):
+    def watch(step):
         losses.append(sum(step.losses.values()).item())
-        backward(step, **place)
+        backward(step)
 
     run._backward = watch
     run.run()
@@ -105,7 +105,7 @@ def test_the_number_of_workers_changes_nothing(images, tmp_path):
     states = []
     for workers in (0, 2):
         run = trainer(images, tmp_path / str(workers), epochs=1, epoch_len=8)
-        run.options.workers = workers
+        run.run_config.workers = workers
         run.run()
         states.append(run.model.state_dict())
     assert_same(*states)
@@ -206,9 +206,9 @@ def test_batches_take_turns(images, tmp_path):
     seen = []
     backward = run._backward
 
-    def watch(step, **place):
+    def watch(step):
         seen.append((step.points[:, 0, 1:].sum().item(), (step.points[..., 2] >= 0).sum().item()))
-        backward(step, **place)
+        backward(step)
 
     run._backward = watch
     run.run()
@@ -248,7 +248,7 @@ def test_a_run_with_turns_goes_on_as_if_unbroken(images, tmp_path):
 def test_numbered_checkpoints_need_a_start_epoch(images, tmp_path):
     run = trainer(images, tmp_path / "run", epochs=1, epoch_len=4)
     run.run()
-    numbered = run.options.checkpoints / "000.pth"
+    numbered = run.run_config.checkpoints / "000.pth"
     with pytest.raises(InputError, match="say with --start-epoch"):
         trainer(images, tmp_path / "run", epoch_len=4, resume=numbered)
     again = trainer(images, tmp_path / "run", epoch_len=4, resume=numbered, start_epoch=1)
@@ -264,7 +264,7 @@ def test_training_samples_can_be_sent_to_processes(images, tmp_path):
 def test_a_batch_of_one_is_refused(images, tmp_path):
     with pytest.raises(InputError, match="--batch-size 2 or more"):
         run = trainer(images, tmp_path / "run")
-        Trainer(run.model, run.train_set, None, replace(run.config, batch_size=1), run.options)
+        Trainer(run.model, run.train_set, None, replace(run.config, batch_size=1), run.run_config)
 
 
 def test_a_disk_that_is_full_ends_a_run_in_one_sentence(tmp_path):
@@ -295,7 +295,7 @@ def test_a_disk_that_is_full_ends_a_run_in_one_sentence(tmp_path):
 def test_a_resumed_run_must_keep_its_options(changed, words, images, tmp_path):
     run = trainer(images, tmp_path / "run", epochs=1, epoch_len=4)
     run.run()
-    last = run.options.checkpoints / "last_checkpoint.pth"
+    last = run.run_config.checkpoints / "last_checkpoint.pth"
     with pytest.raises(InputError, match=words):
         trainer(images, tmp_path / "run", **{"epochs": 1, "epoch_len": 4, "resume": last, **changed})
 
@@ -305,7 +305,9 @@ def test_a_resumed_run_must_keep_its_images(images, tmp_path):
     run.run()
     fewer = draw_folder(tmp_path / "fewer", 11)
     with pytest.raises(InputError, match="images 12, not 11"):
-        trainer(fewer, tmp_path / "run", epochs=1, epoch_len=4, resume=run.options.checkpoints / "last_checkpoint.pth")
+        trainer(
+            fewer, tmp_path / "run", epochs=1, epoch_len=4, resume=run.run_config.checkpoints / "last_checkpoint.pth"
+        )
 
 
 def test_a_validation_that_fails_costs_no_training(images, tmp_path):
@@ -320,7 +322,7 @@ def test_a_validation_that_fails_costs_no_training(images, tmp_path):
     failing.val_set.augment = [(0, lambda image, masks, rng: (image, masks * 0))]
     with pytest.raises(InputError, match="showed no object"):
         failing.run()
-    last = failing.options.checkpoints / "last_checkpoint.pth"
+    last = failing.run_config.checkpoints / "last_checkpoint.pth"
     resumed = measuring("failing", resume=last)
     assert (resumed.epoch, resumed.step_in_epoch) == (0, 2)
     resumed.run()
@@ -332,7 +334,7 @@ def test_a_broken_image_is_told_in_one_sentence_whoever_reads_it(images, tmp_pat
     for path in (images / "images").iterdir():
         path.write_text("no image")
     run = trainer(images, tmp_path / "run")
-    run.options.workers = workers
+    run.run_config.workers = workers
     with pytest.raises(InputError, match=r"^\S+\.png does not decode as an image: [^\n]+$"):
         run.run()
 

@@ -14,10 +14,10 @@ from isegm.data.datasets.folder import FolderDataset
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.train_set import TrainSet
 from isegm.data.transforms import Compose, HorizontalFlip, RandomView, RGBShift
-from isegm.engine.gradients import GradientMean
 from isegm.engine.schedule import WarmupDecay
 from isegm.engine.tasks import IterativeClicks, LossTerm
 from isegm.engine.trainer import RunConfig, TrainConfig, Trainer
+from isegm.engine.training_step import parallelize
 from isegm.model.base import ClickModel
 from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss
 from isegm.utils import distributed
@@ -129,24 +129,37 @@ def stopped_and_resumed(images, folder, step):
     return {"went_on_at": resumed.global_step, **finished(resumed)}, finished(tiny(images, folder / "whole", **options))
 
 
-def main(images, folder):
-    """What the tests of several processes look at, written for each process to ``<rank>.json``."""
+def results_on_the_cpu(images, folder):
+    """The runs that are compared with those of one process, by name."""
     from tests.engine import focal  # which stands on this module
 
+    results = {"plain": finished(tiny(images, folder / "plain"))}
+    buckets = tiny(images, folder / "buckets")
+    buckets.parallel_step = parallelize(buckets.training_step, bucket_cap_mb=300 / 2**20)
+    results["buckets"] = finished(buckets)
+    unclicked = {"norm": True, "task": NO_CLICKS}
+    results["apart"] = finished(tiny(images, folder / "apart", **unclicked))
+    results["measured"] = finished(tiny(images, folder / "measured", config={"precise_bn_batches": 1}, **unclicked))
+    results["focal"] = finished(tiny(images, folder / "focal", **focal.RUN))
+    results["accumulated"] = finished(tiny(images, folder / "accumulated", batch_size=4, accumulate=2))
+    results["resumed"], results["whole"] = stopped_and_resumed(images, folder / "resumed", 7)
+    return results
+
+
+def results_with_synchronised_batchnorm(images, folder):
+    """A run on one GPU for each process."""
+    device = distributed.training_device(ngpus=distributed.world_size())
+    return finished(tiny(images, folder, norm=True, task=NO_CLICKS, sync_batchnorm=True, device=device))
+
+
+def main(images, folder, what="on the CPU"):
+    """Write the results that the tests of several processes look at to ``<rank>.json``, in each process."""
     torch.set_num_threads(1)
     with distributed.process_group():
-        results = {"plain": finished(tiny(images, folder / "plain"))}
-        buckets = tiny(images, folder / "buckets")
-        buckets.gradients = GradientMean(buckets.model.parameters(), bucket_bytes=300)
-        results["buckets"] = finished(buckets)
-        unclicked = {"norm": True, "task": NO_CLICKS}
-        results["synchronised"] = finished(tiny(images, folder / "sync", sync_batchnorm=True, **unclicked))
-        results["apart"] = finished(tiny(images, folder / "apart", **unclicked))
-        results["measured"] = finished(tiny(images, folder / "measured", config={"precise_bn_batches": 1}, **unclicked))
-        results["focal"] = finished(tiny(images, folder / "focal", **focal.RUN))
-        results["resumed"], results["whole"] = stopped_and_resumed(images, folder / "resumed", 7)
+        train = results_with_synchronised_batchnorm if what == "synchronised" else results_on_the_cpu
+        results = train(images, folder)
         (folder / f"{distributed.rank()}.json").write_text(json.dumps(results))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

@@ -1,0 +1,49 @@
+"""Checks of a training run before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from isegm.engine.batchnorm import batchnorm_layers
+from isegm.engine.config import RunConfig, TrainConfig
+from isegm.utils import distributed
+from isegm.utils.errors import InputError
+
+
+def check_batch_size(config: TrainConfig, run_config: RunConfig, model: nn.Module, epoch_len: int) -> None:
+    """Check that batches of the configured size can be trained.
+
+    Raises:
+        InputError: the batch cannot be divided by the processes, is too small for BatchNorm, or is larger than an
+            epoch.
+    """
+    size, count = config.batch_size, distributed.world_size()
+    if size % count:
+        raise InputError(
+            f"a batch of {size} cannot be divided by {count} processes: give --batch-size a multiple of {count}."
+        )
+    smallest = 2 if run_config.sync_batchnorm else 2 * count  # samples that BatchNorm needs
+    if size < smallest and batchnorm_layers(model):
+        raise InputError(f"a batch of {size} is too small for BatchNorm: give --batch-size {smallest} or more.")
+    if epoch_len < size:
+        raise InputError(f"an epoch of {epoch_len} samples is shorter than a batch of {size}: lower --batch-size.")
+
+
+def check_agreement(images: Sequence[int], global_step: int) -> None:
+    """Check that all processes, whose machines may read different disks, start alike.
+
+    Args:
+        images: number of images of each data set.
+        global_step: number of batches trained so far.
+
+    Raises:
+        InputError: another process has other numbers.
+    """
+    mine = (list(images), global_step)
+    if any(other != mine for other in distributed.all_gather(mine)):
+        raise InputError(
+            "the processes of this run see different numbers of images or different checkpoints: give every machine "
+            "the same files."
+        )

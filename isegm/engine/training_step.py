@@ -1,0 +1,50 @@
+"""The differentiable part of training as one module, and its copies in several processes."""
+
+from __future__ import annotations
+
+import warnings
+
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from isegm.engine.tasks import Batch, Losses, TrainingTask
+from isegm.model.base import ClickModel
+from isegm.utils import distributed
+
+
+class TrainingStep(nn.Module):
+    """A task's forward pass through a network: from a batch, previous masks and clicks to losses.
+
+    Everything that needs gradients lies inside one ``forward``, as DistributedDataParallel requires. Simulated clicks,
+    which need none, call ``model`` directly.
+    """
+
+    def __init__(self, model: ClickModel, task: TrainingTask) -> None:
+        super().__init__()
+        self.model = model
+        self.task = task
+
+    def forward(self, batch: Batch, prev_mask: Tensor, points: Tensor) -> tuple[Losses, Tensor]:
+        """Return the weighted losses by name, and the logits (B, 1, H, W) without gradient; see ``TrainingTask``."""
+        losses, logits = self.task.forward(self.model, batch, prev_mask, points)
+        return losses, logits.detach()
+
+
+def parallelize(step: TrainingStep, bucket_cap_mb: float = 25) -> TrainingStep | DistributedDataParallel:
+    """Average the gradients of ``step`` over all processes, starting from the first one's weights and buffers.
+
+    A single process gets ``step`` back. Unused parameters are searched for in every step, because some published
+    networks have parameters that no loss reaches (CDNet, PP-LCNet, SegFormer). DDP then also keeps its first assignment
+    of parameters to buckets, so that a resumed run adds gradients in the same order.
+
+    Args:
+        step: network and task of this process.
+        bucket_cap_mb: gradients that are sent at once, in MiB.
+    """
+    if distributed.world_size() == 1:
+        return step
+    warnings.filterwarnings("ignore", "find_unused_parameters=True was specified")  # of networks that use them all
+    parallel = DistributedDataParallel(step, find_unused_parameters=True, bucket_cap_mb=bucket_cap_mb)
+    # Not the constructor's argument: PyTorch renamed it, and it would also keep the first buffers from being sent.
+    parallel.broadcast_buffers = False  # processes keep their own BatchNorm statistics until they are averaged
+    return parallel
