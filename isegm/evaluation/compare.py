@@ -30,6 +30,7 @@ MIOU_CLICKS = (1, 3, 5, 10, 20)
 CONFIDENCE = 0.95
 PUBLISHED_CLICKS = 20
 PUBLISHED_THRESHOLDS = (0.49, 0.5)
+COLUMN_WIDTH = 44
 BATCH_VALUES = 1 << 20  # resampled float64 values held at a time (8 MiB), which bounds the memory
 
 
@@ -323,3 +324,38 @@ def compare(runs: Sequence[Run], resamples: int, seed: int) -> dict[str, list[di
                 }
             entries[dataset].append(entry)
     return entries
+
+
+def comparison_table(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Format the entries of one data set as lines: a column for each run, a row for each metric."""
+    lines = [f"  {'':<9}" + "".join(f"{entry['run'][-COLUMN_WIDTH + 2 :]:>{COLUMN_WIDTH}}" for entry in entries)]
+    for metric in metrics():
+        if any(metric in entry["scores"] for entry in entries):
+            cells = "".join(f"{_cell(entry, metric):>{COLUMN_WIDTH}}" for entry in entries)
+            lines.append(f"  {metric:<9}{cells}")
+    lines.append(f"  {'SPC, s':<9}" + "".join(f"{entry['scores']['SPC']:>{COLUMN_WIDTH}.3f}" for entry in entries))
+    for entry in entries:
+        for metric, values in entry.get("published", {}).items():
+            measured = "not measured" if values["measured"] is None else f"measured {values['measured']:.2f}"
+            source = f"{entry['weights']}, {entry['source']}"
+            lines.append(f"  {entry['run']}: {metric} {measured}, published {values['published']:g} ({source})")
+        if "unlike published" in entry:
+            lines.append(f"  {entry['run']}: published values are not shown, as {entry['unlike published']}")
+    return lines
+
+
+def _cell(entry: Mapping[str, Any], metric: str) -> str:
+    """Format a score, and behind it its difference to the first run with the interval."""
+    cell = _number(metric, entry["scores"][metric]) if metric in entry["scores"] else "?"
+    if metric in entry.get("differences", {}):
+        difference = entry["differences"][metric]
+        value, low, high = (_number(metric, difference[key], "+") for key in ("value", "low", "high"))
+        cell += f"  {value} [{low}, {high}]"
+    return cell
+
+
+def _number(metric: str, value: float, sign: str = "") -> str:
+    """Format a value of a metric: mIoU in percent, NoF as a whole number."""
+    if metric.startswith("mIoU"):
+        return f"{100 * value:{sign}.2f} %"
+    return f"{value:{sign}.0f}" if metric.startswith("NoF") else f"{value:{sign}.2f}"

@@ -114,7 +114,7 @@ def test_objects_start_from_the_masks_of_a_folder(evaluate, home, tmp_path, caps
         evaluate("FocalClick", init_masks=str(masks), datasets=f"folder:{home}/drawn,Samples")
 
 
-def test_runs_from_other_masks_are_told_apart(evaluate, home, tmp_path, capsys):
+def test_runs_from_different_masks_are_kept_apart(evaluate, home, tmp_path, capsys):
     dataset, folders = get_dataset(f"folder:{home}/drawn", {}), {}
     for seed, name in enumerate(("good", "bad")):
         for item in list_items(dataset):
@@ -137,7 +137,7 @@ def test_only_the_first_objects_need_masks_where_only_they_are_evaluated(evaluat
     assert len(ious(folder, "drawn_init")) == 1
 
 
-def test_a_run_that_goes_on_keeps_the_images_of_what_was_done(evaluate, tmp_path):
+def test_a_resumed_run_keeps_the_images_of_what_was_done(evaluate, tmp_path):
     folder = evaluate("FocalClick", vis_path=str(tmp_path / "images"))  # which is reason enough to draw
     there = {path.name for path in (tmp_path / "images" / "drawn").iterdir()}
     records = folder / "records_drawn.jsonl"

@@ -137,7 +137,7 @@ def test_an_object_without_pixels_is_named():
         evaluate(DrawnDataset(1, empty=0))
 
 
-def test_answers_are_merged_into_an_initial_mask():
+def test_predictions_are_merged_into_an_initial_mask():
     init = ellipse(24, 32, 6, 6).astype(np.float32)
     predictor, mask, events = blob_predictor(), init > 0.5, []
     evaluate(DrawnDataset(1, init_mask=init), predictor=predictor, on_click=events.append)

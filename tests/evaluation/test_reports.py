@@ -93,7 +93,7 @@ def test_mean_ious_stand_behind_the_row_when_asked_for():
     assert row.split("|")[-1] == "; " + " ".join(f"mIoU@{k}=37.50%;" for k in (1, 2, 3, 5, 10))
 
 
-def test_failures_are_counted_both_honestly_and_as_published():
+def test_failures_are_counted_with_and_without_objects_that_succeed_at_the_last_click():
     lists = [[0.5, 0.8, 0.85, 0.9], [0.1] * 20, [0.1] * 19 + [0.91], [0.95]]
     records = [record(ious, index, seconds=2.0) for index, ious in enumerate(lists)]
     text = reports.all_scores("NoBRS", score(records, "GrabCut", 0.9, 20))
@@ -148,7 +148,7 @@ def test_the_protocol_line_says_what_decides_about_comparisons(protocol, options
         (Cascade(2, adaptive=True, clicks=3), "cascade of up to 2 more passes on the first 3 clicks; "),
     ],
 )
-def test_the_protocol_line_says_how_often_clicks_were_answered(cascade, said):
+def test_the_protocol_line_describes_the_cascade(cascade, said):
     assert said in reports.protocol_line(INFO, EvalSettings(), replace(settings_for("ritm"), cascade=cascade))
 
 
@@ -213,7 +213,7 @@ def test_a_summary_keeps_every_evaluation_and_the_last_of_equal_ones(tmp_path, s
 @pytest.mark.parametrize(
     "there", ["", "no JSON", "[]", '{"evaluations": 3}', '{"evaluations": [{"dataset": "GrabCut"}]}']
 )
-def test_a_summary_of_another_form_is_put_aside_and_told(tmp_path, scores, caplog, there):
+def test_a_summary_of_another_form_is_renamed_with_a_warning(tmp_path, scores, caplog, there):
     (tmp_path / "summary.json").write_text(there)
     reports.add_to_summary(tmp_path, entry(scores))
     assert len(evaluations(tmp_path)[0]) == 1

@@ -272,7 +272,7 @@ def test_modes_that_refine_have_logs_of_their_own_and_can_be_resumed(evaluate, m
     assert (folder / "records_drawn.jsonl").read_bytes() == before
 
 
-def test_cascades_have_logs_of_their_own_and_records_that_tell_them_apart(evaluate, capsys):
+def test_cascades_have_their_own_logs_and_records(evaluate, capsys):
     options = {"max_objects": 2, "cf_n": 3, "cf_click": 2}
     logs = evaluate(**options, acf=True) / "others" / "tiny"
     printed = capsys.readouterr().out

@@ -35,7 +35,7 @@ def test_noc_of_the_specification(records, threshold, expected):
 
 
 @pytest.mark.parametrize("threshold", [0.80, 0.85, 0.90])
-def test_published_failures_count_a_success_at_the_last_click_and_honest_ones_do_not(records, threshold):
+def test_published_failures_include_objects_that_succeed_at_the_last_click(records, threshold):
     assert nof_published(records, threshold, 20) == 2
     assert nof(records, threshold, 20) == 1
 

@@ -76,12 +76,12 @@ def test_a_bare_name_means_the_weights_folder_even_if_a_file_lies_here(weights, 
         ("[h]32", r"there is no checkpoint \[h\]32\*"),
     ],
 )
-def test_what_matches_nothing_or_too_much_is_told(weights, name, said):
+def test_names_that_match_no_checkpoint_or_several_are_refused(weights, name, said):
     with pytest.raises(InputError, match=said):
         find_checkpoint(weights, name)
 
 
-def test_a_missing_weights_folder_is_told(tmp_path):
+def test_a_missing_weights_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match="there is no folder"):
         find_checkpoint(tmp_path / "absent", "h18")
 
@@ -100,7 +100,7 @@ def test_several_checkpoints_log_below_the_names_of_all(weights, tmp_path):
     assert selection.several
 
 
-def test_checkpoints_of_equal_stems_are_named_by_the_folders_that_tell_them_apart(weights, tmp_path):
+def test_checkpoints_of_equal_stems_are_named_by_the_folders_in_which_they_differ(weights, tmp_path):
     selection = select_checkpoints("model_a:last,model_b:last,h32", weights, tmp_path)
     assert [selection.names(path).unique for path in selection.checkpoints] == [
         "model_a/last", "model_b/last", "h32_itermask"
@@ -201,7 +201,7 @@ def test_the_colon_of_a_drive_belongs_to_the_path(tmp_path, spec):
         ("iter/h18/000:9", "holds no checkpoint 9"),
     ],
 )
-def test_experiments_that_are_not_there_are_told(experiments, tmp_path, spec, said):
+def test_missing_experiments_are_refused(experiments, tmp_path, spec, said):
     with pytest.raises(InputError, match=said):
         select_experiment(spec, experiments, tmp_path)
 
