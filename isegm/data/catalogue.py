@@ -162,7 +162,7 @@ def data_path(name: str, cfg: Mapping[str, Any]) -> Path:
     if not path.is_dir():
         raise InputError(
             f"there is no data folder {path} ({_key(name, cfg)} in config.yml), where {name} should lie: correct the "
-            f"path, or run scripts/check_datasets.py {name} to see where to get it."
+            f"path, or run isegm datasets {name} to see where to get it."
         )
     return path
 

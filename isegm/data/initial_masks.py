@@ -75,7 +75,7 @@ def read_item(dataset: Any, item: Item) -> DSample:
 class InitialMaskDataset:
     """An evaluation set whose objects start from masks in a folder; each object is an item of its own.
 
-    A file is named as ``Item.name`` says, and any pixel of it but 0 is in the mask; ``scripts/make_initial_masks.py``
+    A file is named as ``Item.name`` says, and any pixel of it but 0 is in the mask; ``isegm initial-masks``
     writes such folders. An empty mask counts as a start from an empty mask.
 
     Opening it reads every sample once. Its ``name`` is the set's with ``_init`` behind it, so that results from masks
@@ -99,7 +99,7 @@ class InitialMaskDataset:
         if bare:
             raise InputError(
                 f"{len(bare)} of {len(self.items)} objects of {dataset.name} have no initial mask in {self.folder}: "
-                f"{name_some(bare)}; add them, or make them with scripts/make_initial_masks.py."
+                f"{name_some(bare)}; add them, or make them with isegm initial-masks."
             )
         self.files = [found[item.name] for item in self.items]
 

@@ -29,5 +29,5 @@ def open_window() -> tk.Tk:
     except tk.TclError as error:
         raise InputError(
             f"no window can be opened ({error}): run this on a desktop, or over ssh -X; without "
-            "a screen, segment with scripts/predict.py."
+            "a screen, use isegm predict."
         ) from error

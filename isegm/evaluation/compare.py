@@ -116,9 +116,7 @@ def read_runs(paths: Sequence[str | Path]) -> list[Run]:
     for path in map(Path, paths):
         below = sorted(path.rglob("records_*.jsonl")) if path.is_dir() else [path]
         if not below:
-            raise InputError(
-                f"there are no records_<dataset>.jsonl below {path}: evaluate with scripts/evaluate_model.py."
-            )
+            raise InputError(f"there are no records_<dataset>.jsonl below {path}: evaluate with isegm evaluate.")
         files += below
     names = _distinguishing_names([file.resolve().parent for file in files])
     return [_read_run(file, names[file.resolve().parent]) for file in files]

@@ -101,7 +101,7 @@ class EvalOptions:
     init_masks: str | None = field(
         default=None,
         metadata=option(
-            "start from these masks, which scripts/make_initial_masks.py makes, on one data set",
+            "start from these masks, which isegm initial-masks makes, on one data set",
             metavar="FOLDER",
         ),
     )

@@ -1,4 +1,4 @@
-"""What every command line shares: how errors are shown, and which device is used."""
+"""Run a command line: show errors as one sentence, choose the device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from isegm.utils.memory import keep_freed_memory
 
 BAD_INPUT = 2
 INTERRUPTED = 130
-CPU_MEMORY = "DefaultCPUAllocator"  # stands in the plain RuntimeError that PyTorch raises where main memory is full
+CPU_MEMORY = "DefaultCPUAllocator"  # in the message of the RuntimeError that PyTorch raises when main memory is full
 
 
 def run(main: Callable[[], None], keep_memory: bool = True) -> NoReturn:
@@ -45,10 +45,11 @@ def run(main: Callable[[], None], keep_memory: bool = True) -> NoReturn:
 
 
 def program(command: str, arguments: Sequence[str] | None) -> str | None:
-    """Name for the usage line of a command.
+    """Return the program name for the usage line of a command.
 
     Returns:
-        ``isegm <command>``; None, the name of the script that runs, where its arguments come from ``sys.argv``.
+        ``isegm <command>``; None, which argparse replaces by the name of the script, where the arguments come from
+        ``sys.argv``.
     """
     return None if arguments is None else f"isegm {command}"
 
@@ -59,7 +60,7 @@ def _fail(sentence: str) -> NoReturn:
 
 
 def choose_device(gpus: str | None = None, cpu: bool = False, device: str | None = None) -> torch.device:
-    """The device that the options name.
+    """Return the device that the options name.
 
     Args:
         gpus: comma-separated CUDA ids, of which the first is used; None when not given.

@@ -56,7 +56,7 @@ def test_without_a_display_one_sentence_says_what_to_do(arguments, no_screen, mo
     assert run_demo(monkeypatch, *arguments) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
         "error: no window can be opened (no display name and no $DISPLAY environment variable): run this on a "
-        "desktop, or over ssh -X; without a screen, segment with scripts/predict.py."
+        "desktop, or over ssh -X; without a screen, use isegm predict."
     )
 
 

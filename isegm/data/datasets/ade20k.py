@@ -1,6 +1,6 @@
 """ADE20k (Zhou et al. 2017), release of 2016-07-26, as RITM reads it and as ClickSEG does.
 
-``Ade20kDataset`` needs an index that ``scripts/convert_annotations.py`` makes; ``Ade20kFullDataset`` reads the release
+``Ade20kDataset`` needs an index that ``isegm convert`` makes; ``Ade20kFullDataset`` reads the release
 as it is, without knowing what is stuff.
 """
 

@@ -18,7 +18,7 @@ from isegm.utils.files import read_image
 from isegm.utils.safe_pickle import load_plain
 
 OBJECT, IGNORED = 1, 2
-HELP = "see scripts/check_datasets.py for the layout that is expected"
+HELP = "see isegm datasets for the layout that is expected"
 
 
 class EvaluationDataset(Protocol):

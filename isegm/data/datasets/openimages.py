@@ -19,7 +19,7 @@ class OpenImagesDataset(RandomReader):
 
     Args:
         root: the folder with ``train/``, ``validation/`` and ``test/``.
-        split: one of these; the index lies in it, made by ``scripts/convert_annotations.py``.
+        split: one of these; the index lies in it, made by ``isegm convert``.
 
     Raises:
         InputError: the index is not there, or is not one of OpenImages, or names files that are not there.

@@ -113,7 +113,7 @@ class Source:
 
 def _from_archive(name: str, archive: Archive, parts: tuple[Part, ...]) -> Source:
     """A data set that one archive holds completely."""
-    return Source(f"scripts/download.py datasets {name}, or {archive.url}", parts, archive)
+    return Source(f"isegm download datasets {name}, or {archive.url}", parts, archive)
 
 
 def _benchmark(name: str, images: str, masks: str, count: int) -> Source:
@@ -125,7 +125,7 @@ def _benchmark(name: str, images: str, masks: str, count: int) -> Source:
 
 def _davis585(*starts: str) -> Source:
     """DAVIS-585: its objects, and initial masks of the given kinds."""
-    chosen = "; or scripts/make_initial_masks.py --davis585 chooses its objects from DAVIS 2017"
+    chosen = "; or isegm initial-masks --davis585 chooses its objects from DAVIS 2017"
     made = {(): chosen, ("sp",): f"{chosen} and makes masks of the same kind, not the same ones"}.get(starts, "")
     return Source(
         f"the links in the README of https://github.com/XavierCHEN34/ClickSEG{made}",
@@ -194,7 +194,7 @@ SOURCES: dict[str, Source] = {
         ),
     ),
     "COCO_LVIS": Source(
-        "annotations: scripts/download.py datasets COCO_LVIS, or scripts/convert_annotations.py coco_lvis; and COCO's "
+        "annotations: isegm download datasets COCO_LVIS, or isegm convert coco_lvis; and COCO's "
         "images of 2017 from https://cocodataset.org/#download",
         (
             Part("train/images", 118287),
@@ -211,7 +211,7 @@ SOURCES: dict[str, Source] = {
         ),
     ),
     "ADE20k": Source(
-        f"{ADE20K_RELEASE}, then scripts/convert_annotations.py ade20k",
+        f"{ADE20K_RELEASE}, then isegm convert ade20k",
         (
             Part("index_ade20k.mat|ADE20K_2016_07_26/index_ade20k.mat"),
             Part("train-annotations-object-segmentation.pkl"),
@@ -220,7 +220,7 @@ SOURCES: dict[str, Source] = {
     ),
     "OpenImages": Source(
         "images, masks and lists of masks of https://storage.googleapis.com/openimages/web/download.html, then "
-        "scripts/convert_annotations.py openimages",
+        "isegm convert openimages",
         (
             Part("train/images"),
             Part("train/masks"),
