@@ -1,13 +1,13 @@
 """Segment objects interactively, in a window.
 
     python demo.py
-    python demo.py photos/
+    python demo.py images/
     python demo.py --checkpoint=hrnet18_cocolvis_itermask_3p --gpu=0
-    python demo.py --checkpoint=hrnet18_cocolvis_itermask_3p --limit-longest-size=400 --cpu photo.jpg
+    python demo.py --checkpoint=hrnet18_cocolvis_itermask_3p --limit-longest-size=400 --cpu image.jpg
 
-Without arguments the shipped network and a sample image are there at once. Left click: on the object; right click: on
-the background; wheel: zoom; right button held down: move the image; space: finish the object. Every click is
-autosaved: an image that is opened again is as it was left.
+Without arguments it opens a sample image with the default model. Left click: object; right click: background; wheel:
+zoom; right button held down: move the image; space: finish the object. Every click is autosaved: an image that is
+opened again shows the work on it.
 """
 
 from isegm.cli.annotate import main

@@ -1,8 +1,8 @@
-"""Time what runs at every click against the plain way to do it, and print the ratio.
+"""Time the work at every click against plain implementations, and print the ratio.
 
     python scripts/benchmark.py
 
-Both ways give the same result, which is checked; each figure is the median of several runs.
+Both give the same result, which is checked. Each figure is the median of several runs.
 """
 
 from isegm.cli.benchmark import main

@@ -4,8 +4,8 @@
     python scripts/count_flops.py --models ritm_hrnet18s,clickseg_mobilenetv2 --size 448,448 --json compute.json
     python scripts/count_flops.py --checkpoint weights/mobilenetv2_default.pth
 
-One pass of one image is counted: the coarse answer, the refiner of networks that have one, and both. The flipped image
-that some protocols also run costs another pass, which the last column says.
+One pass of one image is counted: the coarse prediction, the refiner of networks that have one, and both. Protocols that
+also run the flipped image need two passes per click, as the last column says.
 """
 
 from isegm.cli.flops import main

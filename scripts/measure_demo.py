@@ -1,13 +1,12 @@
-"""Measure how quickly the interactive program answers: from a click to the new mask on the screen.
+"""Measure the latency of the annotation program, from a click to the new mask on the screen.
 
     python scripts/measure_demo.py
     python scripts/measure_demo.py --size 6708 --clicks 10
 
-Opens the program's window (on a server, xvfb-run python scripts/measure_demo.py), clicks on a sample image of the given
-size, and times each click until its mask is drawn. Meanwhile, and while it undoes, zooms, drags a slider, looks at
-objects in the list, saves, opens, and walks to another image, a timer in the event loop says for how long the window
-does not react. The same is measured with everything on the interface's own
-thread, as in the published programs ("network inside").
+Opens the program's window (on a server: xvfb-run python scripts/measure_demo.py), clicks on a sample image of the given
+size, and times each click until its mask is drawn. A timer in the event loop measures how long the window is blocked
+meanwhile, and while it undoes, zooms, drags a slider, selects objects, saves, opens, and moves to another image. The
+same is measured with everything on the thread of the window, as in the published programs ("network inside").
 """
 
 import argparse
@@ -37,21 +36,21 @@ from isegm.utils.cli import choose_device, run
 from isegm.utils.files import read_image, write_image
 from isegm.utils.lookup import find_checkpoint
 
-TICK_MS = 2  # of the timer that notices when the window does not react
-WARM_UP = 2  # clicks that do not count
-OBJECTS = 12  # that are saved, at least
-BETWEEN_MS = 30  # that the window has to itself before the next click
+TICK_MS = 2  # interval of the timer that measures blocking
+WARM_UP = 2  # clicks that are not counted
+OBJECTS = 12  # saved at least
+BETWEEN_MS = 30  # pause before the next step
 WINDOW = "1280x800"
 PLAIN, OURS = "network inside", "here"
 
 
 @dataclass
 class Times:
-    """What was measured, in milliseconds.
+    """Measured times in milliseconds.
 
     Attributes:
         clicks: from each click to its mask on the screen.
-        blocked: by what was being done, the gaps between ticks of the timer.
+        blocked: delays of the timer's ticks, by the name of the step that was being done.
     """
 
     clicks: list[float] = field(default_factory=list)
@@ -59,7 +58,7 @@ class Times:
 
     @property
     def longest(self) -> float:
-        """Time without reaction, whatever was being done."""
+        """Longest delay over all steps."""
         return max(max(gaps) for gaps in self.blocked.values())
 
 
@@ -74,7 +73,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def image_of(size: int, folder: Path) -> Path:
-    """A sample image whose longest side is ``size`` pixels, as a JPEG file."""
+    """Write a sample image whose longest side is ``size`` pixels as a JPEG file."""
     image = read_image(image_path(next(sample for sample in IMAGES if sample.name == "cat")))
     scale = size / max(image.shape[:2])
     shape = (round(image.shape[1] * scale), round(image.shape[0] * scale))
@@ -84,9 +83,9 @@ def image_of(size: int, folder: Path) -> Path:
 
 
 class Measurement:
-    """A window in which an image is opened, clicked, looked at, saved and opened again.
+    """A window in which an image is opened, clicked, zoomed, saved and opened again.
 
-    Clicks lie at places drawn from a seed; every sixth time the object before is finished first.
+    Clicks are drawn from a seed; before every sixth one the current object is finished.
     """
 
     def __init__(
@@ -117,7 +116,7 @@ class Measurement:
         return self.times
 
     def go_on(self, steps: Iterator[tuple[str, Callable[[], None]]]) -> None:
-        """Take the next step as soon as the one before is done, and the window has had some time for itself."""
+        """Take the next step once the previous one is done."""
         if self.controller.busy or self.looking:
             self.root.after(1, self.go_on, steps)
             return
@@ -131,14 +130,14 @@ class Measurement:
         self.program.exit()
 
     def tick(self, before: float) -> None:
-        """Note how long after the last time the event loop comes here again."""
+        """Record how late the event loop calls this again."""
         now = time.perf_counter()
         if self.doing:
             self.times.blocked.setdefault(self.doing, []).append(1000 * (now - before) - TICK_MS)
         self.ticking = self.root.after(TICK_MS, self.tick, now)
 
     def steps(self) -> Iterator[tuple[str, Callable[[], None]]]:
-        """What is done, with its name."""
+        """Yield each step with its name."""
         program, controller, canvas = self.program, self.controller, self.program.shown.canvas
         yield "opening", partial(program.open, self.image_path)
         yield "a large first mask", partial(program.act, partial(controller.click, *self.middle(), True))
@@ -168,12 +167,12 @@ class Measurement:
             yield "walking", partial(program.act, partial(controller.walk, step))
 
     def middle(self) -> tuple[int, int]:
-        """The middle of the image, half of which is its cat."""
+        """Return the middle of the image, which lies on the cat."""
         height, width = self.controller.shown.size
         return width // 2, height // 2
 
     def click(self, counted: bool) -> None:
-        """Click, and note when the answer is on the screen."""
+        """Click, and record when the mask is on the screen."""
         controller = self.controller
         height, width = controller.shown.size
         x, y = (int(self.rng.uniform(0.3, 0.7) * side) for side in (width, height))
@@ -188,7 +187,7 @@ class Measurement:
                 self.root.after(1, look)
                 return
             self.root.update_idletasks()
-            self.root.winfo_pointerxy()  # comes back when the display has drawn everything
+            self.root.winfo_pointerxy()  # returns when the display has drawn everything
             self.looking = False
             if counted:
                 self.times.clicks.append(1000 * (time.perf_counter() - start))

@@ -1,7 +1,8 @@
-"""The command ``isegm``: one subcommand for each module here, ``isegm initial-masks`` for ``initial_masks.py``.
+"""The command ``isegm``: each module of this package is a subcommand, ``initial_masks.py`` is ``isegm initial-masks``.
 
-A module has ``main(arguments)``, with the words behind the subcommand, or None to read ``sys.argv`` as the scripts do.
-It is imported only when its subcommand runs, so that ``isegm --help`` does not wait for PyTorch.
+A module has ``main(arguments)``. The arguments are the words behind the subcommand, or None to read ``sys.argv``, as
+the scripts in ``scripts/`` do. A module is imported when its subcommand runs, so that ``isegm --help`` does not wait
+for PyTorch.
 """
 
 import argparse
@@ -25,13 +26,13 @@ COMMANDS = {
     "models": "list networks and published weights",
     "benchmark": "time the work at every click against plain implementations",
     "flops": "count multiply-accumulates and parameters of networks",
-    "initial-masks": "make masks to start clicking from",
+    "initial-masks": "make initial masks of a wanted IoU from an evaluation set",
     "convert": "convert annotations of COCO+LVIS, ADE20k and OpenImages for training",
     "plot-ious": "plot the mean IoU per click of several models",
-    "measure-refiner": "measure what a refiner makes of the coarse prediction",
+    "measure-refiner": "compare refined with coarse predictions of FocalClick and CDNet",
 }
 BAD_INPUT = 2
-WITHOUT_TUNED_MEMORY = ("benchmark",)  # compares a forward pass before and after freed memory is kept
+PLAIN_MEMORY = ("benchmark",)  # measures a forward pass before and after ``keep_freed_memory``
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     from isegm.utils.cli import run  # imports PyTorch
 
     module = import_module(f"isegm.cli.{command.replace('-', '_')}")
-    run(partial(module.main, rest), keep_memory=command not in WITHOUT_TUNED_MEMORY)
+    run(partial(module.main, rest), keep_memory=command not in PLAIN_MEMORY)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""Time what runs at every click against the plain way to do it, and print the ratio."""
+"""Time the work at every click against plain implementations, and print the ratio."""
 
 import argparse
 import statistics

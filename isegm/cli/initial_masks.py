@@ -1,4 +1,4 @@
-"""Make masks to start clicking from: those of an evaluation set, made worse to a wanted IoU."""
+"""Make initial masks: the masks of an evaluation set, corrupted to a wanted IoU."""
 
 import argparse
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from isegm.utils.log import logger
 
 
 def iou_range(text: str) -> tuple[float, float]:
-    """``0.75,0.85`` as two numbers."""
+    """Read ``0.75,0.85`` as two numbers."""
     try:
         low, high = map(float, text.split(","))
     except ValueError as error:
@@ -30,7 +30,8 @@ def iou_range(text: str) -> tuple[float, float]:
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog=program("initial-masks", arguments), description="Make masks to start clicking from."
+        prog=program("initial-masks", arguments),
+        description="Make initial masks: the masks of an evaluation set, corrupted to a wanted IoU.",
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--dataset", help="an evaluation set by name, or folder:<path>")

@@ -41,7 +41,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def candidates(args: argparse.Namespace, logs: Path) -> list[Path]:
-    """All files that the options name, before they are filtered."""
+    """List the files that the options name, before they are filtered by mode and data set."""
     if args.files:
         return args.files
     if args.folder:

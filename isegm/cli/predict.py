@@ -1,4 +1,4 @@
-"""Segment an object in an image from clicks."""
+"""Segment an object in an image from clicks, and write the mask and an overlay."""
 
 import argparse
 import re
@@ -28,7 +28,7 @@ def point(text: str) -> tuple[float, float, int]:
 
 
 def with_joined_points(arguments: Sequence[str]) -> list[str]:
-    """``--point -1,20,1`` as ``--point=-1,20,1``, which argparse does not take for an option."""
+    """Replace ``--point -1,20,1`` by ``--point=-1,20,1``, as argparse takes ``-1,20,1`` for an option."""
     joined: list[str] = []
     for text in arguments:
         if joined and joined[-1] == "--point" and re.match(r"-[\d.]", text):
@@ -66,7 +66,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def read_init_mask(path: str, image: np.ndarray) -> np.ndarray:
-    """The mask to start from as (H, W) bool."""
+    """Read the mask to start from as (H, W) bool; raise ``InputError`` if it is empty or of another size."""
     mask = read_mask(path) > 0
     if mask.shape != image.shape[:2]:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Reading images and masks, writing files whole or not at all."""
+"""Read images and masks; write files whole or not at all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from isegm.utils.errors import InputError
 
 @contextmanager
 def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Open a temporary file beside ``path`` that takes its place when the block ends without an error.
+    """Open a temporary file beside ``path`` that replaces it when the block ends without an error.
 
     Raises:
         InputError: the folder cannot be made or written to, or the disk is full; nothing is left behind.
@@ -78,15 +78,15 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def read_stretched(path: str | Path) -> tuple[np.ndarray, tuple[float, float] | None]:
-    """Read an image as ``read_image`` does, but show all levels of one with more than 8 bits.
+    """Read an image as ``read_image`` does, but stretch the levels of one with more than 8 bits to 0..255.
 
-    Scientific images often use a small part of the 65536 levels of their file, and would be black.
+    Scientific images often use a small part of the 65536 levels of their file, and would look black.
 
     Returns:
-        (H, W, 3) uint8 RGB, and the levels that became 0 and 255; None where the file has 8 bits.
+        (H, W, 3) uint8 RGB, and the levels that became 0 and 255; None instead of levels where the file has 8 bits.
 
     Raises:
-        InputError: no such file, it does not decode, or has levels that are no numbers.
+        InputError: no such file, it does not decode, or it has levels that are not finite.
     """
     image = _decoded(Path(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     levels = None
@@ -100,7 +100,7 @@ def read_stretched(path: str | Path) -> tuple[np.ndarray, tuple[float, float] | 
 
 
 def _decoded(path: Path, mode: int) -> np.ndarray:
-    """(H, W, 3) BGR as OpenCV reads it."""
+    """Decode a file with OpenCV: (H, W, 3) BGR."""
     content = _read_bytes(path)
     try:
         image = cv2.imdecode(content, mode) if content.size else None
@@ -145,15 +145,14 @@ def write_images(images: Mapping[str | Path, np.ndarray]) -> None:
     """Write several images as ``write_image`` does, all of them or none.
 
     Raises:
-        InputError: as ``write_image``; no file has then been replaced, unless it is the last step, a renaming, that the
-            system refuses.
+        InputError: as ``write_image``; no file has been replaced then, unless the system refuses the final renaming.
     """
     contents = {path: _encoded(Path(path), image) for path, image in images.items()}
     with ExitStack() as stack:
         for path, content in contents.items():
             file = stack.enter_context(atomic_write(path))
             file.write(content)
-            file.flush()  # a full disk must show before the first of the files takes its place
+            file.flush()  # a full disk must raise before the first file is replaced
 
 
 def _encoded(path: Path, image: np.ndarray) -> bytes:
@@ -168,22 +167,22 @@ def _encoded(path: Path, image: np.ndarray) -> bytes:
 
 
 def lock_file(file: int) -> bool:
-    """Keep other programs that lock it out of an open file until it is closed, or the program ends.
+    """Lock an open file against other programs that lock it, until it is closed or the program ends.
 
     Args:
         file: descriptor of a file that is open for writing.
 
     Returns:
-        False if another program holds it.
+        False if another program holds the lock.
 
     Raises:
-        OSError: the file system knows no locks.
+        OSError: the file system does not support locks.
     """
     try:
         if sys.platform == "win32":
             import msvcrt
 
-            os.lseek(file, 1 << 30, os.SEEK_SET)  # a byte behind the content, for a locked byte cannot be read
+            os.lseek(file, 1 << 30, os.SEEK_SET)  # a byte behind the content, as a locked byte cannot be read
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         else:
             import fcntl

@@ -28,7 +28,7 @@ def only(found: list[Path], kind: str, beginning: str, folder: Path) -> Path:
 
     Args:
         found: paths in ``folder`` whose names begin so.
-        kind: what they are, for messages.
+        kind: "checkpoint" or "folder", for messages.
 
     Raises:
         InputError: there is none, or more than one.
@@ -50,12 +50,14 @@ def shipped_if_missing(path: Path) -> Path:
 
 
 def find_checkpoint(weights_folder: str | Path, name: str) -> Path:
-    """Find the one checkpoint file that ``name`` means.
+    """Find the one checkpoint file that a name refers to.
 
-    ``name`` is a path, with or without its ending; or the beginning of a file name anywhere below ``weights_folder``;
-    or ``model:checkpoint``, where ``model`` begins the name of a folder in ``weights_folder`` and ``checkpoint`` that
-    of a file below it. A file whose whole stem is the name is preferred to longer ones. The shipped
-    checkpoint is found by its name, or the beginning of it, where no file of the folder fits.
+    Args:
+        weights_folder: folder of downloaded weights.
+        name: a path, with or without ``.pth``; or the beginning of a file name anywhere below ``weights_folder``; or
+            ``model:checkpoint``, where ``model`` begins the name of a folder in ``weights_folder`` and ``checkpoint``
+            that of a file below it. A file whose whole stem is the name is preferred to longer ones. The shipped
+            checkpoint is found by its name, or the beginning of it, where no file of the folder fits.
 
     Raises:
         InputError: no file, or more than one, matches.

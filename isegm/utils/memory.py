@@ -11,14 +11,14 @@ TOP_PAD = 64 * 2**20
 
 
 def keep_freed_memory() -> bool:
-    """Keep freed memory in the process instead of handing it back to the system after every layer.
+    """Keep freed memory in the process instead of returning it to the system after every layer.
 
-    By default glibc maps each large activation anew and faults its pages in again, which on CPUs can cost more than the
-    layer itself. Call once at the start of a program that runs networks on the CPU; the price is a larger resident
-    size.
+    By default glibc maps each large activation anew and faults its pages in again, which on CPUs can cost more time
+    than the layer itself. Call this once at the start of a program that runs networks on the CPU. The resident size
+    grows.
 
     Returns:
-        whether it took effect; other C libraries are left alone.
+        whether it took effect; False with other C libraries than glibc.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
