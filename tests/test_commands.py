@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from isegm import build_model, load_model
-from isegm.model.checkpoint import save_checkpoint
+from isegm.model.checkpoint import read_checkpoint, save_checkpoint
 from isegm.utils import cli
 from tests import miniatures
 
@@ -27,8 +27,9 @@ python3 train.py models/iter_mask/hrnet32_cocolvis_itermask_3p.py --gpus=0,1,2,3
 """
 FEW_STEPS = {
     "evaluate_model.py": ["--n-clicks=2", "--max-objects=1"],
-    "train.py": ["--epochs=1", "--epoch-len=2", "--batch-size=2", "--workers=0"],
+    "train.py": ["--epochs=1", "--epoch-len=2", "--batch-size=2", "--workers=0", "--seed=5"],  # no simulated clicks
 }
+NETWORKS = {"r34": "ritm_resnet34", "hrnet18s": "ritm_hrnet18s", "hrnet18": "ritm_hrnet18", "hrnet32": "ritm_hrnet32"}
 
 
 def commands(script):
@@ -84,12 +85,14 @@ def test_evaluations_run_and_leave_their_tables(words, checkout, monkeypatch, ca
     assert table.splitlines()[-1] in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", commands("train.py"), ids=named)
-def test_trainings_run_and_leave_a_checkpoint(words, checkout, monkeypatch):
+def test_trainings_run_and_leave_a_checkpoint(words, checkout, small_crops, monkeypatch):
     assert run(words, monkeypatch) == 0
-    folder = Path(words[1]).parent.name
-    (path,) = (checkout / "experiments" / folder).glob("*/000_first-try/checkpoints/last_checkpoint.pth")
-    assert not load_model(path).training
+    script = Path(words[1])
+    (path,) = (checkout / "experiments" / script.parent.name).glob("*/000_first-try/checkpoints/last_checkpoint.pth")
+    assert read_checkpoint(path)["training"]["global_step"] == 1
+    assert load_model(path).config["model"] == NETWORKS[script.stem.split("_")[0]]
 
 
 def demo_words(words, checkout):

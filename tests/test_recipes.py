@@ -1,6 +1,7 @@
 """Experiment scripts and the recipes that they share."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +21,29 @@ SCRIPTS = sorted(path.relative_to(ROOT) for path in (ROOT / "models").glob("*/*.
 FOLDER_SCRIPTS = [script for script in SCRIPTS if script.parent.name == "light" or script.stem.endswith("_folder")]
 
 
+@pytest.fixture
+def configure_small(configure):
+    """``configure`` with views of 96 x 96 pixels, for the time that training takes."""
+
+    def run(script, *arguments):
+        module, cfg = configure(script, *arguments)
+        module.RECIPE = replace(module.RECIPE, crop=dict.fromkeys(module.RECIPE.crops, (96, 96)))
+        return module, cfg
+
+    return run
+
+
 def start_of(script):
     """Options without which a script does not start."""
     return ("--weights", str(DEFAULT_CHECKPOINT)) if script.stem.endswith(("finetune", "stage2")) else ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", FOLDER_SCRIPTS, ids=str)
-def test_every_script_for_folders_trains_a_step_and_its_checkpoint_loads(script, configure, tmp_path):
+def test_every_script_for_folders_trains_a_step_and_its_checkpoint_loads(script, configure_small, tmp_path):
     images = draw_folder(tmp_path / "photos", 6)
     short = ("--data", str(images), "--epochs", "1", "--epoch-len", "2", "--batch-size", "2")
-    module, cfg = configure(script, *short, *start_of(script))
+    module, cfg = configure_small(script, *short, *start_of(script))
     module.main(cfg)
     model = load_model(cfg.CHECKPOINTS_PATH / "last_checkpoint.pth")
     assert model.config == module.init_model(cfg).config
@@ -53,15 +67,14 @@ def test_nothing_is_made_when_the_input_is_wrong(script, configure, tmp_path):
     assert not (tmp_path / "experiments").exists()
 
 
-def test_weights_to_start_from_are_loaded(configure, tmp_path):
+def test_weights_to_start_from_are_loaded(configure_small, tmp_path):
     torch.manual_seed(3)
     trained = build_model("clickseg_mobilenetv2")
     save_checkpoint(trained, tmp_path / "trained.pth")
     images = draw_folder(tmp_path / "photos", 4)
     arguments = ("--data", str(images), "--epochs", "1", "--epoch-len", "2", "--batch-size", "2")
-    module, cfg = configure(
-        "models/light/mobilenetv2_folder.py", *arguments, "--weights", str(tmp_path / "trained.pth")
-    )
+    arguments += ("--weights", str(tmp_path / "trained.pth"))
+    module, cfg = configure_small("models/light/mobilenetv2_folder.py", *arguments)
     module.main(cfg)
     found = load_model(cfg.CHECKPOINTS_PATH / "last_checkpoint.pth").state_dict()
     key = "feature_extractor.backbone.block5.3.conv.2.weight"
@@ -92,7 +105,9 @@ def test_a_backbone_rate_that_no_parameter_has_is_refused(configure, tmp_path):
         module.main(cfg)
 
 
-def test_folded_imagenet_weights_get_their_statistics_back(configure, tmp_path, caplog):
+def test_folded_imagenet_weights_get_their_statistics_back(configure, tmp_path, caplog, monkeypatch):
+    few = partial(launch.calibration_batches, count=2, batch_size=4)  # of 16 batches of 8
+    monkeypatch.setattr(launch, "calibration_batches", few)
     module, cfg = configure("models/light/mobilenetv2_folder.py", "--data", str(draw_folder(tmp_path / "photos", 4)))
     cfg.IMAGENET_PRETRAINED_MODELS = {"MOBILENETV2": str(write_folded_mobilenetv2(tmp_path / "imagenet.pth"))}
     with caplog.at_level("INFO"):
@@ -110,10 +125,10 @@ def test_frozen_batchnorm_needs_a_trained_network(configure, tmp_path):
         module.main(cfg)
 
 
-def test_weights_and_a_run_to_go_on_with_exclude_each_other(configure, tmp_path):
+def test_weights_and_a_run_to_go_on_with_exclude_each_other(configure, configure_small, tmp_path):
     images = draw_folder(tmp_path / "photos", 4)
     short = ("--data", str(images), "--epochs", "1", "--epoch-len", "2", "--batch-size", "2")
-    module, cfg = configure("models/light/mobilenetv2_folder.py", *short)
+    module, cfg = configure_small("models/light/mobilenetv2_folder.py", *short)
     module.main(cfg)
     module, cfg = configure("models/light/mobilenetv2_folder.py", *short, "--resume-exp", "000", "--weights", "x.pth")
     with pytest.raises(InputError, match="leave --weights out"):
