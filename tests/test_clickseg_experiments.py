@@ -215,6 +215,14 @@ def test_every_script_starts_from_its_imagenet_weights(file, configure, start_of
     assert module.init_model(cfg).started_from == EXPERIMENTS[file].imagenet
 
 
+@pytest.mark.parametrize("source", ["timm", "timm:mobilenetv2_100.ra_in1k"])
+def test_names_of_timm_are_no_paths(source, configure, monkeypatch):
+    monkeypatch.setattr("isegm.recipes.clickseg.build_model", cheap)
+    module, cfg = configure(of_script("strongbaseline/mobilenetv2_x1_comb"))
+    cfg.IMAGENET_PRETRAINED_MODELS = {"MOBILENETV2": source}
+    assert module.init_model(cfg).started_from == Path(source).stem
+
+
 @pytest.mark.parametrize("name", ["focalclick_hrnet32_s1", "clickseg_efficientnetb0", "misspelt"])
 def test_a_network_without_imagenet_weights_is_told_in_a_sentence(name):
     with pytest.raises(InputError, match=f"{name} has no ImageNet weights to start from: known are those of focalcl"):

@@ -11,13 +11,14 @@ from isegm.data.train_set import TrainSet
 from isegm.engine.config import RunConfig, TrainConfig
 from isegm.engine.trainer import Trainer
 from isegm.model.base import ClickModel
+from isegm.model.pretrained import is_timm_source
 from isegm.utils.distributed import is_main, training_device
 from isegm.utils.errors import InputError
 from isegm.utils.exp import create_experiment
 from isegm.utils.log import log_to_file, logger
 
 HRNET_RELEASE = "of github.com/HRNet/HRNet-Image-Classification"
-# Keys below IMAGENET_PRETRAINED_MODELS in config.yml, and which file each takes.
+# Keys below IMAGENET_PRETRAINED_MODELS in config.yml and the file that each takes; all but SegFormer's take "timm" too.
 IMAGENET_FILES = {
     "MOBILENETV2": "torchvision's mobilenet_v2-*.pth",
     "HRNETV2_W18_SMALL": f"hrnet_w18_small_model_v2.pth {HRNET_RELEASE}",
@@ -71,35 +72,42 @@ def run_config(cfg: EasyDict) -> RunConfig:
 def start_from_imagenet(network: ClickModel, cfg: EasyDict, key: str) -> bool:
     """Load the backbone's ImageNet weights, where config.yml names some under IMAGENET_PRETRAINED_MODELS.
 
-    A run that goes on, or starts from ``--weights``, needs none.
+    An entry is the path of a file, "timm" for timm's weights of the same network, or "timm:<name>" for others of timm
+    (see ``isegm.model.pretrained``). A run that goes on, or starts from ``--weights``, loads none.
 
     Args:
+        network: whose backbone is loaded.
+        cfg: configuration of the run.
         key: one of ``IMAGENET_FILES``.
 
     Returns:
         whether weights were loaded.
 
     Raises:
-        InputError: the file is not there or does not fit, or IMAGENET_PRETRAINED_MODELS is no mapping.
+        InputError: the weights are not there, cannot be fetched or do not fit, or IMAGENET_PRETRAINED_MODELS is no
+            mapping.
     """
     if cfg.resume_exp or cfg.weights:
         return False
     listed = cfg.get("IMAGENET_PRETRAINED_MODELS") or {}
     if not isinstance(listed, dict):
-        raise InputError("IMAGENET_PRETRAINED_MODELS in config.yml must map names of backbones to paths.")
-    if not listed.get(key):
+        raise InputError(
+            "IMAGENET_PRETRAINED_MODELS in config.yml must map names of backbones to paths or timm's names."
+        )
+    source = listed.get(key)
+    if not source:
         logger.warning(
             "IMAGENET_PRETRAINED_MODELS.%s is not set: the backbone starts from random weights, not from %s",
             key,
             IMAGENET_FILES[key],
         )
         return False
-    if not Path(listed[key]).is_file():
+    if not is_timm_source(source) and not Path(source).is_file():
         raise InputError(
-            f"there is no {listed[key]} (IMAGENET_PRETRAINED_MODELS.{key} in config.yml): get {IMAGENET_FILES[key]}, "
-            "or leave the entry blank to start from random weights."
+            f"there is no {source} (IMAGENET_PRETRAINED_MODELS.{key} in config.yml): get {IMAGENET_FILES[key]}, write "
+            "timm to download timm's weights, or leave the entry blank to start from random weights."
         )
-    network.load_imagenet_weights(listed[key])
+    network.load_imagenet_weights(source)
     return True
 
 

@@ -17,7 +17,7 @@ from easydict import EasyDict
 
 from isegm.utils.errors import InputError
 
-# Keys that may be missing, so that a slip of the pen would go unnoticed.
+# Keys that may be missing: a misspelt one would go unnoticed.
 OPTIONAL_KEYS = (
     "INTERACTIVE_MODELS_PATH",
     "EXPS_PATH",
@@ -65,7 +65,7 @@ def load_config_file(path: str | Path, model_name: str | None = None, return_edi
 
 
 def resolve_config(script: str | Path) -> EasyDict:
-    """The configuration of an experiment script: files near it win over files farther up.
+    """Read the configuration of an experiment script: files near it win over files farther up.
 
     ``<script>.yml`` beside the script comes first, then every ``config.yml`` from its folder up to the working
     directory.
@@ -93,6 +93,7 @@ def load_script(path: str | Path) -> ModuleType:
     if not path.is_file() or path.suffix != ".py":
         raise InputError(f"{path} is not an experiment script, a file ending in .py: {_other_scripts(path)}")
     spec = importlib.util.spec_from_file_location("model_script", path)
+    assert spec is not None and spec.loader is not None  # as for every path that ends in .py
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not callable(getattr(module, "main", None)):
@@ -101,7 +102,7 @@ def load_script(path: str | Path) -> ModuleType:
 
 
 def _other_scripts(path: Path) -> str:
-    """What to say to someone who named no script: the nearest name below the models folder, or where some lie."""
+    """Return the end of a sentence that helps to find a script: the nearest name, or the folders that hold some."""
     models = next((folder for folder in path.parents if folder.name == "models"), Path("models"))
     scripts = sorted(models.rglob("*.py")) if models.is_dir() else []
     near = difflib.get_close_matches(path.stem, [script.stem for script in scripts], n=1)
@@ -114,7 +115,7 @@ def _other_scripts(path: Path) -> str:
 
 
 def _numbered(parent: Path) -> list[tuple[int, Path]]:
-    """Experiment folders ``NNN`` or ``NNN_name`` in a folder, by number."""
+    """List the experiment folders ``NNN`` and ``NNN_name`` in a folder, sorted by number."""
     if not parent.is_dir():
         return []
     found = [(re.fullmatch(r"(\d{3})(_.*)?", p.name), p) for p in parent.iterdir() if p.is_dir()]
@@ -122,7 +123,7 @@ def _numbered(parent: Path) -> list[tuple[int, Path]]:
 
 
 def init_experiment(args: Namespace, script: ModuleType) -> EasyDict:
-    """The configuration of an experiment, with its folders named but not yet made (see ``create_experiment``).
+    """Build the configuration of an experiment; its folders are named, and ``create_experiment`` makes them.
 
     The folder is EXPS_PATH / <folders of the script below "models"> / <MODEL_NAME or the script's name> /
     NNN[_exp-name]. With ``args.resume_exp`` it is the one folder there whose name starts so. Options of the command
@@ -158,9 +159,9 @@ def init_experiment(args: Namespace, script: ModuleType) -> EasyDict:
 
 
 def create_experiment(cfg: EasyDict) -> None:
-    """Make the folders of an experiment and copy its script there, once nothing about its input is in doubt.
+    """Make the folders of an experiment and copy its script there; call it once the input is known to be good.
 
-    A script that was handed over as ``--temp-model-path`` is copied and then deleted.
+    A script that was given as ``--temp-model-path`` is copied and then deleted.
 
     Raises:
         InputError: a folder cannot be made, or another run has made it meanwhile.
