@@ -1,15 +1,16 @@
-"""Make initial masks: the masks of an evaluation set, corrupted to a wanted IoU."""
+"""Make initial masks: the masks of an evaluation set, corrupted to a given IoU."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from isegm.data import get_dataset
 from isegm.data.convert.select_davis585 import OBJECTS, select_davis585
+from isegm.data.datasets.base import EvaluationDataset
 from isegm.data.datasets.davis585 import Davis585Dataset
-from isegm.data.initial_masks import Item
+from isegm.data.initial_masks import DatasetObject
 from isegm.data.superpixel_masks import write_initial_masks
 from isegm.utils.cli import program
 from isegm.utils.errors import InputError
@@ -18,7 +19,7 @@ from isegm.utils.log import logger
 
 
 def iou_range(text: str) -> tuple[float, float]:
-    """Read ``0.75,0.85`` as two numbers."""
+    """Parse two numbers such as ``0.75,0.85``."""
     try:
         low, high = map(float, text.split(","))
     except ValueError as error:
@@ -49,26 +50,26 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def open_dataset(args: argparse.Namespace) -> tuple[EvaluationDataset, Callable[[DatasetObject], Path]]:
+    """Open the evaluation set, and return a function that gives the path of an object's mask."""
+    if args.davis585 is None:
+        dataset = get_dataset(args.dataset, load_config_file(args.config_path))
+        return dataset, lambda item: args.out / f"{item.name}.png"
+    count = select_davis585(Path(args.davis585), args.out)
+    logger.info("%d objects chosen from %s; as published there are %d", count, args.davis585, OBJECTS)
+    davis585 = Davis585Dataset(args.out)
+    return davis585, lambda item: davis585.initial_mask_path(item.index, "sp")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_args(arguments)
     for name, least in (("seed", 0), ("max_objects", 1)):
         value = getattr(args, name)
         if value is not None and value < least:
             raise InputError(f"--{name.replace('_', '-')} is {value}: give a number of at least {least}.")
-    if args.davis585 is None:
-        dataset = get_dataset(args.dataset, load_config_file(args.config_path))
-    else:
-        count = select_davis585(Path(args.davis585), args.out)
-        logger.info("%d objects chosen from %s; as published there are %d", count, args.davis585, OBJECTS)
-        dataset = Davis585Dataset(args.out)
-
-    def place(item: Item) -> Path:
-        if args.davis585 is None:
-            return args.out / f"{item.name}.png"
-        return dataset.start_of(item.index, "sp")
-
+    dataset, path_of = open_dataset(args)
     dataset.check(args.max_objects)
-    ious = write_initial_masks(dataset, place, args.iou, args.seed, args.max_objects)
+    ious = write_initial_masks(dataset, path_of, args.iou, args.seed, args.max_objects)
     low, high = args.iou
     missed = sum(not low <= iou <= high for iou in ious)
     print(f"{args.out}: {len(ious)} initial masks, mean IoU {np.mean(ious):.3f}; {missed} outside {low:g} to {high:g}")

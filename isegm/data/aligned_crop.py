@@ -1,7 +1,7 @@
-"""Crops of random sides, resized to one size without a shift between image and masks (Chen et al. 2022, "FocalClick").
+"""Random crops resized without a shift between image and masks (Chen et al. 2022, "FocalClick").
 
-Masks that take the nearest pixel as OpenCV's ``INTER_NEAREST`` does move by up to half a pixel against an image that is
-resized linearly: see ``tests/data/test_aligned.py``, which measures it.
+Masks resized with OpenCV's ``INTER_NEAREST`` are shifted by up to half a pixel against an image that is resized
+linearly; ``tests/data/test_aligned_crop.py`` measures it.
 """
 
 from __future__ import annotations
@@ -18,18 +18,20 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class AlignedCrop:
-    """A crop whose sides are random shares of the image's, resized to ``size`` whatever its shape, and flipped.
+    """Crop with random sides, resize to ``size`` without keeping the aspect ratio, and flip.
 
-    Shares above 1 pad the image with black and background, more or less of it on either side.
+    The sides are random shares of the image's. Shares above 1 pad the image with black and background, distributed
+    randomly to both sides.
 
     Args:
         size: (H, W) of the result.
-        ratio: range of the shares, which are drawn for height and width each.
-        centre, spread: mean and standard deviation of the normal distribution of the shares, cut off at the range.
-        p_flip: how often it is turned upside down, and how often it is flipped left and right.
-        published: crop as the published code does: columns go on to the image's right edge, whatever their share, and
-            ids are interpolated as if they were grey levels, so that objects lose their rims and other ids appear at
-            them. The published models were trained so.
+        ratio: range of the shares, drawn separately for height and width.
+        centre, spread: mean and standard deviation of the normal distribution of the shares, truncated to the range.
+        p_flip: probability of a vertical flip, and of a horizontal one.
+        published: crop as the published code does, with which the published models were trained: columns run to the
+            right edge of the image whatever their share (docs/fidelity.md#crop-to-the-edge), and ids are interpolated
+            like grey levels, so that objects lose their rims and other ids appear there
+            (docs/fidelity.md#ids-as-grey-levels).
     """
 
     size: Size
@@ -42,8 +44,8 @@ class AlignedCrop:
     def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
         shares = [self._share(rng) for _ in range(2)]
         image, masks, window = self._window(image, masks, shares, rng)
-        resized = resized_ids if self.published else resized_objects
-        image, masks = cv2.resize(image[window], self.size[::-1]), resized(masks[window], self.size)
+        resize_masks = resize_ids if self.published else resize_objects
+        image, masks = cv2.resize(image[window], self.size[::-1]), resize_masks(masks[window], self.size)
         for axis in range(2):
             if rng.random() < self.p_flip:
                 image, masks = np.flip(image, axis), np.flip(masks, axis)
@@ -58,7 +60,7 @@ class AlignedCrop:
     def _window(
         self, image: np.ndarray, masks: np.ndarray, shares: list[float], rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, tuple[slice, slice]]:
-        """The image, padded where it must be, and the rows and columns to cut out."""
+        """Pad the image where necessary, and choose the rows and columns of the crop."""
         lengths = [max(1, int(side * share)) for side, share in zip(image.shape[:2], shares, strict=True)]
         pads = []
         for side, length, share in zip(image.shape[:2], lengths, shares, strict=True):
@@ -69,19 +71,20 @@ class AlignedCrop:
             image, masks = np.pad(image, [*pads, (0, 0)]), np.pad(masks, [*pads, (0, 0)])
         starts = [int(rng.integers(max(1, side - n))) for side, n in zip(image.shape[:2], lengths, strict=True)]
         rows, columns = (slice(start, start + n) for start, n in zip(starts, lengths, strict=True))
-        # [KEEP] C1: where the published end of the columns lies
+        # published: columns up to the right edge, docs/fidelity.md#crop-to-the-edge
         return image, masks, (rows, slice(starts[1], None) if self.published else columns)
 
 
 @dataclass(frozen=True)
 class RandomResizedCrop:
-    """A crop of random area and shape, resized to a square or any other ``size``, as Albumentations has it.
+    """Crop with random area and aspect ratio, and resize to ``size``, as in Albumentations.
 
     Args:
         size: (H, W) of the result.
-        scale: range of the share of the image's area; a crop that does not fit into the image is drawn anew.
-        ratio: range of width over height, whose logarithm is uniform.
-        tries: so many crops may not fit; then it is the image's middle, the longer side cut to the range of shapes.
+        scale: range of the crop's area relative to the image's; crops that do not fit into the image are drawn again.
+        ratio: range of width / height; its logarithm is drawn uniformly.
+        tries: number of draws, after which the centre of the image is taken, its longer side cut to the range of
+            aspect ratios.
     """
 
     size: Size
@@ -94,7 +97,7 @@ class RandomResizedCrop:
         return resize(image[window], masks[window], self.size)
 
     def _window(self, height: int, width: int, rng: np.random.Generator) -> tuple[slice, slice]:
-        """Rows and columns to cut out of an image of so many."""
+        """Choose the rows and columns of the crop in an image of this height and width."""
         for _ in range(self.tries):
             area = height * width * rng.uniform(*self.scale)
             shape = np.exp(rng.uniform(*np.log(self.ratio)))
@@ -107,8 +110,8 @@ class RandomResizedCrop:
         return slice(top, top + rows), slice(left, left + columns)
 
 
-def resized_objects(masks: np.ndarray, size: Size) -> np.ndarray:
-    """Masks (h, w, L) int32 at ``size`` (H, W): each object interpolated linearly like the image, from one half on."""
+def resize_objects(masks: np.ndarray, size: Size) -> np.ndarray:
+    """Resize masks (h, w, L) int32 to ``size`` (H, W): every object linearly, like the image, with threshold 0.5."""
     layers = np.zeros((*size, masks.shape[2]), dtype=np.int32)
     for number in range(masks.shape[2]):
         layer = np.ascontiguousarray(masks[..., number])
@@ -118,15 +121,15 @@ def resized_objects(masks: np.ndarray, size: Size) -> np.ndarray:
     return layers
 
 
-def resized_ids(masks: np.ndarray, size: Size) -> np.ndarray:
-    """Masks (h, w, L) int32 at ``size`` (H, W), with their ids interpolated as grey levels, as published."""
-    layers = masks.astype(np.uint8)  # [KEEP] 9.1: ids above 255 begin again at 0
+def resize_ids(masks: np.ndarray, size: Size) -> np.ndarray:
+    """Resize masks (h, w, L) int32 to ``size`` (H, W) with ids as grey levels (docs/fidelity.md#ids-as-grey-levels)."""
+    layers = masks.astype(np.uint8)  # ids above 255 start again at 0, as published
     resized = [cv2.resize(np.ascontiguousarray(layers[..., number]), size[::-1]) for number in range(masks.shape[2])]
     return np.stack(resized, axis=-1).astype(np.int32)
 
 
 def _ids(layer: np.ndarray) -> list[int]:
-    """The ids in a layer, but 0."""
+    """List the ids in a layer except 0."""
     top = int(layer.max(initial=0))
     if top < layer.size:
         return [value for value in np.flatnonzero(np.bincount(layer.ravel())).tolist() if value]

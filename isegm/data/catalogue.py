@@ -1,4 +1,4 @@
-"""Every data set by name: its reader, the key of config.yml that holds its path, where it comes from."""
+"""Table of all data sets by name: the reader, and the key of config.yml that holds the path."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from isegm.data.compose import ComposeDataset
+from isegm.data.compose import ComposeDataset, Reader
 from isegm.data.datasets.ade20k import Ade20kDataset, Ade20kFullDataset
+from isegm.data.datasets.base import EvaluationDataset
 from isegm.data.datasets.benchmarks import (
     BerkeleyDataset,
     CocoMValBrightDataset,
@@ -32,16 +33,16 @@ from isegm.utils.errors import InputError
 
 FOLDER_PREFIX = "folder:"
 VALIDATION_ENDING = ":val"
-OLD_KEYS = {"LVIS_v1_PATH": ("LVIS_PATH",)}  # RITM's config.yml has the one, some of its scripts ask for the other
+OLD_KEYS = {"LVIS_v1_PATH": ("LVIS_PATH",)}  # RITM's config.yml has the first, some of its scripts read the second
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """One named data set.
+    """Row of the table.
 
     Attributes:
         reader: called with the path, if there is one, and ``options``.
-        key: the key of config.yml that holds its path; None: it needs none.
+        key: key of config.yml that holds the path; None for a data set without a path.
         options: further arguments of the reader.
     """
 
@@ -83,16 +84,16 @@ TRAINING_SETS: dict[str, DataSet] = {
 JOINED_SETS: dict[str, tuple[str, ...]] = {"Saliency": ("MSRA10K", "DUTS_TR", "DUTS_TE")}
 
 
-def get_dataset(name: str, cfg: Mapping[str, Any]) -> Any:
-    """An evaluation set by name.
+def get_dataset(name: str, cfg: Mapping[str, Any]) -> EvaluationDataset:
+    """Open an evaluation set by name.
 
     Args:
-        name: a key of ``EVALUATION_SETS``; a name under FOLDER_DATASETS in config.yml; or ``folder:<path>`` for an
-            images-and-masks folder, ``folder:<path>:val`` for the part of it that training does not see.
+        name: a key of ``EVALUATION_SETS``; a name under FOLDER_DATASETS in config.yml; ``folder:<path>`` for a folder
+            with images/ and masks/; or ``folder:<path>:val`` for the part of it that training does not see.
         cfg: configuration with the paths.
 
     Raises:
-        InputError: an unknown name (the nearest is suggested), a path that is not set, or files that are not there.
+        InputError: the name is unknown (the nearest is suggested), its path is not set, or files are missing.
     """
     folders = cfg.get("FOLDER_DATASETS") or {}
     if not isinstance(folders, Mapping) or not all(isinstance(path, str) for path in folders.values()):
@@ -111,31 +112,31 @@ def get_dataset(name: str, cfg: Mapping[str, Any]) -> Any:
         dataset.name = name
         return dataset
     if name not in EVALUATION_SETS:
-        raise unknown(name, [*EVALUATION_SETS, *folders], f" and {FOLDER_PREFIX}<path>")
+        raise unknown_name(name, [*EVALUATION_SETS, *folders], f" and {FOLDER_PREFIX}<path>")
     return _open(name, EVALUATION_SETS[name], cfg)
 
 
-def get_training_set(name: str, cfg: Mapping[str, Any], split: str = "train", **options: Any) -> Any:
-    """A training set by name, to be handed to ``TrainSet`` or ``ComposeDataset``.
+def get_training_set(name: str, cfg: Mapping[str, Any], split: str = "train", **options: Any) -> Reader:
+    """Open a training set by name, for ``TrainSet`` or ``ComposeDataset``.
 
     Args:
-        name: a key of ``TRAINING_SETS``, or of ``JOINED_SETS`` for the images of several of them.
+        name: a key of ``TRAINING_SETS``, or of ``JOINED_SETS`` for several of them joined.
         cfg: configuration with the paths.
-        split: "train" or "val", or what else the reader knows.
-        options: further arguments of the reader, such as ``stuff_prob``; of each of several.
+        split: "train", "val" or another split of the reader.
+        options: further arguments of every reader, such as ``stuff_prob``.
 
     Raises:
-        InputError: an unknown name (the nearest is suggested), a path that is not set, or files that are not there.
+        InputError: the name is unknown (the nearest is suggested), its path is not set, or files are missing.
     """
     if name in JOINED_SETS:
         return ComposeDataset([get_training_set(part, cfg, split, **options) for part in JOINED_SETS[name]])
     if name not in TRAINING_SETS:
-        raise unknown(name, [*TRAINING_SETS, *JOINED_SETS])
+        raise unknown_name(name, [*TRAINING_SETS, *JOINED_SETS])
     return _open(name, TRAINING_SETS[name], cfg, split=split, **options)
 
 
-def unknown(name: str, known: Iterable[str], more: str = "") -> InputError:
-    """The error for a name that no data set has: the nearest known one is suggested, else all are listed."""
+def unknown_name(name: str, known: Iterable[str], more: str = "") -> InputError:
+    """Make the error for an unknown name of a data set; it suggests the nearest known one, or lists all."""
     known = list(known)
     near = difflib.get_close_matches(name.lower(), [other.lower() for other in known], n=1)
     meant = next((other for other in known if near and other.lower() == near[0]), None)
@@ -144,19 +145,19 @@ def unknown(name: str, known: Iterable[str], more: str = "") -> InputError:
 
 
 def configured_path(name: str, cfg: Mapping[str, Any]) -> Path:
-    """The path of a data set, as config.yml gives it under its key or the key's old name; it may not exist.
+    """Look up the path of a data set in config.yml, under its key or the key's old name; it may not exist.
 
     Raises:
-        InputError: it is not set (a misspelt key is pointed out), or is no path.
+        InputError: the path is not set (a misspelt key is pointed out), or is not a text.
     """
     return Path(cfg[_key(name, cfg)])
 
 
 def data_path(name: str, cfg: Mapping[str, Any]) -> Path:
-    """The folder of a data set, as config.yml gives it.
+    """Look up the existing folder of a data set in config.yml.
 
     Raises:
-        InputError: its path is not set (see ``configured_path``), or there is no such folder.
+        InputError: the path is not set (see ``configured_path``), or the folder is missing.
     """
     path = configured_path(name, cfg)
     if not path.is_dir():
@@ -168,11 +169,14 @@ def data_path(name: str, cfg: Mapping[str, Any]) -> Path:
 
 
 def _key(name: str, cfg: Mapping[str, Any]) -> str:
-    entry = EVALUATION_SETS.get(name) or TRAINING_SETS[name]
-    key = next((key for key in (entry.key, *OLD_KEYS.get(entry.key, ())) if cfg.get(key)), None)
+    """Find the key, of those that may hold the path of a data set, that is set in ``cfg``."""
+    wanted = (EVALUATION_SETS.get(name) or TRAINING_SETS[name]).key
+    if wanted is None:
+        raise ValueError(f"{name} needs no path")
+    key = next((key for key in (wanted, *OLD_KEYS.get(wanted, ())) if cfg.get(key)), None)
     if key is None:
-        near = difflib.get_close_matches(entry.key, [str(other) for other in cfg if other not in KEYS], n=1, cutoff=0.8)
-        hint = f"add {entry.key} to config.yml" + (f", which has {near[0]}: is it misspelt?" if near else ".")
+        near = difflib.get_close_matches(wanted, [str(other) for other in cfg if other not in KEYS], n=1, cutoff=0.8)
+        hint = f"add {wanted} to config.yml" + (f", which has {near[0]}: is it misspelt?" if near else ".")
         raise InputError(f"the path of {name} is not set: {hint}")
     if not isinstance(cfg[key], str):
         raise InputError(f"{key} in config.yml must be a path.")

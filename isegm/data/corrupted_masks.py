@@ -1,4 +1,4 @@
-"""Masks that training samples start from: wrong versions of their targets."""
+"""Initial masks of training samples: corrupted versions of their targets."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import numpy as np
 
 from isegm.data.train_set import Sample
 
-DEFECTS = 10  # at most, in one mask
-REACHES = ((3, 0.7), (9, 0.3))  # how far from the boundary defects lie, in pixels, and how often
-BLOB = (0.08, 0.4)  # semi-axes of a defect, as shares of the root of the object's area
+DEFECTS = 10  # at most, per mask
+REACHES = ((3, 0.7), (9, 0.3))  # largest distance of a defect from the boundary in pixels, and its probability
+BLOB = (0.08, 0.4)  # range of the semi-axes of a defect, relative to the square root of the object's area
 
 
 @dataclass(frozen=True)
 class CorruptedInitialMasks:
-    """Adds start_masks (1, H, W) float32 in {0, 1}: for some samples a wrong version of the target, else empty.
+    """Add start_masks (1, H, W) float32 in {0, 1}: a corrupted version of the target for some samples, else empty.
 
-    A network that has seen such starts corrects a mask that it is given, rather than begin anew.
+    A network trained with such masks corrects a given mask instead of replacing it.
 
     Args:
-        p: how often.
-        iou: range of the uniformly drawn IoU with the target that a mask is spoilt to; it may end a little below.
+        p: probability of a corrupted mask.
+        iou: range of the IoU with the target, drawn uniformly; a mask may end slightly below.
     """
 
     p: float = 0.3
@@ -32,16 +32,17 @@ class CorruptedInitialMasks:
         truth = sample["instances"] == 1
         start = np.zeros_like(truth)
         if truth.any() and rng.random() < self.p:
-            start[0] = corrupted(truth[0], rng.uniform(*self.iou), rng)
+            start[0] = corrupt_at_boundary(truth[0], rng.uniform(*self.iou), rng)
         return sample | {"start_masks": start.astype(np.float32)}
 
 
-def corrupted(truth: np.ndarray, iou: float, rng: np.random.Generator) -> np.ndarray:
-    """A mask with pieces missing and pieces too many about its boundary.
+def corrupt_at_boundary(truth: np.ndarray, iou: float, rng: np.random.Generator) -> np.ndarray:
+    """Add and remove elliptic pieces near the boundary of a mask.
 
     Args:
         truth: (H, W) bool, not empty.
-        iou: with ``truth``, at which to stop.
+        iou: stop once the IoU with ``truth`` is at most this.
+        rng: source of all draws.
 
     Returns:
         (H, W) bool.
@@ -51,8 +52,8 @@ def corrupted(truth: np.ndarray, iou: float, rng: np.random.Generator) -> np.nda
         reach = REACHES[int(rng.choice(len(REACHES), p=[share for _, share in REACHES]))][0]
         kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
         near = (cv2.dilate(truth.astype(np.uint8), kernel) > 0) & (cv2.erode(truth.astype(np.uint8), kernel) == 0)
-        places = np.flatnonzero(near if near.any() else truth)
-        row, column = divmod(int(places[int(rng.integers(len(places)))]), truth.shape[1])
+        candidates = np.flatnonzero(near if near.any() else truth)
+        row, column = divmod(int(candidates[int(rng.integers(len(candidates)))]), truth.shape[1])
         axes = [max(1, round(share * size)) for share in rng.uniform(*BLOB, size=2)]
         blob = np.zeros(truth.shape, np.uint8)
         cv2.ellipse(blob, (column, row), axes, float(rng.uniform(0, 180)), 0, 360, 1, -1)

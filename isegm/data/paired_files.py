@@ -1,4 +1,4 @@
-"""Folders of images and masks that belong together by name."""
+"""Pairs of image and mask files with the same name."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from isegm.utils.files import read_mask, sha256
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MASK_ENDINGS = (".png", ".bmp", ".tif", ".tiff")
-NAMED = 10  # how many offending files an error message lists
+NAMED = 10  # at most so many files are named in an error message
 
 
 def list_files(folder: Path, endings: Sequence[str]) -> list[Path]:
-    """Files with one of the endings, sorted by name; hidden and other files are passed over.
+    """List the files with one of the endings, sorted by name, without hidden files.
 
     Raises:
-        InputError: there is no such folder.
+        InputError: the folder is missing.
     """
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}: it should hold files ending in {', '.join(endings)}.")
@@ -28,32 +28,32 @@ def list_files(folder: Path, endings: Sequence[str]) -> list[Path]:
 
 
 def name_some(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
+    """Join the first names for a message, with the number of the others."""
     more = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def by_stem(files: Sequence[Path]) -> dict[str, Path]:
-    """Files of one folder by their names without endings.
+    """Index the files of one folder by their stems.
 
     Raises:
-        InputError: several share a name but for their endings (up to ten are named).
+        InputError: several files have the same stem (up to ten are named).
     """
-    twice = sorted(stem for stem, count in Counter(path.stem for path in files).items() if count > 1)
-    if twice:
+    duplicates = sorted(stem for stem, count in Counter(path.stem for path in files).items() if count > 1)
+    if duplicates:
         raise InputError(
-            f"{files[0].parent} holds several files of one name but for their endings: {name_some(twice)}; "
+            f"{files[0].parent} holds several files of one name but for their endings: {name_some(duplicates)}; "
             "keep one of each."
         )
     return {path.stem: path for path in files}
 
 
 def paired_files(root: str | Path, images: str, masks: str) -> list[tuple[Path, Path]]:
-    """Images in ``root/images`` and the masks of the same name in ``root/masks``, sorted by name.
+    """List pairs of images in ``root/images`` and masks of the same stem in ``root/masks``, sorted by name.
 
     Raises:
-        InputError: a folder is missing or empty, images lack masks, masks lack images, or files of a folder share
-            a name but for their endings (up to ten are named).
+        InputError: a folder is missing or empty, images lack masks, masks lack images, or files of a folder have the
+            same stem (up to ten are named).
     """
     root = Path(root)
     if not root.is_dir():
@@ -63,16 +63,16 @@ def paired_files(root: str | Path, images: str, masks: str) -> list[tuple[Path, 
     found = by_stem(list_files(root / masks, MASK_ENDINGS))
     if not image_paths:
         raise InputError(f"{root / images} holds no images: put files ending in .jpg or .png there.")
-    bare = [path.name for path in image_paths if path.stem not in found]
-    if bare:
+    without_mask = [path.name for path in image_paths if path.stem not in found]
+    if without_mask:
         raise InputError(
-            f"{len(bare)} of {len(image_paths)} images in {root / images} have no mask of the same name in "
-            f"{root / masks}: {name_some(bare)}; add their masks as .png, or remove them."
+            f"{len(without_mask)} of {len(image_paths)} images in {root / images} have no mask of the same name in "
+            f"{root / masks}: {name_some(without_mask)}; add their masks as .png, or remove them."
         )
-    lost = sorted(set(found) - {path.stem for path in image_paths})
-    if lost:
+    without_image = sorted(set(found) - {path.stem for path in image_paths})
+    if without_image:
         raise InputError(
-            f"{len(lost)} masks in {root / masks} have no image of the same name: {name_some(lost)}; "
+            f"{len(without_image)} masks in {root / masks} have no image of the same name: {name_some(without_image)}; "
             "add their images, or remove them."
         )
     return [(path, found[path.stem]) for path in image_paths]
@@ -82,9 +82,9 @@ class PairedFiles:
     """A data set of images with one mask file each.
 
     Attributes:
-        name: for people and log files.
-        root: the folder in which its files lie.
-        pairs: (image, mask) paths, one pair a sample.
+        name: shown in messages and reports.
+        root: folder of the data set.
+        pairs: (image, mask) paths, one pair per sample.
     """
 
     name: str
@@ -96,9 +96,9 @@ class PairedFiles:
 
     @property
     def fingerprint(self) -> str:
-        """Checksum of where the set lies, its files' names, the sizes of its images' files and all of its masks.
+        """Checksum of the path of the data set, the names of its files, the sizes of its image files and all masks.
 
-        It tells the set from another one of the same name, and from itself before it was edited.
+        It differs for another data set of the same name, and after an edit.
         """
         digest = hashlib.sha256(str(self.root.resolve()).encode())
         for image, mask in self.pairs:
@@ -106,7 +106,7 @@ class PairedFiles:
         return digest.hexdigest()[:16]
 
     def check(self, samples: int | None = None) -> None:
-        """Look into the masks of the first ``samples`` images, None for all, before hours of work with them.
+        """Check the masks of the first ``samples`` images, None for all.
 
         Raises:
             InputError: a mask does not decode, or some hold no object (up to ten are named).
@@ -122,5 +122,5 @@ class PairedFiles:
             )
 
     def holds_object(self, mask: Path) -> bool:
-        """Whether any pixel of a mask file is marked as an object's: here, whether any is not 0."""
+        """Return whether a mask file holds an object; here: whether any pixel is not 0."""
         return bool(read_mask(mask).any())

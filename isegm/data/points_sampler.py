@@ -1,4 +1,4 @@
-"""Random clicks of training samples (Sofiiuk et al. 2021, section 3.3; Xu et al. 2016 for the negative strategies)."""
+"""Random first clicks of training samples (Sofiiuk et al. 2021, section 3.3; negative strategies of Xu et al. 2016)."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from isegm.clicks import SAMPLED_ORDER, pad_points
 from isegm.data.sample import DSample
 
 KERNEL = np.ones((3, 3), dtype=np.uint8)
-MIN_ERODED_AREA = 10  # an erosion that leaves fewer pixels is not used
-SMALL_CHILD = 0.1  # children below this share of their parent's area stay part of it
+MIN_ERODED_AREA = 10  # pixels; an erosion that leaves no more than this is not used
+SMALL_CHILD = 0.1  # children below this share of their parent's area get no positive clicks of the parent
 
 
 def generate_probs(count: int, gamma: float) -> np.ndarray:
-    """Probabilities of 0..count-1, each ``gamma`` times the one before."""
+    """Geometric distribution over 0..count-1: every probability is ``gamma`` times the one before."""
     weights = gamma ** np.arange(count, dtype=np.float64)
     return weights / weights.sum()
 
 
 def border_mask(mask: np.ndarray, expand_ratio: float) -> np.ndarray:
-    """The ring outside an object, as wide as ``expand_ratio`` times the root of its area: (H, W) bool."""
+    """Ring around an object, (H, W) bool, as wide as ``expand_ratio`` times the square root of its area."""
     steps = ceil(expand_ratio * sqrt(mask.sum()))
     grown = cv2.dilate(mask.astype(np.uint8), KERNEL, iterations=steps)
     return (grown > 0) & ~mask
 
 
 def eroded_mask(mask: np.ndarray, steps: int) -> np.ndarray:
-    """The object without its rim, or the object itself where too little would be left: (H, W) bool."""
-    # outside the image counts as object, so that a mask cut by the border is not eroded there
+    """Erode an object, (H, W) bool, or return it unchanged if too little would be left."""
+    # pixels outside the image count as object, so that a mask is not eroded at the image's border
     inner = cv2.erode(mask.astype(np.uint8), KERNEL, iterations=steps) > 0
     return inner if inner.sum() > MIN_ERODED_AREA else mask
 
 
 def centre_candidates(mask: np.ndarray, inner_k: float) -> np.ndarray:
-    """Flat indices of pixels deep inside: farther from the boundary than the deepest one divided by ``inner_k``."""
+    """Flat indices of the pixels whose distance to the boundary exceeds the largest one divided by ``inner_k``."""
     padded = np.pad(mask.astype(np.uint8), 1)
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, 0)[1:-1, 1:-1]
     return np.flatnonzero(depth > depth.max() / inner_k)
@@ -45,13 +45,13 @@ def centre_candidates(mask: np.ndarray, inner_k: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Target:
-    """What a training sample asks for.
+    """Target of a training sample, and the regions of its clicks.
 
     Attributes:
         mask: (H, W) int32: 1 on the object, 0 elsewhere, -1 ignored.
-        positive: regions in which positive clicks may fall, one per merged object, (H, W) bool.
-        required_negative: regions that negative clicks must tell apart (parents, cut-out children), (H, W) bool.
-        others: (H, W) bool, objects of the image that are not the target; None when there is none.
+        positive: regions of positive clicks, one per merged object, (H, W) bool.
+        required_negative: regions that get negative clicks of their own (parents, cut-out children), (H, W) bool.
+        others: (H, W) bool, objects of the image other than the target; None without any.
     """
 
     mask: np.ndarray
@@ -62,20 +62,25 @@ class Target:
 
 @dataclass(frozen=True)
 class MultiPointSampler:
-    """Chooses the target object of a training sample and draws the clicks that it starts with.
+    """Choose the target of a training sample, and draw its first clicks.
 
     Args:
-        max_num_points: slots N for positive and for negative clicks.
-        prob_gamma: ratio of the geometric distributions of the numbers of clicks.
+        max_num_points: N, the largest number of positive and of negative clicks.
+        prob_gamma: ratio of the geometric distribution of the number of clicks.
         expand_ratio: width of the border ring for negative clicks, see ``border_mask``.
-        positive_erode_prob, positive_erode_iters: how often and how far clicks keep away from an object's rim.
-        negative_bg_prob, negative_other_prob, negative_border_prob: where negative clicks fall; they add up to 1.
-        merge_objects_prob, max_num_merged_objects: how often several objects become one target, and how many at most.
-        merge_all_prob: how often all objects of an image become one target (a person of all labelled parts).
-        use_hierarchy: walk down to parts of an object and cut out its children.
-        first_click_center: the first click of each object lies deep inside and has order 0.
-        only_one_first_click: with merged objects, only the first one is sure to get a click.
-        sfc_inner_k: how deep a centred first click lies, see ``centre_candidates``.
+        positive_erode_prob, positive_erode_iters: probability and width of the margin between clicks and boundary.
+        negative_bg_prob, negative_other_prob, negative_border_prob: probabilities of negative clicks on background, on
+            other objects and next to the target; they add up to 1.
+        merge_objects_prob, max_num_merged_objects: probability that several objects become one target, and how many at
+            most.
+        merge_all_prob: probability that all objects of an image become one target (a person of all labelled parts).
+        use_hierarchy: descend randomly to parts of an object, and cut out some of its children.
+        first_click_center: the first click of each object lies near its centre and has order 0.
+        only_one_first_click: with merged objects, guarantee a click on the first one only.
+        sfc_inner_k: depth of a centred first click, see ``centre_candidates``.
+
+    Raises:
+        ValueError: probabilities of negative clicks that do not add up to 1, or ``sfc_inner_k`` of 1 or less.
     """
 
     max_num_points: int = 12
@@ -104,7 +109,7 @@ class MultiPointSampler:
             )
 
     def sample(self, sample: DSample, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Choose a target and its first clicks.
+        """Choose the target of a sample and draw its first clicks.
 
         Returns:
             mask: (H, W) float32: 1 on the target, 0 elsewhere, -1 where pixels are ignored.
@@ -129,7 +134,8 @@ class MultiPointSampler:
             chosen = [roots[int(rng.integers(len(roots)))]]
 
         whole = np.zeros((height, width), dtype=bool)
-        positive, negative = [], []
+        positive: list[np.ndarray] = []
+        negative: list[np.ndarray] = []
         for object_id in chosen:
             mask, region, cut = self._object_regions(sample, int(object_id), rng)
             whole |= mask
@@ -149,7 +155,7 @@ class MultiPointSampler:
     def _object_regions(
         self, sample: DSample, object_id: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-        """The mask of an object or a part, where positive clicks may fall, and what must be told apart from it."""
+        """Return the mask of an object or a part, the region of its positive clicks, and regions of negative clicks."""
         if not self.use_hierarchy:
             mask = sample.pixels(object_id)
             return mask, mask, []
@@ -187,11 +193,11 @@ class MultiPointSampler:
         positive = self._draw([_Region([(1.0, mask)]) for mask in target.positive], rng, self.first_click_center)
         negative = [_Region([(1.0, mask)]) for mask in target.required_negative]
         negative.append(_Region(self._negative_regions(sample, target), least=0))
-        rows = [
+        positive_rows, negative_rows = (
             [(flat // width, flat % width, order) for flat, order in clicks]
             for clicks in (positive, self._draw(negative, rng, centre_first=False))
-        ]
-        return pad_points(*rows, self.max_num_points)
+        )
+        return pad_points(positive_rows, negative_rows, self.max_num_points)
 
     def _negative_regions(self, sample: DSample, target: Target) -> list[tuple[float, np.ndarray]]:
         """Weighted regions of the negative strategies."""
@@ -208,52 +214,52 @@ class MultiPointSampler:
         ]
 
     def _draw(self, regions: list[_Region], rng: np.random.Generator, centre_first: bool) -> list[tuple[int, float]]:
-        """Clicks of one polarity as (flat index, order).
+        """Draw the clicks of one polarity as (flat index, order).
 
-        Each region gives ``least`` or more clicks. If only one gives any, these are the clicks. Otherwise the first
-        click of each is kept, and more are drawn from all regions with equal weights.
+        Each region gives ``least`` clicks or more. If only one region gives any, these are the clicks. Otherwise the
+        first click of each is kept, and more are drawn from all regions with equal weights.
         """
         lists = []
         for number, region in enumerate(regions):
             count = region.least + self._count(self.max_num_points + 1 - region.least, rng)
-            clicks = [(region.draw(rng), SAMPLED_ORDER) for _ in range(count)]
-            if centre_first and clicks and (number == 0 or not self.only_one_first_click):
-                clicks[0] = (region.draw_centre(self.sfc_inner_k, rng), 0.0)
-            clicks = [(flat, order) for flat, order in clicks if flat is not None]
+            drawn = [(region.draw(rng), SAMPLED_ORDER) for _ in range(count)]
+            if centre_first and drawn and (number == 0 or not self.only_one_first_click):
+                drawn[0] = (region.draw_centre(self.sfc_inner_k, rng), 0.0)
+            clicks = [(flat, order) for flat, order in drawn if flat is not None]
             if clicks:
                 lists.append(clicks)
         if len(lists) <= 1:
             return lists[0] if lists else []
         first = [clicks[0] for clicks in (lists[:1] if self.only_one_first_click else lists)][: self.max_num_points]
         everywhere = _Region([part for region in regions for part in region.parts])
-        more = [(everywhere.draw(rng), SAMPLED_ORDER) for _ in range(self._count(self.max_num_points + 1, rng))]
-        more = [(flat, order) for flat, order in more if flat is not None]
+        flats = [everywhere.draw(rng) for _ in range(self._count(self.max_num_points + 1, rng))]
+        more = [(flat, SAMPLED_ORDER) for flat in flats if flat is not None]
         room = self.max_num_points - len(first)
         if len(more) > room:
             more = [more[index] for index in sorted(rng.choice(len(more), size=room, replace=False))]
         return first + more
 
     def _count(self, outcomes: int, rng: np.random.Generator) -> int:
-        """A number from the geometric distribution over 0..outcomes-1."""
+        """Draw a number from the geometric distribution over 0..outcomes-1."""
         return int(rng.choice(outcomes, p=generate_probs(outcomes, self.prob_gamma)))
 
 
 @dataclass(frozen=True)
 class _Region:
-    """Where clicks may fall: weighted masks (H, W) bool whose weights add up to 1, and the least number of clicks."""
+    """Region of clicks: weighted masks (H, W) bool, and the least number of clicks."""
 
     parts: list[tuple[float, np.ndarray]]
     least: int = 1
 
     def draw(self, rng: np.random.Generator) -> int | None:
-        """Flat index of a random pixel of a part chosen by weight; None where that part is empty."""
+        """Draw the flat index of a random pixel of a part chosen by weight; None if that part is empty."""
         if len(self.parts) == 1:
             return _random_pixel(self.parts[0][1], rng)
         weights = np.array([weight for weight, _ in self.parts])
         return _random_pixel(self.parts[int(rng.choice(len(weights), p=weights / weights.sum()))][1], rng)
 
     def draw_centre(self, inner_k: float, rng: np.random.Generator) -> int | None:
-        """Flat index of a random pixel deep inside the first part; None where it is empty."""
+        """Draw the flat index of a random pixel near the centre of the first part; None if it is empty."""
         mask = self.parts[0][1]
         if not mask.any():
             return None
@@ -262,9 +268,9 @@ class _Region:
 
 
 def _random_pixel(mask: np.ndarray, rng: np.random.Generator, tries: int = 16) -> int | None:
-    """Flat index of a random pixel of a region; None when it is empty.
+    """Draw the flat index of a random pixel of a region; None if it is empty.
 
-    Tries random pixels first: listing a large region's pixels costs far more than a few misses.
+    Random pixels are tried first, because listing the pixels of a large region takes far longer than a few misses.
     """
     flat = mask.ravel()
     for index in rng.integers(flat.size, size=tries).tolist():

@@ -18,7 +18,7 @@ DETAIL = 8  # the refiner's trimap: pixels that are lost at 1/8 of the resolutio
 SMALL_OBJECT = 3600  # pixels; crops of smaller objects always show the whole object
 BOUNDARY_SHARE = 0.4  # share of the crops of larger objects that show a part of the boundary
 MIN_SIDE = 32
-SHIFT = 0.3  # largest move of a crop either way, as a share of its side
+SHIFT = 0.3  # largest shift of a crop in either direction, relative to its side
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,9 @@ def trimap(mask: np.ndarray) -> np.ndarray:
 
 
 def focus_box(mask: np.ndarray, rng: np.random.Generator) -> Box:
-    """A random crop for the refiner: of a small object's surroundings, of a large one's or of its boundary.
+    """Choose a random crop for the refiner: around a small object, around a large one, or on a large one's boundary.
 
-    Of a target without boundary in the view all of it is seen.
+    A target that is empty or fills the view gives the whole view.
     """
     if not mask.any() or mask.all():
         return Box.of_image((mask.shape[0], mask.shape[1]))
@@ -113,7 +113,7 @@ def focus_box(mask: np.ndarray, rng: np.random.Generator) -> Box:
 
 
 def object_box(mask: np.ndarray, rng: np.random.Generator) -> Box:
-    """Around the largest 8-connected part of a mask that is not empty, 1.1 to 1.6 times as large, and moved."""
+    """Choose a shifted box around the largest 8-connected part of a non-empty mask: 1.1 to 1.6 times its size."""
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     left, top, width, height, _ = stats[1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())].tolist()
     ratio = int(rng.integers(11, 17)) / 10
@@ -128,7 +128,7 @@ def object_box(mask: np.ndarray, rng: np.random.Generator) -> Box:
 
 
 def boundary_box(mask: np.ndarray, rng: np.random.Generator) -> Box:
-    """Around a random pixel just outside the object, of a side between 1/3.9 and 1/1.5 of the view's."""
+    """Choose a box around a random pixel just outside the object, with sides of 1/3.9 to 1/1.5 of the view's."""
     sides = [int(limit / (int(rng.integers(15, 40)) / 10)) for limit in mask.shape]
     ring = (cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0) & ~mask
     centres = np.argwhere(ring)  # (N, 2) y, x

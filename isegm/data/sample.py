@@ -1,4 +1,4 @@
-"""An image with the masks of its objects."""
+"""Samples of data sets: an image with the masks of its objects."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ IGNORE = -1  # label of pixels that count neither as object nor as background
 
 @dataclass(frozen=True)
 class ObjectNode:
-    """One object of a sample: its pixels are those where ``layer`` of the encoded masks equals ``value``.
+    """One object of a sample: the pixels where ``layer`` of the encoded masks equals ``value``.
 
-    In a hierarchy an object's mask covers its children too: see ``DSample.get_object_mask``.
+    Attributes:
+        layer, value: see above.
+        parent: id of the object that this one is a part of, or None.
+        children: ids of its parts.
     """
 
     layer: int
@@ -25,14 +28,14 @@ class ObjectNode:
 
 @dataclass(frozen=True)
 class DSample:
-    """An image, its encoded masks and the objects they hold. Never changed in place: each change makes a new sample.
+    """An image, its encoded masks and the objects in them. Immutable: every change makes a new sample.
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
         encoded_masks: (H, W, L) int32, one or more layers of ids; a plain (H, W) array becomes one layer.
-        objects: nodes by object id.
+        objects: by object id.
         ignored: (layer, value) pairs whose pixels count neither as object nor as background.
-        sample_id: a name for people, such as the file's stem.
+        sample_id: a readable name, such as the stem of the file.
         init_mask: (H, W) float32 mask to start clicking from, or None.
     """
 
@@ -53,7 +56,7 @@ class DSample:
         sample_id: str = "",
         init_mask: np.ndarray | None = None,
     ) -> DSample:
-        """A sample without hierarchy; ids are values in the first layer, or (layer, value) pairs."""
+        """Create a sample without hierarchy; ids are values in the first layer, or (layer, value) pairs."""
         pairs = [pair if isinstance(pair, tuple) else (0, int(pair)) for pair in objects_ids]
         objects = {number: ObjectNode(layer, value) for number, (layer, value) in enumerate(pairs)}
         ignored = tuple(pair if isinstance(pair, tuple) else (0, int(pair)) for pair in ignore_ids)
@@ -67,24 +70,24 @@ class DSample:
 
     @property
     def root_objects(self) -> list[int]:
-        """Ids of objects that lie in no other."""
+        """Ids of objects that are not part of another."""
         return [object_id for object_id, node in self.objects.items() if node.parent is None]
 
     def pixels(self, object_id: int) -> np.ndarray:
-        """(H, W) bool: where the object's layer holds its value."""
+        """Return the mask of an object, (H, W) bool, without regard to ignored pixels."""
         node = self.objects[object_id]
         return self.encoded_masks[..., node.layer] == node.value
 
     @property
     def ignored_pixels(self) -> np.ndarray | None:
-        """(H, W) bool: where any ignored region is; None without ignored regions."""
+        """Mask of the ignored pixels, (H, W) bool; None without ignored regions."""
         if not self.ignored:
             return None
         masks = [self.encoded_masks[..., layer] == value for layer, value in self.ignored]
         return np.logical_or.reduce(masks)
 
     def get_object_mask(self, object_id: int) -> np.ndarray:
-        """(H, W) int32: 1 on the object, 0 elsewhere, -1 where pixels are ignored (which wins over the object)."""
+        """Return an object's mask (H, W) int32: 1 on the object, 0 elsewhere, -1 for ignored pixels, which win."""
         mask = self.pixels(object_id).astype(np.int32)
         ignored = self.ignored_pixels
         if ignored is not None:
@@ -93,20 +96,24 @@ class DSample:
 
     @property
     def gt_mask(self) -> np.ndarray:
-        """The mask of the only object: see ``get_object_mask``."""
+        """The mask of the only object, see ``get_object_mask``.
+
+        Raises:
+            ValueError: the sample has no object, or several.
+        """
         if len(self.objects) != 1:
             raise ValueError(f"{self.sample_id} has {len(self.objects)} objects: choose one with get_object_mask")
         return self.get_object_mask(next(iter(self.objects)))
 
     @property
     def background_mask(self) -> np.ndarray:
-        """(H, W) bool: where no layer holds anything."""
+        """Mask of the background, (H, W) bool: pixels that are 0 in all layers."""
         return (self.encoded_masks == 0).all(axis=-1)
 
     def augmented(self, augment: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]) -> DSample:
-        """The sample after ``augment(image, encoded_masks)``.
+        """Return the sample after ``augment(image, encoded_masks)``.
 
-        Objects without a pixel left are dropped, and ids that are neither an object nor ignored become background.
+        Objects without pixels are dropped, and ids that are neither an object nor ignored become background.
         """
         image, masks = augment(self.image, self.encoded_masks)
         known = [(node.layer, node.value) for node in self.objects.values()] + list(self.ignored)
@@ -119,7 +126,7 @@ class DSample:
         return replace(self, image=image, encoded_masks=np.stack(layers, axis=-1)).without_small_objects(1)
 
     def areas(self) -> dict[int, int]:
-        """Number of pixels of each object."""
+        """Count the pixels of each object, by its id."""
         counts = [np.bincount(np.maximum(layer, 0).ravel()) for layer in np.moveaxis(self.encoded_masks, -1, 0)]
         return {
             object_id: int(counts[node.layer][node.value]) if node.value < len(counts[node.layer]) else 0
@@ -127,7 +134,7 @@ class DSample:
         }
 
     def without_small_objects(self, min_area: int) -> DSample:
-        """The sample without objects of fewer pixels; children of a dropped object move up to its parent."""
+        """Drop objects of fewer than ``min_area`` pixels; children of a dropped object move up to its parent."""
         small = [object_id for object_id, area in self.areas().items() if area < min_area]
         objects = dict(self.objects)
         for object_id in small:

@@ -1,4 +1,4 @@
-"""Published sample scores, by which hard samples are drawn more often."""
+"""Sampling weights from published sample scores, to draw hard samples more often."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from pathlib import Path
 
 import numpy as np
 
-from isegm.data.datasets.base import foreign, read_pickle
+from isegm.data.datasets.base import read_pickle, wrong_format
 from isegm.utils.errors import InputError
 
 
 def sample_weights(path: str | Path, count: int, gamma: float = 1.0) -> np.ndarray:
-    """How often each of ``count`` samples is drawn: in proportion to (1 - score) ** gamma, 0 for samples not listed.
+    """Compute sampling weights in proportion to (1 - score) ** gamma; 0 for samples without a score.
 
-    [KEEP] Samples are known by their index in the file, never by their name, as published code does: the scores of SBD
-    belong to the order of its train.txt.
+    As in published code, samples are identified by their index in the file, never by their name: the scores of SBD
+    belong to the order of its train.txt (docs/fidelity.md#scores-by-index).
 
     Args:
         path: a pickle of (index, name, score) rows, such as ``assets/sbd_samples_weights.pkl``; scores in 0..1.
         count: number of samples of the data set.
-        gamma: the greater, the more the hard samples are preferred.
+        gamma: larger values prefer hard samples more.
 
     Returns:
-        (count,) float64, of sum 1.
+        (count,) float64 that adds up to 1.
 
     Raises:
-        InputError: no such file, it holds something else, or it belongs to a larger data set.
+        InputError: the file is missing, holds something else, or belongs to a larger data set.
     """
     path = Path(path)
     wanted = "rows of (index, name, score) with scores from 0 to 1"
@@ -34,9 +34,9 @@ def sample_weights(path: str | Path, count: int, gamma: float = 1.0) -> np.ndarr
     except (ArithmeticError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise foreign(path, wanted) from error
+        raise wrong_format(path, wanted) from error
     if not rows or any(index < 0 or not 0 <= score <= 1 for index, score in rows):
-        raise foreign(path, wanted)
+        raise wrong_format(path, wanted)
     last = max(index for index, _ in rows)
     if last >= count:
         raise InputError(

@@ -1,8 +1,8 @@
 """Augmentations of training images and their label masks, on NumPy and OpenCV.
 
-Each transform is called with ``(image, masks, rng)``: image (H, W, 3) uint8 RGB, masks (H, W, L) int32 ids, and a
-``numpy.random.Generator``; it returns new arrays. Masks take the nearest id at pixel centres that agree with those of
-the linear interpolation of images (OpenCV's ``INTER_NEAREST`` shifts masks against them by up to half a pixel).
+Every transform is called with ``(image, masks, rng)``: image (H, W, 3) uint8 RGB, masks (H, W, L) int32 ids, and a
+``numpy.random.Generator``; it returns new arrays. Masks are sampled at the nearest pixel, with the same pixel centres
+as the linear interpolation of images (OpenCV's ``INTER_NEAREST`` shifts masks by up to half a pixel).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Arrays = tuple[np.ndarray, np.ndarray]
 
 
 class Transform(Protocol):
-    """A step of an augmentation pipeline."""
+    """Interface of an augmentation."""
 
     def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays: ...
 
 
 @dataclass(frozen=True)
 class Compose:
-    """Steps one after the other."""
+    """Apply transforms one after the other."""
 
     steps: Sequence[Transform]
 
@@ -36,7 +36,7 @@ class Compose:
 
 
 def resize(image: np.ndarray, masks: np.ndarray, size: tuple[int, int]) -> Arrays:
-    """Resize both to ``size`` (H, W)."""
+    """Resize an image and its masks to ``size`` (H, W)."""
     height, width = size
     image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
     return image, _nearest(masks, size)
@@ -49,12 +49,12 @@ def _nearest(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def warp(image: np.ndarray, masks: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> Arrays:
-    """Show in a view of ``size`` (H, W) what lies at ``matrix`` (x, y, 1) in the image, for each pixel (x, y) of it.
-
-    What lies outside the image is black and background.
+    """Warp an image and its masks affinely; pixels from outside the image become black and background.
 
     Args:
-        matrix: (2, 3) float64.
+        image, masks: see the module.
+        matrix: (2, 3) float64 that maps (x, y, 1) of the result to (x, y) in the image.
+        size: (H, W) of the result.
     """
     height, width = size
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -96,7 +96,7 @@ class LimitLongestSide:
 
 @dataclass(frozen=True)
 class HorizontalFlip:
-    """Mirror left and right."""
+    """Flip horizontally with probability ``p``."""
 
     p: float = 0.5
 
@@ -108,7 +108,7 @@ class HorizontalFlip:
 
 @dataclass(frozen=True)
 class RandomFlip:
-    """Mirror about one of the axes or about both, each with the same probability."""
+    """With probability ``p`` flip vertically, horizontally or both ways, each equally often."""
 
     p: float = 0.5
 
@@ -121,7 +121,7 @@ class RandomFlip:
 
 @dataclass(frozen=True)
 class RandomRotate90:
-    """Turn by 0, 90, 180 or 270 degrees; the first counts among them in Albumentations, whose steps RITM uses."""
+    """Rotate by 0, 90, 180 or 270 degrees with probability ``p``; like Albumentations, which RITM uses, with 0."""
 
     p: float = 0.5
 
@@ -134,11 +134,12 @@ class RandomRotate90:
 
 @dataclass(frozen=True)
 class ShiftRotate:
-    """Move and turn slightly; what comes in from outside is black and background.
+    """Shift and rotate slightly; pixels from outside the image become black and background.
 
     Args:
-        shift: largest move along each axis either way, as a share of that side.
-        degrees: largest angle either way, about the centre.
+        shift: largest shift along each axis in either direction, relative to that side.
+        degrees: largest angle in either direction, about the centre.
+        p: probability.
     """
 
     shift: float = 0.03
@@ -173,7 +174,7 @@ class PadIfNeeded:
 
 @dataclass(frozen=True)
 class RandomCrop:
-    """A window of ``size`` (H, W) anywhere in the image, which must be at least as large."""
+    """Crop a random window of ``size`` (H, W); the image must be at least as large."""
 
     size: tuple[int, int]
 
@@ -187,7 +188,7 @@ class RandomCrop:
 
 @dataclass(frozen=True)
 class RandomBrightnessContrast:
-    """Scale by 1 + contrast and add brightness times 255, each uniform in its range."""
+    """Multiply by 1 + contrast and add brightness * 255, each drawn uniformly from its range."""
 
     brightness: tuple[float, float] = (-0.25, 0.25)
     contrast: tuple[float, float] = (-0.15, 0.4)
@@ -204,7 +205,7 @@ class RandomBrightnessContrast:
 
 @dataclass(frozen=True)
 class RGBShift:
-    """Add a uniform shift of at most ``limit`` grey levels to each channel."""
+    """Add a uniform random shift of at most ``limit`` grey levels to each channel."""
 
     limit: int = 10
     p: float = 0.75
@@ -219,7 +220,7 @@ class RGBShift:
 
 @dataclass(frozen=True)
 class BlurNoise:
-    """What cameras do to images: blur with probability ``p_blur``, sensor noise with probability ``p_noise``."""
+    """Imitate cameras: blur with probability ``p_blur``, sensor noise with probability ``p_noise``."""
 
     p_blur: float = 0.15
     p_noise: float = 0.2
@@ -237,7 +238,7 @@ class BlurNoise:
 
 @dataclass(frozen=True)
 class RandomGrey:
-    """Drop the colours, so that shape and texture have to do."""
+    """Convert to grey with probability ``p``, so that networks do not rely on colours."""
 
     p: float = 0.05
 
@@ -250,18 +251,20 @@ class RandomGrey:
 
 @dataclass(frozen=True)
 class RandomView:
-    """See the image as the predictor will: whole at first, later a box around the object, squashed to a square.
+    """Show the image as the predictor does: the whole image first, later a box around the object, resized to a square.
 
-    With probability ``p_whole`` the view is the whole image; with ``p_object`` the bounding box of a random object,
-    grown by a factor from ``object_zoom`` about its centre and moved by up to ``jitter`` of its sides; else a random
-    box whose sides are ``random_side`` of the image's. Flip and rotation happen in the same warp; what lies outside the
-    image is black and background.
+    With probability ``p_whole`` the view is the whole image; with ``p_object`` it is the bounding box of a random
+    object, expanded about its centre by a factor from ``object_zoom`` and shifted by up to ``jitter`` of its sides;
+    otherwise it is a random box with sides of ``random_side`` of the image's. Flip and rotation are part of the same
+    warp; pixels from outside the image become black and background.
 
     Args:
         size: (H, W) of the result.
-        min_side: least side of an object view, in pixels of the image.
-        rotation: largest angle in degrees either way.
-        aspect: largest further stretch of one side against the other.
+        min_side: smallest side of an object's box, in pixels of the image.
+        rotation: largest angle in degrees in either direction.
+        p_rotate: probability of a rotation.
+        aspect: largest change of the aspect ratio.
+        p_flip: probability of a horizontal flip.
     """
 
     size: tuple[int, int]
@@ -290,7 +293,7 @@ class RandomView:
         return warp(image, masks, matrix, self.size)
 
     def _box(self, masks: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Centre (y, x) and sides (h, w) of the part of the image that is seen."""
+        """Choose the centre (y, x) and the sides (h, w) of the visible part of the image."""
         image_size = np.array(masks.shape[:2], dtype=np.float64)
         kind = rng.random()
         box = self._object_box(masks, rng) if self.p_whole <= kind < self.p_whole + self.p_object else None

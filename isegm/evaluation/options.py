@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from isegm.data.initial_masks import STARTED
+from isegm.data.initial_masks import INIT_SUFFIX
 from isegm.inference.cascade import Cascade
 from isegm.inference.postprocess import FocusRefine
 from isegm.inference.protocols import CLICKSEG_MODES, MERGES, InferenceSettings, settings_for
@@ -241,7 +241,7 @@ class EvalOptions:
             InputError: see ``settings_for``.
         """
         if self.init_masks is not None:
-            dataset = dataset.removesuffix(STARTED)
+            dataset = dataset.removesuffix(INIT_SUFFIX)
         settings = settings_for(
             protocol,
             self.eval_mode,

@@ -1,9 +1,9 @@
-"""Reading pickles of other people without running what they say.
+"""Safe reading of pickles from other people: plain data only, and no code is run.
 
-A pickle is a small program, and ``pickle.load`` runs it. Published annotations and IoU tables come as pickles of plain
-data, so this reader knows plain data only: numbers, strings, bytes, lists, tuples, dicts, sets, ``OrderedDict``, and
-NumPy arrays and scalars. NumPy's own unpickling trusts what a file says about memory (flags, sizes of a dtype), hence
-arrays are rebuilt here from their shape, their type's name and their bytes.
+A pickle is a program that ``pickle.load`` runs. Published annotations and IoU tables are pickles of plain data, so this
+reader accepts plain data only: numbers, strings, bytes, lists, tuples, dicts, sets, ``OrderedDict``, and NumPy arrays
+and scalars. NumPy's own unpickling trusts what a file states about memory (flags, dtype sizes); therefore arrays are
+rebuilt here from their shape, the name of their type and their bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -31,17 +31,17 @@ _DTYPE_NAME = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[SU]\d+|
 def load_plain(path: str | Path) -> Any:
     """Read a pickle of plain data and NumPy arrays, written by Python 2 or 3 and NumPy 1.x or 2.x.
 
-    Strings of Python 2 come back as latin-1 text.
+    Strings of Python 2 are decoded as latin-1.
 
     Raises:
-        InputError: no such file, it is damaged, or it asks for anything but plain data (the object is named).
+        InputError: the file is missing or damaged, or refers to anything but plain data (which is named).
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no file {path}: check the path.")
     try:
         with open(path, "rb") as file:
-            return _Plain().of(_Unpickler(file, encoding="latin1").load())
+            return _PlaceholderReplacer().replace(_Unpickler(file, encoding="latin1").load())
     except _RefusedError as refused:
         raise InputError(
             f"{path} holds {refused}, which is no plain data and was not loaded: give a pickle of lists, dicts, "
@@ -64,11 +64,11 @@ def load_plain(path: str | Path) -> Any:
 
 
 class _RefusedError(Exception):
-    """The pickle names something that is not plain data."""
+    """The pickle refers to something that is not plain data."""
 
 
 class _Dtype:
-    """Stands for a dtype while a pickle is read: its state may set the byte order and nothing else."""
+    """Placeholder for a dtype while a pickle is read; its state may set only the byte order."""
 
     def __init__(self, name: str) -> None:
         self.dtype = np.dtype(name)
@@ -81,7 +81,7 @@ class _Dtype:
 
 
 class _Array(np.ndarray):
-    """Stands for an array until its state is there."""
+    """Placeholder for an array until its state is read."""
 
     def __setstate__(self, state: tuple) -> None:
         _, shape, kind, is_fortran, data = state
@@ -91,7 +91,8 @@ class _Array(np.ndarray):
         possible = all(isinstance(side, int) and side >= 0 for side in shape)
         if isinstance(data, list) and not (possible and len(data) == prod(shape)):
             raise ValueError("an array whose data do not fit its shape")  # NumPy would read beyond the list
-        super().__setstate__((1, shape, dtype, bool(is_fortran), data))
+        # NumPy's stub asks for np.bool here, which NumPy itself refuses
+        super().__setstate__((1, shape, dtype, bool(is_fortran), data))  # type: ignore[arg-type]
 
 
 def _checked(kind: _Dtype) -> np.dtype:
@@ -113,7 +114,7 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == ("_codecs", "encode"):
             return self._encode
         package, _, part = module.rpartition(".")
-        known = {
+        known: dict[tuple[str, str], Callable[..., Any]] = {
             ("multiarray", "_reconstruct"): self._reconstruct,
             ("multiarray", "scalar"): self._scalar,
             ("numeric", "_frombuffer"): self._from_buffer,
@@ -140,7 +141,9 @@ class _Unpickler(pickle.Unpickler):
         dtype = _checked(kind)
         return np.frombuffer(data, dtype, count=1)[0] if dtype.itemsize else dtype.type()
 
-    def _from_buffer(self, data: bytes, kind: _Dtype, shape: tuple, order: str) -> np.ndarray:
+    def _from_buffer(
+        self, data: bytes, kind: _Dtype, shape: tuple[int, ...], order: Literal["A", "C", "F"]
+    ) -> np.ndarray:
         return np.frombuffer(data, _checked(kind)).reshape(shape, order=order).copy(order="K")
 
     def _encode(self, text: str, encoding: str = "latin1") -> bytes:
@@ -150,7 +153,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _bytes(*parts: Any) -> bytes:
-    """``bytes`` as pickles call it; never with a number, for which Python would reserve as much memory."""
+    """Make ``bytes`` as pickles do, but never from a number, for which Python would allocate that much memory."""
     if parts and not isinstance(parts[0], (str, bytes, list)):
         raise _RefusedError(f"bytes made of {type(parts[0]).__name__}")
     return bytes(*parts)
@@ -160,19 +163,19 @@ def _bytearray(*parts: Any) -> bytearray:
     return bytearray(_bytes(*parts))
 
 
-class _Plain:
-    """Replaces the stand-ins in what was read; every object is looked at once, however often it is referred to."""
+class _PlaceholderReplacer:
+    """Replace the placeholders in the data read; every object is visited once, even if referred to several times."""
 
     def __init__(self) -> None:
         self._done: dict[int, Any] = {}
-        self._kept: list[Any] = []  # an id is an object's only while the object lives
+        self._kept: list[Any] = []  # keeps objects alive, because ids of deleted objects are reused
 
-    def of(self, value: Any) -> Any:
+    def replace(self, value: Any) -> Any:
         if not isinstance(value, (_Dtype, np.ndarray, tuple, list, dict)):
             return value
         if id(value) not in self._done:
             self._kept.append(value)
-            self._done[id(value)] = value  # for containers that hold themselves
+            self._done[id(value)] = value  # for containers that contain themselves
             self._done[id(value)] = self._replaced(value)
         return self._done[id(value)]
 
@@ -181,13 +184,13 @@ class _Plain:
             return value.dtype
         if isinstance(value, np.ndarray):
             if value.dtype.hasobject:
-                flat = value.view(np.ndarray).reshape(-1, order="A")  # never a copy: what is read is C or F contiguous
-                for place, item in enumerate(flat):
-                    flat[place] = self.of(item)
+                flat = value.view(np.ndarray).reshape(-1, order="A")  # never a copy: arrays read are C or F contiguous
+                for index, item in enumerate(flat):
+                    flat[index] = self.replace(item)
             return value.view(np.ndarray)
         if isinstance(value, tuple):
-            items = [self.of(item) for item in value]
+            items = [self.replace(item) for item in value]
             return value if all(new is old for new, old in zip(items, value, strict=True)) else tuple(items)
-        for place, item in list(enumerate(value) if isinstance(value, list) else value.items()):
-            value[place] = self.of(item)
+        for key, item in list(enumerate(value) if isinstance(value, list) else value.items()):
+            value[key] = self.replace(item)
         return value

@@ -10,8 +10,8 @@ import yaml
 
 from isegm import InputError
 from isegm.data.convert.ade20k_index import convert_ade20k
-from isegm.data.convert.combine_coco_lvis import convert_coco_lvis, merge
-from isegm.data.convert.mask_layers import hierarchy, pack
+from isegm.data.convert.combine_coco_lvis import convert_coco_lvis, merge_masks
+from isegm.data.convert.mask_layers import find_hierarchy, pack_layers
 from isegm.data.convert.openimages_index import convert_openimages
 from isegm.data.datasets.ade20k import Ade20kDataset
 from isegm.data.datasets.coco_lvis import CocoLvisDataset, read_layers
@@ -29,14 +29,14 @@ def box(top, left, bottom, right, size=(30, 30)):
 def test_hierarchy_and_layers_of_the_published_example():
     """Spec, appendix A.9."""
     masks = [box(2, 2, 28, 28), box(5, 5, 15, 15), box(7, 7, 10, 10), box(20, 20, 30, 30)]
-    tree = hierarchy(masks)
+    tree = find_hierarchy(masks)
     assert [node and (node["parent"], node["node_level"], node["children"]) for node in tree.values()] == [
         (None, 0, [1]),
         (0, 1, [2]),
         (1, 2, []),
         None,
     ]
-    layers, mapping = pack(masks)
+    layers, mapping = pack_layers(masks)
     assert len(layers) == 3 and mapping == [(0, 1), (1, 2), (2, 1), (1, 1)]
     for mask, (layer, value) in zip(masks, mapping, strict=True):
         assert (layers[layer] == value).tolist() == mask.tolist()
@@ -44,15 +44,15 @@ def test_hierarchy_and_layers_of_the_published_example():
 
 def test_a_layer_holds_no_more_objects_than_a_byte_can_count():
     masks = [box(n // 20, n % 20, n // 20 + 1, n % 20 + 1) for n in range(300)]
-    layers, mapping = pack(masks)
+    layers, mapping = pack_layers(masks)
     assert len(layers) == 2 and max(value for _, value in mapping) == 255 and len(set(mapping)) == 300
 
 
 def test_objects_in_both_sets_and_tiny_ones_are_left_out():
     big, bigger, tiny = box(0, 0, 20, 20), box(0, 0, 20, 21), box(25, 25, 29, 29)
     other, half = box(0, 20, 20, 30), box(0, 0, 20, 13)
-    assert [mask.sum() for mask in merge([big, other, tiny], [big, bigger, tiny])] == [200, 420]
-    assert [mask.sum() for mask in merge([half], [big])] == [260, 400]
+    assert [mask.sum() for mask in merge_masks([big, other, tiny], [big, bigger, tiny])] == [200, 420]
+    assert [mask.sum() for mask in merge_masks([half], [big])] == [260, 400]
 
 
 def contents(root):

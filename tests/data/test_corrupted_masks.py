@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from isegm.data.corrupted_masks import CorruptedInitialMasks, corrupted
+from isegm.data.corrupted_masks import CorruptedInitialMasks, corrupt_at_boundary
 
 
 def disk(radius):
@@ -16,7 +16,7 @@ def iou(mask, truth):
 
 def test_masks_are_spoilt_by_missing_and_by_foreign_pieces():
     rng, truth = np.random.default_rng(0), disk(30)
-    masks = [corrupted(truth, 0.8, rng) for _ in range(100)]
+    masks = [corrupt_at_boundary(truth, 0.8, rng) for _ in range(100)]
     found = np.array([iou(mask, truth) for mask in masks])
     assert np.median(found) > 0.7 and found.min() > 0.4 and (found <= 0.8).mean() > 0.8
     assert np.mean([(truth & ~mask).any() for mask in masks]) > 0.5
@@ -37,4 +37,4 @@ def test_some_samples_start_from_a_wrong_mask_and_others_from_none():
 def test_a_thin_target_can_be_spoilt():
     truth = np.zeros((64, 64), bool)
     truth[5, 5] = True
-    assert corrupted(truth, 0.9, np.random.default_rng(0)).shape == (64, 64)
+    assert corrupt_at_boundary(truth, 0.9, np.random.default_rng(0)).shape == (64, 64)

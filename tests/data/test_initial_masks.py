@@ -11,8 +11,8 @@ from isegm import InputError
 from isegm.data import FolderDataset, SamplesDataset, get_dataset
 from isegm.data import superpixel_masks as corrupting
 from isegm.data.datasets.sbd import SbdEvaluationDataset
-from isegm.data.initial_masks import InitialMaskDataset, list_items
-from isegm.data.superpixel_masks import SuperPixels, corrupt, write_initial_masks
+from isegm.data.initial_masks import InitialMaskDataset, list_objects
+from isegm.data.superpixel_masks import SuperPixels, corrupt_by_superpixels, write_initial_masks
 from isegm.utils.files import read_mask, write_image
 from tests import clickseg_miniatures, miniatures
 from tests.cli.loading import load, run_main
@@ -37,19 +37,19 @@ def place_in(folder):
 
 def test_names_are_unique_where_objects_share_an_image_or_images_a_name(images, tmp_path):
     names = ["00", "01_object1", "01_object2", "02"]
-    assert [(item.index, item.object_id, item.name) for item in list_items(images)] == [
+    assert [(item.index, item.object_id, item.name) for item in list_objects(images)] == [
         (0, 0, names[0]),
         (1, 0, names[1]),
         (1, 1, names[2]),
         (2, 0, names[3]),
     ]
-    assert [item.name for item in list_items(SbdEvaluationDataset(miniatures.sbd(tmp_path)))] == [
+    assert [item.name for item in list_objects(SbdEvaluationDataset(miniatures.sbd(tmp_path)))] == [
         *("2009_01_object1", "2009_01_object2", "2009_02")
     ]
     for kind in ("images", "masks"):
         (images.root / kind / "00.png").rename(images.root / kind / "01_object2.png")
     with pytest.raises(InputError, match="photos has objects that would share a file name: 01_object2"):
-        list_items(FolderDataset(images.root))
+        list_objects(FolderDataset(images.root))
 
 
 def test_each_object_is_an_item_with_its_mask(images, tmp_path):
@@ -133,7 +133,7 @@ def test_a_super_pixel_is_put_on_or_taken_away_until_the_iou_is_reached(monkeypa
     target[32:96, 32:96] = 1  # 16 squares
     target[:16] = -1
     super_pixels = SuperPixels(np.zeros((128, 128, 3), np.uint8))
-    masks = [corrupt(target, super_pixels, np.random.default_rng(seed), RANGE) for seed in range(20)]
+    masks = [corrupt_by_superpixels(target, super_pixels, np.random.default_rng(seed), RANGE) for seed in range(20)]
     for mask, iou in masks:
         assert RANGE[0] <= iou <= RANGE[1]
         assert set(mask.reshape(8, 16, 8, 16).mean(axis=(1, 3)).ravel()) == {0, 1}  # whole super-pixels
@@ -151,7 +151,7 @@ def test_where_no_attempt_reaches_the_range_the_nearest_mask_is_given(monkeypatc
     target = np.zeros((60, 80), np.int32)
     target[5:55, 35:70] = 1
     super_pixels = SuperPixels(np.zeros((60, 80, 3), np.uint8))
-    mask, iou = corrupt(target, super_pixels, np.random.default_rng(0), RANGE)
+    mask, iou = corrupt_by_superpixels(target, super_pixels, np.random.default_rng(0), RANGE)
     assert (mask == ((halves == 1) | (target == 1))).all() or (mask == ((halves == 0) | (target == 1))).all()
     choices = [(50 * 35) / (60 * 50), (50 * 35) / (60 * 30 + 50 * 35)]
     assert iou == pytest.approx(max(choices))
@@ -163,7 +163,7 @@ def test_super_pixels_follow_the_colours_of_the_image():
     inside = image[..., 0] > 0
     super_pixels = SuperPixels(image)
     for row, column in np.argwhere(inside)[::40]:
-        found = super_pixels.around(50, row, column)
+        found = super_pixels.segment_at(50, row, column)
         assert found[row, column] and (found & inside).sum() > 0.9 * found.sum()
 
 
@@ -199,5 +199,5 @@ def test_the_command_makes_davis585(tmp_path, monkeypatch, capsys):
 
 
 def test_samples_come_with_one_file_for_each_object():
-    names = [item.name for item in list_items(SamplesDataset())]
+    names = [item.name for item in list_objects(SamplesDataset())]
     assert names[:5] == [*(f"astronaut_object{n}" for n in range(1, 5)), "camera_object1"] and "cat" in names

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from isegm.data import get_dataset
-from isegm.data.initial_masks import list_items
+from isegm.data.initial_masks import list_objects
 from isegm.evaluation.compare import by_dataset, read_runs
 from isegm.evaluation.options import EvalOptions
 from isegm.evaluation.records import read_records
@@ -94,7 +94,7 @@ def test_a_mode_that_the_network_is_not_made_for_is_one_sentence(evaluate):
 def test_objects_start_from_the_masks_of_a_folder(evaluate, home, tmp_path, capsys):
     masks = tmp_path / "masks"
     dataset = get_dataset(f"folder:{home}/drawn", {})
-    for item in list_items(dataset):
+    for item in list_objects(dataset):
         truth = dataset.get_sample(item.index).get_object_mask(item.object_id) == 1
         worse = truth.copy()
         worse[:, : int(np.flatnonzero(truth.any(axis=0)).mean())] = False
@@ -117,7 +117,7 @@ def test_objects_start_from_the_masks_of_a_folder(evaluate, home, tmp_path, caps
 def test_runs_from_different_masks_are_kept_apart(evaluate, home, tmp_path, capsys):
     dataset, folders = get_dataset(f"folder:{home}/drawn", {}), {}
     for seed, name in enumerate(("good", "bad")):
-        for item in list_items(dataset):
+        for item in list_objects(dataset):
             noise = np.random.default_rng(seed).random((HEIGHT, WIDTH)) < 0.1 + 0.4 * seed
             truth = dataset.get_sample(item.index).get_object_mask(item.object_id) == 1
             write_image(tmp_path / name / f"{item.name}.png", (truth ^ noise).astype(np.uint8))
@@ -131,7 +131,7 @@ def test_runs_from_different_masks_are_kept_apart(evaluate, home, tmp_path, caps
 
 
 def test_only_the_first_objects_need_masks_where_only_they_are_evaluated(evaluate, home, tmp_path):
-    item = list_items(get_dataset(f"folder:{home}/drawn", {}))[0]
+    item = list_objects(get_dataset(f"folder:{home}/drawn", {}))[0]
     write_image(tmp_path / "one" / f"{item.name}.png", np.ones((HEIGHT, WIDTH), np.uint8))
     folder = evaluate("FocalClick", init_masks=str(tmp_path / "one"), max_objects=1)
     assert len(ious(folder, "drawn_init")) == 1

@@ -1,1 +1,1 @@
-"""Making the annotation files of combined and converted data sets from the original ones."""
+"""Conversion of original annotation files to those that training and evaluation read."""

@@ -1,4 +1,4 @@
-"""An index of ADE20k's layers, with what is stuff in each (Sofiiuk et al. 2021)."""
+"""Index of ADE20k: the layers of each image, and the stuff in them (Sofiiuk et al. 2021, "RITM")."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from scipy.io import loadmat
 
-from isegm.data.convert.parallel import in_order, write_pickle
+from isegm.data.convert.parallel import map_in_order, write_pickle
 from isegm.data.datasets.ade20k import INDEX, image_folder
-from isegm.data.datasets.base import HELP, foreign
+from isegm.data.datasets.base import HELP, wrong_format
 from isegm.data.datasets.sbd import BROKEN_MAT
 from isegm.utils.errors import InputError
 
@@ -22,27 +22,27 @@ STUFF_NAMES = (
     "sidewalk, pavement, shrub, bush, rug, carpet"
 )
 STUFF = frozenset(STUFF_NAMES.split(", "))
-CLASS_FIELD = 3  # of the fields that # separates in a line of <id>_atr.txt
+CLASS_FIELD = 3  # index of the class among the fields, separated by #, of a line of <id>_atr.txt
 
 
 def convert_ade20k(root: Path, split: str, n_jobs: int = 1) -> int:
-    """Write ``<split>-annotations-object-segmentation.pkl`` into the ADE20k folder.
+    """Write ``<split>-annotations-object-segmentation.pkl`` to the ADE20k folder.
 
     Args:
         root: the folder with the release of 2016-07-26, or the release itself.
-        split: "train" or "val", which stands in the names of the images.
-        n_jobs: number of processes, which does not change the result.
+        split: "train" or "val", as in the names of the images.
+        n_jobs: number of processes; the result is the same for any.
 
     Returns:
-        number of images in the index.
+        the number of images in the index.
 
     Raises:
-        InputError: files are not there or broken, or the split has no image.
+        InputError: files are missing or broken, or the split has no image.
     """
     images = [(root, name, folder) for name, folder in _read_index(root) if f"_{split}_" in name]
     if not images:
         raise InputError(f"index_ade20k.mat in {root} names no image of {split}: the splits are train and val.")
-    results = in_order(_layers, images, n_jobs, f"ADE20k {split}")
+    results = map_in_order(_layers, images, n_jobs, f"ADE20k {split}")
     index = {
         name: {"folder": folder, "layers": layers} for (_, name, folder), layers in zip(images, results, strict=True)
     }
@@ -51,7 +51,7 @@ def convert_ade20k(root: Path, split: str, n_jobs: int = 1) -> int:
 
 
 def _read_index(root: Path) -> list[tuple[str, str]]:
-    """(name, folder) of all images of the release."""
+    """List (name, folder) of all images of the release."""
     found = [path for path in (root, root / "ADE20K_2016_07_26") if (path / "index_ade20k.mat").is_file()]
     if not found:
         raise InputError(f"there is no index_ade20k.mat in {root}: {HELP}.")
@@ -61,12 +61,12 @@ def _read_index(root: Path) -> list[tuple[str, str]]:
         names, folders = (np.atleast_1d(index[field].item()).tolist() for field in ("filename", "folder"))
         pairs = [(str(name).removesuffix(".jpg"), str(folder)) for name, folder in zip(names, folders, strict=True)]
     except (LookupError, *BROKEN_MAT) as error:
-        raise foreign(path, "ADE20k's list of file names and folders") from error
+        raise wrong_format(path, "ADE20k's list of file names and folders") from error
     return pairs
 
 
 def _layers(image: tuple[Path, str, str]) -> list[dict[str, Any]]:
-    """What the index says about the layers of one image: its objects, then its parts, parts of parts ..."""
+    """Make the index entries of one image's layers: objects, parts, parts of parts and so on."""
     root, name, folder = image
     base = image_folder(root, folder)
     attributes = base / f"{name}_atr.txt"
@@ -82,7 +82,7 @@ def _layers(image: tuple[Path, str, str]) -> list[dict[str, Any]]:
             instance, level = int(fields[0]), int(fields[1])
             classes[level][instance] = [word.strip() for word in fields[CLASS_FIELD].split(",")]
         except (IndexError, ValueError) as error:
-            raise foreign(attributes, f"ADE20k's attributes in the line {line!r}") from error
+            raise wrong_format(attributes, f"ADE20k's attributes in the line {line!r}") from error
     layers = []
     for mask, named in zip(masks, classes, strict=True):
         stuff = [instance for instance, words in named.items() if STUFF.intersection(words)]

@@ -1,4 +1,4 @@
-"""An index of the object masks of OpenImages that are there."""
+"""Index of the object masks of OpenImages that exist on disk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from isegm.data.convert.parallel import write_pickle
-from isegm.data.datasets.base import HELP, foreign
+from isegm.data.datasets.base import HELP, wrong_format
 from isegm.data.datasets.openimages import INDEX
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
@@ -20,10 +20,10 @@ def convert_openimages(root: Path, split: str) -> int:
         split: "train", "validation" or "test".
 
     Returns:
-        number of images in the index.
+        the number of images in the index.
 
     Raises:
-        InputError: the CSV file is not there or holds something else, or none of its masks is there.
+        InputError: the CSV file is missing or holds something else, or none of its masks exists.
     """
     folder = root / split
     listed = folder / f"{split}-annotations-object-segmentation.csv"
@@ -41,7 +41,7 @@ def convert_openimages(root: Path, split: str) -> int:
                 else:
                     absent += 1
     except (KeyError, UnicodeDecodeError, csv.Error) as error:
-        raise foreign(listed, "OpenImages' masks (columns ImageID and MaskPath)") from error
+        raise wrong_format(listed, "OpenImages' masks (columns ImageID and MaskPath)") from error
     if not found:
         raise InputError(f"none of the masks that {listed} names lies in {folder} with its image: {HELP}.")
     if absent:

@@ -1,7 +1,7 @@
-"""ADE20k (Zhou et al. 2017), release of 2016-07-26, as RITM reads it and as ClickSEG does.
+"""ADE20k (Zhou et al. 2017), release of 2016-07-26, as RITM and as ClickSEG read it.
 
-``Ade20kDataset`` needs an index that ``isegm convert`` makes; ``Ade20kFullDataset`` reads the release
-as it is, without knowing what is stuff.
+``Ade20kDataset`` needs an index that ``isegm convert`` makes; ``Ade20kFullDataset`` reads the release as it
+is, and does not tell stuff from things.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from isegm.data.datasets.base import HELP, RandomReader, foreign, read_pickle, require_equal_sizes, require_files
+from isegm.data.datasets.base import HELP, RandomReader, read_pickle, require_equal_sizes, require_files, wrong_format
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
@@ -22,21 +22,21 @@ INDEX = "{}-annotations-object-segmentation.pkl"
 
 
 def image_folder(root: Path, folder: str) -> Path:
-    """Where an image's files lie: the release names folders from the one above it, which ``root`` may be or not."""
+    """Find the folder of an image's files; ``root`` is the release's folder or the one above, which the index names."""
     inside = Path(*Path(folder).parts[1:])
     return root / folder if (root / folder).is_dir() or not (root / inside).is_dir() else root / inside
 
 
 class Ade20kDataset(RandomReader):
-    """One layer of an image at a time, which chance chooses: its objects, or the parts of them at some level.
+    """ADE20k as RITM reads it: a random layer of each image, either its objects or their parts at some level.
 
     Args:
-        root: the folder that holds the index, and the release or what is in it.
+        root: the folder with the index, and with the release or its contents.
         split: "train" (20210 images) or "val".
-        stuff_prob: how often a sample has its stuff as objects too; else its pixels are background.
+        stuff_prob: probability that stuff counts as objects too; otherwise its pixels are background.
 
     Raises:
-        InputError: the index is not there, or is not one of ADE20k, or names files that are not there.
+        InputError: the index is missing, is not one of ADE20k, or names files that are missing.
     """
 
     def __init__(self, root: str | Path, split: str = "train", stuff_prob: float = 0.0) -> None:
@@ -48,9 +48,9 @@ class Ade20kDataset(RandomReader):
         try:
             self.items = [_item(name, entry) for name, entry in content.items()]
         except (AttributeError, KeyError, TypeError) as error:
-            raise foreign(index, "an index of ADE20k") from error
+            raise wrong_format(index, "an index of ADE20k") from error
         if not self.items or not all(layers for _, _, layers in self.items):
-            raise foreign(index, "an index of ADE20k")
+            raise wrong_format(index, "an index of ADE20k")
         files = []
         for name, folder, layers in self.items:
             base = image_folder(self.root, folder)
@@ -61,10 +61,10 @@ class Ade20kDataset(RandomReader):
         return len(self.items)
 
     def draw_sample(self, index: int, rng: np.random.Generator) -> DSample:
-        """The ``index``-th image with the objects of one of its layers.
+        """Read the image at ``index`` with the objects of a random layer.
 
-        A mask's blue channel tells instances apart: the n-th of its values above 0, in ascending order, is instance n.
-        (Published code takes it for instance n - 1 when it looks for stuff; that is mended here.)
+        A mask's blue channel tells instances apart: the n-th of its values above 0, in ascending order, is instance n
+        (published code is off by one where it looks for stuff: docs/fidelity.md#ade20k-stuff).
 
         Raises:
             InputError: a file does not decode, or sizes differ.
@@ -80,16 +80,16 @@ class Ade20kDataset(RandomReader):
 
 
 class Ade20kFullDataset(RandomReader):
-    """Every image of the release with all that its masks hold, stuff too.
+    """ADE20k as ClickSEG reads it: every image of the release with all of its objects and stuff.
 
     Args:
         root: the folder with ``ADE20K_2016_07_26/``, or that folder itself.
         split: "train" (20210 images) or "val".
-        with_part: chance chooses among the objects of an image and, where they are annotated, their parts
-            (``_parts_1.png``) and parts of these (``_parts_2.png``); else it is always the objects.
+        with_part: choose randomly among the objects of an image and, where they are annotated, their parts
+            (``_parts_1.png``) and the parts of parts (``_parts_2.png``); otherwise always take the objects.
 
     Raises:
-        InputError: the folder is not there, it holds no images, or images lack their masks.
+        InputError: the folder is missing or holds no images, or images lack their masks.
     """
 
     def __init__(self, root: str | Path, split: str = "train", with_part: bool = False) -> None:
@@ -112,7 +112,7 @@ class Ade20kFullDataset(RandomReader):
         return len(self.items)
 
     def draw_sample(self, index: int, rng: np.random.Generator) -> DSample:
-        """The ``index``-th image with the objects of one of its layers: values above 0 in a mask's blue channel.
+        """Read the image at ``index`` with the objects of a random layer: values above 0 in the mask's blue channel.
 
         Raises:
             InputError: a file does not decode, or sizes differ.
@@ -127,14 +127,14 @@ def _layer(image_path: Path, layer: str) -> Path:
 
 
 def _read_layer(image_path: Path, mask_path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """(H, W, 3) uint8 RGB image, (H, W) int32 blue channel of its mask, and the values of instances in that."""
+    """Read an image (H, W, 3) uint8 RGB, the blue channel of its mask (H, W) int32, and the instance values in it."""
     image, mask = read_image(image_path), read_image(mask_path)[..., 2].astype(np.int32)
     require_equal_sizes(image, image_path, mask, mask_path)
     return image, mask, [int(value) for value in np.unique(mask) if value != 0]
 
 
 def _item(name: str, entry: Any) -> tuple[str, str, list[tuple[str, frozenset[int]]]]:
-    """(image, folder, [(mask file, numbers of its stuff instances)])."""
+    """Parse an entry of the index: (image, folder, [(mask file, numbers of its stuff instances)])."""
     layers = [(layer["mask_name"], frozenset(layer["stuff_instances"])) for layer in entry["layers"]]
     if not all(isinstance(part, str) for part in (name, entry["folder"], *(mask for mask, _ in layers))):
         raise TypeError(f"{name} of ADE20k is named by something other than text")

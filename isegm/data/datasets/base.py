@@ -169,7 +169,7 @@ def _require_annotations(path: Path) -> None:
         raise InputError(f"there is no annotation file {path}: {HELP}.")
 
 
-def foreign(path: Path, wanted: str) -> InputError:
+def wrong_format(path: Path, wanted: str) -> InputError:
     """Make the error for an annotation file that is readable but of another format than ``wanted``."""
     return InputError(f"{path} does not hold {wanted}: it is another kind of file, or is broken; {HELP}.")
 

@@ -1,4 +1,4 @@
-"""The published evaluation sets with one object per image: GrabCut, Berkeley, DAVIS, COCO_MVal."""
+"""Published evaluation sets with one object per sample: GrabCut, Berkeley, DAVIS, COCO_MVal."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ OBJECT, IGNORED = 1, 2
 
 
 class PairsDataset(PairedFiles):
-    """One image, one mask, one object.
+    """A data set of images with one mask and one object each.
 
-    Subclasses say where the files lie and how a mask's pixels are read.
+    Subclasses set the folders and how a mask's pixels are read.
 
     Attributes:
-        images, masks: the folders below the root.
-        allow_empty: a mask without an object gives a sample without objects, instead of an error.
+        images, masks: folders below the root.
+        allow_empty: a mask without an object gives a sample without objects instead of an error.
 
     Raises:
-        InputError: as ``paired_files``.
+        InputError: a folder is missing or empty, images lack masks, or masks lack images.
     """
 
     images: str
@@ -36,10 +36,10 @@ class PairsDataset(PairedFiles):
         self.pairs = paired_files(self.root, self.images, self.masks)
 
     def get_sample(self, index: int) -> DSample:
-        """The ``index``-th image with its object.
+        """Read the image at ``index`` with its object.
 
         Raises:
-            InputError: a file does not decode, sizes differ, or the mask is empty and must not be.
+            InputError: a file does not decode, sizes differ, or the mask is empty without ``allow_empty``.
         """
         image_path, mask_path = self.pairs[index]
         image = read_image(image_path)
@@ -56,28 +56,28 @@ class PairsDataset(PairedFiles):
         return DSample.flat(image, labels, objects, ignore, sample_id=image_path.stem)
 
     def holds_object(self, mask: Path) -> bool:
-        """Whether any pixel of a mask file is marked as the object."""
+        """Return whether any pixel of a mask file belongs to the object."""
         return bool((self.labels(read_image(mask)) == OBJECT).any())
 
     def labels(self, mask: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 RGB image of a mask as (H, W) int32: 0 background, 1 object, 2 ignored."""
+        """Convert a mask image (H, W, 3) uint8 RGB to labels (H, W) int32: 0 background, 1 object, 2 ignored."""
         return (mask.max(axis=2) > 0).astype(np.int32)
 
 
 class BrightMasks(PairsDataset):
-    """ClickSEG's rule: the object is what is brighter than 128 in OpenCV's first channel, which is blue."""
+    """ClickSEG's masks: the object is brighter than 128 in blue (docs/fidelity.md#first-channel-of-masks)."""
 
     def labels(self, mask: np.ndarray) -> np.ndarray:
         return (mask[..., 2] > 128).astype(np.int32)
 
 
 class GrabCutDataset(PairsDataset):
-    """GrabCut (Rother et al. 2004): 50 images; 128 marks pixels to ignore, more than that the object."""
+    """GrabCut (Rother et al. 2004): 50 images; 128 marks ignored pixels, brighter ones are the object."""
 
     name, images, masks = "GrabCut", "data_GT", "boundary_GT"
 
     def labels(self, mask: np.ndarray) -> np.ndarray:
-        grey = mask[..., 2]  # published code reads the first channel of OpenCV's order, which is blue
+        grey = mask[..., 2]  # blue, the first channel in OpenCV's order (docs/fidelity.md#first-channel-of-masks)
         return (grey > 128).astype(np.int32) + IGNORED * (grey == 128).astype(np.int32)
 
 
@@ -88,7 +88,7 @@ class BerkeleyDataset(GrabCutDataset):
 
 
 class DavisDataset(PairsDataset):
-    """DAVIS (Perazzi et al. 2016), the 345 frames that click methods are scored on: any colour is the object."""
+    """DAVIS (Perazzi et al. 2016), the 345 frames that click methods are evaluated on: any colour is the object."""
 
     name, images, masks = "DAVIS", "img", "gt"
 
@@ -96,8 +96,8 @@ class DavisDataset(PairsDataset):
 class CocoMValDataset(DavisDataset):
     """COCO_MVal: 800 COCO images with one object each, in the layout of DAVIS; any colour is the object.
 
-    That is how RITM, SimpleClick, CFR-ICL and SegNext read it. ClickSEG and EMC-Click take only what is brighter than
-    128, which is the same for masks of 0 and 255, and differs on soft edges: see ``CocoMValBrightDataset``.
+    RITM, SimpleClick, CFR-ICL and SegNext read it this way. ClickSEG and EMC-Click take only pixels brighter than 128,
+    which differs on soft edges: see ``CocoMValBrightDataset``.
     """
 
     name = "COCO_MVal"

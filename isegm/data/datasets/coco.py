@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from isegm.data.datasets.base import RandomReader, foreign, read_json, require_equal_sizes, require_files
+from isegm.data.datasets.base import RandomReader, read_json, require_equal_sizes, require_files, wrong_format
 from isegm.data.sample import DSample
 from isegm.utils.files import read_image
 
@@ -14,10 +15,9 @@ SPLITS = {"train": "train2017", "val": "val2017"}
 
 
 def panoptic_split(root: Path, split: str) -> str:
-    """The name that a split's files bear below ``root``: ``split`` itself, or the name that COCO gives them.
+    """Find out how a split's files are named below ``root``: as the split ("train"), or as COCO does ("train2017").
 
-    Published training code expects renamed files (train), published conversion scripts the original ones (train2017);
-    both are found.
+    Published training code expects the first, published conversion scripts the second.
     """
     other = SPLITS.get(split, split)
     if not (root / "annotations" / f"panoptic_{split}.json").is_file():
@@ -25,11 +25,15 @@ def panoptic_split(root: Path, split: str) -> str:
     return split
 
 
-def read_panoptic(root: Path, split: str) -> tuple[list[dict], dict[int, bool]]:
-    """Annotations of a split, one an image, and whether each category is a thing.
+def read_panoptic(root: Path, split: str) -> tuple[list[dict[str, Any]], dict[int, bool]]:
+    """Read the panoptic annotations of a split.
+
+    Returns:
+        annotations: one dict per image, as in the file.
+        things: for each category id, whether it is a thing (otherwise it is stuff).
 
     Raises:
-        InputError: the file is not there, or is not COCO's panoptic annotation.
+        InputError: the file is missing, or does not hold COCO's panoptic annotations.
     """
     path = root / "annotations" / f"panoptic_{split}.json"
     content = read_json(path)
@@ -42,14 +46,14 @@ def read_panoptic(root: Path, split: str) -> tuple[list[dict], dict[int, bool]]:
             for item in annotations
         )
     except (ArithmeticError, KeyError, TypeError, ValueError) as error:
-        raise foreign(path, "COCO's panoptic annotations") from error
+        raise wrong_format(path, "COCO's panoptic annotations") from error
     if not fits or not annotations:
-        raise foreign(path, "COCO's panoptic annotations")
+        raise wrong_format(path, "COCO's panoptic annotations")
     return annotations, things
 
 
 def read_segments(path: Path) -> np.ndarray:
-    """(H, W) int32 segment ids of a panoptic PNG: R + 256 G + 65536 B."""
+    """Read a panoptic PNG as (H, W) int32 segment ids: R + 256 G + 65536 B."""
     colours = read_image(path).astype(np.int32)
     return colours[..., 0] + 256 * colours[..., 1] + 65536 * colours[..., 2]
 
@@ -59,11 +63,11 @@ class CocoDataset(RandomReader):
 
     Args:
         root: the folder with ``annotations/`` and the images' folder.
-        split: "train" or "val"; see ``panoptic_split`` for names of the files.
-        stuff_prob: how often a sample has its stuff segments as objects too.
+        split: "train" or "val"; see ``panoptic_split`` for the names of its files.
+        stuff_prob: probability that stuff segments count as objects too.
 
     Raises:
-        InputError: the annotations are not there, or not COCO's, or name files that are not there.
+        InputError: the annotations are missing, not COCO's, or name files that are missing.
     """
 
     def __init__(self, root: str | Path, split: str = "train", stuff_prob: float = 0.0) -> None:
@@ -91,9 +95,9 @@ class CocoDataset(RandomReader):
         return self.root / self.split / f"{stem}.jpg", masks / f"{stem}.png"
 
     def draw_sample(self, index: int, rng: np.random.Generator) -> DSample:
-        """The ``index``-th image with its things, and with its stuff if chance will have it.
+        """Read the image at ``index`` with its things and, randomly, its stuff.
 
-        Segment ids, numbers of up to 24 bits, become 1, 2, ... in the order of the annotation.
+        Segment ids of up to 24 bits become 1, 2, ... in the order of the annotation.
 
         Raises:
             InputError: a file does not decode, or sizes differ.

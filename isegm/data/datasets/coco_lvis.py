@@ -8,7 +8,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from isegm.data.datasets.base import RandomReader, foreign, read_json, read_pickle, require_equal_sizes, require_files
+from isegm.data.datasets.base import (
+    RandomReader,
+    read_json,
+    read_pickle,
+    require_equal_sizes,
+    require_files,
+    wrong_format,
+)
 from isegm.data.sample import DSample, ObjectNode
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
@@ -17,19 +24,19 @@ Hierarchy = dict[int, dict[str, Any] | None]
 
 
 class CocoLvisDataset(RandomReader):
-    """Objects of COCO and LVIS with their hierarchy, in masks of several layers.
+    """COCO+LVIS: objects with their hierarchy, in masks of several layers.
 
     Args:
-        root: the LVIS folder, with the published annotations unpacked into it.
+        root: the LVIS folder, with the published COCO+LVIS annotations unpacked into it.
         split: "train" or "val".
-        stuff_prob: how often a sample has its stuff masks as objects too; else their pixels are background.
-        allow_list_name: a JSON file in the split's folder with the ids of images to keep; None for all.
-        anno_file: the index in the split's folder.
-        first: keep only so many images, the first by their sorted ids; None for all. [KEEP] ClickSEG's combined
-            training set sees only the first 30000.
+        stuff_prob: probability that stuff masks count as objects too; otherwise their pixels are background.
+        allow_list_name: JSON file in the split's folder with the ids of the images to use; None for all.
+        anno_file: index file in the split's folder.
+        first: use only this many images, the first by their sorted ids; None for all. ClickSEG's combined training
+            set sees only the first 30000 (docs/fidelity.md#first-30000).
 
     Raises:
-        InputError: the index is not there, or not of this format, or names files that are not there.
+        InputError: the index is missing, of another format, or names files that are missing.
     """
 
     def __init__(
@@ -49,7 +56,7 @@ class CocoLvisDataset(RandomReader):
         if allow_list_name is not None:
             allowed = read_json(self.folder / allow_list_name)
             if not isinstance(allowed, list):
-                raise foreign(self.folder / allow_list_name, "a list of image ids")
+                raise wrong_format(self.folder / allow_list_name, "a list of image ids")
             kept = set(map(str, allowed))
             items = [item for item in items if item[0] in kept]
             if not items:
@@ -76,7 +83,7 @@ class CocoLvisDataset(RandomReader):
         return items
 
     def _foreign_index(self) -> InputError:
-        return foreign(self.index_file, "the published COCO+LVIS index")
+        return wrong_format(self.index_file, "the published COCO+LVIS index")
 
     def _paths(self, name: str) -> tuple[Path, Path]:
         return self.folder / "images" / f"{name}.jpg", self.folder / "masks" / f"{name}.pickle"
@@ -85,7 +92,7 @@ class CocoLvisDataset(RandomReader):
         return len(self.items)
 
     def draw_sample(self, index: int, rng: np.random.Generator) -> DSample:
-        """The ``index``-th image with its objects, and with its stuff if chance will have it.
+        """Read the image at ``index`` with its objects and, randomly, its stuff.
 
         Raises:
             InputError: a file does not decode, sizes differ, or masks and index do not belong together.
@@ -114,30 +121,37 @@ class CocoLvisDataset(RandomReader):
 
 
 def _is_node(number: Any, node: Any, count: int) -> bool:
-    """Whether an entry of a hierarchy is one of ``count`` objects and names others of them."""
+    """Return whether an entry of a hierarchy belongs to one of ``count`` objects and refers to others of them."""
 
     def is_object(value: Any) -> bool:
-        return isinstance(value, (int, np.integer)) and 0 <= value < count
+        return isinstance(value, (int, np.integer)) and bool(0 <= value < count)
 
     others = [] if node is None else [*node["children"], *([] if node["parent"] is None else [node["parent"]])]
     return is_object(number) and all(map(is_object, others)) and number not in others
 
 
 def read_layers(path: Path) -> tuple[np.ndarray, list[tuple[int, int]]]:
-    """A packed mask file: (H, W, L) int32 layers, and the (layer, value) of each mask.
+    """Read a packed mask file.
+
+    Returns:
+        masks: (H, W, L) int32 layers.
+        mapping: (layer, value) of each mask.
 
     Raises:
-        InputError: there is no such file, or it is not of this format.
+        InputError: the file is missing or of another format.
     """
     content = read_pickle(path)
     wanted = "layers of encoded masks and the list of what they hold"
     try:
         encoded, mapping = content
-        layers = [cv2.imdecode(np.asarray(layer, dtype=np.uint8), cv2.IMREAD_UNCHANGED) for layer in encoded]
+        decoded = [cv2.imdecode(np.asarray(layer, dtype=np.uint8), cv2.IMREAD_UNCHANGED) for layer in encoded]
+        layers = [layer for layer in decoded if layer is not None]
+        if len(layers) < len(decoded):
+            raise ValueError("a layer is not an image")
         pairs = [(int(layer), int(value)) for layer, value in mapping]
         masks = np.stack(layers, axis=-1).astype(np.int32)  # (H, W, L)
     except (ArithmeticError, TypeError, ValueError, cv2.error) as error:
-        raise foreign(path, wanted) from error
+        raise wrong_format(path, wanted) from error
     if masks.ndim != 3 or any(not 0 <= layer < masks.shape[2] or not 0 < value < 256 for layer, value in pairs):
-        raise foreign(path, wanted)
+        raise wrong_format(path, wanted)
     return masks, pairs

@@ -16,22 +16,23 @@ from isegm.utils.errors import InputError
 from isegm.utils.files import read_image, sha256
 from isegm.utils.log import logger
 
-STARTS = ("sp", "stm")  # super-pixels put on and taken away; answers of the video network STM
+STARTS = ("sp", "stm")  # kinds of initial masks: corrupted by super-pixels; predicted by the video network STM
 
 
 class Davis585Dataset(BrightMasks):
-    """One item for each ``<sequence>/object<j>_<frame>.png``, whose image is ``<sequence>/<frame>.jpg``.
+    """DAVIS-585: one sample per ``<sequence>/object<j>_<frame>.png``, with the image ``<sequence>/<frame>.jpg``.
 
-    Items are sorted by sequence and mask; published code takes them as the file system lists them.
+    Samples are sorted by sequence and mask (docs/fidelity.md#order-of-items).
 
     Args:
         root: the folder of the sequences.
-        start: "sp" or "stm": samples start from ``init_sp_object<j>_<frame>.png``, or ``init_stm_...``; None: from
-            nothing. Only the masks that are asked for need to be there.
-        name: for people and log files.
+        start: kind of the initial masks: "sp" for ``init_sp_object<j>_<frame>.png``, "stm" for ``init_stm_...``; None
+            for an empty start. Masks of other kinds may be missing.
+        name: shown in reports, and part of file names.
 
     Raises:
-        InputError: there are no such masks, or images or initial masks of them are missing (up to ten are named).
+        InputError: there are no such masks, or their images or initial masks are missing (up to ten are named).
+        ValueError: another ``start``.
     """
 
     def __init__(self, root: str | Path, start: str | None = None, name: str = "D585_ZERO") -> None:
@@ -48,28 +49,28 @@ class Davis585Dataset(BrightMasks):
             raise InputError(f"{self.root} holds no <sequence>/object<j>_<frame>.png: {HELP}.")
         require_files([image_path for image_path, _ in self.pairs] + self._starts(None), self.root)
 
-    def start_of(self, index: int, kind: str) -> Path:
-        """The file of the ``index``-th object's initial mask of a kind of ``STARTS``; it may not be there."""
+    def initial_mask_path(self, index: int, kind: str) -> Path:
+        """Path of the initial mask of the object at ``index``, of a kind in ``STARTS``; the file may be missing."""
         mask = self.pairs[index][1]
         return mask.with_name(f"init_{kind}_{mask.name}")
 
     def _starts(self, samples: int | None) -> list[Path]:
-        """Initial masks of the first samples, None for all."""
+        """Paths of the initial masks of the first ``samples``, None for all."""
         if self.start is None:
             return []
-        return [self.start_of(index, self.start) for index in range(len(self.pairs[:samples]))]
+        return [self.initial_mask_path(index, self.start) for index in range(len(self.pairs[:samples]))]
 
     @property
     def fingerprint(self) -> str:
-        """As ``PairedFiles.fingerprint``, with the checksums of the initial masks that are read."""
+        """The fingerprint of ``PairedFiles``, extended by the checksums of the initial masks in use."""
         starts = [sha256(path) for path in self._starts(None)]
         return hashlib.sha256(f"{super().fingerprint} {starts}".encode()).hexdigest()[:16]
 
     def check(self, samples: int | None = None) -> None:
-        """As ``PairedFiles.check``, for initial masks too; those without an object are counted in the log.
+        """Check masks as ``PairedFiles.check`` does, and initial masks too; a warning counts empty initial masks.
 
         Raises:
-            InputError: a mask does not decode, or some masks (not initial ones) hold no object.
+            InputError: a mask does not decode, or some masks other than initial ones hold no object.
         """
         super().check(samples)
         empty = [path for path in self._starts(samples) if not self.holds_object(path)]
@@ -80,7 +81,7 @@ class Davis585Dataset(BrightMasks):
             )
 
     def get_sample(self, index: int) -> DSample:
-        """The ``index``-th object; ``init_mask`` is (H, W) float32 of 0 and 1, or None where it starts from nothing.
+        """Read the object at ``index``; ``init_mask`` is (H, W) float32 of 0 and 1, or None for an empty start.
 
         Raises:
             InputError: a file does not decode, sizes differ, or the mask (not the initial one) is empty.
@@ -89,15 +90,17 @@ class Davis585Dataset(BrightMasks):
         sample = replace(super().get_sample(index), sample_id=f"{mask_path.parent.name}_{mask_path.stem}")
         if self.start is None:
             return sample
-        path = self.start_of(index, self.start)
+        path = self.initial_mask_path(index, self.start)
         init_mask = (self.labels(read_image(path)) == OBJECT).astype(np.float32)
         require_initial_size(init_mask, path, (sample.image.shape[0], sample.image.shape[1]))
         return replace(sample, init_mask=init_mask)
 
 
 def require_initial_size(mask: np.ndarray, path: Path, size: tuple[int, int]) -> None:
-    """Raises:
-    InputError: an initial mask has another size than its image, (H, W).
+    """Check that an initial mask has its image's size (H, W).
+
+    Raises:
+        InputError: it has not.
     """
     if mask.shape != size:
         raise InputError(

@@ -1,4 +1,4 @@
-"""A folder of images and a folder of masks: the data set that needs no code."""
+"""A data set without code: a folder of images and a folder of masks."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from isegm.utils.errors import InputError
 from isegm.utils.files import read_image, read_mask
 from isegm.utils.log import logger
 
-VALIDATION = 20  # about one of so many images is kept for validation
-HEAD = 16 * 1024  # bytes of a file that, with its length, tell whether it is the same image
+VALIDATION = 20  # about one image in 20 is kept for validation
+HEAD = 16 * 1024  # bytes at the start of a file that, with its length, identify an image
 
 
 class FolderDataset(PairedFiles):
     """Images in ``images/`` and id masks of the same stem in ``masks/``.
 
-    A mask holds 0 for background, 255 for pixels to ignore, and any other value for an object; palette images count by
-    index. A mask whose only values are 0 and 255 holds one object, 255.
+    In a mask 0 is background, 255 marks ignored pixels, and any other value is an object; palette images are read by
+    index. A mask of 0 and 255 alone holds one object, 255.
 
     Args:
         root: the folder that holds ``images/`` and ``masks/``.
-        part: "train" leaves out about every 20th image, "val" takes only these, None takes all. The file's bytes
-            decide, so that copies of one image are in the same part, and that an image stays where it is when others
-            are added.
-        allow_empty: a mask without any object gives a sample without objects and a warning, instead of an error.
+        part: "train" leaves out about one image in 20, "val" takes only those, None takes all. The bytes of a file
+            decide, so that copies of an image are in the same part, and an image stays in its part when others are
+            added.
+        allow_empty: a mask without any object gives a sample without objects and a warning instead of an error.
 
     Raises:
         InputError: a folder is missing or empty, images lack masks, or masks lack images (up to ten are named).
+        ValueError: another ``part``.
     """
 
     def __init__(self, root: str | Path, part: str | None = None, allow_empty: bool = False) -> None:
@@ -40,14 +41,14 @@ class FolderDataset(PairedFiles):
         self.root = Path(root)
         self.name = self.root.resolve().name
         self.allow_empty = allow_empty
-        self._told: set[Path] = set()
+        self._warned: set[Path] = set()
         self.pairs = paired_files(self.root, "images", "masks")
         if part is not None:
             held_out = _held_out([image for image, _ in self.pairs])
             self.pairs = [pair for pair in self.pairs if (pair[0] in held_out) == (part == "val")]
 
     def get_sample(self, index: int) -> DSample:
-        """The ``index``-th image with its objects.
+        """Read the image at ``index`` with its objects.
 
         Raises:
             InputError: a file does not decode, sizes differ, or the mask holds no object.
@@ -69,19 +70,19 @@ class FolderDataset(PairedFiles):
                 "255 is to be ignored, number the objects 1, 2, ..."
             )
         ignore = [255] if 255 in values else []
-        if not ids and ignore:  # a mask of 0 and 255: the one object, under an id that nothing takes for ignored
+        if not ids and ignore:  # a mask of 0 and 255: the one object gets an id other than 255
             mask, ids, ignore = (mask == 255).astype(np.int32), [1], []
         if not ids and not self.allow_empty:
             raise InputError(f"{mask_path} holds no object: every pixel is 0; draw one, or remove the image.")
         if not ids:
-            if mask_path not in self._told:
+            if mask_path not in self._warned:
                 logger.warning("%s holds no object: every pixel is 0", mask_path)
-            self._told.add(mask_path)
+            self._warned.add(mask_path)
         return DSample.flat(image, mask, ids, ignore, sample_id=image_path.stem)
 
 
 def _held_out(images: list[Path]) -> set[Path]:
-    """The validation part: images whose checksum is divisible by ``VALIDATION``, or those of the least checksum."""
+    """Choose the validation part: images whose checksum is divisible by ``VALIDATION``, else the lowest checksum."""
     checksums = {}
     for path in images:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""LVIS (Gupta et al. 2019): ``<split>/lvis_v1_<split>.json``, or 0.5's, and images in ``<split>/images``."""
+"""LVIS (Gupta et al. 2019): ``<split>/lvis_v1_<split>.json`` (or that of LVIS 0.5), images in ``<split>/images``."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from typing import Any
 import cv2
 import numpy as np
 
-from isegm.data.datasets.base import RandomReader, foreign, read_json, require_files
+from isegm.data.datasets.base import RandomReader, read_json, require_files, wrong_format
 from isegm.data.sample import DSample
 from isegm.utils.files import read_image
 
 Polygons = list[np.ndarray]  # each (N, 2) int32, corners (x, y) in whole pixels
-FILES = ("lvis_v1_{}.json", "lvis_{}.json")  # as published code names them, the second for LVIS 0.5
+FILES = ("lvis_v1_{}.json", "lvis_{}.json")  # names in published code; the second is LVIS 0.5
 
 
 def read_lvis(root: Path, split: str) -> tuple[list[dict[str, Any]], dict[int, list[Polygons]]]:
-    """Images of a split, and each one's objects in the order of the file.
+    """Read the annotations of a split.
+
+    Returns:
+        images: one dict per image, as in the file.
+        polygons: the objects of each image id, in the order of the file.
 
     Raises:
-        InputError: the file is not there, or is not LVIS's annotation.
+        InputError: the file is missing, or does not hold LVIS annotations.
     """
     path = annotation_file(root, split)
     content = read_json(path)
@@ -30,50 +34,51 @@ def read_lvis(root: Path, split: str) -> tuple[list[dict[str, Any]], dict[int, l
             polygons[int(item["image_id"])].append([_corners(points) for points in item["segmentation"]])
         fits = all(isinstance(file_name(image), str) for image in content["images"])
     except (ArithmeticError, KeyError, TypeError, ValueError) as error:
-        raise foreign(path, "LVIS annotations") from error
+        raise wrong_format(path, "LVIS annotations") from error
     if not fits or not polygons:
-        raise foreign(path, "LVIS annotations")
+        raise wrong_format(path, "LVIS annotations")
     return content["images"], polygons
 
 
 def _corners(points: list[float]) -> np.ndarray:
-    with np.errstate(invalid="raise"):  # for what is no number
+    with np.errstate(invalid="raise"):  # raise for NaN and infinity
         return np.round(np.array(points, dtype=np.float64)).astype(np.int32).reshape(-1, 2)
 
 
 def annotation_file(root: Path, split: str) -> Path:
-    """Where a split's annotations lie: the first of ``FILES`` that is there, or would lie, if none is."""
+    """Find the annotation file of a split: the first of ``FILES`` that exists, or the first one if none does."""
     paths = [root / split / name.format(split) for name in FILES]
     return next((path for path in paths if path.is_file()), paths[0])
 
 
 def file_name(image: dict[str, Any]) -> str:
-    """An image's file below the LVIS folder: COCO's folder in its URL says whether train or val holds it."""
+    """Path of an image below the LVIS folder; COCO's folder in its URL tells whether it lies in train or val."""
     url = image.get("coco_url") or image["file_name"]
     folder = "train" if "train2017" in url else "val"
     return f"{folder}/images/{PurePosixPath(url).name}"
 
 
 def fill_polygons(outlines: Polygons, size: tuple[int, int]) -> np.ndarray:
-    """(H, W) bool: the union of polygons."""
+    """Draw the union of polygons as a mask (H, W) bool."""
     mask = np.zeros(size, np.uint8)
     for corners in outlines:
-        cv2.fillPoly(mask, corners[None], 1)
+        cv2.fillPoly(mask, [corners], 1)
     return mask > 0
 
 
 class LvisDataset(RandomReader):
-    """LVIS's objects, drawn over each other in an order that chance decides.
+    """LVIS: objects drawn over each other in random order.
 
-    An object is left out where it would share too much with those drawn before: where the greater of the share of it
-    that falls on them, and of the share of any one of them that it would cover, is above ``max_overlap_ratio``.
+    An object is left out if it overlaps too much with those drawn before: if the share of it that falls on them, or
+    the share of any one of them that it would cover, exceeds ``max_overlap_ratio``.
 
     Args:
         root: the folder with ``train/`` and ``val/``.
-        split: "train" or "val"; a split's images may lie in the other's folder.
+        split: "train" or "val"; images of a split may lie in the other one's folder.
+        max_overlap_ratio: see above, 0..1.
 
     Raises:
-        InputError: the annotations are not there, or not LVIS's, or name files that are not there.
+        InputError: the annotations are missing, not LVIS's, or name files that are missing.
     """
 
     def __init__(self, root: str | Path, split: str = "train", max_overlap_ratio: float = 0.5) -> None:
@@ -89,7 +94,7 @@ class LvisDataset(RandomReader):
         return len(self.items)
 
     def draw_sample(self, index: int, rng: np.random.Generator) -> DSample:
-        """The ``index``-th image with its objects; an object's value is its place in the annotations, from 1.
+        """Read the image at ``index`` with its objects; an object's value is its position in the annotations, from 1.
 
         Raises:
             InputError: the image does not decode.

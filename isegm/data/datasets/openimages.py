@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from isegm.data.datasets.base import RandomReader, foreign, read_pickle, require_files
+from isegm.data.datasets.base import RandomReader, read_pickle, require_files, wrong_format
 from isegm.data.sample import DSample
 from isegm.utils.files import read_image
 
@@ -15,14 +15,14 @@ INDEX = "{}-annotations-object-segmentation_clean.pkl"
 
 
 class OpenImagesDataset(RandomReader):
-    """One object of an image at a time, which chance chooses among its masks.
+    """OpenImages: one random object of each image.
 
     Args:
         root: the folder with ``train/``, ``validation/`` and ``test/``.
-        split: one of these; the index lies in it, made by ``isegm convert``.
+        split: one of these; its folder holds the index that ``isegm convert`` makes.
 
     Raises:
-        InputError: the index is not there, or is not one of OpenImages, or names files that are not there.
+        InputError: the index is missing, is not one of OpenImages, or names files that are missing.
     """
 
     def __init__(self, root: str | Path, split: str = "train") -> None:
@@ -34,9 +34,9 @@ class OpenImagesDataset(RandomReader):
             masks = content["image_id_to_masks"]
             self.items = [(str(name), [str(mask) for mask in masks[name]]) for name in content["dataset_samples"]]
         except (LookupError, TypeError) as error:
-            raise foreign(index, "an index of OpenImages") from error
+            raise wrong_format(index, "an index of OpenImages") from error
         if not self.items or not all(masks for _, masks in self.items):
-            raise foreign(index, "an index of OpenImages")
+            raise wrong_format(index, "an index of OpenImages")
         files = (path for name, masks in self.items for path in self._paths(name, *masks))
         require_files(files, index)
 
@@ -47,9 +47,9 @@ class OpenImagesDataset(RandomReader):
         return len(self.items)
 
     def draw_sample(self, index: int, rng: np.random.Generator) -> DSample:
-        """The ``index``-th image with one of its objects, which may be none where a mask is empty.
+        """Read the image at ``index`` with a random one of its objects; no object if its mask is empty.
 
-        Image and mask come in different sizes; both are brought to the smaller height and the smaller width.
+        Image and mask come in different sizes; both are resized to the smaller height and the smaller width.
 
         Raises:
             InputError: a file does not decode.

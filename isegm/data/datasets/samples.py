@@ -1,4 +1,4 @@
-"""Six images that come with scikit-image, with masks drawn for this project: an evaluation set without a download."""
+"""The Samples evaluation set: six images from scikit-image with masks drawn for this project, without a download."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IGNORED = 255
 
 @dataclass(frozen=True)
 class SampleObject:
-    """One drawn object: pixels of ``value`` in mask layer ``layer`` (0 is ``<image>.png``, 1 ``<image>_2.png``)."""
+    """One object: pixels of ``value`` in mask layer ``layer`` (0 is ``<image>.png``, 1 is ``<image>_2.png``)."""
 
     name: str
     value: int
@@ -32,8 +32,8 @@ class SampleImage:
     Attributes:
         name: stem of the mask files, and the sample's id.
         file: name of the image in scikit-image's data folder.
-        objects: what is drawn, by ascending value; values are unique over the image's layers.
-        source: where the image comes from, as scikit-image's documentation tells it.
+        objects: in ascending order of their values, which are unique over all layers of the image.
+        source: origin of the image, from scikit-image's documentation.
         licence: its terms, quoted from scikit-image's documentation.
     """
 
@@ -105,10 +105,10 @@ IMAGES: tuple[SampleImage, ...] = (
 
 
 def image_path(entry: SampleImage) -> Path:
-    """The image inside the installed scikit-image package; nothing is ever downloaded.
+    """Path of an image inside the installed scikit-image package; nothing is downloaded.
 
     Raises:
-        InputError: scikit-image is not installed, or its package does not hold the image.
+        InputError: scikit-image is not installed, or its package lacks the image.
     """
     spec = find_spec("skimage")
     if spec is None or spec.origin is None:
@@ -120,7 +120,7 @@ def image_path(entry: SampleImage) -> Path:
 
 
 class SamplesDataset:
-    """The drawn images as an evaluation set, in the order of ``PHOTOS``."""
+    """The six images as an evaluation set, in the order of ``IMAGES``."""
 
     name = "Samples"
 
@@ -133,19 +133,19 @@ class SamplesDataset:
         return ", ".join(f"{entry.name} ({len(entry.objects)})" for entry in IMAGES)
 
     def check(self, samples: int | None = None) -> None:
-        """Look for the first ``samples`` images, None for all, before hours of work with them.
+        """Check that the first ``samples`` images exist, None for all.
 
         Raises:
-            InputError: an image is not there.
+            InputError: an image is missing.
         """
         for entry in IMAGES[:samples]:
             image_path(entry)
 
     def get_sample(self, index: int) -> DSample:
-        """The ``index``-th image with all of its objects, in the order of its row in ``PHOTOS``.
+        """Read the image at ``index`` with all of its objects, in the order of ``IMAGES``.
 
         Raises:
-            InputError: the image is not there, or is not the one that the masks were drawn on.
+            InputError: the image is missing, or is not the one that the masks were drawn on.
         """
         entry = IMAGES[index]
         image = read_image(image_path(entry))

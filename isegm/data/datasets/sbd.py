@@ -9,15 +9,15 @@ import numpy as np
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from isegm.data.datasets.base import InstanceDataset, foreign, listed_pairs, read_names, require_equal_sizes
+from isegm.data.datasets.base import InstanceDataset, listed_pairs, read_names, require_equal_sizes, wrong_format
 from isegm.data.paired_files import PairedFiles
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
 
-BUGGY_SHARE = 0.08  # objects that fill less of their box are scribbles of broken annotations
-# What SciPy raises for files that are cut off, damaged or no MATLAB files at all; each of them was met. (Some damage
-# ends the process inside SciPy, seen with 1.17; nothing here can catch that.)
+BUGGY_SHARE = 0.08  # objects that fill less of their bounding box are scribbles of broken annotations
+# Errors that SciPy raises for files that are cut off, damaged or no MATLAB files; each of them was observed. (Some
+# damage crashes the process inside SciPy, seen with 1.17; that cannot be caught here.)
 BROKEN_MAT = (MatReadError, NotImplementedError, OSError, TypeError, ValueError, zlib.error)
 
 
@@ -27,29 +27,29 @@ def _pairs(root: Path, split: str) -> list[tuple[Path, Path]]:
 
 
 def read_instances(path: Path) -> np.ndarray:
-    """(H, W) int32 object numbers of a file of ``inst/``, 0 for background.
+    """Read a file of ``inst/`` as (H, W) int32 object numbers, 0 for background.
 
     Raises:
-        InputError: it is no MATLAB file with SBD's ``GTinst.Segmentation``.
+        InputError: it is not a MATLAB file with SBD's ``GTinst.Segmentation``.
     """
     try:
         instances = loadmat(path, variable_names=["GTinst"])["GTinst"]["Segmentation"][0, 0]
         if instances.ndim != 2 or instances.dtype.kind not in "iuf":
             raise ValueError(f"{instances.dtype} of shape {instances.shape}")
     except (AttributeError, LookupError, *BROKEN_MAT) as error:
-        raise foreign(path, "SBD's instances (a MATLAB file with GTinst.Segmentation)") from error
+        raise wrong_format(path, "SBD's instances (a MATLAB file with GTinst.Segmentation)") from error
     return instances.astype(np.int32)
 
 
 class SbdDataset(PairedFiles):
-    """SBD for training: all objects of an image, but for buggy ones, whose pixels become background.
+    """SBD for training: all objects of an image except buggy ones, whose pixels become background.
 
     Args:
         root: the folder with ``img/``, ``inst/`` and the lists.
         split: "train" (8498 images) or "val" (2857).
 
     Raises:
-        InputError: the list is not there, or names files that are not.
+        InputError: the list is missing, or names files that are missing.
     """
 
     def __init__(self, root: str | Path, split: str = "train") -> None:
@@ -58,7 +58,7 @@ class SbdDataset(PairedFiles):
         self.pairs = _pairs(self.root, split)
 
     def get_sample(self, index: int) -> DSample:
-        """The ``index``-th image with its objects, of which there may be none.
+        """Read the image at ``index`` with its objects, possibly none.
 
         Raises:
             InputError: a file does not decode, or sizes differ.
@@ -76,22 +76,22 @@ class SbdDataset(PairedFiles):
         return DSample.flat(image, instances, values, sample_id=image_path.stem)
 
     def holds_object(self, mask: Path) -> bool:
-        """Whether a file of ``inst/`` holds any object, buggy or not."""
+        """Return whether a file of ``inst/`` holds any object, buggy or not."""
         return bool(read_instances(mask).any())
 
 
 class SbdEvaluationDataset(InstanceDataset):
-    """SBD for evaluation: one item for each object, buggy ones too, and no pixel is ignored.
+    """SBD for evaluation: one sample per object, including buggy ones; no pixels are ignored.
 
-    Opening it reads every file of ``inst/`` that the list names, a few seconds' work; nothing is written into the data
-    folder, where published code keeps a pickle of the objects.
+    Creating it reads every file of ``inst/`` that the list names, which takes a few seconds. Nothing is written to the
+    data folder, where published code keeps a pickle of the objects (docs/fidelity.md#order-of-items).
 
     Args:
         root, split: see ``SbdDataset``; 6671 objects in "val", 20172 in "train".
-        name: for people and log files.
+        name: shown in reports, and part of file names.
 
     Raises:
-        InputError: the list is not there, names files that are not, or a file is broken.
+        InputError: the list is missing, names files that are missing, or a file is broken.
     """
 
     read_instances = staticmethod(read_instances)

@@ -9,11 +9,11 @@ import numpy as np
 
 from isegm.data.datasets.base import (
     InstanceDataset,
-    foreign,
     listed_pairs,
     read_names,
     read_pickle,
     require_equal_sizes,
+    wrong_format,
 )
 from isegm.data.paired_files import PairedFiles
 from isegm.data.sample import DSample
@@ -26,10 +26,11 @@ VOID = 220  # grey level of the palette's colour for borders and hard pixels
 
 
 def read_grey_levels(path: Path) -> np.ndarray:
-    """(H, W) int32: a mask with its palette applied, as grey levels.
+    """Read a mask with its palette applied as grey levels, (H, W) int32.
 
-    [KEEP] Published code tells objects by these levels, and levels collide from the 16th object of an image on (16 and
-    1, 18 and 3, 21 and 6, 24 and 9 ...), so that objects of crowded images are one.
+    Published code tells objects apart by these levels, which collide from the 16th object of an image on (16 and 1, 18
+    and 3, 21 and 6, 24 and 9 ...), so that some objects of crowded images are merged
+    (docs/fidelity.md#voc-grey-levels).
     """
     return cv2.cvtColor(read_image(path), cv2.COLOR_RGB2GRAY).astype(np.int32)
 
@@ -43,14 +44,14 @@ def _levels(mask: np.ndarray) -> list[int]:
 
 
 class PascalVocDataset(PairedFiles):
-    """VOC with all objects of an image; void pixels are ignored.
+    """PASCAL VOC for training: all objects of an image; void pixels are ignored.
 
     Args:
-        root: the folder VOC2012 itself.
+        root: the folder VOC2012.
         split: "train" (1464 images), "val" (1449) or "trainval".
 
     Raises:
-        InputError: the list is not there, or names files that are not.
+        InputError: the list is missing, or names files that are missing.
     """
 
     def __init__(self, root: str | Path, split: str = "train") -> None:
@@ -60,7 +61,7 @@ class PascalVocDataset(PairedFiles):
         self.pairs = _pairs(self.root, read_names(names), names)
 
     def get_sample(self, index: int) -> DSample:
-        """The ``index``-th image with its objects.
+        """Read the image at ``index`` with its objects.
 
         Raises:
             InputError: a file does not decode, or sizes differ.
@@ -71,19 +72,22 @@ class PascalVocDataset(PairedFiles):
         return DSample.flat(image, levels, _levels(levels), [VOID], sample_id=image_path.stem)
 
     def holds_object(self, mask: Path) -> bool:
-        """Whether a mask file holds anything but background and void."""
+        """Return whether a mask file holds anything but background and void."""
         return bool(_levels(read_grey_levels(mask)))
 
 
 class PascalVocEvaluationDataset(InstanceDataset):
-    """VOC for evaluation: one item for each object; void pixels are ignored.
+    """PASCAL VOC for evaluation: one sample per object; void pixels are ignored.
 
-    The items are those of ``ImageSets/Segmentation/test.pickle`` where there is one: a pair of lists, image names and
-    grey levels, as RITM reads it. That file was never published; without it every (image, grey level) of val.txt is
-    an item, as with ClickSEG and EMC-Click. The log says which of the lists was read.
+    If ``ImageSets/Segmentation/test.pickle`` exists, it lists the samples: a pair of lists, image names and grey
+    levels, as RITM reads it. That file was never published; without it every (image, grey level) of val.txt is a
+    sample, as in ClickSEG and EMC-Click (docs/fidelity.md#voc-test-list). The log tells which list was read.
+
+    Args:
+        root: the folder VOC2012.
 
     Raises:
-        InputError: neither list is there, it names files that are not, or the pickle holds something else.
+        InputError: neither list exists, it names files that are missing, or the pickle holds something else.
     """
 
     name = "PascalVOC"
@@ -118,7 +122,7 @@ def _test_items(path: Path) -> tuple[list[str], list[int]]:
         fits = names and len(names) == len(levels) and all(isinstance(name, str) for name in names)
         fits = fits and all(0 < number < 256 and number != VOID for number in numbers)
     except (ArithmeticError, TypeError, ValueError) as error:
-        raise foreign(path, WANTED_TEST_ITEMS) from error
+        raise wrong_format(path, WANTED_TEST_ITEMS) from error
     if not fits:
-        raise foreign(path, WANTED_TEST_ITEMS)
+        raise wrong_format(path, WANTED_TEST_ITEMS)
     return names, numbers

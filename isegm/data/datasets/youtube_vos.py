@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isegm.data.datasets.base import HELP, RandomReader, foreign, read_json, require_equal_sizes, require_files
+from isegm.data.datasets.base import HELP, RandomReader, read_json, require_equal_sizes, require_files, wrong_format
 from isegm.data.paired_files import list_files
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
@@ -14,14 +14,14 @@ from isegm.utils.files import read_image, read_mask
 
 
 class YouTubeVosDataset(RandomReader):
-    """A video at a time, of which chance chooses one of the annotated frames.
+    """YouTube-VOS: one sample per video, a random annotated frame.
 
     Args:
         root: the folder that holds ``train/``.
         split: "train" (3471 videos).
 
     Raises:
-        InputError: ``meta.json`` is not there, or not of this format, or names videos that are not there.
+        InputError: ``meta.json`` is missing, of another format, or names videos that are missing.
     """
 
     def __init__(self, root: str | Path, split: str = "train") -> None:
@@ -31,7 +31,7 @@ class YouTubeVosDataset(RandomReader):
         content = read_json(meta)
         videos = content.get("videos") if isinstance(content, dict) else None
         if not isinstance(videos, dict) or not videos:
-            raise foreign(meta, "YouTube-VOS's list of videos")
+            raise wrong_format(meta, "YouTube-VOS's list of videos")
         self.videos = sorted(videos)
         kinds = ("JPEGImages", "Annotations")
         require_files((self.folder / kind / video for kind in kinds for video in self.videos), meta)
@@ -40,10 +40,10 @@ class YouTubeVosDataset(RandomReader):
         return len(self.videos)
 
     def draw_sample(self, index: int, rng: np.random.Generator) -> DSample:
-        """One annotated frame of the ``index``-th video; the palette's indices tell its objects apart.
+        """Read a random annotated frame of the video at ``index``; palette indices tell its objects apart.
 
         Raises:
-            InputError: the video has no annotated frame, a file is not there or does not decode, or sizes differ.
+            InputError: the video has no annotated frame, a file is missing or does not decode, or sizes differ.
         """
         video = self.videos[index]
         masks = list_files(self.folder / "Annotations" / video, (".png",))

@@ -13,7 +13,7 @@ from pathlib import Path
 from torchvision.datasets import SBDataset
 from torchvision.datasets.voc import DATASET_YEAR_DICT
 
-from isegm.data.catalogue import unknown
+from isegm.data.catalogue import unknown_name
 from isegm.data.datasets.base import read_names
 from isegm.data.paired_files import IMAGE_ENDINGS
 from isegm.utils.errors import InputError
@@ -261,7 +261,7 @@ def find_source(name: str) -> Source:
     """
     name = OTHER_NAMES.get(name, name)
     if name not in SOURCES:
-        raise unknown(name, SOURCES)
+        raise unknown_name(name, SOURCES)
     return SOURCES[name]
 
 
