@@ -184,6 +184,15 @@ def test_published_imports_and_moved_files_are_where_the_page_says():
         assert (ROOT / new).exists(), f"{old} -> {new}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_a_page_names_exist(page):
+    if page.name in ("CHANGELOG.md", "migrating.md"):  # which name former files
+        return
+    named = re.findall(r"`((?:isegm|models|scripts|tests|notebooks)/[\w./-]*)`", page.read_text(encoding="utf-8"))
+    for path in named:
+        assert (ROOT / path).exists(), f"{page.name} names {path}"
+
+
 # --- fidelity
 
 FIDELITY = ROOT / "docs/fidelity.md"
