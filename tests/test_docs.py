@@ -179,7 +179,7 @@ def test_published_imports_and_moved_files_are_where_the_page_says():
     for module, names in imports:
         for name in re.findall(r"`(\w+)`", names):
             assert hasattr(import_module(module), name), f"{module}.{name}"
-    moved = re.findall(r"^\| `([\w/.]+)` \| `([\w/.]+)` \|$", page, re.M)
+    moved = re.findall(r"^\| `(\w+/[\w/.]+)` \| `(\w+/[\w/.]+)` \|$", page, re.M)
     for old, new in moved:
         assert (ROOT / new).exists(), f"{old} -> {new}"
 
