@@ -1,4 +1,4 @@
-"""Drawing by sample scores, and chance that depends on (seed, epoch, index) alone."""
+"""Sampling weights, and random draws that depend on (seed, epoch, index) alone."""
 
 import pickle
 

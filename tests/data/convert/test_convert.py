@@ -134,7 +134,7 @@ def test_openimages_gets_an_index_of_the_files_that_are_there(tmp_path):
 def test_the_command_line_converts_what_config_names(tmp_path, monkeypatch, capsys):
     paths = {"OPENIMAGES_PATH": str(miniatures.openimages(tmp_path / "o", index=False)), "ADE20K_PATH": "no/where"}
     (tmp_path / "config.yml").write_text(yaml.safe_dump(paths))
-    script = str(Path(__file__).parents[2] / "scripts" / "convert_annotations.py")
+    script = str(Path(__file__).parents[3] / "scripts" / "convert_annotations.py")
     for dataset, code in (("openimages", 0), ("ade20k", 2), ("coco_lvis", 2)):
         monkeypatch.setattr(sys, "argv", [script, dataset, "--config-path", str(tmp_path / "config.yml")])
         with pytest.raises(SystemExit) as ended:
