@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -23,6 +21,7 @@ class TrainingStep(nn.Module):
         super().__init__()
         self.model = model
         self.task = task
+        self.never_used = nn.Parameter(next(model.parameters()).new_zeros(1))  # see ``parallelize``
 
     def forward(self, batch: Batch, prev_mask: Tensor, points: Tensor) -> tuple[Losses, Tensor]:
         """Return the weighted losses by name, and the logits (B, 1, H, W) without gradient; see ``TrainingTask``."""
@@ -34,8 +33,9 @@ def parallelize(step: TrainingStep, bucket_cap_mb: float = 25) -> TrainingStep |
     """Average the gradients of ``step`` over all processes, starting from the first one's weights and buffers.
 
     A single process gets ``step`` back. Unused parameters are searched for in every step, because some published
-    networks have parameters that no loss reaches (CDNet, PP-LCNet, SegFormer). DDP then also keeps its first assignment
-    of parameters to buckets, so that a resumed run adds gradients in the same order.
+    networks have parameters that no loss reaches (docs/fidelity.md#parameters-without-use). DDP then also keeps its
+    first assignment of parameters to buckets, so that a resumed run adds gradients in the same order. Where it finds
+    no unused parameter it prints a warning that cannot be caught; ``step`` therefore has one.
 
     Args:
         step: network and task of this process.
@@ -43,7 +43,6 @@ def parallelize(step: TrainingStep, bucket_cap_mb: float = 25) -> TrainingStep |
     """
     if distributed.world_size() == 1:
         return step
-    warnings.filterwarnings("ignore", "find_unused_parameters=True was specified")  # of networks that use them all
     parallel = DistributedDataParallel(step, find_unused_parameters=True, bucket_cap_mb=bucket_cap_mb)
     # Not the constructor's argument: PyTorch renamed it, and it would also keep the first buffers from being sent.
     parallel.broadcast_buffers = False  # processes keep their own BatchNorm statistics until they are averaged
