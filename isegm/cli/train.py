@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from isegm.engine.config import RunConfig
 from isegm.utils.cli import program
 from isegm.utils.distributed import launch, process_group
 from isegm.utils.exp import init_experiment, load_script
@@ -37,6 +38,7 @@ def count_from_1(text: str) -> int:
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the options of a training run, from ``sys.argv`` by default; those of ``RunConfig`` have its defaults."""
     parser = argparse.ArgumentParser(
         prog=program("train", arguments), description="Train a click network by an experiment script."
     )
@@ -52,11 +54,18 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--epoch-len", type=int, default=-1, help="samples per epoch; default: the script's")
     parser.add_argument("--lr", type=positive, help="base learning rate; default: the script's")
     parser.add_argument(
-        "--accumulate-grad", type=count_from_1, default=1, metavar="K", help="batches of an optimiser step; default: 1"
+        "--accumulate-grad",
+        type=count_from_1,
+        default=RunConfig.accumulate,
+        metavar="K",
+        help="batches of an optimiser step; default: %(default)s",
     )
     parser.add_argument("--clip-grad-norm", type=positive, help="largest norm of the gradient; default: the script's")
     parser.add_argument(
-        "--workers", type=count, default=4, help="processes that load data, for each process that trains"
+        "--workers",
+        type=count,
+        default=RunConfig.workers,
+        help="processes that load data, for each process that trains; default: %(default)s",
     )
     parser.add_argument("--ngpus", type=count_from_1, default=1, help="processes on this machine, a GPU each")
     devices = parser.add_mutually_exclusive_group()
@@ -65,22 +74,30 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     devices.add_argument("--cpu", action="store_true", help="train on the CPU")
     parser.add_argument("--amp", choices=("bf16", "fp16"), help="mixed precision; default: float32")
-    parser.add_argument("--sync-bn", action="store_true", help="BatchNorm over all processes' samples together")
+    parser.add_argument("--sync-bn", action="store_true", help="BatchNorm over the samples of all GPUs")
     parser.add_argument("--compile", action="store_true", help="compile the network with torch.compile")
     parser.add_argument(
         "--local_rank", "--local-rank", type=count, help="set by launchers; LOCAL_RANK in the environment wins"
     )
-    parser.add_argument("--seed", type=count, default=0, help="of weights, samples and simulated clicks")
-    parser.add_argument("--save-every", type=count, default=500, help="steps between checkpoints within an epoch")
-    parser.add_argument("--resume-exp", help="start of the name of an experiment folder to go on with")
-    parser.add_argument("--resume-prefix", default="last", help="start of the name of the checkpoint to go on from")
-    parser.add_argument("--start-epoch", type=count, help="for a checkpoint that holds no training state")
+    parser.add_argument(
+        "--seed", type=count, default=RunConfig.seed, help="seed of weights, samples and simulated clicks"
+    )
+    parser.add_argument(
+        "--save-every",
+        type=count,
+        default=RunConfig.save_every,
+        help="steps between checkpoints within an epoch; default: %(default)s",
+    )
+    parser.add_argument("--resume-exp", help="start of the name of the experiment folder to resume")
+    parser.add_argument("--resume-prefix", default="last", help="start of the name of the checkpoint to resume from")
+    parser.add_argument("--start-epoch", type=count, help="first epoch, for a checkpoint without training state")
     parser.add_argument("--weights", help="checkpoint whose weights to start from")
     parser.add_argument("--temp-model-path", default="", help="read the experiment script from here instead")
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Train by an experiment script, in as many processes as the options ask for."""
     args = parse_args(arguments)
     command = sys.argv if arguments is None else ["-m", "isegm", "train", *arguments]
     launch(args.gpus, args.ngpus, args.cpu, command)

@@ -15,22 +15,23 @@ WORKER_PREFIX = f"{InputError.__module__}.{InputError.__qualname__}: "
 
 
 class EpochBatches(Sampler[list[int]]):
-    """One process's parts of an epoch's batches; by seed and epoch alone, from any batch on.
+    """One process's parts of an epoch's batches, in an order that depends on seed and epoch alone.
 
-    All processes' parts of a batch, one after the other, are the batch that a single process would see. Parts differ by
-    one sample at most.
+    The parts of all processes, one after the other, are the batch that a single process would see. Their sizes differ
+    by one sample at most.
 
     Args:
-        length: samples of the epoch, each of which occurs once.
-        batch_size: samples of a batch, all processes' together.
-        seed, epoch: decide the order.
-        first: number of batches to pass over.
+        length: number of samples of the epoch, each of which occurs once.
+        batch_size: samples of a batch, all processes' parts together.
+        seed, epoch: seed of the order.
+        first: number of batches to skip.
         whole: leave out a last batch with fewer samples.
-        rank, count: which part of how many.
+        rank: number of this process.
+        count: number of processes.
 
     Attributes:
-        parts: indices of this process's part of each batch; of a last batch with few samples it may be empty.
-        starts: place of each part's first sample in its batch.
+        parts: sample indices of this process's part of each batch; the part of a small last batch may be empty.
+        starts: position of each part's first sample in its batch.
     """
 
     def __init__(
@@ -61,17 +62,17 @@ class EpochBatches(Sampler[list[int]]):
 def load_batches(
     dataset: Dataset, batches: EpochBatches, workers: int, device: torch.device
 ) -> Iterator[dict[str, Tensor]]:
-    """The non-empty parts of ``batches``, on the device.
+    """Load the samples of the parts that are not empty, and copy them to the device.
 
     Raises:
-        InputError: bad input, in the same sentence whether this process or one that loads for it met it.
+        InputError: a sample cannot be read; the message is the same whether this process or a worker reads it.
     """
     loader = DataLoader(
         dataset,
         batch_sampler=batches,
         num_workers=workers,
         pin_memory=device.type == "cuda",
-        generator=torch.Generator(),  # so that loading draws nothing from the generator that dropout uses
+        generator=torch.Generator(),  # so that loading takes no numbers from the generator of dropout
     )
     try:
         for batch in loader:

@@ -1,4 +1,4 @@
-"""Curves and images of a training run, written by the first of its processes."""
+"""Curves and images of a training run; only the first process writes them (docs/fidelity.md#logged-losses)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from isegm.engine.visualization import training_image
 from isegm.utils import distributed
 from isegm.utils.files import write_image
 
-SCALARS_OVER = 25  # steps that one point of a training curve averages
+STEPS_PER_POINT = 25  # of a training curve
 
 
 class TrainingLog:
-    """TensorBoard curves in ``logs`` and images of training samples in ``images``; nothing in later processes.
+    """Writes TensorBoard curves to ``logs`` and images of training samples to ``images``.
 
     Args:
         logs, images: folders.
-        purge: step from which points of a killed run are dropped; None for none.
+        purge: step from which points of a killed run are dropped; None keeps all.
     """
 
     def __init__(self, logs: Path, images: Path, purge: int | None) -> None:
@@ -33,28 +33,28 @@ class TrainingLog:
         self._curve: dict[str, list[float]] = {}
 
     def values(self, values: Mapping[str, float], epoch: int) -> None:
-        """One value for an epoch of each curve."""
+        """Write one value of each curve, for an epoch or a step."""
         if self.writer is not None:
             for name, value in values.items():
                 self.writer.add_scalar(name, value, epoch)
 
     def step(self, values: Mapping[str, float], states: Callable[[], Mapping[str, float]], step: int) -> None:
-        """One step's value of each curve; the mean over some steps is written, with what ``states`` then returns."""
+        """Add one step's value to each curve; every 25 steps write the means and the values of ``states``."""
         for name, value in values.items():
             self._curve.setdefault(name, []).append(value)
-        if step % SCALARS_OVER == 0:
+        if step % STEPS_PER_POINT == 0:
             self.values(states(), step)
             self.values({name: float(np.mean(points)) for name, points in self._curve.items()}, step)
             self._curve.clear()
 
     def image(self, batch: Mapping[str, Tensor], seen: Step, step: int) -> None:
-        """The first sample of a batch with its clicks, label and prediction."""
+        """Write an image of the first sample of a batch with its clicks, label and prediction."""
         if self.writer is not None:
             image = training_image(batch["images"][0], batch["instances"][0], seen.logits[0], seen.points[0])
             write_image(self.images / "train" / f"{step:06d}_instance_segmentation.jpg", image)
             self.writer.add_image("train", image, step, dataformats="HWC")
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write what is not written yet."""
         if self.writer is not None:
             self.writer.close()

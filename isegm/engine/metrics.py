@@ -11,7 +11,7 @@ from isegm.utils.distributed import all_reduce
 
 
 def batch_iou(logits: Tensor, label: Tensor, threshold: float = 0.5) -> Tensor:
-    """IoU of each sample of (B, 1, H, W) logits against labels in {1, 0, -1}; NaN where the union is empty: (B,)."""
+    """Return the IoUs (B,) of logits with labels in {1, 0, -1}, both (B, 1, H, W); NaN where the union is empty."""
     valid = label != -1
     pred = (logits.sigmoid() > threshold) & valid
     truth = label == 1
@@ -21,9 +21,9 @@ def batch_iou(logits: Tensor, label: Tensor, threshold: float = 0.5) -> Tensor:
 
 
 class AdaptiveIoU:
-    """IoU at a threshold that follows the one that fits best (RITM's training metric).
+    """IoU at an adaptive threshold (RITM's training metric).
 
-    At each step the current threshold and its neighbours are tried; the threshold moves 1 % towards the best one.
+    Each step tries the current threshold and its two neighbours, and moves the threshold 1 % towards the best of them.
 
     Attributes:
         ema_iou: exponential average of the batches' IoU.
@@ -46,9 +46,9 @@ class AdaptiveIoU:
         self.batches = 0
 
     def update(self, logits: Tensor, label: Tensor) -> None:
-        """Take in logits (B, 1, H, W) and labels (B, 1, H, W); batches without any object are passed over.
+        """Add a batch of logits (B, 1, H, W) and labels (B, 1, H, W); a batch without any object is ignored.
 
-        Where a run has several processes, each hands in its part of a batch, which may hold no sample (B = 0).
+        Of several processes each gives its part of the batch, which may hold no sample (B = 0).
         """
         tried = (self.iou_thresh, self.iou_thresh - self.thresh_step, self.iou_thresh + self.thresh_step)
         ious = torch.stack([batch_iou(logits, label, t) for t in tried])  # (3, B)
@@ -70,17 +70,17 @@ class AdaptiveIoU:
         return self.total / max(1, self.batches)
 
     def state(self) -> dict[str, float]:
-        """What a resumed run needs."""
+        """Return the values that a resumed run needs."""
         return {k: getattr(self, k) for k in ("iou_thresh", "ema_iou", "total", "batches")}
 
     def load_state(self, state: dict[str, float]) -> None:
-        """Take up a state again."""
+        """Restore the values of ``state``."""
         for key, value in state.items():
             setattr(self, key, value)
 
 
 class RunningIoU:
-    """Exponential averages of the mean IoU of several outputs against one truth, for logs; they stay on the device."""
+    """Exponential averages of the mean IoU of several outputs, for logs; they stay on the device."""
 
     def __init__(self, rate: float = 0.05) -> None:
         self.rate = rate
@@ -88,7 +88,7 @@ class RunningIoU:
 
     @torch.no_grad()
     def update(self, outputs: Mapping[str, Tensor], label: Tensor, names: Sequence[str]) -> None:
-        """Take in logits (B, 1, H, W) by name, and labels (B, 1, H, W)."""
+        """Add a batch of logits (B, 1, H, W) by name, and labels (B, 1, H, W)."""
         for name in names:
             iou = batch_iou(outputs[name].float(), label).nanmean()
             before = self.values.get(name, iou)
@@ -96,5 +96,5 @@ class RunningIoU:
             self.values[name] = torch.where(iou.isnan(), before, moved)
 
     def log_state(self) -> dict[str, float]:
-        """The averages by name."""
+        """Return the averages by name."""
         return {f"{name}_iou": float(value) for name, value in self.values.items()}

@@ -6,22 +6,22 @@ import numpy as np
 
 
 class BatchRNG:
-    """Random numbers of a batch: some are for all of it, some for each of its samples.
+    """Random numbers of a part of a batch: one generator for the whole batch, and one for each sample of the part.
 
-    A sample's numbers depend on ``key`` and on its place in the whole batch alone. They are the same whether one
-    process holds the batch, several hold a part each, or gradients are accumulated over parts in turn.
+    A sample's numbers depend only on ``key`` and on its position in the whole batch. They are the same whether one
+    process has the batch, several have a part each, or gradients are accumulated over several parts.
 
     Args:
-        key: what the numbers depend on, such as seed, epoch and step; whole numbers from 0 on.
-        first: place in the whole batch of the first sample that is here.
-        count: number of samples that are here.
+        key: seed of the generators, such as (seed, epoch, step); whole numbers from 0 on.
+        first: position of the part's first sample in the whole batch.
+        count: number of samples of the part.
 
     Attributes:
-        whole: generator of what holds for the whole batch, the same in all of its parts.
-        samples: for each sample that is here its own generator.
+        whole: generator of the whole batch, with the same numbers in all of its parts.
+        samples: generator of each sample of the part.
     """
 
     def __init__(self, *key: int, first: int, count: int) -> None:
         self.whole = np.random.default_rng(key)
-        places = range(first + 1, first + count + 1)  # from 1: NumPy takes (key, 0) for (key)
-        self.samples = [np.random.default_rng((*key, place)) for place in places]
+        positions = range(first + 1, first + count + 1)  # from 1, as NumPy treats the seed (key, 0) as (key)
+        self.samples = [np.random.default_rng((*key, position)) for position in positions]

@@ -1,4 +1,4 @@
-"""Learning-rate schedules as functions of progress, so that a resumed run needs no state."""
+"""Learning-rate schedules: functions of the progress in epochs, without a state of their own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Schedule(Protocol):
-    """Factor of the base learning rate at a point in time, in epochs (fractions within an epoch)."""
+    """Returns the factor of the base learning rate after ``epoch`` epochs, a fraction within an epoch."""
 
     def __call__(self, epoch: float) -> float: ...
 
@@ -26,7 +26,7 @@ class MultiStep:
 
 @dataclass(frozen=True)
 class WarmupDecay:
-    """Rise linearly over ``warmup`` epochs, stay, and fall linearly from ``decay_from`` to ``floor`` at ``end``."""
+    """Rise linearly over ``warmup`` epochs, stay at 1, fall linearly from ``decay_from`` to ``floor`` at ``end``."""
 
     end: float
     warmup: float = 0.0

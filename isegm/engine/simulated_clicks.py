@@ -1,4 +1,4 @@
-"""Clicks that training simulates from the network's own mistakes (Sofiiuk et al. 2021, section 3.3)."""
+"""Simulated clicks on the errors of a prediction, for training (Sofiiuk et al. 2021, section 3.3)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ PRED_THRESH = 0.49
 
 
 def click_candidates(probs: np.ndarray, label: np.ndarray, threshold: float = PRED_THRESH) -> tuple[bool, np.ndarray]:
-    """Where a click may fall: pixels of the deeper kind of error, farther than half the depth from its boundary.
+    """Return the pixels that a simulated click may hit: those farthest inside the deepest error.
 
-    Distances are OpenCV's approximate ones (5 x 5 mask), as published; evaluation uses exact ones.
+    Errors are missed object pixels or wrong object pixels, whichever kind reaches the larger distance from its
+    boundary; candidates have more than half of that distance. Distances are OpenCV's approximate ones (5 x 5 mask);
+    evaluation uses exact ones (docs/fidelity.md#training-clicks).
 
     Args:
         probs: (H, W) float, the network's probabilities.
-        label: (H, W) labels; ignored pixels count as background here, as published.
+        label: (H, W) in {1, 0, -1}; ignored pixels count as background (docs/fidelity.md#training-clicks).
+        threshold: probability above which a pixel is predicted as object.
 
     Returns:
-        whether the click is positive, and the flat indices of the candidates (empty when nothing is wrong).
+        whether the click is positive, and the flat indices of the candidates, empty where there is no error.
     """
     truth = label > 0.5
     missing = _depth(truth & (probs < threshold))

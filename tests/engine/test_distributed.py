@@ -232,6 +232,40 @@ def test_one_command_trains_in_two_processes_and_ends_as_they_do(good, images, t
     assert len(list(tmp_path.rglob("last_checkpoint.pth"))) == good
 
 
+def test_a_killed_process_ends_the_others_in_one_sentence():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code = """
+import os, signal, torch
+from isegm.utils import distributed
+from isegm.utils.cli import run
+
+def main():
+    with distributed.process_group():
+        parallel = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 2))
+        for step in range(3):
+            if step == 2 and distributed.rank() == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            parallel(torch.ones(1, 2)).sum().backward()
+
+run(main)
+"""
+    running = []
+    for rank in range(2):
+        variables = {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        command = [sys.executable, "-c", code]
+        running.append(subprocess.Popen(command, env=ENVIRONMENT | variables, stderr=subprocess.PIPE, text=True))
+    try:
+        message = running[0].communicate(timeout=120)[1]
+    finally:
+        for process in running:
+            process.kill()
+    assert running[0].returncode == 2 and "Traceback" not in message
+    assert message.startswith("error: another process of this run has ended or does not answer (")
+    assert message.endswith("): see what it said, then go on with --resume-exp.\n")
+
+
 def test_nothing_keeps_the_group_of_processes_alive_behind_its_end():
     """Else its threads live on while Python ends, and now and then abort the process."""
     with socket.socket() as free:
@@ -239,17 +273,21 @@ def test_nothing_keeps_the_group_of_processes_alive_behind_its_end():
         port = free.getsockname()[1]
     variables = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     code = """
-import sys, torch
+import gc, sys, torch, weakref
 from isegm.utils import distributed
+gc.disable()
 with distributed.process_group():
     group = torch.distributed.group.WORLD
-    torch.optim.Adam(torch.nn.Linear(2, 2).parameters())
+    parallel = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 2))
+    parallel(torch.ones(1, 2)).sum().backward()
+    torch.optim.Adam(parallel.parameters())
     distributed.all_gather(1)
-print(sys.getrefcount(group))
+    parallel = weakref.ref(parallel)
+print(sys.getrefcount(group), parallel())
 """
     command = [sys.executable, "-c", code]
     ended = subprocess.run(command, env=ENVIRONMENT | variables, capture_output=True, text=True, check=True)
-    assert ended.stdout.split() == ["2"]  # this name, and the argument
+    assert ended.stdout.split() == ["2", "None"]  # this name, and the argument
 
 
 def test_processes_have_dropout_of_their_own(images, tmp_path, monkeypatch):
