@@ -75,7 +75,7 @@ class Step:
         session = before.with_click(click)
         for _ in range(1 if self.initial is None or before.clicks else 2):
             if self.initial is not None:  # each pass changes the mask that was there before the click
-                session = replace(session, prev_probs=self.initial, merged=first.merged, answered=first.answered)
+                session = replace(session, prev_probs=self.initial, merged=first.merged, clicks_seen=first.clicks_seen)
             (session,) = predictor.run([session], before=[before])
             before = session
         return replace(self, session=session)

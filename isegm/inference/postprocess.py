@@ -1,65 +1,43 @@
-"""What is made of the network's answer before it goes back: FocalClick's second look, CDNet's pixel diffusion.
+"""Postprocessing of the network's output: FocalClick's local refinement, CDNet's pixel diffusion.
 
-Unlike a refinement (``isegm.inference.refinement``), which is another way to the answer, a postprocess belongs to the
-protocol that a network was published with (``InferenceSettings.postprocess``). It keeps nothing from click to click.
+A postprocess belongs to the protocol that a network was published with (``InferenceSettings.postprocess``) and keeps no
+state from click to click. A refinement (``isegm.inference.refinement``) is test-time optimisation for any network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import exp
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from isegm.clicks import points_tensor
+from isegm.inference.batch import Member, NetworkOutput
 from isegm.inference.focus import focus_crop, scaled_edges
 from isegm.inference.merge import pixel_of
-from isegm.inference.session import Session
-from isegm.inference.transforms import View, resized
+from isegm.inference.transforms import resized
 from isegm.model.base import ClickModel
 from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
 
-PREV_THRESH = 0.49  # probability above which a pixel of the previous answer is object
-NEW_THRESH = 1 / (1 + exp(-0.49))  # [KEEP] A1: of the new one, where the published code compares a logit with 0.49
-FROZEN_AFTER = 10  # clicks after which only the focus crop still changes
-
-
-@dataclass(frozen=True, eq=False)
-class NetworkOutput:
-    """What the network says of some sessions in one pass.
-
-    Attributes:
-        sessions: with their clicks, and the answers from before the first pass that has seen the last of these.
-        views: what it saw of each, all of one size (h, w).
-        points: float (N or 2N, 2M, 3) clicks that it was shown, flipped rows behind the straight ones.
-        outputs: what ``model.decode`` returned, rows likewise.
-        logits: (N, 1, h, w), the mean over both where the settings say flip.
-    """
-
-    sessions: Sequence[Session]
-    views: Sequence[View]
-    points: Tensor
-    outputs: Mapping[str, Any]
-    logits: Tensor
-
-    def pasted(self) -> list[Tensor]:
-        """For each session the probabilities (1, 1, H, W) in its image, 0 outside the part that the answer fills."""
-        # [KEEP] probabilities, not logits, are resized to the image (trap 4 of RITM)
-        return [view.paste(probs[None]) for view, probs in zip(self.views, torch.sigmoid(self.logits), strict=True)]
+# A pixel is object above these probabilities. For the new prediction the published code compares a logit with 0.49
+# (docs/fidelity.md#focus-thresholds).
+PREV_THRESH = 0.49
+NEW_THRESH = 1 / (1 + exp(-0.49))
+FROZEN_AFTER = 10  # number of clicks after which only the focus crop changes
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """The answer for one session.
+    """Final prediction for one session.
 
     Attributes:
-        probs: (1, 1, H, W), which people see and the network is given at the next click.
-        zoom_probs: (1, 1, H, W), from which the next crop is chosen.
-        focus: the part of the image that was looked at again; None for none.
+        probs: (1, 1, H, W) probabilities that users see and the network reads at the next click.
+        zoom_probs: (1, 1, H, W) probabilities from which the next crop is chosen.
+        focus: the focus crop, in pixels of the image; None where there is none.
     """
 
     probs: Tensor
@@ -68,26 +46,26 @@ class Prediction:
 
 
 class Postprocess(Protocol):
-    """Turns an answer into what is shown; a frozen dataclass of plain values, as it is written into records."""
+    """Turns the network's output into predictions; a frozen dataclass of plain values, as it is written to records."""
 
     def check(self, model: ClickModel) -> None:
         """Raise InputError, in one sentence, if the network is not made for it."""
 
     def __call__(self, model: ClickModel, output: NetworkOutput) -> list[Prediction]:
-        """What is made of the answer for each of its sessions."""
+        """Compute the prediction of each session of the batch."""
 
 
 @dataclass(frozen=True)
 class FocusRefine:
     """FocalClick's local refinement (Chen et al. 2022, sections 3.1 and 3.2).
 
-    The part of the image that the last click has changed is shown to the refiner at the size of the network's input,
-    and the refined probabilities replace those of the first look there. From the 11th click on nothing changes
-    elsewhere ([KEEP] A2), although that part is still chosen by the first look. Of several clicks that are answered
-    together only the last one decides where to look, so that then the rest changes too.
+    The refiner sees the focus crop, the part of the image that the last click has changed, resized to the network's
+    input size. The refined probabilities replace the coarse ones there. From the 11th click on nothing changes outside
+    the focus crop, which is still chosen from the coarse prediction (docs/fidelity.md#focus-frozen). Of several clicks
+    in one call only the last one decides on the focus crop, so the rest of the image changes too.
 
     Args:
-        crop_ratio: by how much the part is larger than the change.
+        crop_ratio: side of the focus crop relative to that of the change.
     """
 
     crop_ratio: float = 1.4
@@ -100,43 +78,43 @@ class FocusRefine:
             )
 
     def __call__(self, model: ClickModel, output: NetworkOutput) -> list[Prediction]:
-        coarse = output.pasted()
-        boxes = [
-            self._focus(session, view, probs)
-            for session, view, probs in zip(output.sessions, output.views, coarse, strict=True)
-        ]
-        seen = [row for row, box in enumerate(boxes) if not box.is_empty]
-        refined = iter(self._refined(model, output, boxes, seen)) if seen else iter(())
+        members, coarse = output.batch.members, output.pasted()
+        boxes = [self.focus(member, probs) for member, probs in zip(members, coarse, strict=True)]
+        refined = self._refined(model, output, {i: box for i, box in enumerate(boxes) if not box.is_empty})
         predictions = []
-        for session, probs, box in zip(output.sessions, coarse, boxes, strict=True):
-            if box.is_empty:  # the published code fails here (A7)
+        for i, (member, probs, box) in enumerate(zip(members, coarse, boxes, strict=True)):
+            if i not in refined:  # the published code fails at an empty crop (docs/fidelity.md#focus-empty)
                 predictions.append(Prediction(probs, probs))
                 continue
-            if len(session.clicks) > FROZEN_AFTER and len(session.clicks) - session.answered <= 1:
-                probs = session.prev_probs.clone()
-            box.crop(probs).copy_(torch.sigmoid(resized(next(refined), box.size)))
+            given = member.given
+            if len(given.clicks) > FROZEN_AFTER and len(given.clicks) - given.clicks_seen <= 1:
+                probs = given.prev_probs.clone()
+            box.crop(probs).copy_(torch.sigmoid(resized(refined[i], box.size)))
             predictions.append(Prediction(probs, probs, box))
         return predictions
 
-    def _focus(self, session: Session, view: View, probs: Tensor) -> Box:
-        """Where to look again; nowhere without a click."""
-        if not session.clicks:
+    def focus(self, member: Member, probs: Tensor) -> Box:
+        """The focus crop for a coarse prediction (1, 1, H, W); empty without a click."""
+        given = member.given
+        if not given.clicks:
             return Box(0, 0, 0, 0)
-        new, old = (probs[0, 0] > NEW_THRESH).cpu(), (session.prev_probs[0, 0] > PREV_THRESH).cpu()
-        pixel = pixel_of(session.clicks[-1], session.image_size)
-        return focus_crop(new.numpy(), old.numpy(), pixel, view.output_box, self.crop_ratio)
+        new, old = (probs[0, 0] > NEW_THRESH).cpu(), (given.prev_probs[0, 0] > PREV_THRESH).cpu()
+        pixel = pixel_of(given.clicks[-1], given.image_size)
+        return focus_crop(new.numpy(), old.numpy(), pixel, member.view.output_box, self.crop_ratio)
 
     @staticmethod
-    def _refined(model: ClickModel, output: NetworkOutput, boxes: Sequence[Box], seen: Sequence[int]) -> Tensor:
-        """Refined logits of the crops of some sessions: (rows, 1, h, w), iterated as (1, 1, h, w)."""
-        size = output.views[0].size
+    def _refined(model: ClickModel, output: NetworkOutput, boxes: Mapping[int, Box]) -> dict[int, Tensor]:
+        """Refined logits (1, 1, h, w) of the focus crops of some sessions, by their index in the batch."""
+        if not boxes:
+            return {}
+        size = output.batch.size
         crops, clicks, frames = [], [], []
-        for row in seen:
-            session, box = output.sessions[row], boxes[row]
-            crops.append(resized(box.crop(session.image), size))
-            clicks.append([click.at(*box.to_crop(click.coords, size)) for click in session.clicks])
-            top, bottom, left, right = scaled_edges(box, output.views[row].output_box, size)
-            frames.append((row, left, top, right, bottom))
+        for i, box in boxes.items():
+            member = output.batch.members[i]
+            crops.append(resized(box.crop(member.given.image), size))
+            clicks.append([click.at(*box.to_crop(click.coords, size)) for click in member.given.clicks])
+            top, bottom, left, right = scaled_edges(box, member.view.output_box, size)
+            frames.append((i, left, top, right, bottom))
         image = torch.cat(crops)  # (N, 3, h, w)
         outputs = model.refine(
             image,
@@ -145,14 +123,15 @@ class FocusRefine:
             output.outputs["instances"],
             image.new_tensor(frames),
         )
-        return outputs["instances_refined"].float().split(1)
+        return dict(zip(boxes, outputs["instances_refined"].float().split(1), strict=True))
 
 
 @dataclass(frozen=True)
 class PixelDiffusion:
     """CDNet's pixel diffusion (Chen et al. 2021, "Conditional Diffusion for Interactive Segmentation", section 3.3).
 
-    [KEEP] (A10) What people see is 1 where the probability is above one half and 0 elsewhere, whatever the threshold.
+    The prediction is 1 where the probability is above one half and 0 elsewhere, whatever the threshold of the mask
+    (docs/fidelity.md#cdnet-binary-output).
     """
 
     def check(self, model: ClickModel) -> None:
@@ -163,8 +142,8 @@ class PixelDiffusion:
             )
 
     def __call__(self, model: ClickModel, output: NetworkOutput) -> list[Prediction]:
-        crops = [view.crop(session.image) for session, view in zip(output.sessions, output.views, strict=True)]
-        points = output.points[: len(crops)]
-        spread = model.diffuse(torch.cat(crops), output.logits, points).float()  # (N, 1, h, w)
-        pasted = NetworkOutput(output.sessions, output.views, points, output.outputs, spread).pasted()
-        return [Prediction((probs > 0.5).float(), probs) for probs in pasted]
+        members = output.batch.members
+        image = torch.cat([member.view.crop(member.given.image) for member in members])  # (N, 3, h, w)
+        points = output.batch.points[: len(members)]
+        diffused = model.diffuse(image, output.logits, points).float()  # (N, 1, h, w)
+        return [Prediction((probs > 0.5).float(), probs) for probs in output.pasted(diffused)]

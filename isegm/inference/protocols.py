@@ -128,10 +128,15 @@ def settings_for(
         side = CLICKSEG_SIZES[protocol_name]
         if infer_size is not None and protocol_name != "cdnet":  # [KEEP] A10: CDNet looks at 384 pixels, flipped too
             side = infer_size
-        postprocess = {"focalclick": FocusRefine(focus_crop_r), "cdnet": PixelDiffusion()}.get(protocol_name)
+        postprocesses: dict[str, Postprocess] = {"focalclick": FocusRefine(focus_crop_r), "cdnet": PixelDiffusion()}
         flip = protocol_name == "cdnet"
         return InferenceSettings(
-            zoom_in, (side, side), flip, clicks_limit=clicks_limit, postprocess=postprocess, merge="published"
+            zoom_in,
+            (side, side),
+            flip,
+            clicks_limit=clicks_limit,
+            postprocess=postprocesses.get(protocol_name),
+            merge="published",
         )
     raise InputError(
         f"there is no inference protocol named {protocol_name}: known are ritm, {', '.join(CLICKSEG_SIZES)}."

@@ -36,8 +36,8 @@ class Session:
         refinement: what a refinement strategy keeps from click to click, see ``isegm.inference.refinement``.
         merged: bool (H, W), in a session begun from a mask: that mask with the changes that clicks asked for, see
             ``isegm.inference.merge``. It is not to be written into. None in other sessions.
-        answered: how many of the clicks the network has seen.
-        focus: the part of the image that was looked at again for the last answer; None for none.
+        clicks_seen: number of clicks that the network has seen.
+        focus: FocalClick's focus crop of the last prediction, in pixels of the image; None where there was none.
     """
 
     image: Tensor
@@ -49,7 +49,7 @@ class Session:
     cache: Any = None
     refinement: Any = None
     merged: np.ndarray | None = None
-    answered: int = 0
+    clicks_seen: int = 0
     focus: Box | None = None
 
     @property

@@ -99,8 +99,8 @@ def test_an_answer_on_the_whole_image_fills_the_crop_that_was_set_before():
 
 def test_an_empty_focus_crop_keeps_the_first_answer():
     class Nowhere(FocusRefine):
-        def _focus(self, session, view, probs):
-            return super()._focus(session, view, probs)._replace(bottom=0)
+        def focus(self, member, probs):
+            return super().focus(member, probs)._replace(bottom=0)
 
     image, click = noise_image(), (30, 40, True)
     (session,) = clicked(Predictor(FocalBlobModel(), settings=replace(FOCAL, postprocess=Nowhere())), image, click)

@@ -1,0 +1,300 @@
+"""From clicks to probabilities, for any number of sessions: each pass is prepare, forward, postprocess."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from isegm.clicks import Click, points_tensor
+from isegm.inference.batch import Batch, Member, NetworkOutput
+from isegm.inference.merge import guarded_merge, progressive_merge
+from isegm.inference.postprocess import Prediction
+from isegm.inference.protocols import InferenceSettings, settings_for
+from isegm.inference.refinement import NetworkInput, Refinement
+from isegm.inference.session import Session, join_rows, take_rows
+from isegm.inference.transforms import ZoomState, flipped_clicks, mean_with_flipped, resized, with_flipped
+from isegm.model.base import ClickModel
+from isegm.utils.errors import InputError
+
+
+class SessionEngine:
+    """Runs a network on sessions. It keeps no state of an image: that is in the ``Session`` values it returns.
+
+    Args:
+        model: the network; it is moved to ``device`` and put into evaluation mode.
+        device: device of the network; None to leave the network where it is.
+        settings: crop, input size, flip and postprocessing; None for those of the network's protocol, with a guard
+            against clicks that simulated users never make.
+        threshold: pixels of a greater probability are in the mask.
+        refinement: test-time optimisation (``build_refinement``). It runs on one session at a time, brings its own
+            limit of clicks where the settings have none, and replaces their ``postprocess``; None for the network's
+            own output.
+
+    Raises:
+        InputError: the threshold is not between 0 and 1, or the network does not fit the refinement, or the
+            ``postprocess`` or ``cascade`` of the settings.
+    """
+
+    def __init__(
+        self,
+        model: ClickModel,
+        device: torch.device | str | None = None,
+        *,
+        settings: InferenceSettings | None = None,
+        threshold: float = 0.49,
+        refinement: Refinement | None = None,
+    ) -> None:
+        if not 0 < threshold < 1:
+            raise InputError(f"the mask threshold is {threshold:g}: give a probability between 0 and 1.")
+        if device is None:
+            device = next(itertools.chain(model.parameters(), model.buffers())).device
+        self.device = torch.device(device)
+        self.model = model.to(self.device).eval()
+        self.settings = replace(settings_for(model.protocol), merge="guarded") if settings is None else settings
+        self.refinement = refinement
+        if refinement is not None:
+            refinement.check(model)
+            limit = self.settings.clicks_limit or refinement.clicks_limit
+            self.settings = replace(self.settings, clicks_limit=limit, postprocess=None)
+        elif self.settings.postprocess is not None:
+            self.settings.postprocess.check(model)
+        if self.settings.cascade is not None:
+            self.settings.cascade.check(model)
+        self.threshold = threshold
+
+    def start(self, image: ArrayLike, init_mask: np.ndarray | None = None) -> Session:
+        """Return a session without clicks; a network that encodes an image once does so now.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            init_mask: (H, W) bool, or float probabilities in [0, 1], to start from; see ``Session.with_prev_mask``.
+
+        Raises:
+            InputError: another shape or dtype.
+        """
+        pixels = torch.from_numpy(_checked_image(image).copy()).to(self.device).permute(2, 0, 1)[None]  # (1, 3, H, W)
+        session = self.start_tensor(pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255))
+        return session if init_mask is None else session.with_prev_mask(init_mask)
+
+    def start_tensor(self, image: Tensor) -> Session:
+        """Return a session without clicks for an image tensor.
+
+        Args:
+            image: float32 (1, 3, H, W) RGB in 0..1, which the session keeps; it is moved to the engine's device.
+        """
+        image = image.to(self.device)
+        session = Session(image=image, prev_probs=image.new_zeros((1, 1, *image.shape[2:])))
+        if not self.model.encodes_once:
+            return session
+        view = self.settings.view(session.zoom, (), session.image_size)
+        return replace(session, view=view, features=self._encode([Member(session, session, view)]))
+
+    def step(self, sessions: Sequence[Session], clicks: Sequence[Click]) -> list[Session]:
+        """Add one click to each session and run the network.
+
+        Args:
+            sessions: of any images; they are not changed.
+            clicks: one ``isegm.Click(is_positive, (row, column))`` for each session, in pixels of its image.
+
+        Returns:
+            the sessions after the click, in order. They do not depend on which sessions are handed in together.
+        """
+        return self.run([session.with_click(click) for session, click in zip(sessions, clicks, strict=True)])
+
+    def run(self, sessions: Sequence[Session], before: Sequence[Session] | None = None) -> list[Session]:
+        """Run the network on each session with the clicks that it holds.
+
+        Inputs of equal size go through the network together; a refinement runs on them one by one. The first pass of a
+        cascade starts from the session's mask, and only the output of the last one is merged into ``merged``.
+
+        Args:
+            sessions: of any images; they are not changed.
+            before: where the crop rule repeats a click, the repetition starts from the mask of these; None for
+                ``sessions``.
+
+        Returns:
+            the sessions with their new predictions, in order.
+        """
+        starts = sessions if before is None else before
+        requests = [_Request(session, session, start) for session, start in zip(sessions, starts, strict=True)]
+        predicted = self._predict(requests)
+        if self.settings.cascade is not None:
+            predicted = self.settings.cascade.repeated(
+                predicted,
+                lambda indices, last: self._predict(
+                    [_Request(session, sessions[i], session) for i, session in zip(indices, last, strict=True)]
+                ),
+            )
+        return [self._merged(session, given.clicks_seen) for session, given in zip(predicted, sessions, strict=True)]
+
+    def _predict(self, requests: Sequence[_Request]) -> list[Session]:
+        """One pass for each request, and a second one where the crop rule repeats the click."""
+        predicted = self._pass(requests)
+        zoom_in = self.settings.zoom_in
+        if zoom_in is None:
+            return predicted
+        repeated = {
+            # The repetition sees the crop of the new prediction, but the mask from before the click.
+            i: replace(request, session=replace(session, prev_probs=request.start.prev_probs))
+            for i, (request, session) in enumerate(zip(requests, predicted, strict=True))
+            if zoom_in.wants_repetition(session.zoom)
+        }
+        for i, session in zip(repeated, self._pass(list(repeated.values())), strict=True):
+            predicted[i] = session
+        return predicted
+
+    @torch.no_grad()
+    def _pass(self, requests: Sequence[_Request]) -> list[Session]:
+        """The sessions after one network pass, in batches of equal input size."""
+        groups: dict[tuple, dict[int, Member]] = defaultdict(dict)
+        for i, request in enumerate(requests):
+            member = self._member(request)
+            session, alone = member.session, None if self.refinement is None else i
+            groups[member.view.size, session.features is None, session.cache is None, alone][i] = member
+        predicted: dict[int, Session] = {}
+        for group in groups.values():
+            output = self._forward(self._prepare(list(group.values())))
+            predicted.update(zip(group, self._postprocess(output), strict=True))
+        return [predicted[i] for i in range(len(requests))]
+
+    def _member(self, request: _Request) -> Member:
+        """The request with its view; a session that changes its view loses what was computed from the former one."""
+        session = request.session
+        view = self.settings.view(session.zoom, session.clicks, session.image_size)
+        if session.view != view:
+            kept = None if self.refinement is None else self.refinement.in_new_view(session.refinement)
+            session = replace(session, view=view, features=None, cache=None, refinement=kept)
+        return Member(session, request.given, view)
+
+    def _prepare(self, members: Sequence[Member]) -> Batch:
+        """Build the network's input; all views have the same size, and all sessions have features or none has."""
+        flip = self.settings.flip
+        clicks = [member.view.clicks(member.session.clicks) for member in members]
+        if flip:
+            width = members[0].view.size[1]
+            clicks += [flipped_clicks(row, width) for row in clicks]
+        prev_mask = None
+        if self.model.with_prev_mask:
+            prev_mask = self._crops([member.view.crop(member.session.prev_probs) for member in members])
+        features = self._joined([member.session.features for member in members])
+        return Batch(
+            members=members,
+            clicks=clicks,
+            points=points_tensor(clicks, self.settings.clicks_limit, self.device),
+            prev_mask=prev_mask,
+            features=self._encode(members) if features is None else features,
+            cache=self._joined([member.session.cache for member in members]),
+            flip=flip,
+        )
+
+    def _forward(self, batch: Batch) -> NetworkOutput:
+        """Run the network, or the refinement around it."""
+        outputs: Mapping[str, Any] = {}
+        state = None
+        if self.refinement is None:
+            outputs = self.model.decode(batch.features, batch.points, batch.prev_mask, batch.cache)
+            logits = resized(outputs["instances"].float(), batch.size)  # (B, 1, h, w)
+        else:
+            limit = self.settings.clicks_limit
+            all_shown = limit is None or len(batch.clicks[0]) <= limit
+            given = NetworkInput(
+                batch.features, batch.points, batch.prev_mask, batch.clicks, all_shown, batch.flip, self.threshold
+            )
+            (member,) = batch.members
+            logits, state = self.refinement.refine(self.model, given, member.session.refinement)  # (B, 1, h, w)
+        if batch.flip:  # outputs are averaged as logits (docs/fidelity.md#logits-averaged)
+            logits = mean_with_flipped(logits)
+        return NetworkOutput(batch, logits, outputs, state)
+
+    def _postprocess(self, output: NetworkOutput) -> list[Session]:
+        """The sessions with their predictions in the image, and with what the next click needs."""
+        if self.settings.postprocess is None:
+            predictions = [Prediction(probs, probs) for probs in output.pasted()]
+        else:
+            predictions = self.settings.postprocess(self.model, output)
+        batch, cache = output.batch, output.outputs.get("cache")
+        return [
+            replace(
+                member.session,
+                prev_probs=prediction.probs,
+                clicks_seen=len(member.session.clicks),
+                focus=prediction.focus,
+                zoom=ZoomState(member.view.roi, prediction.zoom_probs),
+                features=take_rows(batch.features, batch.rows(i)) if self.model.encodes_once else None,
+                cache=take_rows(cache, batch.rows(i)),
+                refinement=output.refinement,
+            )
+            for i, (member, prediction) in enumerate(zip(batch.members, predictions, strict=True))
+        ]
+
+    def _merged(self, session: Session, clicks_seen: int) -> Session:
+        """Merge the prediction into the session's mask, if any, for the clicks after the first ``clicks_seen``."""
+        mask = session.merged
+        if mask is None or not session.clicks:
+            return session
+        if self.settings.merge == "none":
+            return replace(session, merged=None)
+        prediction = session.probs > self.threshold
+        if self.settings.merge == "published":
+            return session.with_merged(progressive_merge(mask, prediction, session.clicks[-1]))
+        for click in session.clicks[clicks_seen:]:
+            mask = guarded_merge(mask, prediction, click)
+        return session.with_merged(mask)
+
+    def _encode(self, members: Sequence[Member]) -> Mapping[str, Any]:
+        """Features of a batch."""
+        with torch.no_grad():
+            return self.model.encode(self._crops([member.view.crop(member.session.image) for member in members]))
+
+    def _crops(self, crops: Sequence[Tensor]) -> Tensor:
+        """Rows of a batch (B, C, h, w) from the crops (1, C, h, w) of its sessions."""
+        joined = crops[0] if len(crops) == 1 else torch.cat(list(crops))
+        return with_flipped(joined) if self.settings.flip else joined
+
+    def _joined(self, trees: Sequence[Any]) -> Any:
+        """Rows of a batch from the features or caches of its sessions; None where there are none."""
+        if len(trees) == 1 or trees[0] is None:
+            return trees[0]
+        joined, count = join_rows(trees), len(trees)
+        if not self.settings.flip:
+            return joined
+        return take_rows(joined, [*range(0, 2 * count, 2), *range(1, 2 * count, 2)])
+
+
+@dataclass(frozen=True, eq=False)
+class _Request:
+    """One session that the network is to run on.
+
+    Attributes:
+        session: its clicks, and the mask that the network starts from.
+        given: see ``Member``.
+        start: the session whose mask a repetition starts from, see ``ZoomIn.wants_repetition``.
+    """
+
+    session: Session
+    given: Session
+    start: Session
+
+
+def _checked_image(image: ArrayLike) -> np.ndarray:
+    """The image as an (H, W, 3) uint8 array; InputError if it is none."""
+    pixels = np.asarray(image)
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
+        raise InputError(
+            f"the image must be (H, W, 3) RGB with at least one pixel, got shape {pixels.shape}: drop an alpha channel "
+            "(image[..., :3]), repeat a gray one (np.stack([image] * 3, axis=-1)), move channels to the last axis."
+        )
+    if pixels.dtype != np.uint8:
+        raise InputError(
+            f"the image must be uint8 with values from 0 to 255, got {pixels.dtype}: scale it and convert it with "
+            "astype(np.uint8)."
+        )
+    return pixels
