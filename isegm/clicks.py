@@ -1,10 +1,10 @@
-"""What a click is, and how clicks become a tensor. The only module that knows the layout of that tensor.
+"""Clicks, and the tensor in which networks read them. No other module depends on the layout of that tensor.
 
 A network reads clicks as ``points``, a float32 tensor (B, 2N, 3). Of each sample, rows ``0..N-1`` are positive clicks
 and rows ``N..2N-1`` negative ones; a row is ``(y, x, order)`` with y, x in pixels of the network's input (fractions are
 kept) and ``order`` the index of the click in its sequence; an unused row is ``(-1, -1, -1)``. A row counts as unused
-when *both* coordinates are negative: a click above or left of a crop still leaves the part of its disk that reaches
-into the crop.
+only when *both* coordinates are negative (docs/fidelity.md#clicks-outside): the disk of a click above or left of a crop
+may reach into the crop.
 
 Outside the library clicks are (x, y) pixels with labels 1 (on the object) and 0 (on the background).
 """
@@ -24,7 +24,7 @@ from isegm.utils.errors import InputError
 
 UNUSED = -1.0
 SAMPLED_ORDER = 100.0  # order of a training click that was drawn at random rather than simulated in sequence
-FAR = 1e6  # squared distance of a point that is not there
+FAR = 1e6  # squared distance to the nearest click where there is none
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Click:
     Attributes:
         is_positive: True on the object, False on the background.
         coords: (row, column) in pixels, origin at the top left; fractions are allowed.
-        indx: place in the sequence of clicks, from 0; None before it is added to one.
+        indx: index in the sequence of clicks, from 0; None before the click is added to one.
     """
 
     is_positive: bool
@@ -55,7 +55,7 @@ def clicks_from_xy(points: ArrayLike, labels: ArrayLike, image_size: tuple[int, 
         image_size: (H, W) in pixels.
 
     Raises:
-        InputError: there are other things than numbers, shapes do not agree, a label is neither 0 nor 1, or a click
+        InputError: a value is not a number, shapes do not agree, a label is neither 0 nor 1, or a click
             lies outside the image.
     """
     try:
@@ -128,8 +128,8 @@ def write_simulated_click(
     slots = points.shape[1] // 2
     if not 1 <= order <= slots:
         raise ValueError(f"simulated click {order} does not fit: order goes from 1 to {slots}, the rows per polarity")
-    place = (slots if is_positive else 2 * slots) - order
-    points[sample, place] = points.new_tensor((row, column, float(order)))
+    row_index = (slots if is_positive else 2 * slots) - order
+    points[sample, row_index] = points.new_tensor((row, column, float(order)))
 
 
 def write_only_click(points: Tensor, sample: int, is_positive: bool, row: float, column: float) -> None:
@@ -160,7 +160,7 @@ def split_points(points: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def split_by_order(points: Tensor, groups: int) -> list[Tensor]:
-    """Clicks by their place in the sequence: ``groups`` tensors like ``points``, each with its own clicks only.
+    """Split clicks by their index in the sequence: ``groups`` tensors like ``points``, each with its own clicks only.
 
     The click of order k goes to group k; later ones, a negative first click and those without an order (-1) go to the
     last group.

@@ -1,3 +1,3 @@
-"""One predictor for all networks, its test-time transforms, and the simulated user."""
+"""Inference: predictors, test-time transforms and refinement, and the simulated user."""
 
 from isegm.inference import brs  # noqa: F401  (registers the refinement modes)

@@ -1,8 +1,8 @@
-"""Back-propagating refinement: a few numbers inside or before the network are fitted to the clicks at test time.
+"""Backpropagating refinement: auxiliary parameters in the network are optimised at test time to agree with the clicks.
 
-BRS (Jang and Kim 2019) fits an offset of the click maps, RGB-BRS one of the image; f-BRS (Sofiiuk et al. 2020) fits
-one scale and one bias for each channel of features inside the network, so that only what lies behind is run again. The
-numbers make the clicked pixels agree with their clicks, at a small cost for moving away from zero.
+BRS (Jang and Kim 2019) optimises an offset of the click maps, RGB-BRS an offset of the image. f-BRS (Sofiiuk et al.
+2020) optimises one scale and one bias per channel of intermediate features, so that only the layers behind them run at
+every evaluation. The loss is the disagreement of the clicked pixels plus a small penalty on the parameters.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from isegm.inference.transforms import resized, with_flipped
 from isegm.model.base import ClickModel, EarlyFusionModel
 from isegm.utils.errors import InputError
 
-CLICK_RADIUS = 1  # half side of the square that a click binds, less a half
-BIAS_COST = 10.0  # how much dearer a squared bias is than a squared scale (f-BRS)
+CLICK_RADIUS = 1  # the click loss covers a square of 2 * CLICK_RADIUS + 1 pixels
+BIAS_COST = 10.0  # penalty of a squared bias relative to a squared scale (f-BRS)
 EPSILON = 1e-5
 
-# Numbers to fit -> (logits (B, 1, h, w), cost of the numbers).
-Answer = Callable[[Tensor], tuple[Tensor, Tensor]]
+# Parameters (n,) -> (logits (B, 1, h, w), penalty of the parameters).
+Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
 class BRSParams:
-    """What all modes have in common; the defaults are those of published evaluations.
+    """Optimisation settings of all modes; the defaults are those of published evaluations.
 
     Args:
-        optimize_after: numbers are fitted when there are more clicks than this.
-        reg_weight: weight of the cost of moving away from zero.
-        min_iou_diff: fitting stops when the mask's IoU with that of the evaluation before is above 1 less this; 0 for
-            never. Published demos use 1e-3.
+        optimize_after: parameters are optimised when there are more clicks than this.
+        reg_weight: weight of the penalty.
+        min_iou_diff: optimisation stops when the mask's IoU with that of the evaluation before is above 1 minus this; 0
+            for never. Published demos use 1e-3.
         history: corrections that L-BFGS-B keeps (``m`` in published settings).
         factr: L-BFGS-B stops when the loss falls by less than this, in units of the float64 precision.
         pgtol: L-BFGS-B stops when no component of the gradient is greater.
-        max_evaluations: of loss and gradient, for each click (``maxfun``); at most twice as many iterations.
+        max_evaluations: evaluations of loss and gradient at each click (``maxfun``); at most twice as many iterations.
     """
 
     optimize_after: int = 1
@@ -64,25 +64,25 @@ class BRSParams:
 
 @dataclass(frozen=True, eq=False)
 class BRSState:
-    """What is kept from click to click.
+    """State from click to click.
 
     Attributes:
         mode: the mode that it belongs to.
-        numbers: float64 (n,), where the last fit ended; None before the first click.
-        features: what ``features_at`` returned in the last network pass through the backbone, f-BRS only.
+        parameters: float64 (n,), the end of the last optimisation; None before the first click.
+        features: the return value of ``features_at`` in the last pass through the backbone, f-BRS only.
     """
 
     mode: str
-    numbers: np.ndarray | None = None
+    parameters: np.ndarray | None = None
     features: Any = None
 
 
 def click_masks(clicks: Sequence[Sequence[Click]], size: tuple[int, int], device: torch.device) -> Tensor:
-    """Squares of 3x3 ones at the clicks: (2, B, 1, h, w), first of positive and then of negative clicks.
+    """Draw squares of 3x3 ones at the clicks: (2, B, 1, h, w), positive clicks first, then negative ones.
 
-    [KEEP] (trap 15 of RITM) Squares are slices whose beginning may be negative: a click in the first row or column
-    binds nothing, nor do most clicks outside the input, though some far above or left of it bind pixels at the other
-    side.
+    Squares are slices whose start may be negative (docs/fidelity.md#brs-negative-slices): a click in the first row or
+    column marks no pixel, nor do most clicks outside the input; some far above or left of it mark pixels at the
+    opposite side.
     """
     masks = torch.zeros((2, len(clicks), 1, *size))
     for row, of_row in enumerate(clicks):
@@ -94,7 +94,7 @@ def click_masks(clicks: Sequence[Sequence[Click]], size: tuple[int, int], device
 
 
 def click_loss(probs: Tensor, masks: Tensor) -> Tensor:
-    """Mean squared distance of the bound pixels from what the clicks say, positive and negative ones apart (scalar).
+    """Mean squared error of the clicked pixels, of positive and negative clicks apart: a scalar.
 
     Args:
         probs: (B, 1, h, w) in [0, 1].
@@ -106,20 +106,20 @@ def click_loss(probs: Tensor, masks: Tensor) -> Tensor:
 
 
 class ClickObjective:
-    """Loss and gradient for SciPy at one click; remembers the best logits that it has seen.
+    """Loss and gradient for SciPy at one click; keeps the logits of the smallest loss.
 
-    A gradient of zeros tells the optimiser to stop: when every bound pixel is on its side of the threshold, or when
-    the mask has hardly changed since the evaluation before.
+    A gradient of zeros stops the optimiser: when every clicked pixel is on its side of the threshold, or when the mask
+    has hardly changed since the evaluation before.
 
     Args:
-        answer: logits for given numbers, and the cost of the numbers.
+        forward: computes logits and penalty from parameters.
         masks: (2, B, 1, h, w), see ``click_masks``.
         threshold: probability above which a pixel is in the mask.
         min_iou_diff: see ``BRSParams``.
     """
 
-    def __init__(self, answer: Answer, masks: Tensor, threshold: float, min_iou_diff: float) -> None:
-        self.answer = answer
+    def __init__(self, forward: Forward, masks: Tensor, threshold: float, min_iou_diff: float) -> None:
+        self.forward = forward
         self.masks = masks
         self.threshold = threshold
         self.min_iou_diff = min_iou_diff
@@ -127,19 +127,19 @@ class ClickObjective:
         self.best_loss = float("inf")
         self._last_mask: Tensor | None = None
 
-    def __call__(self, numbers: np.ndarray) -> tuple[float, np.ndarray]:
-        """Loss and float64 gradient at float64 (n,) numbers."""
+    def __call__(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        """Loss and float64 gradient at float64 (n,) parameters."""
         with torch.enable_grad():
-            fitted = torch.from_numpy(numbers).float().to(self.masks.device).requires_grad_()
-            logits, cost = self.answer(fitted)
+            values = torch.from_numpy(parameters).float().to(self.masks.device).requires_grad_()
+            logits, penalty = self.forward(values)
             probs = torch.sigmoid(logits)
-            loss = click_loss(probs, self.masks) + cost
+            loss = click_loss(probs, self.masks) + penalty
         value = loss.item()
         if self.best_logits is None or value < self.best_loss:
             self.best_logits, self.best_loss = logits.detach(), value
         if self._may_stop(probs.detach()):
-            return value, np.zeros_like(numbers)
-        (gradient,) = torch.autograd.grad(loss, fitted)
+            return value, np.zeros_like(parameters)
+        (gradient,) = torch.autograd.grad(loss, values)
         return value, gradient.cpu().numpy().astype(np.float64)
 
     def _may_stop(self, probs: Tensor) -> bool:
@@ -160,12 +160,12 @@ class ClickObjective:
 
 @dataclass(frozen=True)
 class _BackPropagatingRefinement(ABC):
-    """The course of a click, which is the same in all modes.
+    """One click of any mode.
 
     Args:
         mode: its name on the command line.
-        clicks_limit: clicks that the network is shown; further ones act through the loss alone.
-        params: of the fit.
+        clicks_limit: number of clicks that the network is shown; further ones act through the loss alone.
+        params: settings of the optimisation.
     """
 
     mode: str
@@ -179,27 +179,32 @@ class _BackPropagatingRefinement(ABC):
     def in_new_view(self, state: BRSState | None) -> BRSState | None: ...
 
     @abstractmethod
-    def prepared(self, model: EarlyFusionModel, given: NetworkInput, state: BRSState) -> tuple[Answer, int, Any]:
-        """The way from numbers to logits, how many numbers there are, and features to keep for the next click."""
+    def prepared(self, model: EarlyFusionModel, given: NetworkInput, state: BRSState) -> tuple[Forward, int, Any]:
+        """Return the forward function, its number of parameters, and features to keep for the next click."""
 
     @torch.no_grad()
     def refine(self, model: EarlyFusionModel, given: NetworkInput, state: BRSState | None) -> tuple[Tensor, BRSState]:
-        """See ``Refinement``. The logits are the best that the fit has seen, not those where it ended."""
+        """See ``Refinement``. Returns the logits of the smallest loss (docs/fidelity.md#brs-best-logits)."""
         if state is None or state.mode != self.mode:
             state = BRSState(self.mode)
-        answer, count, features = self.prepared(model, given, state)
-        numbers = state.numbers if state.numbers is not None and len(state.numbers) == count else np.zeros(count)
+        forward, count, features = self.prepared(model, given, state)
+        parameters = state.parameters
+        if parameters is None or len(parameters) != count:
+            parameters = np.zeros(count)
         if len(given.clicks[0]) <= self.params.optimize_after:
-            logits, _ = answer(torch.from_numpy(numbers).float().to(given.points.device))
+            logits, _ = forward(torch.from_numpy(parameters).float().to(given.points.device))
         else:
-            masks = click_masks(given.clicks, given.features["image"].shape[2:], given.points.device)
-            objective = ClickObjective(answer, masks, given.threshold, self.params.min_iou_diff)
-            numbers = self._minimised(objective, numbers)
+            height, width = given.features["image"].shape[2:]
+            masks = click_masks(given.clicks, (height, width), given.points.device)
+            objective = ClickObjective(forward, masks, given.threshold, self.params.min_iou_diff)
+            parameters = self._minimised(objective, parameters)
+            if objective.best_logits is None:
+                raise RuntimeError("The optimiser has not evaluated its objective.")
             logits = objective.best_logits
-        return logits, BRSState(self.mode, numbers, features)
+        return logits, BRSState(self.mode, parameters, features)
 
     def _minimised(self, objective: ClickObjective, start: np.ndarray) -> np.ndarray:
-        """Where L-BFGS-B ends."""
+        """End point of L-BFGS-B."""
         from scipy.optimize import fmin_l_bfgs_b  # takes a third of a second that other modes need not spend
 
         end, _, _ = fmin_l_bfgs_b(
@@ -219,11 +224,11 @@ class _BackPropagatingRefinement(ABC):
 @register_refinement("f-BRS-C", place="C")
 @dataclass(frozen=True)
 class FeatureBRS(_BackPropagatingRefinement):
-    """f-BRS (Sofiiuk et al. 2020): features F become F * (1 + s) + b, one s and one b for each channel.
+    """f-BRS (Sofiiuk et al. 2020): features F become F * (1 + s) + b, with one s and one b per channel.
 
-    The numbers are those of the straight image and are used for its flipped image too. They outlive a change of crop.
-    Up to the limit of clicks that the network is shown the features are computed anew at each click; after that those
-    of the last one are used again, until the crop changes: newer previous masks are then not seen.
+    The image and its flipped copy share the parameters, which survive a change of crop. Up to the limit of clicks that
+    the network is shown, features are computed anew at each click; after that those of the last one are used again
+    until the crop changes, so that newer previous masks are not seen.
 
     Args:
         place: of the features in the network, see ``ClickModel.feature_places``.
@@ -243,7 +248,7 @@ class FeatureBRS(_BackPropagatingRefinement):
     def in_new_view(self, state: BRSState | None) -> BRSState | None:
         return None if state is None else replace(state, features=None)
 
-    def prepared(self, model: EarlyFusionModel, given: NetworkInput, state: BRSState) -> tuple[Answer, int, Any]:
+    def prepared(self, model: EarlyFusionModel, given: NetworkInput, state: BRSState) -> tuple[Forward, int, Any]:
         image, held = given.features["image"], state.features
         size = (image.shape[2], image.shape[3])
         if held is None or given.all_shown:
@@ -252,22 +257,22 @@ class FeatureBRS(_BackPropagatingRefinement):
             )  # ((B, C, h', w'), rest)
         features, rest = held
 
-        def answer(numbers: Tensor) -> tuple[Tensor, Tensor]:
-            scale, bias = numbers.view(2, 1, -1, 1, 1)  # (1, C, 1, 1) each
+        def forward(parameters: Tensor) -> tuple[Tensor, Tensor]:
+            scale, bias = parameters.view(2, 1, -1, 1, 1)  # (1, C, 1, 1) each
             logits = model.logits_from(self.place, features * (1 + scale) + bias, rest)  # (B, 1, h', w')
-            cost = self.params.reg_weight * ((scale**2).sum() + BIAS_COST * (bias**2).sum())
-            return resized(logits, size), cost
+            penalty = self.params.reg_weight * ((scale**2).sum() + BIAS_COST * (bias**2).sum())
+            return resized(logits, size), penalty
 
-        return answer, 2 * model.feature_places[self.place], held
+        return forward, 2 * model.feature_places[self.place], held
 
 
 @register_refinement("RGB-BRS", target="image")
 @register_refinement("DistMap-BRS", target="clicks")
 @dataclass(frozen=True)
 class InputBRS(_BackPropagatingRefinement):
-    """An offset of the network's input, one number for each pixel and channel; they are forgotten with the crop.
+    """An offset of the network's input for each pixel and channel. A change of crop resets it.
 
-    The flipped image gets the flipped offset. The whole network is run at every evaluation.
+    The flipped copy gets the flipped offset. The whole network runs at every evaluation.
 
     Args:
         target: "image" for the three channels of the normalised image, "clicks" for the two click maps.
@@ -286,24 +291,24 @@ class InputBRS(_BackPropagatingRefinement):
     def in_new_view(self, state: BRSState | None) -> None:
         return None
 
-    def prepared(self, model: EarlyFusionModel, given: NetworkInput, state: BRSState) -> tuple[Answer, int, Any]:
+    def prepared(self, model: EarlyFusionModel, given: NetworkInput, state: BRSState) -> tuple[Forward, int, Any]:
         image = given.features["image"]  # (B, 3, h, w)
         size = (image.shape[2], image.shape[3])
         coord_features = model.coord_features(given.points, given.prev_mask, size)  # (B, C, h, w)
         maps_count = model.dist_maps.channels
         channels = 3 if self.target == "image" else maps_count
 
-        def answer(numbers: Tensor) -> tuple[Tensor, Tensor]:
-            offset = numbers.view(1, channels, *size)
+        def forward(parameters: Tensor) -> tuple[Tensor, Tensor]:
+            offset = parameters.view(1, channels, *size)
             if given.flip:
                 offset = with_flipped(offset)
-            # [KEEP] (trap 15 of RITM) the flipped copy counts, which doubles the cost
-            cost = self.params.reg_weight * (offset**2).sum()
+            # The flipped copy counts, which doubles the penalty (docs/fidelity.md#brs-cost-twice).
+            penalty = self.params.reg_weight * (offset**2).sum()
             if self.target == "image":
                 outputs = model.backbone_forward(image + offset, coord_features)
             else:
                 others, maps = coord_features[:, :-maps_count], coord_features[:, -maps_count:]
                 outputs = model.backbone_forward(image, torch.cat((others, maps + offset), dim=1))
-            return resized(outputs["instances"].float(), size), cost
+            return resized(outputs["instances"].float(), size), penalty
 
-        return answer, channels * size[0] * size[1], None
+        return forward, channels * size[0] * size[1], None

@@ -1,7 +1,7 @@
-"""Cascade-Forward Refinement (Sun et al. 2023, "CFR-ICL", section 3): a click is answered several times over.
+"""Cascade-Forward Refinement (Sun et al. 2023, "CFR-ICL", section 3): several network passes at each click.
 
-Each pass after the first starts from the answer of the one before, with the same clicks. Nothing of the network
-changes, so that every network that reads a previous mask can be used in this way.
+Each pass after the first reads the prediction of the pass before as its previous mask, with the same clicks. It works
+with every network that reads a previous mask.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ from isegm.inference.session import Session
 from isegm.model.base import ClickModel
 from isegm.utils.errors import InputError
 
-SETTLED_PIXELS = 20  # the mask has settled when a pass has changed no more of them
-MASK_THRESH = 0.49  # [KEEP] trap 17: probability of such a pixel, whatever the threshold of the mask that people see
+# The mask has settled when a pass changes at most 20 pixels. They are counted at a threshold of their own, whatever the
+# threshold of the predictor (docs/fidelity.md#cascade-threshold).
+SETTLED_PIXELS = 20
+MASK_THRESH = 0.49
 
 
 @dataclass(frozen=True)
 class Cascade:
-    """How often a click is answered.
+    """Number of network passes at each click.
 
     Args:
         steps: passes after the first one.
-        adaptive: leave out the rest of them when a pass has changed hardly any pixel of the mask.
-        clicks: passes are repeated up to this number of clicks, of which the network may be shown fewer; later clicks
-            get a single one.
+        adaptive: stop as soon as a pass changes hardly any pixel of the mask.
+        clicks: number of clicks up to which passes are repeated, counted before any limit on the clicks that the
+            network is shown; later clicks get one pass.
 
     Raises:
         InputError: a number is below 1.
@@ -53,11 +55,11 @@ class Cascade:
     def repeated(
         self, first: Sequence[Session], once_more: Callable[[Sequence[int], Sequence[Session]], Sequence[Session]]
     ) -> list[Session]:
-        """The sessions after all passes.
+        """Return the sessions after all passes.
 
         Args:
-            first: after the first pass.
-            once_more: given the places of some sessions in ``first`` and what they have become, answers them again.
+            first: the sessions after the first pass.
+            once_more: runs one more pass, given the indices of some sessions in ``first`` and their present states.
         """
         sessions = list(first)
         going = [i for i, session in enumerate(sessions) if len(session.clicks) <= self.clicks]

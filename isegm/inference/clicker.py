@@ -1,4 +1,4 @@
-"""The simulated user: clicks the middle of the largest error, as in the protocol of RITM (Sofiiuk et al. 2021, 4.1)."""
+"""The simulated user, who clicks the middle of the largest error (Sofiiuk et al. 2021, "RITM", section 4.1)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from isegm.utils.errors import InputError
 __all__ = ["Click", "Clicker"]
 
 
-EXACT_DEPTH = 1500  # pixels; squares of smaller depths are exact in float32 with room to spare
+EXACT_DEPTH = 1500  # pixels; squares of smaller depths are exact in float32
 
 
 class Clicker:
-    """A sequence of clicks and, where the ground truth is known, the rule that makes the next one.
+    """A sequence of clicks, and the rule for the next one where the ground truth is known.
 
     Args:
         gt_mask: (H, W) integers, 1 on the object, ``ignore_label`` where it does not matter; None when a person clicks.
@@ -62,10 +62,15 @@ class Clicker:
     def make_next_click(self, pred_mask: np.ndarray) -> Click:
         """Append the click that a user would make to correct ``pred_mask``, bool (H, W); returns it.
 
-        It lies on the pixel farthest from the border of its error region, in exact Euclidean distance; the border of
-        the image counts as one. Among equals it is the first in row-major order. Clicked pixels do not count.
-        It is positive if missed object reaches deeper than wrong foreground, so a tie gives a negative click.
-        [KEEP] Where nothing is wrong the click is negative at (0, 0), as seen when a run goes on after a perfect mask.
+        The click is on the pixel farthest from the border of its error region, in exact Euclidean distance; the border
+        of the image counts as a border. Of equal ones it is the first in row-major order. Clicked pixels do not count.
+        The click is positive if missed object reaches deeper than wrong foreground, so a tie gives a negative one
+        (docs/fidelity.md#click-ties). Without any error it is negative at (0, 0)
+        (docs/fidelity.md#click-without-mistake).
+
+        Raises:
+            RuntimeError: there is no ground truth.
+            InputError: ``pred_mask`` is of another size.
         """
         if self._object is None:
             raise RuntimeError("make_next_click needs a Clicker that was given a gt_mask.")
@@ -84,7 +89,7 @@ class Clicker:
         return self.clicks_list[:clicks_limit]
 
     def get_state(self) -> list[Click]:
-        """What ``set_state`` needs to come back to the present clicks."""
+        """The present clicks, for ``set_state``."""
         return list(self.clicks_list)
 
     def set_state(self, state: Iterable[Click]) -> None:
@@ -101,8 +106,8 @@ class Clicker:
     def _deepest_pixel(self, error: np.ndarray) -> tuple[int, tuple[int, int]]:
         """Squared depth and (row, column) of the pixel of a bool error map that is farthest from the map's zeros.
 
-        The distance is computed on the bounding box of the error plus one pixel of zeros. That is exact: the zero pixel
-        nearest to an error pixel is never beyond this ring.
+        The distance is computed on the bounding box of the error plus one pixel of zeros, which is exact: the zero
+        pixel nearest to an error pixel is never outside this ring.
         """
         box = Box.around(error)
         if box.is_empty:

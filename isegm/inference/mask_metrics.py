@@ -1,6 +1,7 @@
-"""How well a mask agrees with the ground truth, and how many clicks that took.
+"""Scores of a mask against the ground truth, and the number of clicks to reach a score.
 
-IoUs are compared with thresholds as float32 numbers, so that an IoU of exactly 0.9 reaches the threshold 0.9.
+IoUs are compared with thresholds as float32, so that an IoU of exactly 0.9 reaches the threshold 0.9
+(docs/fidelity.md#iou-thresholds).
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ def get_iou(gt_mask: np.ndarray, pred_mask: np.ndarray, ignore_label: int = -1) 
         pred_mask: (H, W) bool.
 
     Returns:
-        a number in [0, 1]; 1 where both masks are empty. The published code divides by zero there, which only an empty
-        ground truth can cause, and the evaluator refuses one before it clicks.
+        a number in [0, 1]; 1 where both masks are empty, where the published code divides by zero
+        (docs/fidelity.md#empty-union).
     """
     pred_mask = np.asarray(pred_mask, dtype=bool)
     valid = gt_mask != ignore_label

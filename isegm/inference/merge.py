@@ -1,4 +1,4 @@
-"""Progressive Merge (Chen et al. 2022, "FocalClick", section 3.3): a click changes the mask only where it points."""
+"""Progressive Merge (Chen et al. 2022, "FocalClick", section 3.3): clicks change a mask only around them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from isegm.utils.boxes import Box
 
 
 def change_around(changed: np.ndarray, row: int, column: int) -> np.ndarray | None:
-    """The 8-connected region of a bool (H, W) map that holds a pixel, as (H, W) bool; None where the pixel is False."""
+    """The 8-connected region (H, W) bool around a pixel of a bool (H, W) map; None where the pixel is False."""
     if not changed[row, column]:
         return None
     box = Box.around(changed)
@@ -21,18 +21,18 @@ def change_around(changed: np.ndarray, row: int, column: int) -> np.ndarray | No
 
 
 def pixel_of(click: Click, size: tuple[int, int]) -> tuple[int, int]:
-    """(row, column) of the pixel of an image of ``size`` (H, W) in which a click lies; fractions are cut off."""
-    row, column = (min(max(int(place), 0), side - 1) for place, side in zip(click.coords, size, strict=True))
-    return row, column
+    """(row, column) of a click's pixel in an image of ``size`` (H, W); fractions are cut off."""
+    row, column = click.coords
+    return min(max(int(row), 0), size[0] - 1), min(max(int(column), 0), size[1] - 1)
 
 
 def progressive_merge(previous: np.ndarray, prediction: np.ndarray, click: Click) -> np.ndarray:
-    """Take over, of what a prediction changes about a mask, the connected region that the last click lies in.
+    """Apply a prediction's changes to a mask only in the connected region of changes around the last click.
 
-    Where the click is on the previous mask the region is removed from it, else it is added, whatever the click's sign.
-    [KEEP] (trap A5 of ClickSEG) Where the prediction changes nothing at the click, everything that did not change
-    counts as the region: outside the mask all unchanged background is added, inside it all unchanged object is removed.
-    Published evaluations do this; with people use ``guarded_merge``.
+    The region is removed from the mask if the click is on the mask, else it is added, whatever the click's sign. If the
+    prediction changes nothing at the click, everything unchanged counts as the region: outside the mask all unchanged
+    background is added, inside it all unchanged object is removed (docs/fidelity.md#merge-without-change). Published
+    evaluations do this; for people use ``guarded_merge``.
 
     Args:
         previous, prediction: (H, W) bool.
@@ -49,10 +49,10 @@ def progressive_merge(previous: np.ndarray, prediction: np.ndarray, click: Click
 
 
 def guarded_merge(previous: np.ndarray, prediction: np.ndarray, click: Click) -> np.ndarray:
-    """``progressive_merge`` that no click can harm a good mask with.
+    """``progressive_merge`` that respects the click's sign, so that no click can spoil a good mask.
 
-    A positive click adds the connected region of newly predicted object that it lies in, a negative one removes the
-    region of object no longer predicted. A click anywhere else leaves the mask as it is.
+    A positive click adds the connected region of newly predicted object around it, a negative one removes the connected
+    region that is no longer predicted. Any other click leaves the mask unchanged.
     """
     changed = prediction & ~previous if click.is_positive else previous & ~prediction
     region = change_around(changed, *pixel_of(click, previous.shape))

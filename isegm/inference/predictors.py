@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,7 @@ ZOOM_IN_NAMES = [field.name for field in fields(ZoomIn)]
 
 
 class ClickerPredictor:
-    """One image being clicked by a ``Clicker``; made by ``get_predictor``."""
+    """A predictor that reads its clicks from a ``Clicker``; built by ``get_predictor``."""
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
@@ -48,7 +47,7 @@ class ClickerPredictor:
         return self._session
 
     def set_input_image(self, image: ArrayLike | Tensor) -> None:
-        """Begin with an image; what was known of an earlier one is forgotten.
+        """Set the image to click on; the state of an earlier one is forgotten.
 
         Args:
             image: (H, W, 3) RGB, uint8 or float in 0..1; or a tensor (3, H, W) or (1, 3, H, W), likewise.
@@ -69,15 +68,15 @@ class ClickerPredictor:
     def get_prediction(self, clicker: Clicker, prev_mask: ArrayLike | Tensor | None = None) -> np.ndarray:
         """Segment the object that the clicks of a clicker point at.
 
-        The clicker may hold other clicks than at the last call: clicks undone, or those of another clicker. The crop
-        and the previous mask are those of the last call all the same, until ``set_states`` or ``set_input_image``.
+        The clicker may hold other clicks than at the last call, e.g. after an undo. The crop and the previous mask are
+        still those of the last call, until ``set_states`` or ``set_input_image``.
 
         Args:
             clicker: holds all clicks, in pixels of the image; fractions are kept.
             prev_mask: (H, W) or (1, 1, H, W), bool or probabilities in [0, 1], to start from instead of the last
-                answer. The crop rule does not look at it, nor does a network that reads no previous mask. A click
-                that the crop rule repeats (``skip_clicks`` 0) starts from the last answer, as published. Of a cascade
-                the first pass starts from it.
+                prediction. The crop rule ignores it, as does a network that reads no previous mask. A click that the
+                crop rule repeats (``skip_clicks`` 0) starts from the last prediction, as published. Of a cascade only
+                the first pass starts from it (docs/fidelity.md#cascade-given-mask).
 
         Returns:
             float32 (H, W) probabilities.
@@ -98,7 +97,7 @@ class ClickerPredictor:
         return self._session.probs.copy()
 
     def set_prev_mask(self, mask: np.ndarray) -> None:
-        """Start from a mask, as ClickSEG's evaluations do: before each later click answers are merged into it.
+        """Start from a mask, as in ClickSEG's evaluations; predictions are merged into it.
 
         Args:
             mask: (H, W) bool, or probabilities in [0, 1].
@@ -111,24 +110,24 @@ class ClickerPredictor:
 
     @property
     def merged(self) -> np.ndarray | None:
-        """(H, W) bool, the mask of ``set_prev_mask`` with what clicks have changed; None where there was none."""
+        """(H, W) bool, the mask of ``set_prev_mask`` with the changes of the clicks; None without such a mask."""
         return self._present.merged
 
     def get_states(self) -> dict[str, Any]:
-        """All that has to be known to come back to where the predictor is now, for ``set_states``.
+        """Return the present state, for ``set_states``.
 
         Returns:
-            prev_prediction: float (1, 1, H, W), a copy of the last answer.
+            prev_prediction: float (1, 1, H, W), a copy of the last prediction.
             transform_states: the rest, which later calls do not change.
         """
         return {"prev_prediction": self._present.prev_probs.clone(), "transform_states": [self._present]}
 
     def set_states(self, states: Mapping[str, Any]) -> None:
-        """Come back to where ``get_states`` was called; the image stays the present one.
+        """Restore a state of ``get_states``; the present image stays.
 
         Raises:
             RuntimeError: no image was set.
-            InputError: they belong to an image of another size.
+            InputError: the states belong to an image of another size.
         """
         (session,) = states["transform_states"]
         image = self._present.image
@@ -148,11 +147,12 @@ class FocalPredictor(ClickerPredictor):
     Args:
         model: a network of FocalClick; it is moved to ``device``.
         device: where it runs.
-        net_clicks_limit: the coarse network is shown only so many first clicks; None for all.
+        net_clicks_limit: number of first clicks that the coarse network is shown; None for all.
         with_flip: also run the flipped image through the coarse network and average the logits.
-        zoom_in: of it, only ``skip_clicks`` and ``expansion_ratio`` count ([KEEP] A3); None to show the whole image.
-        infer_size: side of the square that both networks look at, in pixels.
-        focus_crop_r: expansion of the part that is looked at again.
+        zoom_in: only its ``skip_clicks`` and ``expansion_ratio`` are read (docs/fidelity.md#clickseg-crop); None to
+            show the whole image.
+        infer_size: side of the square input of both networks, in pixels.
+        focus_crop_r: expansion ratio of the focus crop.
         prob_thresh: probability above which a pixel is merged into the mask of ``set_prev_mask``.
 
     Raises:
@@ -176,7 +176,7 @@ class FocalPredictor(ClickerPredictor):
 
 
 def Progressive_Merge(pred_mask: np.ndarray, previous_mask: np.ndarray, y: int, x: int) -> np.ndarray:
-    """``isegm.inference.merge.progressive_merge`` as programs for ClickSEG call it, with the click at row y, column x.
+    """``isegm.inference.merge.progressive_merge`` with the click at row y, column x.
 
     Args:
         pred_mask, previous_mask: (H, W) bool, or 0 and 1.
@@ -189,10 +189,10 @@ def Progressive_Merge(pred_mask: np.ndarray, previous_mask: np.ndarray, y: int, 
 
 
 def _clickseg_zoom(zoom_in: ZoomIn | None) -> ZoomIn | None:
-    """ClickSEG's crop rule with what it takes of a given one."""
-    if zoom_in is None:
-        return None
+    """ClickSEG's crop rule with the two parameters that it reads from a given one."""
     published = settings_for("clickseg").zoom_in
+    if zoom_in is None or published is None:
+        return None
     return replace(published, skip_clicks=zoom_in.skip_clicks, expansion_ratio=zoom_in.expansion_ratio)
 
 
@@ -209,28 +209,28 @@ def get_predictor(
     infer_size: int | None = None,
     focus_crop_r: float = 1.4,
 ) -> ClickerPredictor:
-    """A predictor with RITM's rules, or in ClickSEG's modes with those of ClickSEG.
+    """Build a predictor with RITM's rules, or in ClickSEG's modes with those of ClickSEG.
 
     Args:
         net: the network; it is moved to ``device``.
         brs_mode: NoBRS, or one of ``list_refinements``; or ClickSEG's "Baseline", "FocalClick" or "CDNet".
         device: where it runs.
-        prob_thresh: probability above which a pixel is in the mask, for the refinement and for merging.
-        with_flip: also run the flipped image and average the logits; None for what the mode was published with. "CDNet"
-            does so whatever is said.
+        prob_thresh: pixels of a greater probability are in the mask, for the refinement and for merging.
+        with_flip: also run the flipped image and average the logits; None for the published choice. "CDNet" always does
+            so (docs/fidelity.md#cdnet-size-and-flip).
         zoom_in_params: arguments of ``ZoomIn``; None to show the network the whole image at every click. ClickSEG's
-            modes look at ``skip_clicks`` and ``expansion_ratio`` alone.
-        predictor_params: ``net_clicks_limit``, the clicks that the network is shown (all with NoBRS, 8 with f-BRS, 5
-            with RGB-BRS and DistMap-BRS; None for all); ``max_size``, the longest side of what it sees;
+            modes read only ``skip_clicks`` and ``expansion_ratio``.
+        predictor_params: ``net_clicks_limit``, the number of clicks that the network is shown (all with NoBRS, 8
+            with f-BRS, 5 with RGB-BRS and DistMap-BRS; None for all); ``max_size``, the longest side of its input;
             ``optimize_after_n_clicks`` of ``BRSParams``; and of Cascade-Forward Refinement ``cascade_step``, all passes
             of a click (0 and 1 for one), ``cascade_adaptive`` and ``cascade_clicks``, see ``Cascade``. Others are
-            passed over with a warning, as published code passes over what its predictors do not know.
+            ignored with a warning; published code ignores them silently.
         brs_opt_func_params: ``min_iou_diff`` and ``reg_weight`` of ``BRSParams``.
         lbfgs_params: ``m``, ``factr``, ``pgtol`` and ``maxfun`` of L-BFGS-B; ``maxiter`` is twice ``maxfun``, whatever
-            is given.
+            is passed.
         infer_size: side of the square network input in ClickSEG's modes; None for the published one, the only one of
             "CDNet".
-        focus_crop_r: expansion of the part that "FocalClick" looks at again.
+        focus_crop_r: expansion ratio of FocalClick's focus crop.
 
     Raises:
         InputError: there is no such mode, the network cannot be refined in it, several networks are given, or a
@@ -277,9 +277,9 @@ def _cascade(params: Mapping[str, Any]) -> Cascade | None:
     passes = params.get("cascade_step", 0)
     if passes in (0, 1):
         return None
-    if not isinstance(passes, Integral) or passes < 0:
+    if not isinstance(passes, (int, np.integer)) or passes < 0:
         raise InputError(f"cascade_step of get_predictor is {passes}: give the number of passes, 1 for no cascade.")
-    return Cascade(passes - 1, bool(params.get("cascade_adaptive", False)), params.get("cascade_clicks", 1))
+    return Cascade(int(passes) - 1, bool(params.get("cascade_adaptive", False)), params.get("cascade_clicks", 1))
 
 
 def _known(argument: str, given: Mapping[str, Any] | None, names: Sequence[str]) -> dict[str, Any]:

@@ -1,8 +1,4 @@
-"""Published inference protocols by name: what is done to an image before and after the network.
-
-Numbers of different papers can only be compared when these settings are the ones the papers used, so the settings are
-data, and there is one place that knows them.
-"""
+"""Published inference protocols by name: the settings of each paper's evaluation, before and after the network."""
 
 from __future__ import annotations
 
@@ -18,28 +14,32 @@ from isegm.inference.transforms import View, ZoomIn, ZoomState, with_longest_sid
 from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
 
-# Side of the square that ClickSEG's networks look at, by protocol.
+# Side of the square input of ClickSEG's networks, by protocol.
 CLICKSEG_SIZES = {"clickseg": 384, "focalclick": 256, "cdnet": 384}
-# The mode in which its commands ask for each.
+# Protocol of each mode of ClickSEG's commands.
 CLICKSEG_MODES = {"Baseline": "clickseg", "FocalClick": "focalclick", "CDNet": "cdnet"}
 MERGES = ("guarded", "published", "none")
 
 
 @dataclass(frozen=True)
 class InferenceSettings:
-    """What happens to an image before and after the network.
+    """Processing before and after the network.
 
     Args:
         zoom_in: the crop rule; None to show the network the whole image at every click.
-        resize: (height, width) to which the crop or the image is resized, whatever its shape; None to leave it.
+        resize: (height, width) to which the crop or the image is resized, whatever its aspect ratio; None for no
+            resizing.
         flip: also run the flipped image and average the logits.
-        max_size: longest side of what the network sees; larger crops and images are made smaller. None for no limit.
-        clicks_limit: the network is given only this many first clicks; the crop rule sees all. None for no limit.
-        postprocess: what is made of the answer, see ``isegm.inference.postprocess``; None for the answer itself.
-        merge: how answers change a mask that a session began from, one of ``MERGES``: "guarded", only in the region
-            that a click points at and by its sign; "published", by the rule of ClickSEG's evaluations; "none", every
-            answer replaces it. See ``isegm.inference.merge``.
-        cascade: how often a click is answered, see ``isegm.inference.cascade``; None for once.
+        max_size: longest side of the network's input; larger crops and images are made smaller. None for no limit.
+        clicks_limit: the network is shown only this many first clicks; the crop rule sees all. None for no limit.
+        postprocess: see ``isegm.inference.postprocess``; None for none.
+        merge: how predictions change the mask that a session started from, one of ``MERGES``: "guarded", only in the
+            region around a click and by its sign; "published", by the rule of ClickSEG's evaluations; "none", every
+            prediction replaces the mask. See ``isegm.inference.merge``.
+        cascade: number of passes at each click, see ``isegm.inference.cascade``; None for one.
+
+    Raises:
+        InputError: a value is out of its range, or ``resize`` is combined with another target size.
     """
 
     zoom_in: ZoomIn | None = None
@@ -69,12 +69,12 @@ class InferenceSettings:
 
     @property
     def input_size(self) -> tuple[int, int] | None:
-        """(height, width) of a square crop as the network sees it; None where nothing brings it to a size."""
+        """(height, width) of the network's input for a square crop; None where no setting fixes it."""
         size = self.resize or (self.zoom_in.target_size if self.zoom_in is not None else None)
         return (size, size) if isinstance(size, int) else size
 
     def view(self, zoom: ZoomState, clicks: Sequence[Click], image_size: tuple[int, int]) -> View:
-        """What the network sees of an image of ``image_size`` (H, W) with these clicks."""
+        """Choose the view of an image of ``image_size`` (H, W) with these clicks."""
         crop = None if self.zoom_in is None else self.zoom_in.choose(zoom, clicks, image_size)
         source = Box.of_image(image_size) if crop is None else crop
         size = source.size if crop is None or self.zoom_in is None else self.zoom_in.crop_size(crop)
@@ -92,21 +92,21 @@ def settings_for(
     clicks_limit: int | None = None,
     focus_crop_r: float = 1.4,
 ) -> InferenceSettings:
-    """The settings that a published protocol uses in evaluations.
+    """Return the settings of a published protocol's evaluation.
 
-    [KEEP] (A5) Answers are merged into initial masks without a guard, which with people is wanted.
+    Predictions are merged into initial masks without a guard (docs/fidelity.md#merge-without-change).
 
     Args:
         protocol_name: "ritm", or one of ClickSEG's: "clickseg", "focalclick" and "cdnet"; a network names its own as
             ``model.protocol``.
-        eval_mode: "cvpr", the one of the papers; or "fixedN" (or "fixedH,W"): crop from the first click on and, with
+        eval_mode: "cvpr", as in the papers; or "fixedN" (or "fixedH,W"): crop from the first click on and, with
             "ritm", resize every crop to exactly N x N (H x W).
-        dataset_name: "ritm" looks at crops of 600 pixels on the dataset named DAVIS and of 400 elsewhere.
+        dataset_name: "ritm" resizes crops to 600 pixels on the dataset named DAVIS and to 400 elsewhere.
         infer_size: side of the square network input of ClickSEG's protocols; None for the published one: 256 with
-            "focalclick", else 384. "cdnet" knows no other.
-        target_crop_r: expansion of the crop; only ClickSEG's protocols in mode "cvpr".
+            "focalclick", else 384. "cdnet" ignores it (docs/fidelity.md#cdnet-size-and-flip).
+        target_crop_r: expansion ratio of the crop, for ClickSEG's protocols in mode "cvpr".
         clicks_limit: see ``InferenceSettings``.
-        focus_crop_r: expansion of the part that is looked at again; only "focalclick".
+        focus_crop_r: expansion ratio of the focus crop, for "focalclick".
 
     Raises:
         InputError: no such protocol or mode.
@@ -118,22 +118,22 @@ def settings_for(
         return InferenceSettings(zoom_in=zoom_in, flip=True, clicks_limit=clicks_limit, merge="published")
     if protocol_name in CLICKSEG_SIZES:
         zoom_in = ZoomIn(
-            target_size=None,  # [KEEP] A3: crops are not resized to 400 or 600 but squashed to the square below
+            target_size=None,  # crops are squashed to the square below (docs/fidelity.md#clickseg-crop)
             skip_clicks=-1 if fixed else 1,
-            expansion_ratio=1.4 if fixed else target_crop_r,  # [KEEP] mode "fixedN" looks at neither N nor the ratio
+            expansion_ratio=1.4 if fixed else target_crop_r,  # docs/fidelity.md#clickseg-fixed-mode
             min_crop_size=10,
             prob_thresh=0.49,
             always_recompute=True,
         )
         side = CLICKSEG_SIZES[protocol_name]
-        if infer_size is not None and protocol_name != "cdnet":  # [KEEP] A10: CDNet looks at 384 pixels, flipped too
+        if infer_size is not None and protocol_name != "cdnet":  # docs/fidelity.md#cdnet-size-and-flip
             side = infer_size
         postprocesses: dict[str, Postprocess] = {"focalclick": FocusRefine(focus_crop_r), "cdnet": PixelDiffusion()}
         flip = protocol_name == "cdnet"
         return InferenceSettings(
-            zoom_in,
-            (side, side),
-            flip,
+            zoom_in=zoom_in,
+            resize=(side, side),
+            flip=flip,
             clicks_limit=clicks_limit,
             postprocess=postprocesses.get(protocol_name),
             merge="published",

@@ -1,7 +1,7 @@
-"""What a refinement strategy is: another way from the network's input to its logits, and the strategies by mode name.
+"""The interface of refinements (test-time optimisation of the logits), and their registry by mode name.
 
-A strategy looks at one session at a time. What it has to know at the next click is a state that lives in the session
-(``Session.refinement``) and is never changed in place, so that undo is keeping the older session.
+A refinement runs on one session at a time. Its state from click to click is kept in ``Session.refinement`` and is never
+changed in place, so that undo can return to the older session.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from isegm.utils.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class NetworkInput:
-    """What the network is given for one session: one row, or (straight, flipped) where the settings say flip.
+    """The network's input for one session: one row, or with flip two, the second one flipped.
 
     Attributes:
-        features: what ``model.encode`` returned.
+        features: the return value of ``model.encode``.
         points: float (B, 2N, 3) clicks that the network is shown, see ``isegm.clicks``.
         prev_mask: float (B, 1, h, w) probabilities; None where the network reads none.
         clicks: all clicks of each row, in pixels of the network's input; they may lie outside it.
-        all_shown: the network is shown all of them, none is beyond the limit.
-        flip: the second row is the flipped image of the first.
-        threshold: probability above which a pixel is in the mask.
+        all_shown: whether the network is shown all of them, i.e. none exceeds the limit of clicks.
+        flip: whether there is a second, flipped row.
+        threshold: pixels of a greater probability are in the mask.
     """
 
     features: Mapping[str, Tensor]
@@ -41,11 +41,11 @@ class NetworkInput:
 
 
 class Refinement(Protocol):
-    """How logits come about where the network's answer is improved upon at test time.
+    """Test-time optimisation of the network's logits.
 
     Attributes:
         mode: its name on the command line.
-        clicks_limit: clicks that the network is shown where the caller sets no limit; None for all.
+        clicks_limit: default for the number of clicks that the network is shown; None for all.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]  # a dataclass, so that records can tell its parameters
@@ -57,18 +57,22 @@ class Refinement(Protocol):
     def clicks_limit(self) -> int | None: ...
 
     def check(self, model: ClickModel) -> None:
-        """Raise InputError, in one sentence, if the network cannot be refined in this way."""
+        """Raise InputError, in one sentence, if the network does not support the refinement."""
 
     def in_new_view(self, state: Any) -> Any:
-        """What remains of a state (None for none) when the network is to see another part of the image."""
+        """Return the part of a state (None for none) that stays valid when the view of the image changes."""
 
     def refine(self, model: ClickModel, given: NetworkInput, state: Any) -> tuple[Tensor, Any]:
-        """Logits (B, 1, h, w) at the size of the network's input, and the state for the next click.
+        """Compute logits.
 
         Args:
             model: a network that passed ``check``.
             given: its input.
-            state: what the last call for this session returned; None before the first click.
+            state: the state that the last call for this session returned; None before the first click.
+
+        Returns:
+            logits: (B, 1, h, w) at the size of the network's input.
+            state: for the next click.
         """
 
 
@@ -76,7 +80,7 @@ _REFINEMENTS: dict[str, tuple[Callable[..., Refinement], dict[str, Any]]] = {}
 
 
 def register_refinement(mode: str, **fixed: Any) -> Callable:
-    """Class decorator: the strategy of a mode is the class with these arguments (and ``mode``)."""
+    """Class decorator: register the class with these arguments (and ``mode``) under the name of a mode."""
 
     def register(strategy: Callable[..., Refinement]) -> Callable[..., Refinement]:
         _REFINEMENTS[mode] = (strategy, {"mode": mode, **fixed})
@@ -86,12 +90,12 @@ def register_refinement(mode: str, **fixed: Any) -> Callable:
 
 
 def list_refinements() -> list[str]:
-    """Names of all modes that refine, in alphabetical order."""
+    """Return the names of all refinement modes, in alphabetical order."""
     return sorted(_REFINEMENTS)
 
 
 def build_refinement(mode: str, **params: Any) -> Refinement:
-    """The strategy of a mode with its published parameters, or with others in their place.
+    """Build the refinement of a mode, with its published parameters unless others are given.
 
     Raises:
         InputError: there is no such mode.

@@ -1,4 +1,4 @@
-"""Everything that belongs to one image being clicked, as one value that never changes."""
+"""The state of one image being clicked, as an immutable value."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from isegm.utils.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """One image, its clicks and the last answer. A click makes a new session, so undo is keeping the older one.
+    """One image, its clicks and the last prediction. A click makes a new session, so undo means keeping the older one.
 
-    Sessions of the same image share its tensors. A second object is begun from the session that ``Predictor.start``
-    returned: the image is then neither uploaded nor encoded again.
+    Sessions of the same image share its tensors. To begin a second object, use the session that ``Predictor.start``
+    returned again: the image is then neither uploaded nor encoded again.
 
     Attributes:
         image: float (1, 3, H, W) RGB in 0..1, on the device.
-        prev_probs: float (1, 1, H, W) probabilities, the last answer or the mask to start from; zeros at first.
+        prev_probs: float (1, 1, H, W) probabilities, the last prediction or the mask to start from; zeros at first.
         clicks: in the order in which they were made, in pixels of the image.
-        zoom: what the crop rule knows.
-        view: what the network saw last.
-        features: what ``model.encode`` returned for ``view``, for networks that encode once: tensors with the batch
-            first, which is (straight, flipped) where the settings say flip.
-        cache: what ``model.decode`` handed out to be handed back at the next click, for ``view``; tensors likewise.
-            A network must not write into it.
-        refinement: what a refinement strategy keeps from click to click, see ``isegm.inference.refinement``.
-        merged: bool (H, W), in a session begun from a mask: that mask with the changes that clicks asked for, see
-            ``isegm.inference.merge``. It is not to be written into. None in other sessions.
+        zoom: state of the crop rule.
+        view: the part of the image that the network saw last.
+        features: for networks that encode once, the return value of ``model.encode`` for ``view``: tensors of one row,
+            or with flip of two, the second one flipped.
+        cache: the ``cache`` of ``model.decode`` for the next click on ``view``; tensors likewise. A network must not
+            write to it.
+        refinement: state of the refinement, see ``isegm.inference.refinement``.
+        merged: bool (H, W), in a session that started from a mask: that mask with the changes of the clicks, see
+            ``isegm.inference.merge``. Do not write to it. None in other sessions.
         clicks_seen: number of clicks that the network has seen.
         focus: FocalClick's focus crop of the last prediction, in pixels of the image; None where there was none.
     """
@@ -59,17 +59,17 @@ class Session:
 
     @property
     def probs(self) -> np.ndarray:
-        """The last answer as float32 (H, W) in [0, 1], read-only: on the CPU it is the memory of ``prev_probs``."""
+        """The last prediction as float32 (H, W) in [0, 1], read-only: on the CPU a view of ``prev_probs``."""
         probs = self.prev_probs[0, 0].detach().cpu().numpy()
         probs.flags.writeable = False
         return probs
 
     def mask(self, threshold: float) -> np.ndarray:
-        """What people see, bool (H, W): ``merged`` where there is one, else where ``probs`` is above ``threshold``."""
+        """The visible mask, bool (H, W): ``merged`` if there is one, else ``probs`` above ``threshold``."""
         return self.probs > threshold if self.merged is None else self.merged
 
     def with_click(self, *clicks: Click) -> Session:
-        """The session with clicks added, before the network has seen them. Their indices become their places."""
+        """The session with clicks added that the network has not seen yet; they get their indices in the sequence."""
         numbered = (replace(click, indx=index) for index, click in enumerate(clicks, start=len(self.clicks)))
         return replace(self, clicks=(*self.clicks, *numbered))
 
@@ -92,28 +92,34 @@ class Session:
         return torch.from_numpy(values.astype(np.float32))[None, None].to(self.image.device)
 
     def with_prev_mask(self, mask: np.ndarray) -> Session:
-        """The session with a mask in place of the last answer; from now on clicks change it only where they point.
+        """The session with a mask in place of the last prediction; from now on clicks change the mask only around them.
 
-        Before the first click the crop rule does not look at the mask, as in published evaluations from initial masks.
-        After it, the next crop is the one around the mask. A network that reads no previous mask does not see it.
+        Before the first click the crop rule ignores the mask, as in published evaluations from initial masks; later
+        the next crop is chosen around it. A network that reads no previous mask does not see it.
 
         Args:
-            mask: see ``mask_tensor``, which says what is raised too; ``merged`` becomes where it is above one half.
+            mask: see ``mask_tensor``; ``merged`` becomes the pixels above one half.
+
+        Raises:
+            InputError: see ``mask_tensor``.
         """
         probs = self.mask_tensor(mask)
         zoom = ZoomState(probs=probs if self.clicks else None)
         return replace(self, prev_probs=probs, zoom=zoom, merged=np.asarray(mask) > 0.5)
 
     def with_merged(self, merged: np.ndarray) -> Session:
-        """The session with another mask to merge into. The crop rule looks at it; the network does not ([KEEP] A1)."""
+        """The session with another mask to merge into, which the crop rule reads but the network does not.
+
+        See docs/fidelity.md#merged-mask-not-read.
+        """
         probs = self.mask_tensor(merged)
         return replace(self, merged=merged, zoom=replace(self.zoom, probs=probs))
 
 
 def join_rows(trees: Sequence[Any]) -> Any:
-    """Concatenate what belongs to several sessions (tensors, or dicts, lists and tuples of them) along the batch axis.
+    """Concatenate the tensors of several sessions, or dicts, lists and tuples of them, along the batch axis.
 
-    What is no tensor is taken from the first.
+    Values that are no tensors are taken from the first.
     """
     first = trees[0]
     if isinstance(first, Tensor):

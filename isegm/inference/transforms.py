@@ -1,8 +1,8 @@
-"""What a network sees of an image, and how its answer goes back: crops, sizes and flipping.
+"""Test-time transforms: crops, resizing and flipping, and the way back to the image.
 
-Nothing here remembers an image. What the crop rule has to know from one click to the next is a ``ZoomState``; where the
-input of one network pass comes from is a ``View``, which maps image, masks and clicks there and probabilities back.
-All resizing is bilinear with aligned corners, as the published models were trained and measured.
+The transforms keep no state. ``ZoomState`` is the state of the crop rule from one click to the next. A ``View`` maps
+image, masks and clicks to the network's input, and probabilities back. All resizing is bilinear with aligned corners,
+as in the training and evaluation of the published models.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from isegm.utils.errors import InputError
 
 @dataclass(frozen=True)
 class ZoomState:
-    """What ``ZoomIn`` knows of one image.
+    """State of ``ZoomIn`` for one image.
 
     Attributes:
         roi: the present crop; None before the first one.
-        probs: float (1, 1, H, W), the answer from which the next crop is chosen; None before the first answer.
+        probs: float (1, 1, H, W), the prediction from which the next crop is chosen; None before the first one.
     """
 
     roi: Box | None = None
@@ -36,14 +36,14 @@ class ZoomState:
 
 @dataclass(frozen=True)
 class View:
-    """What the network sees of one image in one pass.
+    """The part of an image that the network sees in one pass.
 
     Attributes:
         image_size: (H, W) of the image.
         source: the part of the image that is read.
         size: (h, w) of the network's input, to which ``source`` is resized.
-        roi: the part of the image that the answer fills, probability being 0 elsewhere; None for all of it. It equals
-            ``source`` but in the case described at ``ZoomIn.choose``.
+        roi: the part of the image that the output fills, with probability 0 elsewhere; None for all of it. It differs
+            from ``source`` only in the case described at ``ZoomIn.choose``.
     """
 
     image_size: tuple[int, int]
@@ -67,7 +67,7 @@ class View:
         return [click.at(*self.source.to_crop(click.coords, self.size)) for click in clicks]
 
     def paste(self, probs: Tensor) -> Tensor:
-        """Put an answer (1, 1, h, w) back into the image: (1, 1, H, W), zero outside the roi."""
+        """Resize and paste an output (1, 1, h, w) into the image: (1, 1, H, W), zero outside the roi."""
         probs = resized(probs, self.source.size)
         if self.roi is None:
             return probs
@@ -83,20 +83,20 @@ class View:
 class ZoomIn:
     """The crop rule around the object ("zoom-in" of f-BRS and RITM, "target crop" of FocalClick).
 
-    The box is that of the last answer and all positive clicks, expanded about its centre. The defaults are the rules of
-    RITM; those of ClickSEG are ``ZoomIn(target_size=None, min_crop_size=10, prob_thresh=0.49, always_recompute=True)``.
+    The box is that of the last prediction and all positive clicks, expanded about its centre. The defaults are
+    RITM's; ClickSEG's are ``ZoomIn(target_size=None, min_crop_size=10, prob_thresh=0.49, always_recompute=True)``.
 
     Args:
-        target_size: of the crop that the network sees: its longest side in pixels, or exactly (height, width), or None
-            to keep the resolution of the image.
+        target_size: size of the crop as the network sees it: its longest side in pixels, or exactly (height, width), or
+            None to keep the resolution of the image.
         skip_clicks: up to this number of clicks the network sees the whole image, not resized to ``target_size``. With
-            -1 that holds for no click, and the first crop is the whole image. With 0 a first answer that covers little
-            of the image is thrown away and the click repeated on its crop.
-        expansion_ratio: by how much the box is expanded.
+            -1 the first crop is the whole image, resized. With 0, if the first prediction covers little of the image,
+            it is dropped and the click is repeated on its crop.
+        expansion_ratio: side of the expanded box relative to the box.
         min_crop_size: smallest side of the crop in pixels of the image, as far as the image goes.
         recompute_thresh_iou: the crop moves when ``bbox_iou`` with the box that would now be chosen is below this.
-        prob_thresh: probability above which a pixel of the last answer is object.
-        always_recompute: the crop follows every answer, and no click is repeated.
+        prob_thresh: probability above which a pixel of the last prediction is object.
+        always_recompute: choose a new crop at every click, and never repeat a click.
     """
 
     target_size: int | tuple[int, int] | None = 400
@@ -118,10 +118,10 @@ class ZoomIn:
             )
 
     def choose(self, state: ZoomState, clicks: Sequence[Click], image_size: tuple[int, int]) -> Box | None:
-        """The part of the image to look at with these clicks; None for the image as it is.
+        """The crop for these clicks; None for the whole image without resizing.
 
-        [KEEP] (traps 25 of RITM, A6 of ClickSEG) When an answer becomes empty after a crop was set, the network sees
-        the whole image, yet its answer is squeezed into that old crop, which ``state.roi`` still holds (``View.roi``).
+        If a prediction becomes empty after a crop was set, the network sees the whole image, yet its output is squeezed
+        into the old crop, which ``state.roi`` still holds (docs/fidelity.md#zoom-in-stale-crop).
         """
         if len(clicks) <= self.skip_clicks:
             return None
@@ -145,7 +145,7 @@ class ZoomIn:
         return with_longest_side(crop.size, self.target_size)
 
     def wants_repetition(self, state: ZoomState) -> bool:
-        """Whether the answer in ``state``, made on the whole image, is to be made again on a crop."""
+        """Whether the click of the prediction in ``state``, made on the whole image, is repeated on a crop."""
         if self.skip_clicks > 0 or self.always_recompute or state.roi is not None or state.probs is None:
             return False
         image_size = (state.probs.shape[2], state.probs.shape[3])
@@ -181,16 +181,16 @@ def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def with_flipped(maps: Tensor) -> Tensor:
-    """A batch followed by its left-right flipped images: (B, ...) -> (2B, ...)."""
+    """A batch followed by its left-right flipped copy: (B, ...) -> (2B, ...)."""
     return torch.cat((maps, maps.flip(-1)))
 
 
 def flipped_clicks(clicks: Sequence[Click], width: int) -> list[Click]:
-    """Clicks on the flipped image of an input of that width."""
+    """Clicks on the left-right flipped copy of an input of this width."""
     return [click.at(click.coords[0], width - click.coords[1] - 1) for click in clicks]
 
 
 def mean_with_flipped(maps: Tensor) -> Tensor:
-    """Mean of a batch and of the answers to its flipped images, which come behind it: (2B, ...) -> (B, ...)."""
-    straight, flipped = maps.chunk(2)
-    return 0.5 * (straight + flipped.flip(-1))
+    """Mean of the outputs for a batch and for its flipped copy behind it: (2B, ...) -> (B, ...)."""
+    original, flipped = maps.chunk(2)
+    return 0.5 * (original + flipped.flip(-1))

@@ -117,7 +117,7 @@ APPENDIX = {
 @pytest.mark.parametrize("network", APPENDIX)
 @all_modes
 def test_loss_gradient_and_answers_are_those_of_the_appendix(mode, network, monkeypatch):
-    numbers, loss, gradient_sum, means = APPENDIX[network][mode]
+    count, loss, gradient_sum, means = APPENDIX[network][mode]
     y, x = np.mgrid[:96, :128]
     image = np.stack((5 * x + 3 * y, x**2 // 7 + y, 2 * y), axis=-1).astype(np.uint8)
     clicks = (Click(True, (40, 50)), Click(False, (70, 100)), Click(True, (20, 30)))
@@ -133,7 +133,7 @@ def test_loss_gradient_and_answers_are_those_of_the_appendix(mode, network, monk
     predictor = brs_predictor(mode, InferenceSettings(flip=True), fill_by_sine(build_model(network)))
     sessions = clicked(predictor, clicks, image)
     at, value, gradient = evaluations[0]
-    assert at.shape == (numbers,) and not at.any()
+    assert at.shape == (count,) and not at.any()
     assert value == pytest.approx(loss, rel=1e-4)
     assert np.abs(gradient).sum() == pytest.approx(gradient_sum, rel=1e-3)
     assert [session.probs.mean() for session in sessions] == pytest.approx(means, abs=1e-2)
@@ -212,7 +212,7 @@ def test_the_first_click_is_answered_by_the_network_alone(mode):
     plain = clicked(Predictor(PlacedModel(), settings=CROPPED), CLICKS[:1])[0]
     refined = clicked(brs_predictor(mode), CLICKS[:1])[0]
     np.testing.assert_allclose(refined.probs, plain.probs, atol=1e-6)
-    assert not refined.refinement.numbers.any()
+    assert not refined.refinement.parameters.any()
 
 
 @all_modes
@@ -233,10 +233,10 @@ def test_undo_and_the_same_click_again_give_the_same_answer(mode):
     predictor.set_image(noise_image())
     predictor.predict([(20, 30)], [1])
     predictor.predict([(70, 10)], [0])
-    before = predictor.session.refinement.numbers.copy()
+    before = predictor.session.refinement.parameters.copy()
     _, first = predictor.predict([(30, 20)], [1])
     predictor.undo()
-    np.testing.assert_array_equal(predictor.session.refinement.numbers, before)
+    np.testing.assert_array_equal(predictor.session.refinement.parameters, before)
     _, again = predictor.predict([(30, 20)], [1])
     np.testing.assert_array_equal(first, again)
 
@@ -246,14 +246,14 @@ def test_what_a_change_of_crop_leaves(mode, survives):
     strategy = build_refinement(mode)
     left = strategy.in_new_view(BRSState(mode, np.ones(4), features=("features", None)))
     if survives:
-        assert left.numbers.sum() == 4 and left.features is None
+        assert left.parameters.sum() == 4 and left.features is None
     else:
         assert left is None
     assert strategy.in_new_view(None) is None
 
 
 @pytest.mark.parametrize("mode", ["f-BRS-B", "RGB-BRS"])
-def test_numbers_start_from_where_the_last_click_left_them(mode, monkeypatch):
+def test_parameters_start_from_where_the_last_click_left_them(mode, monkeypatch):
     starts = []
     minimised = type(build_refinement(mode))._minimised
 
@@ -264,7 +264,7 @@ def test_numbers_start_from_where_the_last_click_left_them(mode, monkeypatch):
     monkeypatch.setattr(type(build_refinement(mode)), "_minimised", spied)
     sessions = clicked(brs_predictor(mode, InferenceSettings(flip=True)), CLICKS[:3])
     assert not starts[0].any()
-    np.testing.assert_array_equal(starts[1], sessions[1].refinement.numbers)
+    np.testing.assert_array_equal(starts[1], sessions[1].refinement.parameters)
     assert starts[1].any()
 
 
@@ -314,11 +314,11 @@ def test_the_cost_of_an_input_offset_counts_the_mirror_image(target, channels, w
         flip=True,
         threshold=0.49,
     )
-    answer, count, _ = strategy.prepared(model, given, BRSState(target))
+    forward, count, _ = strategy.prepared(model, given, BRSState(target))
     assert count == channels * 48
-    logits, cost = answer(torch.full((count,), 0.5))
+    logits, penalty = forward(torch.full((count,), 0.5))
     assert logits.shape == (2, 1, *size)
-    assert cost.item() == pytest.approx(2 * weight * 0.25 * count)
+    assert penalty.item() == pytest.approx(2 * weight * 0.25 * count)
 
 
 @pytest.mark.parametrize("mode", ["f-BRS-A", "f-BRS-B"])
