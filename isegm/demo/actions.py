@@ -31,11 +31,14 @@ class Action:
         return cls("click", {"x": float(column), "y": float(row), "positive": click.is_positive})
 
     @property
-    def move(self) -> Move:
-        """The click or partial finish that it is."""
-        if self.kind == KEEP:
-            return KEEP
+    def click(self) -> Click:
+        """The click of an action of kind "click"."""
         return Click(self.values["positive"], (self.values["y"], self.values["x"]))
+
+    @property
+    def move(self) -> Move:
+        """The click, or ``KEEP`` for a partial finish."""
+        return KEEP if self.kind == KEEP else self.click
 
     @property
     def forward(self) -> bool:
@@ -53,9 +56,7 @@ CHANGES: dict[str, Callable[[Document, Action, Any], Document]] = {
     "reset": lambda document, action, _: document.abandoned(),
     "reopen": lambda document, action, _: document.reopened(**action.values),
     "remove": lambda document, action, _: document.removed(action.values["number"]),
-    "edit": lambda document, action, _: document.edited(
-        **{key: tuple(value) if key == "color" else value for key, value in action.values.items()}
-    ),
+    "edit": lambda document, action, _: _edited(document, action),
 }
 
 
@@ -76,10 +77,19 @@ def carry_out(history: History, action: Action, outcome: Outcome = None) -> None
     elif action.kind == "threshold":
         draft = history.present.draft
         if draft is not None:
+            if not isinstance(outcome, Selected):
+                raise TypeError("a change of threshold needs a selection as its outcome")
             draft = replace(draft, region=outcome.region, threshold=outcome.threshold)
             history.replace(replace(history.present, draft=draft))
     else:
         history.add(CHANGES[action.kind](history.present, action, outcome))
+
+
+def _edited(document: Document, action: Action) -> Document:
+    values: dict[str, Any] = dict(action.values)
+    if "color" in values:
+        values["color"] = tuple(values["color"])
+    return document.edited(**values)
 
 
 def outcome_to_json(outcome: Outcome) -> dict[str, Any]:

@@ -155,6 +155,7 @@ class AnnotationSession:
     def _begin(self, action: Action, given_up: Event) -> Callable[[], Outcome] | None:
         """What has to run elsewhere before an action can be carried out."""
         live, draft, image, values = self._live, self.draft, self.image, action.values
+        work: Callable[[], Outcome]
         if action.kind == "click" or (action.kind == KEEP and draft is not None):
             step, threshold = live.find(draft), values["threshold"]
             work = partial(live.answer, draft, step, action.move, self._predictor, threshold, given_up)
@@ -183,7 +184,7 @@ class AnnotationSession:
         """Let the object that will be in progress when all that waits is done have the present threshold."""
         draft, predictor, threshold, given_up = None, self._predictor, self._threshold, Event()
 
-        def begin() -> Callable[[], Selected] | None:
+        def begin() -> Callable[[], Outcome] | None:
             nonlocal draft
             draft, live = self.draft, self._live
             if draft is None or draft.threshold == threshold:
@@ -191,8 +192,8 @@ class AnnotationSession:
             work = partial(live.selected, draft, live.find(draft), predictor, threshold, given_up)
             return partial(_kept, None, work)
 
-        def end(selected: Selected | None) -> None:
-            if selected is not None and draft is self.draft:
+        def end(selected: Outcome) -> None:
+            if isinstance(selected, Selected) and draft is self.draft:
                 action = Action("threshold")
                 self._end(Request(action, self._note(Journal.ask, action)), selected)
             else:

@@ -52,8 +52,8 @@ class ImageCanvas(tk.Frame):
             tk.Scrollbar(self, orient=tk.HORIZONTAL, command=lambda *what: self._scroll(0, *what)),
             tk.Scrollbar(self, orient=tk.VERTICAL, command=lambda *what: self._scroll(1, *what)),
         )
-        for bar, place in zip(self._bars, ({"row": 1, "sticky": "ew"}, {"column": 1, "sticky": "ns"}), strict=True):
-            bar.grid(**{"row": 0, "column": 0} | place)
+        for bar, row, column, sticky in zip(self._bars, (1, 0), (0, 1), ("ew", "ns"), strict=True):
+            bar.grid(row=row, column=column, sticky=sticky)
             bar.grid_remove()
         self._bind()
 
@@ -84,7 +84,7 @@ class ImageCanvas(tk.Frame):
         """Move by a step if the key is one of W, A, S, D and the arrows."""
         step = KEY_STEPS.get(event.keysym.lower())
         held = CONTROL | COMMAND if self._on_mac else CONTROL
-        if step is not None and self.viewport is not None and not event.state & held:
+        if step is not None and self.viewport is not None and not int(event.state) & held:
             self._look(self.viewport.panned(step[0] * SCROLL_STEP, step[1] * SCROLL_STEP))
 
     def _bind(self) -> None:
@@ -116,7 +116,9 @@ class ImageCanvas(tk.Frame):
 
     def _draw(self) -> None:
         self._drawing = None
-        if self._set_bars():
+        if self._pyramid is None or self.viewport is None:
+            return
+        if self._set_bars(self.viewport):
             self._draw_soon()  # when the bars are in place, which Tk sees to first
             return
         pixels, corner = self._renderer.render(self._pyramid, self.viewport, self._scene)
@@ -128,11 +130,11 @@ class ImageCanvas(tk.Frame):
         self.canvas.coords(self._item, *corner)
         self._shown = shown  # the one before must live until here
 
-    def _set_bars(self) -> bool:
+    def _set_bars(self, viewport: Viewport) -> bool:
         """Bring the scroll bars to what is seen; whether one comes or goes, and leaves the image another window."""
         changed = False
         for axis, bar in enumerate(self._bars):
-            share = self.viewport.share(axis)
+            share = viewport.share(axis)
             bar.set(*share)
             needed = share != (0.0, 1.0)
             if needed != bool(bar.grid_info()):
@@ -156,7 +158,7 @@ class ImageCanvas(tk.Frame):
     def _right_moved(self, event: tk.Event) -> None:
         if self._press is None:
             return
-        self._note_move(event)
+        self._note_move(event, self._press)
         if self._moved and self.viewport is not None:
             x, y = self._dragged
             self._look(self.viewport.panned(event.x - x, event.y - y))
@@ -165,14 +167,14 @@ class ImageCanvas(tk.Frame):
     def _right_released(self, event: tk.Event) -> None:
         if self._press is None:
             return
-        self._note_move(event)
+        self._note_move(event, self._press)
         x, y, time = self._press
         self._press = None
         if not self._moved and event.time - time <= CLICK_MS:
             self._clicked(x, y, False)
 
-    def _note_move(self, event: tk.Event) -> None:
-        x, y, _ = self._press
+    def _note_move(self, event: tk.Event, press: tuple[int, int, int]) -> None:
+        x, y, _ = press
         self._moved |= max(abs(event.x - x), abs(event.y - y)) > CLICK_PIXELS
 
     def _wheel(self, event: tk.Event, larger: bool) -> None:

@@ -104,8 +104,8 @@ class Controller:
     @property
     def waiting(self) -> tuple[Click, ...]:
         """Clicks that the network has not yet answered."""
-        actions = () if self._work is None else self._work.waiting
-        return tuple(action.move for action in actions if action.kind == "click")
+        actions = [] if self._work is None else self._work.waiting
+        return tuple(action.click for action in actions if action.kind == "click")
 
     @property
     def busy(self) -> str:
@@ -303,6 +303,8 @@ class Controller:
             InputError: there is no image, or another one is being opened.
         """
         work, folder = self._ready(), self.folder
+        if folder is None:
+            raise InputError(NO_IMAGE)
 
         def begin() -> Callable[[], str]:
             present = work.history.present.annotations(work.image.name, with_draft)
@@ -372,7 +374,8 @@ class Controller:
         Raises:
             InputError: there is none, or another one is about to be.
         """
-        self._present()
+        if self._work is None:
+            raise InputError(NO_IMAGE)
         if self.opening:
             raise InputError("another image is being opened: wait until it is there.")
         return self._work
@@ -391,12 +394,15 @@ class Controller:
         self._jobs.add(Job(f"saving {Path(path).name}", begin, end, lasting=True))
 
     def _dropped(self, job: Job) -> None:
-        if isinstance(job.token, Request):
+        if isinstance(job.token, Request) and self._work is not None:
             self._work.dropped(job.token)
 
 
 def _write_folder(path: str | Path, kind: str, folder: Folder, autosave: Path | None, present: Annotations) -> str:
     """Write what is annotated in a folder; gives the sentence about what is left out, see ``annotations_in``."""
+    write_all = FORMATS[kind].write_all
+    if write_all is None:
+        raise InputError(f"{FORMATS[kind].label} holds one image: choose a format for all images of a folder.")
     annotations, warning = annotations_in(folder, autosave, present)
-    FORMATS[kind].write_all(path, annotations)
+    write_all(path, annotations)
     return warning

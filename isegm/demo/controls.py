@@ -5,6 +5,7 @@ from __future__ import annotations
 import tkinter as tk
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from isegm.demo.controller import Controller
@@ -39,7 +40,7 @@ class ClickButtons(tk.LabelFrame):
             button = tk.Button(self, text=label, command=actions[action], background=color, width=5, height=2)
             button.pack(side=tk.LEFT, fill=tk.X, expand=True, padx=3, pady=3)
             self.buttons[label.replace("\n", " ")] = button
-            Hint(button, lambda hint=hint: hint)
+            Hint(button, partial(str, hint))
 
     def refresh(self) -> None:
         """Grey out what cannot be done."""
@@ -154,10 +155,14 @@ class Controls(tk.Frame):
 
     def _add_slider(self, name: str, step: float) -> None:
         numeric = NUMERIC[name]
+        if numeric.most is None:
+            raise ValueError(f"the slider of {name} needs an upper bound")
         row = tk.Frame(self)
         row.pack(side=tk.TOP, fill=tk.X, padx=5)
         tk.Label(row, text=numeric.label).pack(side=tk.LEFT)
-        value = tk.StringVar(self)  # beside the slider, which would show it above and take twice the height
+        value = tk.DoubleVar(
+            self
+        )  # shown beside the slider: above it would take twice the height
         slider = tk.Scale(row, from_=numeric.least, to=numeric.most, resolution=step, orient=tk.HORIZONTAL)
         slider.configure(length=120, width=12, showvalue=False, variable=value)
         slider.set(getattr(self._controller.settings, name))

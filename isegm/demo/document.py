@@ -59,8 +59,8 @@ class Draft:
     @property
     def clicks(self) -> tuple[Click, ...]:
         """Clicks since the last partial finish."""
-        last = max((place for place, move in enumerate(self.moves, start=1) if move == KEEP), default=0)
-        return self.moves[last:]
+        start = max((index for index, move in enumerate(self.moves, start=1) if move == KEEP), default=0)
+        return tuple(move for move in self.moves[start:] if isinstance(move, Click))
 
     def after(self, move: Move, selected: Selected) -> Draft:
         """The object after another move."""

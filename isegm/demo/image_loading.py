@@ -128,7 +128,7 @@ def _checksum(path: Path) -> str:
 
 def _shown(image: np.ndarray) -> str:
     """Checksum of the pixels of an image."""
-    return hashlib.sha256(np.ascontiguousarray(image)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()
 
 
 def read_start(path: str, size: tuple[int, int], threshold: float) -> Selected:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from isegm.annotations import Region
 from isegm.clicks import Click
-from isegm.demo.document import KEEP, Draft, Move, Selected
+from isegm.demo.document import Draft, Move, Selected
 from isegm.demo.settings import Settings
 from isegm.inference.predictor import Predictor
 from isegm.inference.session import Session
@@ -67,7 +67,7 @@ class Step:
 
     def moved(self, predictor: Predictor, start: Session, move: Move, threshold: float) -> Step:
         """After a click or a partial finish on an image of which ``start`` is the session without clicks."""
-        return self._kept(start, threshold) if move == KEEP else self._clicked(predictor, move)
+        return self._clicked(predictor, move) if isinstance(move, Click) else self._kept(start, threshold)
 
     def _clicked(self, predictor: Predictor, click: Click) -> Step:
         """The first click on a given mask runs the network twice, as published."""

@@ -152,14 +152,15 @@ class ObjectList(tk.Frame):
         opened = None if document.draft is None else document.draft.number
         for item in document.objects:
             self._categories.add(item.category)
-            region = document.selection if item.number == opened else item.region
-            name = f"{item.name} (open)".strip() if item.number == opened else item.name
+            region, name = item.region, item.name
+            if item.number == opened and document.selection is not None:
+                region, name = document.selection, f"{item.name} (open)".strip()
             values = (name, item.category, "yes" if item.protected else "", region.area)
-            looks = {"text": f" {item.number}", "image": self._swatch(item), "values": values}
-            self.table.insert("", tk.END, str(item.number), **looks)
-        if document.draft is not None and opened is None:
+            row, label = str(item.number), f" {item.number}"
+            self.table.insert("", tk.END, row, text=label, image=self._swatch(item), values=values)
+        if document.selection is not None and opened is None:
             values = ("in progress", self._controller.category, "", document.selection.area)
-            self.table.insert("", tk.END, DRAFT, text=document.draft_number, values=values)
+            self.table.insert("", tk.END, DRAFT, text=str(document.draft_number), values=values)
             self.table.see(DRAFT)
         if selected is not None and self.table.exists(str(selected)):
             self.select(selected)

@@ -82,32 +82,35 @@ class Renderer:
             (h, w, 3) uint8 RGB, an array of its own, and the place (x, y) of its top left corner in the window.
         """
         seen = Patch.seen(viewport)
-        if self._view != (pyramid, viewport):
+        if self._image is None or self._view != (pyramid, viewport):
             self._view, self._image, self._under = (pyramid, viewport), pyramid.sampled(seen), None
+        image = self._image
         looks = (scene.alpha, scene.outlines, scene.selected, *scene.objects)
         if self._under is None or self._looks != looks:
-            self._looks, self._under = looks, self._with_objects(seen, scene)
+            self._looks, self._under = looks, self._with_objects(image, seen, scene)
         pixels = self._under.copy()
         if scene.selection is not None:
-            self._paint(pixels, self._image, seen, scene.selection, scene.color, scene.alpha, scene.outlines)
+            self._paint(pixels, image, seen, scene.selection, scene.color, scene.alpha, scene.outlines)
         if scene.kept is not None:
             self._paint(pixels, pixels, seen, scene.kept, scene.color, scene.alpha, outline=False)
         _draw_clicks(pixels, seen, scene)
-        self._forget_all_but({item.region for item in scene.objects} | {scene.selection, scene.kept})
+        drawn = {scene.selection, scene.kept, *(item.region for item in scene.objects)}
+        self._halvings = {region: layers for region, layers in self._halvings.items() if region in drawn}
         return pixels, seen.corner
 
-    def _with_objects(self, seen: Patch, scene: Scene) -> np.ndarray:
+    def _with_objects(self, image: np.ndarray, seen: Patch, scene: Scene) -> np.ndarray:
         """The image with all objects but the one in progress, as it is seen."""
-        pixels = self._image.copy()
+        pixels = image.copy()
         for item in scene.objects:
-            self._paint(pixels, self._image, seen, item.region, item.color, scene.alpha, scene.outlines)
+            self._paint(pixels, image, seen, item.region, item.color, scene.alpha, scene.outlines)
         for item in scene.objects:
-            if item.number == scene.selected:
-                part, cover = self._cover(seen, item.region)
-                if part is not None:
-                    inside = (cover > 0).view(np.uint8)
-                    around = cv2.subtract(cv2.dilate(inside, DISK), inside)
-                    cv2.copyTo(_plain((*around.shape, 3), WHITE), around, seen.cut(pixels, part))
+            covered = self._cover(seen, item.region) if item.number == scene.selected else None
+            if covered is not None:
+                part, cover = covered
+                inside = (cover > 0).view(np.uint8)
+                around = cv2.subtract(cv2.dilate(inside, DISK), inside)
+                height, width = around.shape
+                cv2.copyTo(_plain((height, width, 3), WHITE), around, seen.cut(pixels, part))
         return pixels
 
     def _paint(
@@ -121,31 +124,33 @@ class Renderer:
         outline: bool,
     ) -> None:
         """Write ``below * (1 - alpha) + color * alpha`` into what is seen of a region, and its outline."""
-        part, cover = self._cover(seen, region)
-        if part is None:
+        covered = self._cover(seen, region)
+        if covered is None:
             return
-        target, plain = seen.cut(pixels, part), _plain((*cover.shape, 3), color)
+        part, cover = covered
+        height, width = cover.shape
+        target, plain = seen.cut(pixels, part), _plain((height, width, 3), color)
         mixed = cv2.addWeighted(seen.cut(below, part), 1 - alpha, plain, alpha, 0)
         partly = cover - np.uint8(1) < 254  # neither 0 nor 255
         if outline:
             inside = (cover > 0).view(np.uint8)
             border = cv2.subtract(inside, cv2.erode(inside, CROSS))
             partly &= border == 0
-        partly = np.flatnonzero(partly)
-        places = seen.index(part, *np.divmod(partly, cover.shape[1]))
-        share = cover.take(partly)[:, None] / np.float32(255)
-        everywhere = pixels.reshape(-1, 3)
-        blended = everywhere.take(places, 0) * (1 - share) + mixed.reshape(-1, 3).take(partly, 0) * share
+        in_part = np.flatnonzero(partly)
+        in_pixels = seen.index(part, *np.divmod(in_part, width))
+        share = cover.take(in_part)[:, None] / np.float32(255)
+        flat = pixels.reshape(-1, 3)
+        blended = flat.take(in_pixels, 0) * (1 - share) + mixed.reshape(-1, 3).take(in_part, 0) * share
         cv2.copyTo(mixed, cover, target)
-        everywhere[places] = np.rint(blended)
+        flat[in_pixels] = np.rint(blended)
         if outline:
             cv2.copyTo(plain, border, target)
 
-    def _cover(self, seen: Patch, region: Region) -> tuple[Patch | None, np.ndarray | None]:
+    def _cover(self, seen: Patch, region: Region) -> tuple[Patch, np.ndarray] | None:
         """Where a region is seen, and how far it covers each pixel there, uint8 0..255; None where it is not seen."""
         part = seen.around(region)
         if not region or not part.rows or not part.columns:
-            return None, None
+            return None
         if part.level == 0:
             return part, Layer(region.pixels, region.top, region.left).sampled(part)
         halvings = self._halvings.setdefault(region, [])
@@ -154,9 +159,6 @@ class Renderer:
         while len(halvings) < part.level:
             halvings.append(halvings[-1].halved())
         return part, halvings[part.level - 1].sampled(part)
-
-    def _forget_all_but(self, regions: set[Region | None]) -> None:
-        self._halvings = {region: layers for region, layers in self._halvings.items() if region in regions}
 
 
 def _plain(shape: tuple[int, int, int], color: Color) -> np.ndarray:

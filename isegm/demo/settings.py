@@ -195,7 +195,7 @@ def unavailable(model: ClickModel) -> Mapping[str, str]:
         by a name in ``BRS_MODES``, or the name of a field of ``Settings``. Where a network takes no refinement at all,
         ``brs_mode`` and the fields that belong to it are among them.
     """
-    reasons = {}
+    reasons: dict[str, str] = {}
     for mode in BRS_MODES:
         refinement = Settings().with_mode(mode).refinement
         if refinement is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tkinter as tk
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tkinter import filedialog, messagebox, ttk
 from types import TracebackType
@@ -38,10 +39,11 @@ SMALLEST_WINDOW = (960, 480)  # as published
 USUAL_WINDOW = (1280, 860)
 POLL_MS = 5
 TIDY_MS = 200  # after an image was opened, when the one before is not on the screen any more
-IMAGES = [("Images", [each for ending in ENDINGS for each in (f"*{ending}", f"*{ending.upper()}")])]
+FileTypes = list[tuple[str, str | list[str]]]  # as Tk's file dialogs take them
+IMAGES: FileTypes = [("Images", [each for ending in ENDINGS for each in (f"*{ending}", f"*{ending.upper()}")])]
 IMAGES += [("All files", "*")]
-MASKS = [("Masks", "*.png *.bmp *.PNG *.BMP"), ("All files", "*")]
-ANNOTATIONS = [("Annotations", "*.old *.json *.png *.JSON *.PNG"), ("All files", "*")]
+MASKS: FileTypes = [("Masks", "*.png *.bmp *.PNG *.BMP"), ("All files", "*")]
+ANNOTATIONS: FileTypes = [("Annotations", "*.old *.json *.png *.JSON *.PNG"), ("All files", "*")]
 
 
 class Program:
@@ -134,17 +136,17 @@ class Program:
             button = tk.Button(bar, text=label, command=command)
             button.pack(side=tk.LEFT)
             self.buttons[label] = button
-            Hint(button, lambda hint=hint: hint)
+            Hint(button, partial(str, hint))
         self.save_menu = tk.Menubutton(bar, text="Save as ...", relief=tk.RAISED)
         self.save_menu.pack(side=tk.LEFT, after=self.buttons["Save mask"], fill=tk.Y)
         menu = self.save_menu["menu"] = tk.Menu(self.save_menu, tearoff=False)
         for kind, form in FORMATS.items():
-            menu.add_command(label=form.label, command=lambda kind=kind: self._save(kind))
+            menu.add_command(label=form.label, command=partial(self._save, kind))
         menu.add_separator()
         for kind, form in FORMATS.items():
             if form.write_all is not None:
                 label = f"{form.label}, all images of the folder"
-                menu.add_command(label=label, command=lambda kind=kind: self._save_folder(kind))
+                menu.add_command(label=label, command=partial(self._save_folder, kind))
 
     def _add_image(self) -> ImageCanvas:
         frame = tk.LabelFrame(self.root, text="Image")
@@ -185,12 +187,12 @@ class Program:
             (shortcuts("s", system), lambda: self._save("mask")),
         ):
             for key in keys:
-                self.root.bind(key, lambda event, action=action: self._unless_needed(event, action))
+                self.root.bind(key, partial(self._unless_needed, action))
         for key in ("a", "A"):
             self.image.canvas.bind(key, self._key_a)
         self.root.bind_all("<Button-1>", _focus, add="+")
 
-    def _unless_needed(self, event: tk.Event, action: Callable[[], None]) -> None:
+    def _unless_needed(self, action: Callable[[], None], event: tk.Event) -> None:
         """Carry out what a key stands for, unless the widget that has the focus needs the key."""
         writing = isinstance(event.widget, tk.Entry)  # a combobox is one, too
         scrolling = isinstance(event.widget, ttk.Treeview) and event.keysym in ("Prior", "Next")
@@ -222,7 +224,7 @@ class Program:
     def _place(self) -> str:
         """Which image is open, for the line at the bottom."""
         image, folder = self.controller.image, self.controller.folder
-        if image is None:
+        if image is None or folder is None:
             return ""
         height, width = image.size
         kept = "autosaved" if self.controller.autosaves else "not autosaved"
@@ -320,7 +322,7 @@ class Program:
         if with_draft is not None and (path := self._ask_path(kind, stem(image.path))):
             self.act(lambda: save(path, kind, with_draft))
 
-    def _ask_file(self, title: str, kinds: list[tuple]) -> str:
+    def _ask_file(self, title: str, kinds: FileTypes) -> str:
         return filedialog.askopenfilename(parent=self.root, title=title, filetypes=kinds, initialdir=self._beside())
 
     def _ask_path(self, kind: str, stem: str) -> str:

@@ -60,9 +60,8 @@ class Viewport:
         if self.pixel(x, y) is None:
             return self
         scale = replace(self, scale=self.scale * factor).scale
-        offset = tuple(
-            place - (place - start) * scale / self.scale for place, start in zip((x, y), self.offset, strict=True)
-        )
+        left, top = self.offset
+        offset = (x - (x - left) * scale / self.scale, y - (y - top) * scale / self.scale)
         return replace(self, scale=scale, offset=offset)
 
     def panned(self, dx: float, dy: float) -> Viewport:
@@ -79,9 +78,8 @@ class Viewport:
 
     def at_share(self, axis: int, first: float) -> Viewport:
         """Moved so that what is seen along an axis begins at that share of the image."""
-        offset = list(self.offset)
-        offset[axis] = -first * self.image[axis] * self.scale
-        return replace(self, offset=tuple(offset))
+        start = -first * self.image[axis] * self.scale
+        return replace(self, offset=(start, self.offset[1]) if axis == 0 else (self.offset[0], start))
 
     @property
     def blocks(self) -> bool:

@@ -23,7 +23,7 @@ def enable(widgets: Iterable[tk.Widget], enabled: bool) -> None:
     for widget in widgets:
         state = tk.NORMAL if enabled else tk.DISABLED
         if str(widget["state"]) != state:
-            widget.configure(state=state)
+            widget["state"] = state
 
 
 def shortcuts(letter: str, system: str, shift: bool = False) -> list[str]:
