@@ -1,4 +1,4 @@
-"""What a user does to a document, as plain data that a file can keep, and how it changes the history."""
+"""Actions of the user on a document, as plain data for the journal, and their effect on the history."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from isegm.annotations import AnnotatedObject, Region
 from isegm.clicks import Click
 from isegm.demo.document import KEEP, Document, History, Move, Selected
 
-Outcome = Selected | tuple[AnnotatedObject, ...] | None  # what an action brought that only the network or a file knows
+Outcome = (
+    Selected | tuple[AnnotatedObject, ...] | None
+)  # the part of an action's effect that comes from the network or a file
 
 
 @dataclass(frozen=True, eq=False)
 class Action:
-    """One thing that a user does.
+    """One action of the user.
 
     Attributes:
         kind: a key of ``CHANGES``, or "undo", "redo" or "threshold".
-        values: what more is to be known of it: strings, numbers, booleans and lists of them.
+        values: its parameters: strings, numbers, booleans and lists of them.
     """
 
     kind: str
@@ -42,15 +44,15 @@ class Action:
 
     @property
     def forward(self) -> bool:
-        """Whether it does something new, after which nothing can be done again."""
+        """Whether the action is new, so that redo is no longer possible."""
         return self.kind in CHANGES
 
 
-# How the document changes: by kind, from what it was, the action's values and its outcome.
+# For each kind of action the new document, from the old one, the action and its outcome.
 CHANGES: dict[str, Callable[[Document, Action, Any], Document]] = {
     "click": lambda document, action, selected: document.moved(action.move, selected),
     KEEP: lambda document, action, selected: document if selected is None else document.moved(KEEP, selected),
-    "mask": lambda document, action, selected: document.begun(selected),
+    "mask": lambda document, action, selected: document.with_draft(selected),
     "import": lambda document, action, objects: document.imported(objects),
     "finish": lambda document, action, _: document.concluded(**action.values),
     "reset": lambda document, action, _: document.abandoned(),
@@ -61,14 +63,14 @@ CHANGES: dict[str, Callable[[Document, Action, Any], Document]] = {
 
 
 def carry_out(history: History, action: Action, outcome: Outcome = None) -> None:
-    """Let an action change the history.
+    """Apply an action to the history.
 
     Args:
-        outcome: ``Selected`` of a click, partial finish, loaded mask or changed threshold; the objects of an import;
-            None of others, and of a partial finish where no object is in progress, which changes nothing.
+        outcome: ``Selected`` for a click, partial finish, loaded mask or changed threshold; the objects of an import;
+            None for others, and for a partial finish without an object in progress, which changes nothing.
 
     Raises:
-        InputError: the document does not allow it; it is as before.
+        InputError: the document does not allow the action; it is unchanged.
     """
     if action.kind == "undo":
         history.undo()
@@ -113,10 +115,10 @@ def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
 
 
 def outcome_from_json(size: tuple[int, int], content: Mapping[str, Any]) -> Outcome:
-    """What ``outcome_to_json`` gave, of an image of ``size`` (H, W).
+    """The outcome from the data of ``outcome_to_json``, for an image of ``size`` (H, W).
 
     Raises:
-        ValueError, KeyError, TypeError: it is no such thing.
+        ValueError, KeyError, TypeError: the data are damaged.
     """
     if "region" in content:
         return Selected(Region.from_json(size, content["region"]), float(content["threshold"]))

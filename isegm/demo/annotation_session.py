@@ -1,4 +1,4 @@
-"""The work on one image: actions that are asked for, wait, are carried out, and are written down."""
+"""The annotation of one image: a queue of actions, which are carried out in order and written to the journal."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ from typing import Any
 
 from isegm.demo.actions import Action, Outcome, carry_out
 from isegm.demo.document import KEEP, Document, Draft, History, Selected
-from isegm.demo.image_loading import Opened, read_objects, read_start
+from isegm.demo.image_loading import OpenedImage, read_objects, read_start
 from isegm.demo.jobs import Job, Jobs
 from isegm.demo.journal import Journal
 from isegm.inference.predictor import Predictor
 from isegm.utils.errors import InputError
 
-OF_THE_DRAFT = ("click", KEEP, "mask", "reopen")  # kinds of actions that are forgotten with the object in progress
-AT_THRESHOLD = ("click", KEEP, "mask")  # what is answered at the threshold of when it was asked for
+OF_THE_DRAFT = ("click", KEEP, "mask", "reopen")  # kinds of actions that a reset of the object in progress drops
+AT_THRESHOLD = ("click", KEEP, "mask")  # kinds of actions that use the threshold of the time of the request
 NOT_KEPT = "Work on this image is not autosaved."
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """An action in the queue; ``identity`` is its id in the journal, None where there is none."""
+    """An action in the queue; ``identity`` is its id in the journal, None without a journal."""
 
     action: Action
     identity: int | None
 
 
 class AnnotationSession:
-    """What is done to one image.
+    """Actions of the user on one image.
 
     Args:
-        opened: the image, and what was autosaved of it.
+        opened: the image, with its autosaved work.
         jobs: the program's queue.
-        predictor: answers clicks.
-        threshold: probability above which a pixel is selected.
-        warn: takes sentences that people must be told.
+        predictor: runs the network on clicks.
+        threshold: pixels of a greater probability are selected.
+        warn: called with sentences to show to the user.
 
     Attributes:
         image: the image.
-        history: what is annotated, and all that it was.
-        journal: what keeps it; None for nothing.
+        history: the document with its undo history.
+        journal: the autosave file; None without one.
     """
 
     def __init__(
-        self, opened: Opened, jobs: Jobs, predictor: Predictor, threshold: float, warn: Callable[[str], None]
+        self, opened: OpenedImage, jobs: Jobs, predictor: Predictor, threshold: float, warn: Callable[[str], None]
     ) -> None:
         self.image = opened.image
         self.journal = opened.journal
         self.history = History(Document(self.image.size)) if opened.kept is None else opened.kept.history
         self._unfinished = {} if opened.kept is None else opened.kept.unfinished
-        self._live = opened.live
+        self._inference_state = opened.inference_state
         self._jobs = jobs
         self._predictor = predictor
         self._threshold = threshold
@@ -61,16 +61,16 @@ class AnnotationSession:
 
     @property
     def draft(self) -> Draft | None:
-        """The object in progress, as far as the network has answered."""
+        """The object in progress, after the last action that was carried out."""
         return self.history.present.draft
 
     @property
     def waiting(self) -> list[Action]:
-        """Actions that are asked for and not yet carried out."""
+        """Requested actions that are not yet carried out."""
         return [job.token.action for job in self._pending]
 
     def resume(self) -> None:
-        """Carry out what was asked for when the image was left."""
+        """Carry out the actions that were still waiting when the image was left."""
         for identity, action in self._unfinished.items():
             if action.kind == "threshold":  # killed between the two lines of it; the threshold is the earlier one
                 self._note(Journal.dropped, identity)
@@ -78,14 +78,14 @@ class AnnotationSession:
                 self._queue(action, identity)
 
     def ask(self, action: Action) -> None:
-        """Write down an action that does something new, and carry it out behind all that waits."""
+        """Write a new action to the journal, and carry it out after all that wait."""
         if action.kind in AT_THRESHOLD:
             action = replace(action, values={**action.values, "threshold": self._threshold})
         self.history.branch()
         self._queue(action, self._note(Journal.ask, action))
 
     def undo(self) -> None:
-        """Take back what was done last, or what was asked for last and is not yet done."""
+        """Undo the last action, or withdraw the last one that still waits."""
         pending = self._pending
         if pending:
             last: Request = pending[-1].token
@@ -96,7 +96,7 @@ class AnnotationSession:
             self._at_once(Action("undo"))
 
     def redo(self) -> None:
-        """Do again what was taken back last; nothing happens where there is nothing."""
+        """Redo the last action that was undone, if any."""
         if isinstance(self.history.next, Action):
             action = self.history.resume()
             self._queue(action, self._note(Journal.ask, action, True))
@@ -104,7 +104,7 @@ class AnnotationSession:
             self._at_once(Action("redo"))
 
     def reset(self) -> None:
-        """Forget the object in progress, with what waits to be done to it."""
+        """Drop the object in progress and the actions on it that still wait."""
         for job in takewhile(lambda job: job.token.action.kind in OF_THE_DRAFT, reversed(self._pending)):
             self.dropped(job.token)
             self._jobs.take_back(job)
@@ -112,11 +112,11 @@ class AnnotationSession:
             self.ask(Action("reset"))
 
     def dropped(self, asked: Request) -> None:
-        """Write down that an action is not carried out."""
+        """Note in the journal that an action is not carried out."""
         self._note(Journal.dropped, asked.identity)
 
-    def answered_by(self, predictor: Predictor, threshold: float) -> None:
-        """Let later clicks be answered by a predictor that sees the same of the image, and select at a threshold."""
+    def use_predictor(self, predictor: Predictor, threshold: float) -> None:
+        """Use another predictor with the same view of the image, and another threshold, from now on."""
         self._predictor, self._threshold = predictor, threshold
         if self.draft is not None or self._pending:
             unfinished = self._jobs.unfinished
@@ -124,14 +124,14 @@ class AnnotationSession:
                 self._jobs.take_back(unfinished[-1])
             self._select_again()
 
-    def seen_by(self, predictor: Predictor) -> None:
-        """Let later objects be answered by another predictor."""
+    def change_view(self, predictor: Predictor) -> None:
+        """Use a predictor with another view of the image for later objects."""
         self._predictor = predictor
-        live = self._live = self._live.seen_by(predictor)
-        self._jobs.add(Job("preparing the network", lambda: live.start, lambda _: None))
+        inference_state = self._inference_state = self._inference_state.for_predictor(predictor)
+        self._jobs.add(Job("preparing the network", lambda: inference_state.start, lambda _: None))
 
     def close(self) -> None:
-        """Let others write down what they do to the image."""
+        """Close the journal, so that other programs may write to it."""
         if self.journal is not None:
             self.journal.close()
             self.journal = None
@@ -141,24 +141,24 @@ class AnnotationSession:
         return [job for job in self._jobs.unfinished if isinstance(job.token, Request)]
 
     def _at_once(self, action: Action) -> None:
-        """Carry out an undo or redo, which wait for nothing: no other action waits."""
+        """Carry out an undo or redo immediately; no other action waits."""
         for job in self._jobs.unfinished:
             if job.token is Selected:  # for the object as it was
                 self._jobs.take_back(job)
         self._end(Request(action, self._note(Journal.ask, action)), None)
 
     def _queue(self, action: Action, identity: int | None) -> None:
-        token, given_up = Request(action, identity), Event()
-        begin = partial(self._begin, action, given_up)
-        self._jobs.add(Job(_doing(action), begin, partial(self._end, token), token, given_up=given_up))
+        token, cancelled = Request(action, identity), Event()
+        begin = partial(self._begin, action, cancelled)
+        self._jobs.add(Job(_doing(action), begin, partial(self._end, token), token, cancelled=cancelled))
 
-    def _begin(self, action: Action, given_up: Event) -> Callable[[], Outcome] | None:
-        """What has to run elsewhere before an action can be carried out."""
-        live, draft, image, values = self._live, self.draft, self.image, action.values
+    def _begin(self, action: Action, cancelled: Event) -> Callable[[], Outcome] | None:
+        """The part of an action that runs in the worker thread; None if there is none."""
+        inference_state, draft, image, values = self._inference_state, self.draft, self.image, action.values
         work: Callable[[], Outcome]
         if action.kind == "click" or (action.kind == KEEP and draft is not None):
-            step, threshold = live.find(draft), values["threshold"]
-            work = partial(live.answer, draft, step, action.move, self._predictor, threshold, given_up)
+            step, threshold = inference_state.find(draft), values["threshold"]
+            work = partial(inference_state.predict, draft, step, action.move, self._predictor, threshold, cancelled)
         elif action.kind == "mask":
             work = partial(read_start, values["path"], image.size, values["threshold"])
         elif action.kind == "import":
@@ -171,25 +171,27 @@ class AnnotationSession:
         carry_out(self.history, asked.action, outcome)
         self._note(Journal.done, asked.identity, outcome)
         if isinstance(outcome, Selected):
-            self._live.remember(self.draft, outcome.step)
+            self._inference_state.remember(self.draft, outcome.step)
         self._follow()
 
     def _follow(self) -> None:
-        """See to it that the object in progress follows the threshold."""
+        """Queue a new selection if the object in progress has another threshold than the present one."""
         behind = self.draft is not None and self.draft.threshold != self._threshold
         if behind and all(job.token is not Selected for job in self._jobs.unfinished):
             self._select_again()
 
     def _select_again(self) -> None:
-        """Let the object that will be in progress when all that waits is done have the present threshold."""
-        draft, predictor, threshold, given_up = None, self._predictor, self._threshold, Event()
+        """Select again at the present threshold, once all that wait are done."""
+        draft, predictor, threshold, cancelled = None, self._predictor, self._threshold, Event()
 
         def begin() -> Callable[[], Outcome] | None:
             nonlocal draft
-            draft, live = self.draft, self._live
+            draft, inference_state = self.draft, self._inference_state
             if draft is None or draft.threshold == threshold:
                 return None
-            work = partial(live.selected, draft, live.find(draft), predictor, threshold, given_up)
+            work = partial(
+                inference_state.selected, draft, inference_state.find(draft), predictor, threshold, cancelled
+            )
             return partial(_kept, None, work)
 
         def end(selected: Outcome) -> None:
@@ -199,10 +201,10 @@ class AnnotationSession:
             else:
                 self._follow()
 
-        self._jobs.add(Job("selecting", begin, end, token=Selected, given_up=given_up))
+        self._jobs.add(Job("selecting", begin, end, token=Selected, cancelled=cancelled))
 
     def _note(self, method: Callable[..., int | None], *args: Any) -> int | None:
-        """Write into the journal; where that fails the work goes on without one, and people are told."""
+        """Call a method of the journal; if that fails, go on without a journal and warn the user."""
         if self.journal is None:
             return None
         try:
@@ -218,7 +220,7 @@ def _doing(action: Action) -> str:
 
 
 def _kept(journal: Journal | None, work: Callable[[], Outcome]) -> Outcome:
-    """What ``work`` gives, ready to be written down, after everything before it has reached the disk."""
+    """Run ``work`` after syncing the journal, and pack the masks of its outcome for the journal."""
     if journal is not None:
         journal.sync()
     outcome = work()

@@ -10,19 +10,19 @@ from isegm.demo.scene import Renderer, Scene
 from isegm.demo.viewport import Viewport
 
 ZOOM_STEP = 1.2
-CLICK_MS = 500  # a longer press of the right button is no click
-CLICK_PIXELS = 3  # nor is one that moves farther
+CLICK_MS = 500  # a longer press of the right button is not a click
+CLICK_PIXELS = 3  # nor is a press that moves further
 SCROLL_STEP = 40
 KEY_STEPS = {"w": (0, 1), "up": (0, 1), "s": (0, -1), "down": (0, -1)}
 KEY_STEPS |= {"a": (1, 0), "left": (1, 0), "d": (-1, 0), "right": (-1, 0)}
 CONTROL = 0x4  # in the state of a Tk event
-COMMAND = 0x8  # there, on a Mac; NumLock or Alt elsewhere
+COMMAND = 0x8  # likewise on a Mac; NumLock or Alt elsewhere
 
 
 class ImageCanvas(tk.Frame):
-    """An image that is looked at and clicked.
+    """An image for viewing and clicking.
 
-    It is drawn when Tk has nothing else to do: what changes until then is drawn at once.
+    It is drawn when Tk is idle, so that all changes until then are drawn together.
 
     Args:
         master: the widget around it.
@@ -31,7 +31,7 @@ class ImageCanvas(tk.Frame):
 
     def __init__(self, master: tk.Misc, on_click: Callable[[int, int, bool], None]) -> None:
         super().__init__(master, width=400, height=300)
-        self.grid_propagate(False)  # scroll bars take their room from the image, not from the window
+        self.grid_propagate(False)  # scroll bars take space from the image, not from the window
         self.canvas = tk.Canvas(self, highlightthickness=0, background="gray25", cursor="hand1")
         self.viewport: Viewport | None = None
         self._on_click = on_click
@@ -40,7 +40,7 @@ class ImageCanvas(tk.Frame):
         self._renderer = Renderer()
         self._shown: tk.PhotoImage | None = None
         self._item = self.canvas.create_image(0, 0, anchor=tk.NW)
-        self._drawing: str | None = None  # Tk's name of the drawing that is due
+        self._drawing: str | None = None  # Tk's id of the scheduled drawing
         self._press: tuple[int, int, int] | None = None  # x, y, milliseconds
         self._dragged: tuple[int, int] = (0, 0)
         self._moved = False
@@ -58,12 +58,12 @@ class ImageCanvas(tk.Frame):
         self._bind()
 
     def show(self, pyramid: Pyramid, scene: Scene, fit: bool = False) -> None:
-        """Show an image; what was shown before is forgotten.
+        """Show an image in place of the one before.
 
         Args:
             pyramid: the image.
-            scene: what is drawn over it.
-            fit: show all of it; else the part that is seen stays, if the image has the size of the one before.
+            scene: the contents to draw over it.
+            fit: show the whole image; else the visible part stays, if the image has the size of the one before.
         """
         self._pyramid, self._scene = pyramid, scene
         if fit or self.viewport is None or self.viewport.image != pyramid.size:
@@ -71,13 +71,13 @@ class ImageCanvas(tk.Frame):
         self._draw_soon()
 
     def destroy(self) -> None:
-        """Close it, as of all widgets; nothing is drawn any more."""
+        """Destroy the widget and cancel a scheduled drawing."""
         if self._drawing is not None:
             self.after_cancel(self._drawing)
         super().destroy()
 
     def busy(self, working: bool) -> None:
-        """Show whether the program works on a click."""
+        """Show whether the program is busy."""
         self.canvas.configure(cursor="watch" if working else "hand1")
 
     def scroll_by_key(self, event: tk.Event) -> None:
@@ -88,7 +88,7 @@ class ImageCanvas(tk.Frame):
             self._look(self.viewport.panned(step[0] * SCROLL_STEP, step[1] * SCROLL_STEP))
 
     def _bind(self) -> None:
-        for right in (2, 3) if self._on_mac else (3,):  # which of them it is on a Mac depends on Tk's version
+        for right in (2, 3) if self._on_mac else (3,):  # on a Mac it depends on Tk's version
             self.canvas.bind(f"<ButtonPress-{right}>", self._right_pressed)
             self.canvas.bind(f"<B{right}-Motion>", self._right_moved)
             self.canvas.bind(f"<ButtonRelease-{right}>", self._right_released)
@@ -119,7 +119,7 @@ class ImageCanvas(tk.Frame):
         if self._pyramid is None or self.viewport is None:
             return
         if self._set_bars(self.viewport):
-            self._draw_soon()  # when the bars are in place, which Tk sees to first
+            self._draw_soon()  # after Tk has placed the bars
             return
         pixels, corner = self._renderer.render(self._pyramid, self.viewport, self._scene)
         height, width = pixels.shape[:2]
@@ -128,10 +128,10 @@ class ImageCanvas(tk.Frame):
         shown = tk.PhotoImage(master=self.canvas, format="ppm", data=data)
         self.canvas.itemconfigure(self._item, image=shown)
         self.canvas.coords(self._item, *corner)
-        self._shown = shown  # the one before must live until here
+        self._shown = shown  # keeps the one before alive until here
 
     def _set_bars(self, viewport: Viewport) -> bool:
-        """Bring the scroll bars to what is seen; whether one comes or goes, and leaves the image another window."""
+        """Update the scroll bars; returns whether one appears or disappears, which changes the image's space."""
         changed = False
         for axis, bar in enumerate(self._bars):
             share = viewport.share(axis)
@@ -182,7 +182,7 @@ class ImageCanvas(tk.Frame):
             self._look(self.viewport.zoomed(ZOOM_STEP if larger else 1 / ZOOM_STEP, event.x, event.y))
 
     def _scroll(self, axis: int, action: str, amount: str, what: str = "") -> None:
-        """What a scroll bar asks for: ``moveto <share>`` or ``scroll <number> units|pages``."""
+        """Handle a scroll bar's command: ``moveto <share>`` or ``scroll <number> units|pages``."""
         if self.viewport is None:
             return
         if action == "moveto":

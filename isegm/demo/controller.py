@@ -1,7 +1,7 @@
-"""What the interactive program does, without a window: images, clicks, objects, undo, settings, files.
+"""The interactive program without its window: images, clicks, objects, undo, settings, files.
 
-Every call returns at once. What takes its time (reading images, the network, writing files) waits in a queue and runs
-in a thread of its own; ``poll`` takes over what is done. An answer that is not wanted any more is not used.
+Every call returns immediately. Slow work (reading images, the network, writing files) is queued and runs in a thread of
+its own; ``poll`` applies finished results. Results that are no longer wanted are discarded.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from isegm.demo.actions import Action
 from isegm.demo.annotation_session import AnnotationSession, Request
 from isegm.demo.document import KEEP, Document, Draft
 from isegm.demo.image_folder import Folder
-from isegm.demo.image_loading import LoadedImage, Opened, annotations_in, open_image
+from isegm.demo.image_loading import LoadedImage, OpenedImage, annotations_in, open_image
 from isegm.demo.inference_state import build_predictor
 from isegm.demo.jobs import Job, Jobs
 from isegm.demo.settings import Settings, unavailable
@@ -37,23 +37,23 @@ POLL_SECONDS = 0.002
 
 
 class Controller:
-    """Images that are annotated, one at a time.
+    """Annotates images, one at a time.
 
     Args:
         model: the network; it is moved to ``device``.
-        device: where it runs; None for where it is.
+        device: device of the network; None to leave it where it is.
         settings: None for ``Settings.for_model``.
-        autosave: folder in which every action is kept at once, see ``isegm.demo.journal``; None for nowhere.
-        background: whether the network runs in a thread of its own; else calls return when all is done.
+        autosave: folder to which every action is written immediately, see ``isegm.demo.journal``; None for no autosave.
+        background: run slow work in a thread of its own; else calls return when it is done.
 
     Attributes:
-        settings: the present ones; ``change`` replaces them.
-        unavailable: why an option does not work with this network, by option.
-        folder: the images around the one that is open; None before.
+        settings: the present settings; ``change`` replaces them.
+        unavailable: for each option that does not work with this network, the reason.
+        folder: the images in the folder of the open image; None before one is open.
         category: class of new objects.
         protect: whether new objects are protected.
-        notice: what was done last that cannot be seen otherwise.
-        warnings: sentences that people must be told; whoever tells them takes them out.
+        notice: sentence about the last result that is not visible otherwise.
+        warnings: sentences to show to the user; the window removes those it has shown.
     """
 
     def __init__(
@@ -73,50 +73,50 @@ class Controller:
         self.notice = ""
         self.warnings: list[str] = []
         self._autosave = autosave
-        self._work: AnnotationSession | None = None
+        self._session: AnnotationSession | None = None
         self._bound_for: Folder | None = None  # where ``walk`` is going
         self._left: list[AnnotationSession] = []  # whose memory is not yet free
         self._predictor = build_predictor(model, device, self.settings)
         self._jobs = Jobs(background, self._dropped)
 
-    # What there is
+    # State
 
     @property
     def image(self) -> LoadedImage | None:
-        """The one that is annotated; None before one is open."""
-        return None if self._work is None else self._work.image
+        """The image that is annotated; None before one is open."""
+        return None if self._session is None else self._session.image
 
     @property
     def document(self) -> Document:
         """Finished objects and the one in progress; of size (0, 0) before an image is open."""
-        return NOTHING if self._work is None else self._work.history.present
+        return NOTHING if self._session is None else self._session.history.present
 
     @property
     def draft(self) -> Draft | None:
-        """The object in progress, as far as the network has answered."""
+        """The object in progress, after the last action that was carried out."""
         return self.document.draft
 
     @property
     def in_progress(self) -> bool:
-        """Whether an object is begun and not finished, or may be when all that waits is done."""
+        """Whether there is an unfinished object, or may be one when all waiting actions are done."""
         return self.draft is not None or self._waits
 
     @property
     def waiting(self) -> tuple[Click, ...]:
-        """Clicks that the network has not yet answered."""
-        actions = [] if self._work is None else self._work.waiting
+        """Clicks on which the network has not run yet."""
+        actions = [] if self._session is None else self._session.waiting
         return tuple(action.click for action in actions if action.kind == "click")
 
     @property
     def busy(self) -> str:
-        """What the program is doing just now, such as "opening cat.png"; "" for nothing."""
+        """Description of the running job, such as "opening cat.png"; "" for none."""
         unfinished = self._jobs.unfinished
-        return unfinished[0].what if unfinished else ""
+        return unfinished[0].description if unfinished else ""
 
     @property
     def opening(self) -> bool:
-        """Whether another image is about to be there."""
-        return any(job.token is Opened for job in self._jobs.unfinished)
+        """Whether another image is being opened."""
+        return any(job.token is OpenedImage for job in self._jobs.unfinished)
 
     @property
     def saving(self) -> bool:
@@ -125,22 +125,22 @@ class Controller:
 
     @property
     def can_undo(self) -> bool:
-        return self._waits or (self._work is not None and self._work.history.can_undo)
+        return self._waits or (self._session is not None and self._session.history.can_undo)
 
     @property
     def can_redo(self) -> bool:
-        return self._work is not None and self._work.history.can_redo
+        return self._session is not None and self._session.history.can_redo
 
     @property
     def autosaves(self) -> bool:
-        """Whether a killed program would lose nothing."""
-        return self._work is not None and self._work.journal is not None
+        """Whether the image is autosaved, so that a killed program loses nothing."""
+        return self._session is not None and self._session.journal is not None
 
     def annotations(self, with_draft: bool = False) -> Annotations:
-        """The objects as files have them.
+        """The objects, for writing to a file.
 
         Args:
-            with_draft: as if the object in progress were finished; else it is left out.
+            with_draft: include the object in progress as if it were finished.
 
         Raises:
             InputError: there is no image, or ``with_draft`` and nothing is selected.
@@ -150,21 +150,21 @@ class Controller:
     # Images
 
     def open(self, path: str | Path) -> None:
-        """Show an image file, with what was autosaved of it, or the first image of a folder; errors come later."""
+        """Open an image file with its autosaved work, or the first image of a folder; ``poll`` raises the errors."""
         path = Path(path)
         self.tidy()
         self._bound_for = None
         if path.is_dir():
             path = Folder.of(path).present
 
-        def begin() -> Callable[[], Opened]:
-            journal = None if self._work is None else self._work.journal
+        def begin() -> Callable[[], OpenedImage]:
+            journal = None if self._session is None else self._session.journal
             return partial(open_image, path, self._predictor, self._autosave, journal)
 
-        self._jobs.add(Job(f"opening {path.name}", begin, self._opened, token=Opened))
+        self._jobs.add(Job(f"opening {path.name}", begin, self._opened, token=OpenedImage))
 
     def walk(self, step: int) -> None:
-        """Open the image that lies ``step`` farther in the folder; nothing happens at its ends.
+        """Open the image ``step`` positions further in the folder, if there is one.
 
         Steps count from the image that is being opened, if one is.
         """
@@ -174,27 +174,27 @@ class Controller:
             self._bound_for = here.moved(step)
 
     def tidy(self) -> None:
-        """Free the memory of images that were left, as soon as nobody shows them any more."""
+        """Free the memory of images that were left, once the window no longer shows them."""
         left, self._left = self._left, []
         if left:
             self._jobs.release(left)
 
-    def _opened(self, opened: Opened) -> None:
-        if self._work is not None:
-            self._work.close()
-            self._left.append(self._work)
+    def _opened(self, opened: OpenedImage) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._left.append(self._session)
         draft = None if opened.kept is None else opened.kept.history.present.draft
         if draft is not None:
             self.settings = replace(self.settings, threshold=draft.threshold)
             self._predictor = self._built(self.settings)
-        self._work = AnnotationSession(
+        self._session = AnnotationSession(
             opened, self._jobs, self._predictor, self.settings.threshold, self.warnings.append
         )
         self.folder, self.notice = opened.folder, opened.notice
         if opened.warning:
             self.warnings.append(opened.warning)
         if opened.kept is not None:
-            self._work.resume()
+            self._session.resume()
             progress = " and the one in progress" if self.in_progress else ""
             count = len(self.document.objects)
             self.notice = f"as you left it: {count} finished object{'' if count == 1 else 's'}{progress}"
@@ -215,33 +215,33 @@ class Controller:
         self._ready().ask(Action.of_click(click))
 
     def load_mask(self, path: str | Path) -> None:
-        """Begin an object from where an image file is above 127; the one in progress is forgotten."""
+        """Start an object from the pixels of an image file above 127; an object in progress is dropped."""
         self._ready().ask(Action("mask", {"path": str(path)}))
 
     def partially_finish(self) -> None:
-        """Keep the probabilities so far and go on without the clicks: later answers can only add to the object."""
+        """Keep the probabilities so far and go on without the clicks: later predictions can only add to the object."""
         if self.in_progress:
             self._ready().ask(Action(KEEP))
 
     def finish(self) -> None:
-        """Put the object in progress among the finished ones; nothing happens where there is none."""
+        """Finish the object in progress, if there is one."""
         if self.in_progress:
             self._ready().ask(Action("finish", {"category": self.category, "protected": self.protect}))
 
     def reset(self) -> None:
-        """Forget the object in progress; threshold and blending become what they were at first, as published.
+        """Drop the object in progress, and reset threshold and blending (docs/fidelity.md#reset-clicks).
 
-        Undo brings back what the network had answered; what was still waiting for an answer is lost.
+        Undo restores the object as of the last prediction; clicks that were still waiting are lost.
         """
-        if self._work is not None:
+        if self._session is not None:
             self._ready().reset()
         self.change(replace(self.settings, threshold=Settings.threshold, alpha=Settings.alpha))
 
     def undo(self) -> None:
-        """Take back what was done last, whatever it was; the answer to a click is not waited for.
+        """Undo the last action of any kind, without waiting for the prediction of a click.
 
         Raises:
-            InputError: what would be taken back is about to be saved.
+            InputError: the action is part of a file that is being saved.
         """
         if self._waits and self.saving:
             raise InputError("a file is being saved with what is not yet done: undo when it is written.")
@@ -249,14 +249,14 @@ class Controller:
             self._ready().undo()
 
     def redo(self) -> None:
-        """Do again what was taken back last; nothing happens where there is nothing."""
+        """Redo the last action that was undone, if any."""
         if self.can_redo:
             self._ready().redo()
 
     # Finished objects
 
     def reopen(self, number: int) -> None:
-        """Go on with a finished object, from its mask."""
+        """Put a finished object in progress again, from its mask."""
         self._ready().ask(Action("reopen", {"number": number, "threshold": self.settings.threshold}))
 
     def remove(self, number: int) -> None:
@@ -265,7 +265,7 @@ class Controller:
 
     def edit(self, number: int, **changes: Any) -> None:
         """Change an object's ``name``, ``category``, ``color`` or ``protected``, see ``AnnotatedObject``."""
-        self.document.edited(number, **changes)  # what is wrong with it is said before it is written down
+        self.document.edited(number, **changes)  # raises before the action is written to the journal
         self._ready().ask(Action("edit", {"number": number, **changes}))
 
     def load_annotations(self, path: str | Path) -> None:
@@ -278,16 +278,16 @@ class Controller:
         Args:
             path: of the file.
             kind: a key of ``FORMATS``.
-            with_draft: as if the object in progress were finished; else it is left out.
+            with_draft: include the object in progress as if it were finished.
 
         Raises:
             InputError: there is no image, or another one is being opened.
         """
-        work = self._ready()
+        session = self._ready()
 
         def begin() -> Callable[[], None]:
-            annotations = work.history.present.annotations(work.image.name, with_draft)
-            return partial(FORMATS[kind].write, path, annotations, work.image.pixels)
+            annotations = session.history.present.annotations(session.image.name, with_draft)
+            return partial(FORMATS[kind].write, path, annotations, session.image.pixels)
 
         self._write(path, begin)
 
@@ -302,12 +302,12 @@ class Controller:
         Raises:
             InputError: there is no image, or another one is being opened.
         """
-        work, folder = self._ready(), self.folder
+        session, folder = self._ready(), self.folder
         if folder is None:
             raise InputError(NO_IMAGE)
 
         def begin() -> Callable[[], str]:
-            present = work.history.present.annotations(work.image.name, with_draft)
+            present = session.history.present.annotations(session.image.name, with_draft)
             return partial(_write_folder, path, kind, folder, self._autosave, present)
 
         self._write(path, begin)
@@ -315,11 +315,11 @@ class Controller:
     # Settings and the queue
 
     def change(self, settings: Settings) -> None:
-        """Use other settings. Threshold, drawing and Cascade-Forward Refinement may change within an object.
+        """Change the settings. Threshold, drawing and Cascade-Forward Refinement may change within an object.
 
         Raises:
-            InputError: the network lacks the mode, or something else that it sees would change while an object is in
-                progress; the settings then stay as they were.
+            InputError: the network does not support the mode, or the view of the image would change while an object is
+                in progress; the settings then stay as they were.
         """
         old = self.settings
         seen = settings.seen != old.seen
@@ -327,26 +327,26 @@ class Controller:
             raise InputError("options of the network cannot change within an object: finish or reset it first.")
         if seen or (settings.inference, settings.threshold) != (old.inference, old.threshold):
             self._predictor = self._built(settings)
-            if self._work is not None:
-                self._work.answered_by(self._predictor, settings.threshold)
+            if self._session is not None:
+                self._session.use_predictor(self._predictor, settings.threshold)
         self.settings = settings
-        if seen and self._work is not None:
-            self._work.seen_by(self._predictor)
+        if seen and self._session is not None:
+            self._session.change_view(self._predictor)
 
     def poll(self) -> bool:
-        """Take over what was done meanwhile, and say whether something was; raises what went wrong in it."""
+        """Apply the result of a finished job, raise its error if it failed; returns whether there was one."""
         return self._jobs.poll()
 
     def wait(self) -> None:
-        """Poll until nothing is left to do."""
+        """Poll until all jobs are done."""
         while self.busy:
             if not self._jobs.poll():
                 time.sleep(POLL_SECONDS)
 
     def close(self) -> None:
-        """Leave the image when all that was to be saved is saved, and wait for what is running.
+        """Wait for files that are being saved and for the running job, and close the image.
 
-        Clicks that are not answered then will be, when the image is opened again.
+        Waiting clicks are carried out when the image is opened again.
         """
         try:
             while self.saving:
@@ -354,14 +354,14 @@ class Controller:
                     time.sleep(POLL_SECONDS)
         finally:
             left = self._jobs.close()
-            if isinstance(left, Opened):
+            if isinstance(left, OpenedImage):
                 left.close()
-            if self._work is not None:
-                self._work.close()
+            if self._session is not None:
+                self._session.close()
 
     @property
     def _waits(self) -> bool:
-        return self._work is not None and bool(self._work.waiting)
+        return self._session is not None and bool(self._session.waiting)
 
     def _present(self) -> LoadedImage:
         if self.image is None:
@@ -369,22 +369,22 @@ class Controller:
         return self.image
 
     def _ready(self) -> AnnotationSession:
-        """The work on the image that is open.
+        """The session of the open image.
 
         Raises:
-            InputError: there is none, or another one is about to be.
+            InputError: there is none, or another image is being opened.
         """
-        if self._work is None:
+        if self._session is None:
             raise InputError(NO_IMAGE)
         if self.opening:
             raise InputError("another image is being opened: wait until it is there.")
-        return self._work
+        return self._session
 
     def _built(self, settings: Settings) -> Predictor:
         return build_predictor(self._predictor.model, self._predictor.device, settings)
 
     def _write(self, path: str | Path, begin: Callable[[], Callable[[], str | None]]) -> None:
-        """Write a file; what the work gives is a warning, or nothing."""
+        """Queue the writing of a file; the job returns a warning, or nothing."""
 
         def end(warning: str | None) -> None:
             self.notice = f"saved {path}"
@@ -394,12 +394,12 @@ class Controller:
         self._jobs.add(Job(f"saving {Path(path).name}", begin, end, lasting=True))
 
     def _dropped(self, job: Job) -> None:
-        if isinstance(job.token, Request) and self._work is not None:
-            self._work.dropped(job.token)
+        if isinstance(job.token, Request) and self._session is not None:
+            self._session.dropped(job.token)
 
 
 def _write_folder(path: str | Path, kind: str, folder: Folder, autosave: Path | None, present: Annotations) -> str:
-    """Write what is annotated in a folder; gives the sentence about what is left out, see ``annotations_in``."""
+    """Write the annotations of a folder; returns a sentence about omissions, see ``annotations_in``."""
     write_all = FORMATS[kind].write_all
     if write_all is None:
         raise InputError(f"{FORMATS[kind].label} holds one image: choose a format for all images of a folder.")

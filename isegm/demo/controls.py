@@ -23,8 +23,8 @@ class ClickButtons(tk.LabelFrame):
 
     Args:
         master: the widget around it.
-        controller: whose object it is.
-        actions: what the buttons do, by "finish", "undo", "redo" and "reset".
+        controller: the controller of the object.
+        actions: commands of the buttons "finish", "undo", "redo" and "reset".
     """
 
     def __init__(self, master: tk.Misc, controller: Controller, actions: dict[str, Callable[[], None]]) -> None:
@@ -43,7 +43,7 @@ class ClickButtons(tk.LabelFrame):
             Hint(button, partial(str, hint))
 
     def refresh(self) -> None:
-        """Grey out what cannot be done."""
+        """Disable the buttons of impossible actions."""
         controller = self._controller
         enable([self.buttons["Undo"]], controller.can_undo)
         enable([self.buttons["Redo"]], controller.can_redo)
@@ -51,12 +51,12 @@ class ClickButtons(tk.LabelFrame):
 
 
 class Controls(tk.Frame):
-    """The options. What cannot be used is greyed out, and a hint says why.
+    """The options. Unavailable ones are disabled, and a hint gives the reason.
 
     Args:
         master: the widget around it.
-        controller: whose settings they are.
-        changed: called after a setting was changed.
+        controller: the controller of the settings.
+        changed: called after a change of a setting.
     """
 
     def __init__(self, master: tk.Misc, controller: Controller, changed: Callable[[], None]) -> None:
@@ -67,7 +67,7 @@ class Controls(tk.Frame):
         self.hints: dict[str, Hint] = {}
         self._controller = controller
         self._changed = changed
-        self._shown: Settings | None = None  # what the widgets show, apart from what is being written
+        self._shown: Settings | None = None  # settings in the widgets, apart from unread text
         self._add_zoom_in()
         self._add_refinement()
         self._add_cascade()
@@ -75,7 +75,7 @@ class Controls(tk.Frame):
             self._add_slider(name, step)
 
     def refresh(self) -> None:
-        """Bring all widgets to the state of the controller."""
+        """Update all widgets to the controller's state."""
         settings = self._controller.settings
         for name, (check, _) in self.checks.items():
             enable([check], not self._hindrance(name))
@@ -94,16 +94,16 @@ class Controls(tk.Frame):
         self.mode.set(settings.brs_mode)
 
     def read_entries(self) -> None:
-        """Take over all numbers that were written.
+        """Apply the numbers in all entries.
 
         Raises:
-            InputError: one is wrong; it is the old one again.
+            InputError: a number is wrong; its entry shows the old one again.
         """
         for name in self.entries:
             self._read_entry(name)
 
     def _hindrance(self, name: str) -> str:
-        """Why an option cannot be used just now; "" if it can."""
+        """The reason why an option is unavailable now; "" if it is available."""
         if name in self._controller.unavailable:
             return _sentence(self._controller.unavailable[name])
         if self._controller.in_progress and name not in WITHIN_OBJECTS:
@@ -160,9 +160,7 @@ class Controls(tk.Frame):
         row = tk.Frame(self)
         row.pack(side=tk.TOP, fill=tk.X, padx=5)
         tk.Label(row, text=numeric.label).pack(side=tk.LEFT)
-        value = tk.DoubleVar(
-            self
-        )  # shown beside the slider: above it would take twice the height
+        value = tk.DoubleVar(self)  # shown beside the slider: above it would take twice the height
         slider = tk.Scale(row, from_=numeric.least, to=numeric.most, resolution=step, orient=tk.HORIZONTAL)
         slider.configure(length=120, width=12, showvalue=False, variable=value)
         slider.set(getattr(self._controller.settings, name))
@@ -178,7 +176,7 @@ class Controls(tk.Frame):
         self._take(lambda: self._controller.settings.with_mode(str(mode)))
 
     def _read_entry(self, name: str) -> None:
-        """Take over a number that was written; a wrong one becomes the old one again, and a dialog says why."""
+        """Apply the number in an entry; for a wrong one the old one is restored and a dialog gives the reason."""
         text = self.entries[name][1].get()
         if text != self._controller.settings.text(name):
             self._take(lambda: self._controller.settings.with_text(name, text))
@@ -189,7 +187,7 @@ class Controls(tk.Frame):
             self._take(lambda: settings)
 
     def _take(self, settings: Callable[[], Any]) -> None:
-        """Hand settings to the controller, and show those that hold afterwards."""
+        """Pass settings to the controller, and show the resulting ones."""
         try:
             self._controller.change(settings())
         finally:

@@ -1,4 +1,4 @@
-"""What is annotated of one image, as values that never change, and their undo history without a limit."""
+"""The annotations of one image as immutable values, and their unlimited undo history."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ from isegm.utils.errors import InputError
 
 KEEP: Final = "keep"  # a partial finish
 Move = Click | str
-RECENT = 20  # steps of the history whose masks lie ready; older ones are unpacked when undo comes to them
+RECENT = 20  # steps of the history whose masks stay unpacked; older ones are unpacked on undo
 
 
 @dataclass(frozen=True, eq=False)
 class Selected:
-    """What an answer selects.
+    """The selection that follows from a prediction.
 
     Attributes:
-        region: where the probability is above the threshold.
-        threshold: of then.
-        step: what the network needs to go on from here; None where it has to be made again, see
-            ``isegm.demo.inference_state``.
+        region: pixels of a probability above the threshold.
+        threshold: the threshold at that time.
+        step: state of the network, see ``isegm.demo.inference_state``; None if it has to be computed again.
     """
 
     region: Region
@@ -39,13 +38,13 @@ class Draft:
     """The object in progress after one action.
 
     Attributes:
-        region: what is selected, protected objects not taken into account.
-        threshold: probability above which it is.
-        number: of the finished object that is open again; None for a new one.
-        start: the mask that it began from; None for none.
-        moves: clicks and partial finishes (``KEEP``), in the order in which they were made.
-        thresholds: at which each of them was answered.
-        kept: what was selected at the last partial finish; None before one.
+        region: the selected pixels, without regard to protected objects.
+        threshold: pixels of a greater probability are selected.
+        number: number of the finished object that is open again; None for a new one.
+        start: the mask that the object started from; None for none.
+        moves: clicks and partial finishes (``KEEP``) in order.
+        thresholds: threshold at each of them.
+        kept: the selection at the last partial finish; None before one.
     """
 
     region: Region
@@ -63,7 +62,7 @@ class Draft:
         return tuple(move for move in self.moves[start:] if isinstance(move, Click))
 
     def after(self, move: Move, selected: Selected) -> Draft:
-        """The object after another move."""
+        """The draft after another move."""
         kept = selected.region if move == KEEP else self.kept
         return replace(
             self,
@@ -81,9 +80,9 @@ class Document:
 
     Attributes:
         size: (H, W) of the image.
-        objects: in the order of finishing; later ones lie over earlier ones. One that is open again is among them, as
-            it was before.
-        draft: the object in progress; None where there is none.
+        objects: in the order of finishing; later ones cover earlier ones. An object that is open again is included in
+            its earlier state.
+        draft: the object in progress; None for none.
     """
 
     size: tuple[int, int]
@@ -92,25 +91,25 @@ class Document:
 
     @cached_property
     def selection(self) -> Region | None:
-        """What is selected, without the pixels of protected objects; None where no object is in progress."""
+        """The selection without the pixels of protected objects; None if no object is in progress."""
         return None if self.draft is None else self._unprotected(self.draft.region)
 
     @cached_property
     def kept(self) -> Region | None:
-        """The part of it that partial finishes kept; None where there were none."""
+        """The part of the selection that partial finishes kept; None if there were none."""
         return None if self.draft is None or self.draft.kept is None else self._unprotected(self.draft.kept)
 
     @property
     def finished(self) -> tuple[AnnotatedObject, ...]:
-        """The objects but the one that is open again."""
+        """All objects except the one that is open again."""
         opened = None if self.draft is None else self.draft.number
         return tuple(item for item in self.objects if item.number != opened)
 
     @property
     def draft_number(self) -> int:
-        """Number of the object in progress, or that the next one will have.
+        """Number of the object in progress, or of the next one.
 
-        It is the one after the highest, or the lowest free one where that would be over the limit.
+        A new number is the highest plus one, or the lowest free one if that exceeds the limit.
 
         Raises:
             InputError: there are too many objects.
@@ -131,10 +130,10 @@ class Document:
         raise InputError(f"there is no object {number}: there are {[item.number for item in self.objects]}.")
 
     def pack(self, nearer: Document) -> None:
-        """Free the memory of masks until they are asked for again.
+        """Pack the masks in memory until they are read again.
 
         Args:
-            nearer: a document whose objects are still at hand, and stay as they are.
+            nearer: a document whose masks stay unpacked.
         """
         held = {item.region for item in nearer.objects}
         regions = {item.region for item in self.objects} | ({self.draft.region} if self.draft is not None else set())
@@ -144,37 +143,37 @@ class Document:
             self.__dict__.pop(computed, None)
 
     def unpack(self) -> None:
-        """Have all masks that are shown at hand, which takes its time on large images."""
+        """Unpack all visible masks, which is slow on large images."""
         shown = [item.region for item in self.objects] + [self.selection, self.kept]
         for region in shown:
             if region is not None:
                 _ = region.pixels
 
     def moved(self, move: Move, selected: Selected) -> Document:
-        """After a click or partial finish, which may be the first of a new object."""
+        """The document after a click or partial finish, which may start a new object."""
         draft = self.draft or Draft(Region.empty(self.size), selected.threshold)
         return replace(self, draft=draft.after(move, selected))
 
-    def begun(self, selected: Selected, number: int | None = None) -> Document:
-        """With an object in progress that begins from a mask; an earlier one is forgotten."""
+    def with_draft(self, selected: Selected, number: int | None = None) -> Document:
+        """The document with an object in progress that starts from a mask, in place of any earlier one."""
         draft = Draft(selected.region, selected.threshold, number=number, start=selected.region)
         return replace(self, draft=draft)
 
     def reopened(self, number: int, threshold: float) -> Document:
-        """With a finished object in progress again.
+        """The document with a finished object in progress again.
 
         Raises:
             InputError: there is no such object, or one is in progress.
         """
         if self.draft is not None:
             raise InputError("an object is in progress: finish or reset it before you open another one.")
-        return self.begun(Selected(self.get(number).region, threshold), number)
+        return self.with_draft(Selected(self.get(number).region, threshold), number)
 
     def concluded(self, name: str = "", category: str = CATEGORY, protected: bool = False) -> Document:
-        """With the object in progress among the finished ones; without one, the document itself.
+        """The document with the object in progress finished; without one, the document itself.
 
         Args:
-            name, category, protected: of a new object; one that was open again keeps its own.
+            name, category, protected: attributes of a new object; one that was open again keeps its own.
 
         Raises:
             InputError: nothing is selected.
@@ -190,11 +189,11 @@ class Document:
         return replace(self._with(changed), draft=None)
 
     def abandoned(self) -> Document:
-        """Without the object in progress; one that was open again is as it was before."""
+        """The document without the object in progress; an object that was open again keeps its earlier state."""
         return self if self.draft is None else replace(self, draft=None)
 
     def edited(self, number: int, **changes: Any) -> Document:
-        """With another name, category, colour or protection of an object.
+        """The document with another name, category, colour or protection of an object.
 
         Raises:
             InputError: there is no such object, or a value is out of its bounds.
@@ -202,7 +201,7 @@ class Document:
         return self._with(replace(self.get(number), **changes))
 
     def removed(self, number: int) -> Document:
-        """Without an object; if it is open again, without the object in progress.
+        """The document without an object; if it is open again, without the object in progress too.
 
         Raises:
             InputError: there is no such object.
@@ -212,9 +211,9 @@ class Document:
         return replace(self, objects=tuple(other for other in self.objects if other is not item), draft=draft)
 
     def imported(self, objects: Sequence[AnnotatedObject]) -> Document:
-        """With more objects above the others; those whose number is taken get free ones.
+        """The document with more objects above the others; an object whose number is taken gets a free one.
 
-        A new object in progress has no number before it is finished, and then gets one that is free.
+        A new object in progress gets its number when it is finished.
 
         Raises:
             InputError: there are too many objects.
@@ -233,8 +232,8 @@ class Document:
 
         Args:
             image: file name of the image.
-            with_draft: as if the object in progress were finished; else it is left out, and one that is open again is
-                as it was before.
+            with_draft: include the object in progress as if it were finished; else an object that is open again has its
+                earlier state.
 
         Raises:
             InputError: ``with_draft``, and nothing is selected.
@@ -254,18 +253,18 @@ class Document:
 
 
 class History:
-    """A document and all that it was, for undo and redo.
+    """A document with its earlier states, for undo and redo.
 
-    What is taken back before it was carried out lies among what can be done again, as an action.
+    An action that was withdrawn before it was carried out can be redone too; it is kept as an action.
 
     Attributes:
-        present: the document as it is.
+        present: the present document.
     """
 
     def __init__(self, document: Document) -> None:
         self.present = document
         self._past: list[Document] = []
-        self._future: list[Any] = []  # the next one last; Documents, and what ``postpone`` was given
+        self._future: list[Any] = []  # the next one last; Documents, and actions of ``postpone``
 
     @property
     def can_undo(self) -> bool:
@@ -277,56 +276,56 @@ class History:
 
     @property
     def next(self) -> Any:
-        """What ``redo`` would bring back: a Document, or what ``postpone`` was given; None for nothing."""
+        """The next redo: a Document, or an action of ``postpone``; None for none."""
         return self._future[-1] if self._future else None
 
     def branch(self) -> None:
-        """Forget what could be done again, because something else is about to be done."""
+        """Drop the redo states, because of a new action."""
         self._future.clear()
 
     def add(self, document: Document) -> None:
-        """Go on to another document; an unchanged one is no step of the history."""
+        """Make another document the present one; an unchanged one adds no step."""
         if document is not self.present:
             self._past.append(self.present)
             self.present = document
             _pack_old(self._past)
 
     def replace(self, document: Document) -> None:
-        """Change the present document so that undo goes to before it."""
+        """Replace the present document without adding a step."""
         self.present = document
 
     def undo(self) -> None:
-        """Go back by one document; at the first one nothing happens."""
+        """Go back by one document, if there is an earlier one."""
         if self._past:
             self._future.append(self.present)
             self.present = self._past.pop()
             _pack_old(self._future)
 
     def redo(self) -> None:
-        """Go forward by one document; where there is none nothing happens."""
+        """Go forward by one document, if there is a later one."""
         if isinstance(self.next, Document):
             self.add(self._future.pop())
 
     def postpone(self, action: Any) -> None:
-        """Let ``redo`` bring an action that was taken back before it was carried out."""
+        """Keep an action that was withdrawn before it was carried out, for redo."""
         self._future.append(action)
 
     def resume(self) -> Any:
-        """Take out the action that is next; the caller carries it out."""
+        """Remove and return the action that is next; the caller carries it out."""
         return self._future.pop()
 
 
 def _pack_old(documents: list[Any]) -> None:
-    """Pack what the document that is no longer recent holds, and the next nearer one, which is recent, does not.
+    """Pack the masks of the document that is no longer recent, except those that the next one still has.
 
-    A mask that leaves the objects never comes back in a later document, so no other recent one holds it either.
+    A mask that was removed never comes back in a later document, so no other recent document has it either.
     """
     if len(documents) > RECENT and isinstance(documents[-RECENT], Document):
-        documents[-RECENT].pack(documents[1 - RECENT])  # actions lie behind all documents
+        documents[-RECENT].pack(documents[1 - RECENT])  # actions come after all documents
 
 
 def _free_numbers(taken: set[int]) -> Iterator[int]:
-    """Numbers that are not taken when it comes to them: those above the highest, then the lowest.
+    """Yield free numbers: first those above the highest, then the lowest.
 
     Raises:
         InputError: there are none left.

@@ -1,4 +1,4 @@
-"""Walking through the images of a folder."""
+"""The images of a folder and the position in it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 @dataclass(frozen=True)
 class Folder:
-    """Images in the order in which people count them (2 before 10), and the one that is looked at.
+    """Images in natural order (2 before 10), and the present one.
 
     Attributes:
-        images: their files; at least one.
-        place: which of them, from 0.
+        images: image files; at least one.
+        index: index of the present image in ``images``, from 0.
     """
 
     images: tuple[Path, ...]
-    place: int = 0
+    index: int = 0
 
     @classmethod
     def of(cls, path: str | Path) -> Folder:
         """The images of a folder, at the first one; or of an image's folder, at that image.
 
-        What was saved beside an image under the name that was proposed for it, such as cat_mask.png beside cat.jpg, is
-        none of them, unless it is that image.
+        Files that were saved beside an image under the proposed name, such as cat_mask.png beside cat.jpg, are left out,
+        unless ``path`` is such a file.
 
         Raises:
             InputError: there is no such folder, it cannot be read, or it holds no image.
@@ -54,25 +54,25 @@ class Folder:
 
     @property
     def present(self) -> Path:
-        """The image that is looked at."""
-        return self.images[self.place]
+        """The present image."""
+        return self.images[self.index]
 
     def moved(self, step: int) -> Folder:
-        """Farther by ``step`` images, as far as there are some."""
-        return replace(self, place=min(max(self.place + step, 0), len(self.images) - 1))
+        """The folder at the image ``step`` positions further, at most at its ends."""
+        return replace(self, index=min(max(self.index + step, 0), len(self.images) - 1))
 
 
 def saved_name(stem: str, kind: str) -> str:
-    """The file name that is proposed for the annotations of an image.
+    """The proposed file name for the annotations of an image.
 
     Args:
-        stem: of the image.
+        stem: stem of the image's file name.
         kind: a key of ``FORMATS``.
     """
     return f"{stem}_{kind}{FORMATS[kind].ending}"
 
 
 def _order(path: Path) -> tuple[list[tuple[int, str]], str]:
-    """Numbers in a name by their value, letters without their case, the ending last."""
+    """Sort key: numbers by value, letters without case, then the file ending."""
     parts = re.split(r"(\d+)", path.stem.casefold())
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], path.name

@@ -1,4 +1,4 @@
-"""Reading images with the work that was autosaved on them, and masks and objects to begin from."""
+"""Reading images with their autosaved work, and masks and objects to start from."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from isegm.utils.files import read_image, read_stretched, sha256
 CHANGED = "objects of what has changed since or is gone"
 UNFINISHED = "objects that are not finished"
 DAMAGED = "what follows a damaged line of the autosaved work"
-MOST_NAMES = 5  # that a sentence lists
+MOST_NAMES = 5  # largest number of names in a sentence
 MASK_ABOVE = 127  # level above which a pixel of a loaded mask is object
 
 
@@ -43,9 +43,9 @@ class LoadedImage:
     """One image.
 
     Attributes:
-        path: its file.
+        path: the image file.
         pixels: (H, W, 3) uint8 RGB.
-        pyramid: the same in several sizes, for the screen.
+        pyramid: the image in several sizes, for the screen.
     """
 
     path: Path
@@ -54,7 +54,7 @@ class LoadedImage:
 
     @property
     def name(self) -> str:
-        """As files of annotations mention it."""
+        """File name, as in files of annotations."""
         return self.path.name
 
     @property
@@ -64,47 +64,47 @@ class LoadedImage:
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
+class OpenedImage:
     """An image that was opened.
 
     Attributes:
-        folder: the images around it.
-        live: the network's side of it.
-        journal: what keeps the work on it; None for nothing.
-        kept: what was autosaved earlier; None for nothing.
-        warning: what people must be told, or "".
-        notice: what they may want to know, or "".
+        folder: the images in its folder.
+        inference_state: the network's state for it.
+        journal: its autosave file; None without one.
+        kept: earlier autosaved work; None for none.
+        warning: sentence to show to the user, or "".
+        notice: sentence for the status line, or "".
     """
 
     image: LoadedImage
     folder: Folder
-    live: InferenceState
+    inference_state: InferenceState
     journal: Journal | None
     kept: RecoveredWork | None
     warning: str
     notice: str = ""
 
     def close(self) -> None:
-        """Let others write down work on it: for an image that is opened and not used."""
+        """Close the journal of an image that is not used after all."""
         if self.journal is not None:
             self.journal.close()
 
 
-def open_image(path: Path, predictor: Predictor, autosave: Path | None, present: Journal | None) -> Opened:
-    """Read an image, show it to the network, and look for earlier work on it.
+def open_image(path: Path, predictor: Predictor, autosave: Path | None, present: Journal | None) -> OpenedImage:
+    """Read an image, start its session, and look for earlier work on it.
 
     Args:
-        autosave: folder in which work is kept; None for nowhere.
-        present: what keeps the work on the image that is open; if it is the same one it is closed before it is read.
+        autosave: folder of the journals; None for no autosave.
+        present: journal of the open image; if it is the same one, it is closed before it is read.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the image cannot be read.
     """
     image, levels = read_stretched(path)
     notice = "" if levels is None else f"levels {levels[0]:g} to {levels[1]:g} of the file are shown as 0 to 255"
     loaded, folder = LoadedImage(path, image, Pyramid(image)), Folder.of(path)
-    live = InferenceState(predictor, image)
-    live.start()
+    inference_state = InferenceState(predictor, image)
+    inference_state.start()
     journal, kept, warning = None, None, ""
     if autosave is not None:
         try:
@@ -116,7 +116,7 @@ def open_image(path: Path, predictor: Predictor, autosave: Path | None, present:
                 kept.history.present.unpack()
         except InputError as error:
             warning = f"{error} Until then, work on this image is not autosaved."
-    return Opened(loaded, folder, live, journal, kept, warning, notice)
+    return OpenedImage(loaded, folder, inference_state, journal, kept, warning, notice)
 
 
 def _checksum(path: Path) -> str:
@@ -132,11 +132,11 @@ def _shown(image: np.ndarray) -> str:
 
 
 def read_start(path: str, size: tuple[int, int], threshold: float) -> Selected:
-    """The mask to begin an object from: where the first channel of an image file is above 127.
+    """Read the mask to start an object from: pixels of an image file whose first channel is above 127.
 
     Args:
         size: (H, W) of the image.
-        threshold: the present one.
+        threshold: the present threshold.
 
     Raises:
         InputError: the file cannot be read, the sizes differ, or the mask is empty.
@@ -153,12 +153,12 @@ def read_start(path: str, size: tuple[int, int], threshold: float) -> Selected:
 
 
 def read_objects(path: str, image_name: str, size: tuple[int, int]) -> tuple[AnnotatedObject, ...]:
-    """The objects that a file has of an image, see ``read_annotations``; or that autosaved work on any image has.
+    """Read the objects of an image from a file of annotations (``read_annotations``) or from a journal of any image.
 
-    An object that is in progress there comes as if it were finished.
+    An object in progress in a journal is read as if it were finished.
 
     Raises:
-        InputError: the file cannot be read, or is damaged, or is for an image of another size.
+        InputError: the file cannot be read, is damaged, or belongs to an image of another size.
     """
     if not is_journal(path):
         return read_annotations(path, image_name, size).objects
@@ -175,17 +175,17 @@ def read_objects(path: str, image_name: str, size: tuple[int, int]) -> tuple[Ann
 
 
 def annotations_in(folder: Folder, autosave: Path | None, present: Annotations) -> tuple[list[Annotations], str]:
-    """What is annotated in a folder, from what was autosaved; images without objects are left out.
+    """Collect the annotations of a folder from its journals; images without objects are left out.
 
     Args:
-        present: of the image that is open.
+        present: annotations of the open image.
 
     Returns:
-        the annotations, and a sentence that names the images of which something is left out: those that are gone or
-        have changed since, objects that are not finished, and damaged lines; "" for none.
+        the annotations, and a sentence that names the images with omissions: those that are gone or have changed since,
+        those with unfinished objects, and those with damaged journals; "" for none.
 
     Raises:
-        InputError: what was autosaved of an image cannot be read.
+        InputError: a journal cannot be read.
     """
     found = []
     left_out: dict[str, list[str]] = {CHANGED: [], UNFINISHED: [], DAMAGED: []}
@@ -210,18 +210,18 @@ def annotations_in(folder: Folder, autosave: Path | None, present: Annotations) 
 
 
 def _unchanged(path: Path, header: dict[str, Any]) -> bool:
-    """Whether an image is still what work with this first line is on."""
+    """Whether an image is still the one that a journal's first line describes."""
     try:
         if _checksum(path) == header["sha256"]:
             return True
         image, _ = read_stretched(path)
-    except InputError:  # it is gone, or no image any more: people are told that it has changed
+    except InputError:  # it is gone, or no longer an image
         return False
     return belongs(header, describe(path, "", _shown(image), image.shape[:2]))
 
 
 def _left_out(names: Mapping[str, Sequence[str]]) -> str:
-    """A sentence about the images of which something is not in a file; "" for none."""
+    """A sentence about the images with omissions; "" for none."""
     parts = []
     for what, those in names.items():
         more = [f"{len(those) - MOST_NAMES} more"] if len(those) > MOST_NAMES else []

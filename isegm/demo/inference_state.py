@@ -1,8 +1,8 @@
-"""The network's side of an object in progress: what it needs to answer the next click, kept or made again.
+"""The network's state for the object in progress, kept in memory or computed again.
 
-A draft (``isegm.demo.document``) says which clicks were made and what they selected; that is enough to show it, to undo
-and to save. The network also needs its last probabilities, which are large. They are kept for the latest drafts; for
-others, and after a restart, they are made again by answering the draft's clicks once more.
+A draft (``isegm.demo.document``) holds its clicks and its selection, enough to show it, to undo and to save. For the
+next click the network also needs its last probabilities, which are large. They are kept for the latest drafts; for
+others, and after a restart, they are computed again from the draft's clicks.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from isegm.inference.predictor import Predictor
 from isegm.inference.session import Session
 from isegm.model.base import ClickModel
 
-KEPT_BYTES = 1 << 30  # of what the network needs of drafts; the last two are kept whatever they take
-SMALLEST_THRESHOLD = 0.01  # of a refinement, which cannot work with 0 or 1
-AGREEING = 0.98  # IoU from which on what was made again counts as what was there
+KEPT_BYTES = 1 << 30  # memory for the states of drafts; the last two are always kept
+SMALLEST_THRESHOLD = 0.01  # a predictor cannot work with thresholds of 0 or 1
+AGREEING = 0.98  # IoU above which a mask that was computed again counts as the same
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What the network knows of the object in progress after one action.
+    """The network's state after one action on the object in progress.
 
     Attributes:
-        session: image, clicks and last answer.
-        initial: float (1, 1, H, W) mask that the object began from, which the network is given at every click; None
-            for its last answer.
+        session: image, clicks and last prediction.
+        initial: float (1, 1, H, W) mask that the object started from, which the network reads at every click; None
+            for its last prediction.
         base: float32 (H, W) probabilities kept by partial finishes; None for none.
     """
 
@@ -48,7 +48,7 @@ class Step:
 
     @classmethod
     def begin(cls, start: Session, region: Region | None = None) -> Step:
-        """Before the first click on an image, from a mask if there is one."""
+        """The state before the first click, from a mask if there is one."""
         if region is None:
             return cls(start)
         session = start.with_prev_mask(region.mask())
@@ -56,21 +56,21 @@ class Step:
 
     @property
     def probs(self) -> np.ndarray:
-        """float32 (H, W): the larger of the last answer and what was kept."""
+        """float32 (H, W): the larger of the last prediction and the kept probabilities."""
         probs = self.session.probs
         return probs if self.base is None else np.maximum(self.base, probs)
 
     def mask(self, threshold: float) -> np.ndarray:
-        """(H, W) bool: where ``probs`` is above the threshold; a given mask changes only where clicks point."""
+        """(H, W) bool: ``probs`` above the threshold; an initial mask changes only around clicks."""
         mask = self.session.mask(threshold)
         return mask if self.base is None else mask | (self.base > threshold)
 
     def moved(self, predictor: Predictor, start: Session, move: Move, threshold: float) -> Step:
-        """After a click or a partial finish on an image of which ``start`` is the session without clicks."""
+        """The state after a click or a partial finish; ``start`` is the image's session without clicks."""
         return self._clicked(predictor, move) if isinstance(move, Click) else self._kept(start, threshold)
 
     def _clicked(self, predictor: Predictor, click: Click) -> Step:
-        """The first click on a given mask runs the network twice, as published."""
+        """The first click on an initial mask runs the network twice (docs/fidelity.md#first-click-on-a-mask)."""
         before = first = self.session
         session = before.with_click(click)
         for _ in range(1 if self.initial is None or before.clicks else 2):
@@ -81,21 +81,21 @@ class Step:
         return replace(self, session=session)
 
     def _kept(self, start: Session, threshold: float) -> Step:
-        """Later answers can only add to what there is; a mask that clicks were merged into is kept as it was seen."""
+        """The state after a partial finish: later predictions can only add to it. A merged mask stays as visible."""
         seen = self.session.merged is None
         return Step(start, base=self.probs.copy() if seen else self.mask(threshold).astype(np.float32))
 
 
 class InferenceState:
-    """Answers moves on one image.
+    """Runs the network on clicks and partial finishes on one image, and keeps the states of the latest drafts.
 
-    ``start``, ``answer`` and ``selected`` may be called in any one thread at a time; the other methods belong to the
-    controller.
+    ``start``, ``predict`` and ``selected`` may be called from any thread, one at a time; call the other methods in the
+    controller's thread.
 
     Args:
-        predictor: answers clicks; another one may be handed to ``answer`` if it differs in its threshold alone.
+        predictor: runs on clicks; ``predict`` takes another one if only its threshold differs.
         image: (H, W, 3) uint8 RGB.
-        start: the session without clicks, where it is known already.
+        start: the session without clicks, if it exists already.
     """
 
     def __init__(self, predictor: Predictor, image: np.ndarray, start: Session | None = None) -> None:
@@ -103,18 +103,18 @@ class InferenceState:
         self._image = image
         self._start = start
         self._steps: OrderedDict[Draft, Step] = OrderedDict()
-        self._sizes: dict[Draft, dict[int, int]] = {}  # of the memory that each holds: bytes by place
+        self._sizes: dict[Draft, dict[int, int]] = {}  # memory of each: bytes by address
 
-    def seen_by(self, predictor: Predictor) -> InferenceState:
-        """The same image for a predictor with other settings, which remembers nothing of earlier drafts."""
+    def for_predictor(self, predictor: Predictor) -> InferenceState:
+        """A new state of the same image for a predictor with other settings, without earlier drafts."""
         return InferenceState(predictor, self._image, None if predictor.model.encodes_once else self._start)
 
     def find(self, draft: Draft | None) -> Step | None:
-        """What is kept for a draft."""
+        """The kept state of a draft; None if there is none."""
         return None if draft is None else self._steps.get(draft)
 
     def remember(self, draft: Draft | None, step: Step | None) -> None:
-        """Keep what belongs to a draft, and forget the oldest where there is too much."""
+        """Keep the state of a draft, and drop the oldest ones if they take too much memory."""
         if draft is not None and step is not None:
             self._steps[draft] = step
             self._sizes[draft] = _memory(step)
@@ -123,68 +123,70 @@ class InferenceState:
                 del self._sizes[oldest]
 
     def _kept_bytes(self) -> int:
-        """What all steps hold together; what several share counts once."""
-        return sum({place: size for sizes in self._sizes.values() for place, size in sizes.items()}.values())
+        """Memory of all states; memory that several share counts once."""
+        return sum({address: size for sizes in self._sizes.values() for address, size in sizes.items()}.values())
 
     def start(self) -> Session:
-        """The session without clicks; at the first call the image is uploaded, and encoded if the network does that."""
+        """The session without clicks; the first call uploads the image, and encodes it if the network encodes once."""
         if self._start is None:
             self._start = self._predictor.start(self._image)
         return self._start
 
-    def answer(
+    def predict(
         self,
         draft: Draft | None,
         step: Step | None,
         move: Move,
         predictor: Predictor,
         threshold: float,
-        given_up: Event | None = None,
+        cancelled: Event | None = None,
     ) -> Selected:
-        """What a move on a draft selects.
+        """Compute the selection after a move on a draft.
 
         Args:
             draft: before the move; None for a new object.
-            step: what ``find`` gave for it.
-            predictor: answers it.
-            threshold: probability above which a pixel is selected.
-            given_up: set when nobody wants the answer any more; None where somebody always will.
+            step: its state from ``find``.
+            predictor: runs on the click.
+            threshold: pixels of a greater probability are selected.
+            cancelled: set when the result is no longer wanted; None for never.
 
         Raises:
-            CancelledError: it was given up while earlier clicks were answered once more.
+            CancelledError: ``cancelled`` was set while earlier clicks were computed again.
         """
-        before = self._step(draft, step, predictor, given_up)
+        before = self._step(draft, step, predictor, cancelled)
         return _selected(before.moved(at_threshold(predictor, threshold), self.start(), move, threshold), threshold)
 
     def selected(
-        self, draft: Draft, step: Step | None, predictor: Predictor, threshold: float, given_up: Event | None = None
+        self, draft: Draft, step: Step | None, predictor: Predictor, threshold: float, cancelled: Event | None = None
     ) -> Selected:
-        """What a draft selects at another threshold; arguments and errors as of ``answer``."""
-        return _selected(self._step(draft, step, predictor, given_up), threshold)
+        """Compute the selection of a draft at another threshold; arguments and errors as of ``predict``."""
+        return _selected(self._step(draft, step, predictor, cancelled), threshold)
 
-    def _step(self, draft: Draft | None, step: Step | None, predictor: Predictor, given_up: Event | None) -> Step:
+    def _step(self, draft: Draft | None, step: Step | None, predictor: Predictor, cancelled: Event | None) -> Step:
         if step is not None:
             return step
         step = Step.begin(self.start(), None if draft is None else draft.start)
         if draft is None:
             return step
         for move, threshold in zip(draft.moves, draft.thresholds, strict=True):
-            if given_up is not None and given_up.is_set():
+            if cancelled is not None and cancelled.is_set():
                 raise CancelledError
             step = step.moved(at_threshold(predictor, threshold), self.start(), move, threshold)
         if _iou(step.mask(draft.threshold), draft.region) >= AGREEING:
             return step
-        return Step.begin(self.start(), draft.region)  # by another network, or other settings: go on from what is seen
+        return Step.begin(
+            self.start(), draft.region
+        )  # of another network or other settings: start from the visible mask
 
 
 def build_predictor(model: ClickModel, device: torch.device | str | None, settings: Settings) -> Predictor:
-    """What answers clicks with these settings."""
+    """Build the predictor for these settings."""
     threshold = _usable(settings.threshold)
     return Predictor(model, device, settings=settings.inference, threshold=threshold, refinement=settings.refinement)
 
 
 def at_threshold(predictor: Predictor, threshold: float) -> Predictor:
-    """The same but for its threshold."""
+    """The predictor with another threshold."""
     threshold = _usable(threshold)
     if threshold == predictor.threshold:
         return predictor
@@ -197,7 +199,7 @@ def _usable(threshold: float) -> float:
 
 
 def _memory(part: Any) -> dict[int, int]:
-    """Bytes of all tensors and arrays in a value, by where they lie in memory."""
+    """Bytes of all tensors and arrays in a value, by address."""
     if isinstance(part, Tensor):
         storage = part.untyped_storage()
         return {storage.data_ptr(): storage.nbytes()}
@@ -209,7 +211,7 @@ def _memory(part: Any) -> dict[int, int]:
         parts = list(part.values())
     else:
         parts = list(part) if isinstance(part, (list, tuple)) else []
-    return {place: size for each in parts for place, size in _memory(each).items()}
+    return {address: size for each in parts for address, size in _memory(each).items()}
 
 
 def _selected(step: Step, threshold: float) -> Selected:
@@ -217,7 +219,7 @@ def _selected(step: Step, threshold: float) -> Selected:
 
 
 def _iou(mask: np.ndarray, region: Region) -> float:
-    """Of two masks of one size; 1 where both are empty."""
+    """IoU of two masks of one size; 1 where both are empty."""
     other = Region.of(mask)
     both = region.overlap(other)
     either = region.area + other.area - both

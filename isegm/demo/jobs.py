@@ -1,7 +1,7 @@
-"""Work that waits its turn, and runs beside the interface's own thread.
+"""A queue of jobs that run in a worker thread, one after the other.
 
-Everything here is called in the interface's thread, which looks every few milliseconds whether an answer has come
-(``poll``); only what ``Job.begin`` returns runs elsewhere.
+All methods are called in the interface's thread, which polls for results every few milliseconds (``poll``); only the
+function that ``Job.begin`` returns runs in the worker thread.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from typing import Any
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One piece of work.
+    """One job.
 
     Attributes:
-        what: what the program is doing meanwhile, for people.
-        begin: called when its turn has come; gives what is to run elsewhere, or None if there is nothing to wait for.
-        end: called with what that returned, or with None.
-        token: whatever the owner knows it by.
-        lasting: whether it is carried out even if one before it fails.
-        given_up: set when nobody wants its answer any more, for long work to look at.
+        description: the present activity, for the status line.
+        begin: called when the job is next; returns the function for the worker thread, or None if there is none.
+        end: called with the result of that function, or with None.
+        token: identifies the job for its owner.
+        lasting: run the job even if an earlier one fails.
+        cancelled: set when the result is no longer wanted; long work checks it.
     """
 
-    what: str
+    description: str
     begin: Callable[[], Callable[[], Any] | None]
     end: Callable[[Any], None]
     token: Any = None
     lasting: bool = False
-    given_up: Event = field(default_factory=Event)
+    cancelled: Event = field(default_factory=Event)
 
 
 class Jobs:
-    """Carries out jobs one after the other, in the order in which they come.
+    """Runs jobs one after the other, in the order of ``add``.
 
     Args:
-        background: whether work runs in a thread of its own; else ``add`` returns when it is done.
-        dropped: called with each job that will not be carried out because one before it has failed, that one included;
-            lasting jobs are carried out all the same.
+        background: run work in a worker thread; else ``add`` returns when it is done.
+        dropped: called with the job that failed and with each later one that is dropped for it; lasting jobs still
+            run.
     """
 
     def __init__(self, background: bool, dropped: Callable[[Job], None]) -> None:
@@ -54,22 +54,22 @@ class Jobs:
 
     @property
     def unfinished(self) -> list[Job]:
-        """The running job and those that wait, in order."""
+        """The running job and the waiting ones, in order."""
         return [*([self._running[0]] if self._running else []), *self._waiting]
 
     def add(self, job: Job) -> None:
-        """Carry out a job when all earlier ones are done; raises what a job raises that is carried out at once."""
+        """Run a job after all earlier ones; raises the error of a job that runs immediately."""
         self._waiting.append(job)
         self._advance()
 
     def poll(self) -> bool:
-        """Take over what has been done meanwhile; raises what went wrong in it.
+        """Apply the result of the running job if it is done; raises its error if it failed.
 
         Returns:
-            whether something was.
+            whether there was a result.
         """
         if self._running is None:
-            left = bool(self._waiting)  # what lasts when a job before it has failed
+            left = bool(self._waiting)  # lasting jobs remain after a failure
             self._advance()
             return left
         if not self._running[1].done():
@@ -81,8 +81,8 @@ class Jobs:
         return True
 
     def take_back(self, job: Job) -> None:
-        """Forget an unfinished job; its answer, if it runs already, is not used."""
-        job.given_up.set()
+        """Remove an unfinished job; if it runs already, its result is discarded."""
+        job.cancelled.set()
         if self._running is not None and self._running[0] is job:
             self._running[1].cancel()
             self._running = None
@@ -91,20 +91,20 @@ class Jobs:
             self._waiting.remove(job)
 
     def release(self, owned: list[Any]) -> None:
-        """Let go of the only references to large things in the thread that works, for that takes its time."""
+        """Drop the only references to large objects in the worker thread, because freeing them is slow."""
         if self._pool is None:
             owned.clear()
         else:
             self._pool.submit(owned.clear)
 
     def close(self) -> Any:
-        """Forget all jobs, and end the thread when it is done with what it does.
+        """Remove all jobs, and end the worker thread after its running job.
 
         Returns:
-            what that was, None if it was nothing or has failed.
+            the result of that job; None if there was none or it has failed.
         """
         for job in self.unfinished:
-            job.given_up.set()
+            job.cancelled.set()
         self._waiting.clear()
         running, self._running = self._running, None
         if self._pool is not None:
@@ -127,7 +127,7 @@ class Jobs:
 
     @contextmanager
     def _dropping(self, job: Job) -> Iterator[None]:
-        """Where a job fails those that wait are dropped, for they were meant for what it would have made."""
+        """If the job fails, drop the waiting jobs, which depend on its result."""
         self._within = True
         try:
             yield

@@ -1,12 +1,12 @@
-"""Autosaved work: a file for each image to which every action is added before it is carried out.
+"""Autosaved work: a journal file for each image, to which every action is added before it is carried out.
 
-A program that is killed loses nothing that reached the file. Each line is a JSON object: the first one says which
-image it is; ``{"id", "do", "values"}`` is an action that was asked for, with ``"again"`` one that had been taken back
-before it was carried out; ``{"of", ...}`` says that it was carried out, with what it selected; ``{"undone"}`` and
-``{"dropped"}`` that it was not.
+A killed program loses nothing that reached the file. Each line is a JSON object: the first one describes the image;
+``{"id", "do", "values"}`` is a requested action, with ``"again"`` one that had been withdrawn before it was carried
+out; ``{"of", ...}`` says that an action was carried out, with its outcome; ``{"undone"}`` and ``{"dropped"}`` that it
+was not.
 
-Lines are only added, with one exception: when a file is opened, what cannot be read is cut off its end. That is a last
-line without an end, which was not written whole, and all from a damaged line on, of which a copy is put aside first.
+Lines are only added, with one exception: when a file is opened, its unreadable end is cut off. That is an incomplete
+last line, or everything from a damaged line on, of which a copy is made first.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ def default_folder() -> Path:
 
 
 def journal_path(folder: Path, image: Path) -> Path:
-    """The file that keeps the work on an image; images of the same name in different folders have their own."""
-    place = hashlib.sha256(os.fsencode(os.path.abspath(image))).hexdigest()[:16]
-    return folder / f"{image.stem[:60]}_{place}.jsonl"
+    """The journal file of an image; images of the same name in different folders have different ones."""
+    digest = hashlib.sha256(os.fsencode(os.path.abspath(image))).hexdigest()[:16]
+    return folder / f"{image.stem[:60]}_{digest}.jsonl"
 
 
 @dataclass
 class RecoveredWork:
-    """What a file keeps.
+    """The work in a journal file.
 
     Attributes:
         history: the document with its undo history.
-        unfinished: actions that were asked for and neither carried out nor taken back, by id and in order.
-        last_id: of the actions.
-        length: bytes of the whole lines before the first damaged one.
-        damage: what is wrong with that line; "" where there is none.
-        lost: how many whole lines there are from that one on.
+        unfinished: requested actions that were neither carried out nor withdrawn, by id and in order.
+        last_id: id of the last action.
+        length: bytes of the complete lines before the first damaged one.
+        damage: description of that damage; "" for none.
+        lost: number of complete lines from the damaged one on.
     """
 
     history: History
@@ -67,13 +67,13 @@ class RecoveredWork:
 
 
 class Journal:
-    """The file that keeps the work on one image; it is made with the first action.
+    """The journal file of one image, which is created with the first action.
 
     Args:
-        path: of the file.
-        header: what its first line says of the image, see ``describe``.
-        last_id: of the actions that are in the file already.
-        file: descriptor of the file, open for appending and locked; None where there is none yet.
+        path: path of the file.
+        header: its first line, see ``describe``.
+        last_id: id of the last action in the file.
+        file: descriptor of the file, open for appending and locked; None before the file exists.
     """
 
     def __init__(self, path: Path, header: dict[str, Any], last_id: int = 0, file: int | None = None) -> None:
@@ -84,10 +84,10 @@ class Journal:
         self._failure: OSError | None = None
 
     def ask(self, action: Action, again: bool = False) -> int:
-        """Note that an action is wanted; gives its id.
+        """Note a requested action; returns its id.
 
         Args:
-            again: whether it is the next one that can be done again, see ``History.resume``.
+            again: whether the action is the next redo, see ``History.resume``.
 
         Raises:
             InputError: the file cannot be written, or another program is writing into it.
@@ -102,17 +102,17 @@ class Journal:
         self._write({"of": identity, **outcome_to_json(outcome)})
 
     def undone(self, identity: int) -> None:
-        """Note that an action was taken back before it was carried out, and can be done again."""
+        """Note that an action was withdrawn before it was carried out, and can be redone."""
         self._write({"undone": identity})
 
     def dropped(self, identity: int) -> None:
-        """Note that an action could not be carried out, or is not wanted any more."""
+        """Note that an action could not be carried out, or is no longer wanted."""
         self._write({"dropped": identity})
 
     def sync(self) -> None:
         """Wait until the disk has everything, so that even a power cut loses nothing.
 
-        May be called in any thread. Where it fails, what is noted next says so.
+        May be called from any thread. If it fails, the next write raises the error.
         """
         file = self._file
         try:
@@ -122,7 +122,7 @@ class Journal:
             self._failure = error
 
     def close(self) -> None:
-        """Let others write into the file."""
+        """Close and unlock the file."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -151,11 +151,11 @@ class Journal:
 
 
 def describe(image: Path, digest: str, pixels: str, size: tuple[int, int]) -> dict[str, Any]:
-    """The first line of an image's file, which tells whether the rest belongs to it, see ``belongs``.
+    """The first line of an image's journal, by which ``belongs`` recognises the image.
 
     Args:
         digest: checksum of the image file.
-        pixels: checksum of what it shows.
+        pixels: checksum of its pixels.
         size: (H, W) in pixels.
     """
     path = os.path.abspath(image)

@@ -1,4 +1,4 @@
-"""The list of objects, and what can be changed about them."""
+"""The list of objects, and the fields to edit them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from isegm.demo.controller import Controller
 from isegm.demo.document import Document
 from isegm.demo.widgets import Hint, enable, group
 
-SWATCH = 14  # side of the square that shows a colour
+SWATCH = 14  # side of a colour swatch in pixels
 COLUMNS = (("name", "Name", 80), ("category", "Class", 70), ("protected", "Prot.", 44), ("pixels", "Pixels", 78))
 DRAFT = "draft"  # row of a new object in progress
 
@@ -23,9 +23,9 @@ class ObjectList(tk.Frame):
 
     Args:
         master: the widget around it.
-        controller: whose objects they are.
-        act: carries out what a user asks for and shows what has changed.
-        leave: gives the focus back to the image, when something was written or chosen.
+        controller: the controller of the objects.
+        act: carries out an action and redraws.
+        leave: returns the focus to the image after an edit.
     """
 
     def __init__(
@@ -40,8 +40,8 @@ class ObjectList(tk.Frame):
         self._act = act
         self._leave = leave
         self._document: Document | None = None
-        self._shown: AnnotatedObject | None = None  # whose name and class the fields hold, apart from what is written
-        self._filled: dict[str, str] = {}  # what they held before something was written
+        self._shown: AnnotatedObject | None = None  # the object in the fields, apart from unread text
+        self._filled: dict[str, str] = {}  # the fields before the user's edit
         self._swatches: dict[tuple[int, int, int], tk.PhotoImage] = {}
         self._categories = {CATEGORY}
         self._add_new()
@@ -50,7 +50,7 @@ class ObjectList(tk.Frame):
 
     @property
     def selected(self) -> int | None:
-        """Number of the object that is selected in the list; None for none."""
+        """Number of the selected object; None for none."""
         chosen = [row for row in self.table.selection() if row != DRAFT]
         return int(chosen[0]) if chosen else None
 
@@ -59,14 +59,14 @@ class ObjectList(tk.Frame):
         self.table.selection_set(str(number))
 
     def refresh(self) -> None:
-        """Bring all widgets to the state of the controller."""
+        """Update all widgets to the controller's state."""
         document = self._controller.document
         if document is not self._document:
             self._fill(document)
         self._show_selected()
 
     def apply_texts(self) -> None:
-        """Take over name and class as they were written, for the object that they were written for."""
+        """Apply the texts of name and class to the object that they belong to."""
         item = self._shown
         if item is not None and item in self._controller.document.objects:
             written = {key: text.strip() for key, text in self._texts().items() if text != self._filled[key]}
@@ -142,7 +142,7 @@ class ObjectList(tk.Frame):
             field.bind(event, lambda _: self._written())
 
     def _written(self) -> None:
-        """A field is complete."""
+        """Apply a field and return the focus."""
         self.apply_texts()
         self._leave()
 
@@ -181,7 +181,7 @@ class ObjectList(tk.Frame):
             self._filled = self._texts()
 
     def _texts(self) -> dict[str, str]:
-        """What the fields hold."""
+        """The texts of the fields."""
         return {"name": self.name.get(), "category": self.category.get()}
 
     def _swatch(self, item: AnnotatedObject) -> tk.PhotoImage:
@@ -209,7 +209,7 @@ class ObjectList(tk.Frame):
             self._edit(number, color=tuple(int(part) for part in color))
 
     def _choose(self) -> None:
-        """Another row is selected."""
+        """Handle the selection of another row."""
         self.apply_texts()
         self._act(lambda: None)
 

@@ -1,4 +1,4 @@
-"""Images and masks, halved again and again, from which what a window shows is quick to draw at any scale."""
+"""Image pyramids of images and masks, for fast drawing at any scale."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 from isegm.annotations import Region
 from isegm.demo.viewport import Viewport
 
-SMALLEST_LEVEL = 32  # longer side of an image that is not halved any more
-MARGIN = 3  # pixels of the screen around a region, room for its outline
-STRIP = 128  # rows of a mask's half that are made at a time
+SMALLEST_LEVEL = 32  # images of this longer side are not halved further
+MARGIN = 3  # pixels of the screen around a region, for its outline
+STRIP = 128  # rows of a halved mask that are computed at a time
 
 
 @dataclass(frozen=True)
 class Patch:
-    """Some rows and columns of a window.
+    """A rectangle of a window.
 
     Attributes:
-        viewport: what the window shows.
-        rows, columns: in pixels of the window, of which all show the image.
+        viewport: position and scale of the image in the window.
+        rows, columns: in pixels of the window, all of which show the image.
     """
 
     viewport: Viewport
@@ -31,7 +31,7 @@ class Patch:
 
     @classmethod
     def seen(cls, viewport: Viewport) -> Patch:
-        """All that shows the image."""
+        """The whole visible part of the image."""
         return cls(viewport, viewport.seen(1), viewport.seen(0))
 
     @property
@@ -41,11 +41,11 @@ class Patch:
 
     @property
     def level(self) -> int:
-        """How often to halve the image before it is shrunk, by less than half, to the scale of the window."""
+        """Pyramid level for the scale of the window: number of halvings, after which it is shrunk by less than half."""
         return max(0, math.floor(-math.log2(self.viewport.scale)))
 
     def around(self, region: Region) -> Patch:
-        """What of this shows a region and a little around it."""
+        """The part of this patch around a region, with a margin."""
         spans = []
         for axis, span, box in zip((1, 0), (self.rows, self.columns), region.box, strict=True):
             first, scale = self.viewport.corner(axis), self.viewport.scale
@@ -54,25 +54,25 @@ class Patch:
         return Patch(self.viewport, *spans)
 
     def cut(self, pixels: np.ndarray, part: Patch) -> np.ndarray:
-        """A view of a part, of an array that has all rows and columns of this."""
+        """A view of a part in an array of all pixels of this patch."""
         rows, columns = part.rows, part.columns
         top, left = self.rows.start, self.columns.start
         return pixels[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
 
     def index(self, part: Patch, row: np.ndarray, column: np.ndarray) -> np.ndarray:
-        """Where pixels of a part, counted from its corner, are in the flattened array of this."""
+        """Flat indices in an array of this patch, of pixels that are counted from the corner of a part."""
         (x, y), (left, top) = part.corner, self.corner
         return (row + (y - top)) * len(self.columns) + (column + (x - left))
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A part of an image that was halved some times.
+    """A part of an image at one level of a pyramid.
 
     Attributes:
         pixels: (h, w) bool, (h, w) uint8 from 0 to 255, or (h, w, 3) uint8.
-        top, left: its place, in pixels of the halved image.
-        level: how many times that was halved.
+        top, left: its position, in pixels of that level.
+        level: number of halvings.
     """
 
     pixels: np.ndarray
@@ -81,10 +81,10 @@ class Layer:
     level: int = 0
 
     def halved(self, border: int = cv2.BORDER_CONSTANT) -> Layer:
-        """Half as large: means of 2x2 pixels.
+        """The next level: means of 2x2 pixels.
 
         Args:
-            border: what OpenCV is to suppose around it where a place or size is odd; 0 by default.
+            border: OpenCV's border type where a position or size is odd; constant 0 by default.
         """
         if self.pixels.dtype == bool:
             return Layer(self._halved_mask(), self.top // 2, self.left // 2, self.level + 1)
@@ -97,7 +97,7 @@ class Layer:
         return Layer(pixels, self.top // 2, self.left // 2, self.level + 1)
 
     def _halved_mask(self) -> np.ndarray:
-        """The halved pixels of a bool mask, uint8, made in strips: a large mask is never copied as a whole."""
+        """The halved pixels of a bool mask, uint8, computed in strips so that a large mask is never copied as a whole."""
         mask, (height, width) = self.pixels.view(np.int8), self.pixels.shape
         top, left = self.top % 2, self.left % 2
         rows, columns = (top + height + 1) // 2, (left + width + 1) // 2
@@ -113,11 +113,11 @@ class Layer:
         return half
 
     def sampled(self, patch: Patch, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
-        """How it looks in a window.
+        """Resample the layer for a window.
 
         Args:
-            patch: where; not empty.
-            border: what OpenCV is to suppose around it; 0 by default.
+            patch: the part of the window; not empty.
+            border: OpenCV's border type; constant 0 by default.
 
         Returns:
             (rows, columns) or (rows, columns, 3) uint8, masks from 0 to 255.
@@ -136,11 +136,11 @@ class Layer:
         return cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=border)
 
     def _blocks(self, patch: Patch) -> np.ndarray:
-        """How it looks with pixels as squares, each where ``Viewport.pixel`` finds it; 0 around it."""
+        """Resample with pixels as squares, consistent with ``Viewport.pixel``; 0 around the layer."""
         needed, indices, outside = [], [], []
         for axis, span, origin, length in self._axes(patch):
-            places = np.arange(span.start, span.stop) - patch.viewport.offset[axis]
-            index = np.floor(places / patch.viewport.scale).astype(int) - origin
+            positions = np.arange(span.start, span.stop) - patch.viewport.offset[axis]
+            index = np.floor(positions / patch.viewport.scale).astype(int) - origin
             outside.append((index < 0) | (index >= length))
             index = index.clip(0, length - 1)
             needed.append(slice(index[0], index[-1] + 1))
@@ -152,18 +152,18 @@ class Layer:
         return pixels
 
     def _axes(self, patch: Patch) -> tuple[tuple[int, range, int, int], ...]:
-        """For x and y: which axis it is, where in the window, and this layer's first pixel and length."""
+        """For x and y: the axis, its range in the window, and this layer's first pixel and length."""
         height, width = self.pixels.shape[:2]
         return (0, patch.columns, self.left, width), (1, patch.rows, self.top, height)
 
 
 class Pyramid:
-    """An image and its halvings.
+    """An image at all levels, each half as large as the one before.
 
-    May be made in any thread: 30 megapixels take 15 to 80 ms.
+    It may be built in any thread: 30 megapixels take 15 to 80 ms.
 
     Args:
-        image: (H, W, 3) uint8 RGB, which must not change any more.
+        image: (H, W, 3) uint8 RGB, which must not change afterwards.
 
     Attributes:
         image: the image.
@@ -178,11 +178,11 @@ class Pyramid:
             self._layers.append(self._layers[-1].halved(cv2.BORDER_REPLICATE))
 
     def sampled(self, patch: Patch) -> np.ndarray:
-        """(rows, columns, 3) uint8 RGB: how the image looks in a window."""
+        """Resample the image for a part of a window: (rows, columns, 3) uint8 RGB."""
         layer = self._layers[min(patch.level, len(self._layers) - 1)]
         return layer.sampled(patch, cv2.BORDER_REPLICATE)
 
 
 def _as_bytes(pixels: np.ndarray) -> np.ndarray:
-    """Masks as uint8, 0 and 255; anything else as it is."""
+    """Masks as uint8, 0 and 255; other arrays unchanged."""
     return np.negative(pixels.view(np.int8)).view(np.uint8) if pixels.dtype == bool else pixels

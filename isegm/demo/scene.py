@@ -1,4 +1,4 @@
-"""What is seen of an image that is annotated: image, objects and clicks at the resolution of the screen."""
+"""Drawing of image, objects and clicks at the resolution of the screen."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from isegm.demo.pyramid import Layer, Patch, Pyramid
 from isegm.demo.viewport import Viewport
 from isegm.utils.vis import MASK_COLOR, NEGATIVE_COLOR, POSITIVE_COLOR, DrawnClick
 
-SMALLEST_DOT = 3.0  # least radius of a click, in pixels of the screen
+SMALLEST_DOT = 3.0  # smallest radius of a click, in pixels of the screen
 WHITE = (255, 255, 255)
 CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 DISK = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
-FRACTION_BITS = 4  # of places of clicks on the screen
+FRACTION_BITS = 4  # fractional bits of the coordinates of clicks on the screen
 
 Color = tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What is drawn over an image. Regions are of its size.
+    """The contents that are drawn over an image. Regions have its size.
 
     Attributes:
         objects: later ones hide earlier ones.
-        selection: the object in progress, above all others; None for none.
+        selection: the object in progress, on top of all others; None for none.
         color: RGB of the selection, each 0..255.
         kept: the part of the selection that partial finishes kept, which is blended a second time; None for none.
-        clicks: drawn as dots, above all else.
-        waiting: clicks that the network has not answered yet, drawn as circles.
+        clicks: drawn as dots, on top of everything.
+        waiting: clicks on which the network has not run yet, drawn as circles.
         alpha: share of an object's colour in its pixels, 0..1.
-        click_radius: in pixels of the image, but never so small that a click cannot be seen; 0 hides them all.
+        click_radius: in pixels of the image, but at least ``SMALLEST_DOT`` on the screen; 0 hides all clicks.
         outlines: whether each object has an outline, one pixel of the screen wide, in its full colour.
-        selected: number of an object with a white outline above all objects but the one in progress; None for none.
+        selected: number of an object with a white outline, drawn below only the one in progress; None for none.
     """
 
     objects: Sequence[AnnotatedObject] = ()
@@ -52,34 +52,33 @@ class Scene:
 
 
 class Renderer:
-    """Draws what a window shows, and keeps what the next drawing is likely to need.
+    """Draws scenes and caches intermediate results for the next one.
 
-    After a click only the object in progress is drawn anew; image and other objects are as they were. The time that
-    drawing takes grows with the window, not with the image, but for the first look at a region from far away, which
-    takes some milliseconds for 30 megapixels.
+    After a click only the object in progress is drawn anew. The time grows with the window, not with the image, except
+    that a region seen from far away for the first time takes some milliseconds for 30 megapixels.
     """
 
     def __init__(self) -> None:
-        self._view: tuple[Pyramid, Viewport] | None = None  # that ``_photo`` shows
+        self._view: tuple[Pyramid, Viewport] | None = None  # that ``_image`` shows
         self._image: np.ndarray | None = None
-        self._looks: tuple = ()  # of the objects in ``_under``
+        self._looks: tuple = ()  # appearance of the objects in ``_under``
         self._under: np.ndarray | None = None  # the image with all objects but the one in progress
         self._halvings: dict[Region, list[Layer]] = {}
 
     def render(self, pyramid: Pyramid, viewport: Viewport, scene: Scene) -> tuple[np.ndarray, tuple[int, int]]:
-        """What a window shows.
+        """Draw the visible part of an image and its scene.
 
-        Up to scale 2 all is interpolated and moves by whole pixels of the screen; above, pixels are squares, in the
-        image and in masks alike. Shrunk, a mask covers pixels of the screen in part, and the outline goes around all
-        of them, so that what is thinner than a pixel of the screen is seen.
+        Up to scale 2 everything is interpolated and moves by whole pixels of the screen; above, pixels of image and
+        masks are squares. A shrunk mask covers pixels of the screen partly, and the outline encloses all of them, so
+        that objects thinner than a pixel of the screen stay visible.
 
         Args:
             pyramid: the image.
-            viewport: which part of it is seen, for an image of its size.
-            scene: what lies on it.
+            viewport: the visible part, for an image of its size.
+            scene: the contents to draw over it.
 
         Returns:
-            (h, w, 3) uint8 RGB, an array of its own, and the place (x, y) of its top left corner in the window.
+            (h, w, 3) uint8 RGB, an array of its own, and the position (x, y) of its top left corner in the window.
         """
         seen = Patch.seen(viewport)
         if self._image is None or self._view != (pyramid, viewport):
@@ -99,7 +98,7 @@ class Renderer:
         return pixels, seen.corner
 
     def _with_objects(self, image: np.ndarray, seen: Patch, scene: Scene) -> np.ndarray:
-        """The image with all objects but the one in progress, as it is seen."""
+        """The visible part of the image with all objects but the one in progress."""
         pixels = image.copy()
         for item in scene.objects:
             self._paint(pixels, image, seen, item.region, item.color, scene.alpha, scene.outlines)
@@ -123,7 +122,7 @@ class Renderer:
         alpha: float,
         outline: bool,
     ) -> None:
-        """Write ``below * (1 - alpha) + color * alpha`` into what is seen of a region, and its outline."""
+        """Write ``below * (1 - alpha) + color * alpha`` and the outline into the visible part of a region."""
         covered = self._cover(seen, region)
         if covered is None:
             return
@@ -147,7 +146,7 @@ class Renderer:
             cv2.copyTo(plain, border, target)
 
     def _cover(self, seen: Patch, region: Region) -> tuple[Patch, np.ndarray] | None:
-        """Where a region is seen, and how far it covers each pixel there, uint8 0..255; None where it is not seen."""
+        """The visible part of a region and its coverage of each pixel there, uint8 0..255; None if it is not visible."""
         part = seen.around(region)
         if not region or not part.rows or not part.columns:
             return None
@@ -169,7 +168,7 @@ def _plain(shape: tuple[int, int, int], color: Color) -> np.ndarray:
 
 
 def _draw_clicks(pixels: np.ndarray, seen: Patch, scene: Scene) -> None:
-    """Draw the clicks, as large as they are on the image but for a rim of one pixel of the screen."""
+    """Draw the clicks, scaled with the image, with a rim of one pixel of the screen."""
     if scene.click_radius <= 0:
         return
     scale = seen.viewport.scale
@@ -177,8 +176,8 @@ def _draw_clicks(pixels: np.ndarray, seen: Patch, scene: Scene) -> None:
     for clicks, thickness in ((scene.clicks, cv2.FILLED), (scene.waiting, 1)):
         for click in clicks:
             row, column = click.coords
-            places = ((0, column, seen.columns.start), (1, row, seen.rows.start))
-            center = [seen.viewport.start(axis) - first + (at + 0.5) * scale - 0.5 for axis, at, first in places]
+            axes = ((0, column, seen.columns.start), (1, row, seen.rows.start))
+            center = [seen.viewport.start(axis) - first + (at + 0.5) * scale - 0.5 for axis, at, first in axes]
             color = POSITIVE_COLOR if click.is_positive else NEGATIVE_COLOR
             for size, rgb in ((radius + 1, WHITE), (radius, color)):
                 x, y, extent = (round(number * 2**FRACTION_BITS) for number in (*center, size))

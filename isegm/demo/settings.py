@@ -1,4 +1,4 @@
-"""What a user of the interactive program can set, with the published defaults and bounds."""
+"""The settings of the interactive program, with the published defaults and bounds."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from isegm.utils.errors import InputError
 
 NO_BRS = "NoBRS"
 BRS_MODES = (NO_BRS, "RGB-BRS", "DistMap-BRS", "f-BRS-A", "f-BRS-B", "f-BRS-C")
-ALL_CLICKS = "INF"  # how "no limit" of the network's clicks is written
-NETWORK_CLICKS = 8  # their limit where a refinement is switched on
+ALL_CLICKS = "INF"  # text for no limit of the network's clicks
+NETWORK_CLICKS = 8  # limit of the network's clicks when a refinement is switched on
 SMALLEST_TARGET = 100
 FIT_TOLERANCE = 1e-3  # ``min_iou_diff`` of BRS in the published program, a tenth of that in evaluations
 
@@ -30,7 +30,7 @@ class Numeric:
     Attributes:
         label: its name in the window and in messages.
         kind: int or float.
-        least, most: its bounds, both allowed; None for no upper one.
+        least, most: its bounds, inclusive; None for no upper one.
     """
 
     label: str
@@ -55,26 +55,26 @@ NUMERIC = {
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that can be set.
+    """All settings.
 
     Args:
-        max_size: longest side of what the network sees in pixels (``--limit-longest-size``); stays as it is.
+        max_size: longest side of the network's input in pixels (``--limit-longest-size``); fixed.
         zoom_in: whether the network sees a crop around the object.
-        fixed_crop: whether crops become squares of ``target_size``; else that is their longest side.
+        fixed_crop: resize crops to squares of ``target_size``; else ``target_size`` is their longest side.
         skip_clicks: up to this number of clicks the network sees the whole image, see ``ZoomIn``.
         target_size: of crops, in pixels, at most ``max_size``.
-        expand_ratio: by how much the crop is larger than the object.
+        expand_ratio: side of the crop relative to that of the object.
         brs_mode: one of ``BRS_MODES``.
-        network_clicks: the network is given only this many first clicks; None for all, as always without refinement.
-        lbfgs_iterations: evaluations of the fit for each click.
-        threshold: probability above which a pixel is object.
+        network_clicks: number of first clicks that the network is shown; None for all, the only choice without
+            refinement.
+        lbfgs_iterations: evaluations of the optimiser at each click.
+        threshold: pixels of a greater probability are object.
         alpha: share of an object's colour in the image.
-        click_radius: of the dots, in pixels of the image.
-        cascade_steps: how often more the first click of an object is answered, each time from the last answer
-            (Cascade-Forward Refinement); 0 for once.
-        adaptive_cascade: leave out the rest of them once the mask has settled.
-        finish: what the network's protocol makes of its answer where there is no refinement, such as FocalClick's
-            second look; belongs to the network and stays as it is.
+        click_radius: radius of the dots, in pixels of the image.
+        cascade_steps: additional passes at the first click of an object (Cascade-Forward Refinement); 0 for none.
+        adaptive_cascade: stop the passes once the mask has settled.
+        postprocess: postprocessing of the network's protocol without refinement, such as FocalClick's local
+            refinement; fixed for a network.
 
     Raises:
         InputError: a value is of another kind or out of its bounds.
@@ -113,21 +113,21 @@ class Settings:
 
     @classmethod
     def for_model(cls, model: ClickModel, max_size: int = 800) -> Settings:
-        """The defaults: crops have the size of the network's published evaluations, 400 for RITM, where it fits."""
+        """The defaults: crops of the size in the network's published evaluations, 400 for RITM, up to ``max_size``."""
         published = settings_for(model.protocol)
         usual = published.input_size or (cls.target_size,)
         start = cls(max_size=max_size, target_size=SMALLEST_TARGET, postprocess=published.postprocess)
         return replace(start, target_size=min(max(usual), max_size))
 
     def with_text(self, name: str, text: str) -> Settings:
-        """The settings with one number as a user wrote it.
+        """The settings with one number from a user's text.
 
         Args:
             name: a key of ``NUMERIC``.
             text: a number; for ``network_clicks`` also INF.
 
         Raises:
-            InputError: it is no number, or out of its bounds.
+            InputError: the text is not a number, or out of its bounds.
         """
         text = text.strip()
         if name == "network_clicks" and text.upper() == ALL_CLICKS:
@@ -139,14 +139,14 @@ class Settings:
         return replace(self, **{name: value})
 
     def text(self, name: str) -> str:
-        """A number as ``with_text`` reads it."""
+        """The text of a number, for ``with_text``."""
         value = getattr(self, name)
         if value is None:
             return ALL_CLICKS
         return str(value) if isinstance(value, int) else f"{value:g}"
 
     def with_mode(self, mode: str) -> Settings:
-        """The settings with another BRS mode: the first clicks are limited when refinement is switched on."""
+        """The settings with another BRS mode; switching refinement on limits the network's clicks."""
         if mode == NO_BRS:
             return replace(self, brs_mode=mode, network_clicks=None)
         clicks = NETWORK_CLICKS if self.brs_mode == NO_BRS else self.network_clicks
@@ -154,7 +154,7 @@ class Settings:
 
     @property
     def inference(self) -> InferenceSettings:
-        """Crop, size, flipping and cascade as the published programs have them, and what belongs to the network."""
+        """Crop, size, flip and cascade as in the published programs, with the network's postprocessing."""
         zoom_in = None
         if self.zoom_in:
             size = (self.target_size, self.target_size) if self.fixed_crop else self.target_size
@@ -166,12 +166,12 @@ class Settings:
 
     @property
     def seen(self) -> tuple[InferenceSettings, Refinement | None]:
-        """What decides on which view of the image, and in which way, clicks are answered."""
+        """The settings that must not change within an object: all of the network's input and its refinement."""
         return replace(self.inference, cascade=None), self.refinement
 
     @property
     def refinement(self) -> Refinement | None:
-        """What improves on the network's answer; None for nothing."""
+        """The refinement of the BRS mode; None for none."""
         if self.brs_mode == NO_BRS:
             return None
         params = BRSParams(min_iou_diff=FIT_TOLERANCE, max_evaluations=self.lbfgs_iterations)
@@ -189,11 +189,11 @@ class Settings:
 
 
 def unavailable(model: ClickModel) -> Mapping[str, str]:
-    """What a network cannot do, each with one sentence that says why.
+    """Find the options that a network does not support.
 
     Returns:
-        by a name in ``BRS_MODES``, or the name of a field of ``Settings``. Where a network takes no refinement at all,
-        ``brs_mode`` and the fields that belong to it are among them.
+        for each such option, a name in ``BRS_MODES`` or of a field of ``Settings``, one sentence with the reason. For a
+        network without any refinement, ``brs_mode`` and the fields that depend on it are included.
     """
     reasons: dict[str, str] = {}
     for mode in BRS_MODES:
@@ -207,7 +207,7 @@ def unavailable(model: ClickModel) -> Mapping[str, str]:
 
 
 def _reason(check: Callable[[ClickModel], None], model: ClickModel, *names: str) -> dict[str, str]:
-    """The names, where a check refuses the network, with what it says."""
+    """The error of a check under each of the names; empty if the network passes."""
     try:
         check(model)
     except InputError as error:

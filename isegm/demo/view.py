@@ -1,4 +1,4 @@
-"""The window of the interactive program: shows what the controller says and tells it what the user does."""
+"""The window of the interactive program: shows the controller's state and passes the user's input to it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CLOSING = "closing when all is saved"
 SMALLEST_WINDOW = (960, 480)  # as published
 USUAL_WINDOW = (1280, 860)
 POLL_MS = 5
-TIDY_MS = 200  # after an image was opened, when the one before is not on the screen any more
+TIDY_MS = 200  # delay after which the image before is no longer on the screen
 FileTypes = list[tuple[str, str | list[str]]]  # as Tk's file dialogs take them
 IMAGES: FileTypes = [("Images", [each for ending in ENDINGS for each in (f"*{ending}", f"*{ending.upper()}")])]
 IMAGES += [("All files", "*")]
@@ -58,9 +58,9 @@ class Program:
         self.root = root
         self.controller = controller
         self.buttons: dict[str, tk.Button] = {}
-        self._shown: tuple = ()  # what the image shows
+        self._shown: tuple = ()  # the state that the image shows
         self.watching = False
-        self._closing = False  # as soon as all is saved
+        self._closing = False  # waiting until all files are saved
         root.title(TITLE)
         root.report_callback_exception = self._report
         root.protocol("WM_DELETE_WINDOW", self.exit)
@@ -80,7 +80,7 @@ class Program:
             self.act(lambda: self.controller.open(path))
 
     def exit(self) -> None:
-        """Close the window, when the last file is saved; clicks not answered then are, when it is opened again."""
+        """Close the window after the last file is saved; waiting clicks are carried out when the image is opened again."""
         self.objects.apply_texts()
         if self._closing or not self._may_leave():
             return
@@ -91,7 +91,7 @@ class Program:
             self._leave()
 
     def act(self, action: Callable[[], None]) -> None:
-        """Carry out what a user asks for, show what has changed, and look out for what comes of it."""
+        """Carry out an action, redraw, and start watching for its result."""
         try:
             action()
         finally:
@@ -101,19 +101,19 @@ class Program:
                 self.root.after(POLL_MS, self._watch)
 
     def redraw(self) -> None:
-        """Bring the window to the state of the controller."""
+        """Update the window to the controller's state."""
         controller = self.controller
         loaded = controller.image is not None
         usable = loaded and not controller.opening
         enable((self.buttons[label] for label in ("Save mask", "Load mask", "Load objects")), usable)
         enable([self.save_menu], usable)
         folder = controller.folder
-        enable([self.buttons["Previous"]], folder is not None and folder.place > 0)
-        enable([self.buttons["Next"]], folder is not None and folder.place + 1 < len(folder.images))
+        enable([self.buttons["Previous"]], folder is not None and folder.index > 0)
+        enable([self.buttons["Next"]], folder is not None and folder.index + 1 < len(folder.images))
         self.clicks.refresh()
         self.controls.refresh()
         self.objects.refresh()
-        self.status.show(CLOSING if self._closing else controller.busy, controller.notice, self._place())
+        self.status.show(CLOSING if self._closing else controller.busy, controller.notice, self._image_description())
         self.image.busy(bool(controller.busy))
         self._draw()
 
@@ -156,7 +156,7 @@ class Program:
         return image
 
     def _add_side(self) -> tuple[ClickButtons, ObjectList, Controls]:
-        """What stands at the right: buttons, and below them either the objects or the options."""
+        """The right side: buttons, and below them the pages of objects and options."""
         side = tk.Frame(self.root)
         side.pack(side=tk.RIGHT, fill=tk.Y, padx=5, pady=3)
         actions = {"finish": self._finish, "undo": self._undo, "redo": self._redo, "reset": self._reset}
@@ -173,7 +173,7 @@ class Program:
 
     def _bind_keys(self) -> None:
         for kind in ("Button", "Checkbutton"):
-            self.root.unbind_class(kind, "<space>")  # it finishes the object, whatever has the focus
+            self.root.unbind_class(kind, "<space>")  # it finishes the object, whichever widget has the focus
         system = self.root.tk.call("tk", "windowingsystem")
         for keys, action in (
             (["<space>"], self._finish),
@@ -193,7 +193,7 @@ class Program:
         self.root.bind_all("<Button-1>", _focus, add="+")
 
     def _unless_needed(self, action: Callable[[], None], event: tk.Event) -> None:
-        """Carry out what a key stands for, unless the widget that has the focus needs the key."""
+        """Carry out the action of a key, unless the widget with the focus uses the key itself."""
         writing = isinstance(event.widget, tk.Entry)  # a combobox is one, too
         scrolling = isinstance(event.widget, ttk.Treeview) and event.keysym in ("Prior", "Next")
         if not writing and not scrolling:
@@ -208,7 +208,7 @@ class Program:
         return "break"
 
     def _center(self) -> None:
-        """Put the window into the middle of the screen, and keep it large enough for all that is in it."""
+        """Centre the window on the screen, with a minimum size for its contents."""
         self.root.update_idletasks()
         screen = (self.root.winfo_screenwidth(), self.root.winfo_screenheight())
         needed = (self.root.winfo_reqwidth(), self.root.winfo_reqheight())
@@ -221,17 +221,17 @@ class Program:
         x, y = (screen[0] - width) // 2, (screen[1] - height) // 2
         self.root.geometry(f"{width}x{height}+{max(x, 0)}+{max(y, 0)}")
 
-    def _place(self) -> str:
-        """Which image is open, for the line at the bottom."""
+    def _image_description(self) -> str:
+        """Description of the open image, for the status line."""
         image, folder = self.controller.image, self.controller.folder
         if image is None or folder is None:
             return ""
         height, width = image.size
         kept = "autosaved" if self.controller.autosaves else "not autosaved"
-        return f"{image.name}, {folder.place + 1} of {len(folder.images)}, {width} x {height} pixels, {kept}"
+        return f"{image.name}, {folder.index + 1} of {len(folder.images)}, {width} x {height} pixels, {kept}"
 
     def _draw(self) -> None:
-        """Draw the image, if what it shows has changed."""
+        """Draw the image if its state has changed."""
         controller = self.controller
         image, document, settings = controller.image, controller.document, controller.settings
         waiting, selected = controller.waiting, self.objects.selected
@@ -258,7 +258,7 @@ class Program:
         if another:
             self.root.after(TIDY_MS, self.controller.tidy)
 
-    # What the user does
+    # User input
 
     def _click(self, x: int, y: int, is_positive: bool) -> None:
         self.controls.read_entries()
@@ -311,7 +311,7 @@ class Program:
         self._save_as(kind, lambda image: image.parent.name, self.controller.save_folder)
 
     def _save_as(self, kind: str, stem: Callable[[Path], str], save: Callable[[str, str, bool], None]) -> None:
-        """Ask what becomes of the object in progress, and for the file; nothing while there is no image to save."""
+        """Ask about the object in progress and for the file, and save; without an image do nothing."""
         self.objects.apply_texts()
         image = self.controller.image
         if image is None or self.controller.opening:
@@ -337,7 +337,7 @@ class Program:
         )
 
     def _beside(self) -> str | None:
-        """The folder in which dialogs begin: the image's; None for where Tk likes."""
+        """Initial folder of dialogs: that of the image; None for Tk's default."""
         image = self.controller.image
         return None if image is None else str(image.path.parent.absolute())
 
@@ -345,25 +345,25 @@ class Program:
         messagebox.showinfo("About", ABOUT, parent=self.root)
 
     def _may_leave(self) -> bool:
-        """Whether nothing would be lost, or the user does not mind."""
+        """Whether nothing would be lost, or the user agrees."""
         controller = self.controller
         nothing = not controller.document.objects and not controller.in_progress
         return controller.autosaves or nothing or messagebox.askokcancel("Not saved", UNSAVED, parent=self.root)
 
-    # What comes of it
+    # Results and errors
 
     def _leave(self) -> None:
         for timer in self.root.tk.splitlist(self.root.tk.call("after", "info")):
             self.root.tk.call("after", "cancel", timer)
         self.root.destroy()
-        self.controller.close()  # the window's objects must not be the last ones that the network's thread knows
+        self.controller.close()  # after the window, whose objects the worker thread must not free
 
     def _watch(self) -> None:
-        """Look whether something was done meanwhile, until nothing is left to do."""
+        """Poll the controller until no job is left."""
         done, closing, self._closing = False, self._closing, False
         try:
             done = self.controller.poll()
-            self._closing = closing  # what was to be saved before may be lost where something failed
+            self._closing = closing  # stay open if something failed, as files may not be saved
         finally:
             self.watching = bool(self.controller.busy)
             if self.watching:
@@ -376,7 +376,7 @@ class Program:
             self._leave()
 
     def _report(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        """Say what went wrong in one sentence."""
+        """Show an error in one sentence."""
         if isinstance(error, InputError):
             sentence = str(error)
         elif isinstance(error, (torch.OutOfMemoryError, MemoryError)):
@@ -391,6 +391,6 @@ class Program:
 
 
 def _focus(event: tk.Event) -> None:
-    """Focus what is clicked, so that an entry that was written into is read."""
+    """Focus the clicked widget, so that an entry with new text is read."""
     if isinstance(event.widget, tk.Widget) and not isinstance(event.widget, tk.Menu):
         event.widget.focus_set()

@@ -1,4 +1,4 @@
-"""Small parts of the window: groups, hints that follow the pointer, and the line at the bottom."""
+"""Small widgets: groups, tooltips and the status line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def group(master: tk.Misc, label: str) -> tk.LabelFrame:
 
 
 def enable(widgets: Iterable[tk.Widget], enabled: bool) -> None:
-    """Let widgets be used, or grey them out."""
+    """Enable or disable widgets."""
     for widget in widgets:
         state = tk.NORMAL if enabled else tk.DISABLED
         if str(widget["state"]) != state:
@@ -27,12 +27,12 @@ def enable(widgets: Iterable[tk.Widget], enabled: bool) -> None:
 
 
 def shortcuts(letter: str, system: str, shift: bool = False) -> list[str]:
-    """Tk's names of a letter with Ctrl, or with Command as well on a Mac; Caps Lock makes no difference.
+    """Tk's event names of a letter with Ctrl, on a Mac also with Command, with and without Caps Lock.
 
     Args:
         letter: lower case.
-        system: what Tk calls the windowing system.
-        shift: with Shift, too.
+        system: Tk's name of the windowing system.
+        shift: also with Shift.
     """
     modifiers = ("Control", "Command") if system == "aqua" else ("Control",)
     held = "-Shift" if shift else ""
@@ -40,11 +40,11 @@ def shortcuts(letter: str, system: str, shift: bool = False) -> list[str]:
 
 
 class Hint:
-    """A sentence that is seen while the pointer rests on a widget, whether that can be used or not.
+    """A tooltip, shown while the pointer rests on a widget, enabled or not.
 
     Args:
-        widget: on which the pointer rests.
-        text: gives the sentence, "" for none.
+        widget: the widget.
+        text: returns the sentence, "" for none.
     """
 
     def __init__(self, widget: tk.Widget, text: Callable[[], str]) -> None:
@@ -88,7 +88,7 @@ class Hint:
 
 
 class StatusLine(tk.Frame):
-    """What the program is doing, what it has done, and which image is open."""
+    """The status line: running job or last notice, and the open image."""
 
     def __init__(self, master: tk.Misc) -> None:
         super().__init__(master)
@@ -98,12 +98,12 @@ class StatusLine(tk.Frame):
         self.right.pack(side=tk.RIGHT)
         self.left.pack(side=tk.LEFT, fill=tk.X, expand=True)
 
-    def show(self, busy: str, notice: str, place: str) -> None:
-        """Show all three; while the program is busy its doing is seen in place of what was done."""
+    def show(self, busy: str, notice: str, image: str) -> None:
+        """Show the running job, or the last notice without one, and the description of the image."""
         text = f"{busy[0].upper()}{busy[1:]} ..." if busy else notice
         for label, changes in (
             (self.left, {"text": text, "background": BUSY_COLOR if busy else self._plain}),
-            (self.right, {"text": place}),
+            (self.right, {"text": image}),
         ):
             if any(str(label[key]) != value for key, value in changes.items()):
                 label.configure(**changes)

@@ -1,4 +1,4 @@
-"""Opening a window, or saying in one sentence why there can be none."""
+"""Opening a window."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def open_window() -> tk.Tk:
-    """An empty window.
+    """Open an empty window.
 
     Raises:
         InputError: this Python has no tkinter, or there is no display.

@@ -65,7 +65,7 @@ def mask_of(controller):
 
 def step_of(controller):
     """What the network knows of the object in progress; None where there is none."""
-    return controller._work._live.find(controller.draft)
+    return controller._session._inference_state.find(controller.draft)
 
 
 def probs_of(controller):

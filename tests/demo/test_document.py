@@ -73,7 +73,7 @@ def test_only_one_object_is_in_progress():
     document = clicked(with_objects(box(0, 0, 5, 5)), 0, 0, 3, 3)
     with pytest.raises(InputError, match="an object is in progress: finish or reset it"):
         document.reopened(1, 0.5)
-    begun = document.begun(selected(1, 1, 2, 2))
+    begun = document.with_draft(selected(1, 1, 2, 2))
     assert begun.draft.moves == () and begun.draft.region.same(box(1, 1, 2, 2))
 
 

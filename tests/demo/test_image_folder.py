@@ -42,16 +42,16 @@ def test_images_come_in_the_order_in_which_people_count(tmp_path):
 
 def test_an_image_opens_its_folder_at_its_place(tmp_path, monkeypatch):
     touch(tmp_path, "a.png", "b.png", "c.gif")
-    assert Folder.of(tmp_path / "b.png").place == 1
+    assert Folder.of(tmp_path / "b.png").index == 1
     odd = Folder.of(tmp_path / "c.gif")  # of another ending, but somebody asked for it
-    assert names(odd) == ["a.png", "b.png", "c.gif"] and odd.place == 2
+    assert names(odd) == ["a.png", "b.png", "c.gif"] and odd.index == 2
     monkeypatch.chdir(tmp_path)
-    assert Folder.of("b.png").present == Path("b.png") and Folder.of("./b.png").place == 1
+    assert Folder.of("b.png").present == Path("b.png") and Folder.of("./b.png").index == 1
 
 
 def test_walking_ends_at_both_ends(tmp_path):
     folder = Folder.of(touch(tmp_path, "a.png", "b.png", "c.png"))
-    assert [folder.moved(step).place for step in (-1, 0, 1, 2, 7)] == [0, 0, 1, 2, 2]
+    assert [folder.moved(step).index for step in (-1, 0, 1, 2, 7)] == [0, 0, 1, 2, 2]
     assert folder.moved(2).moved(-1).present.name == "b.png"
 
 

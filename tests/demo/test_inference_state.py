@@ -27,7 +27,7 @@ def moved(live, predictor, document, moves, threshold=0.5, forget=False):
     """The document after moves, and what the last of them selected."""
     for move in moves:
         step = None if forget else live.find(document.draft)
-        selected = live.answer(document.draft, step, move, predictor, threshold)
+        selected = live.predict(document.draft, step, move, predictor, threshold)
         document = document.moved(move, selected)
         live.remember(document.draft, selected.step)
     return document, selected
@@ -44,7 +44,7 @@ def test_what_is_made_again_is_what_was_kept(model, start, zoom_in):
         if start:
             mask = np.zeros(SIZE, bool)
             mask[22:36, 30:50] = True
-            document = document.begun(lives.Selected(Region.of(mask), 0.5))
+            document = document.with_draft(lives.Selected(Region.of(mask), 0.5))
         document, selected = moved(live, predictor, document, MOVES, forget=forget)
         documents.append(as_data(document))
         probs.append(selected.step.probs)
@@ -125,11 +125,11 @@ def test_settings_that_the_network_sees_begin_anew_but_the_image_stays():
     live, _ = build(TinyModel())
     start = live.start()
     other = build_predictor(TinyModel(), "cpu", replace(Settings(), target_size=200))
-    assert live.seen_by(other).start() is start
+    assert live.for_predictor(other).start() is start
     once, _ = build(EncodeOnceModel())
     start = once.start()
     model = EncodeOnceModel()
-    again = once.seen_by(build_predictor(model, "cpu", Settings(target_size=200))).start()
+    again = once.for_predictor(build_predictor(model, "cpu", Settings(target_size=200))).start()
     assert again is not start and model.encoded > 0
 
 

@@ -14,7 +14,7 @@ class Desk:
     def __init__(self, background):
         self.seen, self.dropped = [], []
         self.gate = threading.Event()
-        self.jobs = Jobs(background, lambda job: self.dropped.append(job.what))
+        self.jobs = Jobs(background, lambda job: self.dropped.append(job.description))
 
     def job(self, name, work=None, begin=None, end=None):
         def run():

@@ -172,7 +172,7 @@ def test_a_mask_that_was_clicked_at_several_thresholds_is_made_again_exactly(pla
             at(controller, threshold)
             controller.click(*click)
             if forget:
-                controller._work._live._steps.clear()
+                controller._session._inference_state._steps.clear()
         masks.append(mask_of(controller))
     np.testing.assert_array_equal(*masks)
 
