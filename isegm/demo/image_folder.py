@@ -28,8 +28,8 @@ class Folder:
     def of(cls, path: str | Path) -> Folder:
         """The images of a folder, at the first one; or of an image's folder, at that image.
 
-        Files that were saved beside an image under the proposed name, such as cat_mask.png beside cat.jpg, are left out,
-        unless ``path`` is such a file.
+        Files that were saved beside an image under the proposed name, such as cat_mask.png beside cat.jpg, are left
+        out, unless ``path`` is such a file.
 
         Raises:
             InputError: there is no such folder, it cannot be read, or it holds no image.

@@ -35,7 +35,7 @@ APPENDING = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
 def default_folder() -> Path:
-    """Return the folder in which this system keeps what programs remember of a user."""
+    """Return the autosave folder in the user's state folder of the operating system."""
     return platformdirs.user_state_path(APPLICATION, appauthor=False) / "autosave"
 
 
@@ -163,29 +163,29 @@ def describe(image: Path, digest: str, pixels: str, size: tuple[int, int]) -> di
 
 
 def belongs(found: dict[str, Any], header: dict[str, Any]) -> bool:
-    """Whether work whose first line is ``found`` is on the image of ``header``: of the same file or the same pixels.
+    """Whether a journal with the first line ``found`` belongs to the image of ``header``: same file or same pixels.
 
-    A file may change without its pixels, where a program writes a rating or a place into it.
+    A file may change without its pixels, e.g. when a program writes a rating or a location into it.
     """
     same = [found.get(key) == header[key] for key in (APPLICATION, "size", "sha256", "pixels")]
     return all(same[:2]) and any(same[2:])
 
 
 def open_journal(folder: Path, header: dict[str, Any]) -> tuple[Journal, RecoveredWork | None, str]:
-    """The file of an image, with what it keeps of earlier work.
+    """Open the journal of an image and read its earlier work.
 
-    Work on an image that has changed since is put aside, under another name. From a damaged line on, the file is cut
-    off; a copy of the whole is put aside.
+    A journal of an image that has changed since is renamed. A damaged journal is copied, and cut off at the damaged
+    line.
 
     Args:
-        folder: where such files are.
-        header: of ``describe``.
+        folder: folder of the journals.
+        header: from ``describe``.
 
     Returns:
-        the file, what it keeps (None for nothing), and a sentence about what was put aside, or "".
+        the journal, its earlier work (None for none), and a sentence about a renamed or copied file, or "".
 
     Raises:
-        InputError: the file cannot be opened or put aside, or another program is writing into it.
+        InputError: the file cannot be opened or renamed, or another program is writing to it.
     """
     path = journal_path(folder, Path(header["picture"]))
     try:
@@ -217,7 +217,7 @@ def open_journal(folder: Path, header: dict[str, Any]) -> tuple[Journal, Recover
 
 
 def _put_copy_aside(path: Path, kept: RecoveredWork, aside: Path) -> str:
-    """Copy a damaged file, and say so."""
+    """Copy a damaged file; returns a sentence about it."""
     with atomic_write(aside) as file:
         file.write(path.read_bytes())
         file.flush()
@@ -227,7 +227,7 @@ def _put_copy_aside(path: Path, kept: RecoveredWork, aside: Path) -> str:
 
 
 def is_journal(path: str | Path) -> bool:
-    """Whether a file begins as such a file does; False also where it cannot be read."""
+    """Whether a file starts like a journal; False if it cannot be read."""
     try:
         with open(path, "rb") as file:
             found = json.loads(file.readline(LONGEST_HEADER))
@@ -237,15 +237,15 @@ def is_journal(path: str | Path) -> bool:
 
 
 def read_journal(path: Path) -> tuple[dict[str, Any], RecoveredWork | None]:
-    """The first line of a file, and what it keeps.
+    """Read the first line of a journal, and its work.
 
-    What comes from a damaged line on is left out, see ``Kept.damage``.
+    Everything from a damaged line on is left out, see ``RecoveredWork.damage``.
 
     Returns:
-        the first line, {} where it is damaged; and what is kept, None where there is not even a whole first line.
+        the first line, {} if it is damaged; and the work, None without a complete first line.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the file cannot be read.
     """
     try:
         content = path.read_bytes()
@@ -255,7 +255,7 @@ def read_journal(path: Path) -> tuple[dict[str, Any], RecoveredWork | None]:
     if not lines:
         return {}, None
     header, kept, read, damage = _replayed(lines)
-    if damage:  # what was read of the damaged line may have changed something
+    if damage:  # the damaged line may have been applied in part
         header, kept, _, _ = _replayed(lines[:read])
     kept.length = sum(len(line) + 1 for line in lines[:read])
     kept.damage, kept.lost = damage, len(lines) - read
@@ -263,7 +263,7 @@ def read_journal(path: Path) -> tuple[dict[str, Any], RecoveredWork | None]:
 
 
 def _replayed(lines: list[bytes]) -> tuple[dict[str, Any], RecoveredWork, int, str]:
-    """First line, what lines keep, how many could be read, and what is wrong with the next one."""
+    """First line, work of the lines, number of readable lines, and the damage of the next one."""
     header: dict[str, Any] = {}
     kept = RecoveredWork(History(Document((0, 0))), {})
     read, damage = 0, ""
@@ -306,11 +306,11 @@ def _read_line(kept: RecoveredWork, line: dict[str, Any]) -> None:
 
 
 def _locked(path: Path, more: int = 0) -> int:
-    """Descriptor of the file, open for appending, that no other program has."""
+    """Open a file for appending and lock it; returns its descriptor."""
     occupied = f"{path} is written to by another window, which annotates the same image: close one of them."
     try:
         file = os.open(path, APPENDING | more, 0o666)
-    except FileExistsError:  # made since this one looked for it
+    except FileExistsError:  # another program has just created it
         raise InputError(occupied) from None
     try:
         free = lock_file(file)

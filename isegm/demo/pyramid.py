@@ -97,7 +97,7 @@ class Layer:
         return Layer(pixels, self.top // 2, self.left // 2, self.level + 1)
 
     def _halved_mask(self) -> np.ndarray:
-        """The halved pixels of a bool mask, uint8, computed in strips so that a large mask is never copied as a whole."""
+        """The halved pixels of a bool mask, uint8, computed in strips to avoid a copy of a large mask."""
         mask, (height, width) = self.pixels.view(np.int8), self.pixels.shape
         top, left = self.top % 2, self.left % 2
         rows, columns = (top + height + 1) // 2, (left + width + 1) // 2

@@ -146,7 +146,7 @@ class Renderer:
             cv2.copyTo(plain, border, target)
 
     def _cover(self, seen: Patch, region: Region) -> tuple[Patch, np.ndarray] | None:
-        """The visible part of a region and its coverage of each pixel there, uint8 0..255; None if it is not visible."""
+        """The visible part of a region and its coverage of each pixel there, uint8 0..255; None if invisible."""
         part = seen.around(region)
         if not region or not part.rows or not part.columns:
             return None

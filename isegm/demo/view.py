@@ -80,7 +80,7 @@ class Program:
             self.act(lambda: self.controller.open(path))
 
     def exit(self) -> None:
-        """Close the window after the last file is saved; waiting clicks are carried out when the image is opened again."""
+        """Close the window after the last file is saved; waiting clicks are kept for when the image is opened again."""
         self.objects.apply_texts()
         if self._closing or not self._may_leave():
             return
