@@ -219,9 +219,9 @@ class _BackPropagatingRefinement(ABC):
         return end
 
 
-@register_refinement("f-BRS-A", place="A")
-@register_refinement("f-BRS-B", place="B")
-@register_refinement("f-BRS-C", place="C")
+@register_refinement("f-BRS-A", level="A")
+@register_refinement("f-BRS-B", level="B")
+@register_refinement("f-BRS-C", level="C")
 @dataclass(frozen=True)
 class FeatureBRS(_BackPropagatingRefinement):
     """f-BRS (Sofiiuk et al. 2020): features F become F * (1 + s) + b, with one s and one b per channel.
@@ -231,15 +231,15 @@ class FeatureBRS(_BackPropagatingRefinement):
     until the crop changes, so that newer previous masks are not seen.
 
     Args:
-        place: of the features in the network, see ``ClickModel.feature_places``.
+        level: level of the features in the network, see ``ClickModel.feature_levels``.
     """
 
     clicks_limit: int | None = 8
-    place: str = "B"
+    level: str = "B"
 
     def check(self, model: ClickModel) -> None:
-        if self.place not in model.feature_places:
-            known = ", ".join(f"f-BRS-{place}" for place in model.feature_places) or "no f-BRS mode"
+        if self.level not in model.feature_levels:
+            known = ", ".join(f"f-BRS-{level}" for level in model.feature_levels) or "no f-BRS mode"
             raise InputError(
                 f"{type(model).__name__} has no features for {self.mode} (it supports {known}): choose another mode, "
                 "such as NoBRS or RGB-BRS, or another network."
@@ -253,17 +253,17 @@ class FeatureBRS(_BackPropagatingRefinement):
         size = (image.shape[2], image.shape[3])
         if held is None or given.all_shown:
             held = model.features_at(
-                self.place, image, model.coord_features(given.points, given.prev_mask, size)
+                self.level, image, model.coord_features(given.points, given.prev_mask, size)
             )  # ((B, C, h', w'), rest)
         features, rest = held
 
         def forward(parameters: Tensor) -> tuple[Tensor, Tensor]:
             scale, bias = parameters.view(2, 1, -1, 1, 1)  # (1, C, 1, 1) each
-            logits = model.logits_from(self.place, features * (1 + scale) + bias, rest)  # (B, 1, h', w')
+            logits = model.logits_from(self.level, features * (1 + scale) + bias, rest)  # (B, 1, h', w')
             penalty = self.params.reg_weight * ((scale**2).sum() + BIAS_COST * (bias**2).sum())
             return resized(logits, size), penalty
 
-        return forward, 2 * model.feature_places[self.place], held
+        return forward, 2 * model.feature_levels[self.level], held
 
 
 @register_refinement("RGB-BRS", target="image")

@@ -59,8 +59,8 @@ class ClickModel(nn.Module, ABC):
         self.register_buffer("_std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     @property
-    def feature_places(self) -> dict[str, int]:
-        """Places inside the network whose features f-BRS may change, with their numbers of channels.
+    def feature_levels(self) -> dict[str, int]:
+        """Feature levels at which f-BRS may insert its parameters, with their numbers of channels.
 
         "A", "B" and "C" are those of f-BRS (Sofiiuk et al. 2020, section 4), from the backbone to the last layer; empty
         for networks that offer none. See ``EarlyFusionModel.features_at``.
@@ -224,41 +224,41 @@ class EarlyFusionModel(ClickModel):
         """Return logits at the network's own resolution, by name."""
 
     def features_at(
-        self, place: str, image: Tensor, coord_features: Tensor
+        self, level: str, image: Tensor, coord_features: Tensor
     ) -> tuple[Tensor, tuple[Tensor, ...] | None]:
-        """The features at one of ``feature_places``; ``logits_from`` continues from there.
+        """The features at one of ``feature_levels``; ``logits_from`` continues from there.
 
         Args:
-            place: a key of ``feature_places``.
+            level: a key of ``feature_levels``.
             image: (B, 3, H, W), normalised.
             coord_features: (B, ``coord_channels``, H, W).
 
         Returns:
-            features: (B, C, h, w), C as ``feature_places`` says.
+            features: (B, C, h, w), C as ``feature_levels`` says.
             rest: what else the rest of the network reads, or None.
 
         Raises:
-            ValueError: the network has no such place.
+            ValueError: the network has no such level.
         """
-        raise self._no_place(place)
+        raise self._no_level(level)
 
-    def logits_from(self, place: str, features: Tensor, rest: tuple[Tensor, ...] | None) -> Tensor:
-        """Low-resolution logits (B, 1, h, w) from what ``features_at`` returned for the same place.
+    def logits_from(self, level: str, features: Tensor, rest: tuple[Tensor, ...] | None) -> Tensor:
+        """Low-resolution logits (B, 1, h, w) from what ``features_at`` returned for the same level.
 
         In eval mode, and with the features unchanged, these are ``instances`` of ``backbone_forward`` bit for bit.
 
         Raises:
-            ValueError: the network has no such place.
+            ValueError: the network has no such level.
         """
-        raise self._no_place(place)
+        raise self._no_level(level)
 
-    def _no_place(self, place: str) -> ValueError:
-        places = ", ".join(self.feature_places) or "none"
-        return ValueError(f"{type(self).__name__} has no features at place {place!r}: it offers {places}")
+    def _no_level(self, level: str) -> ValueError:
+        levels = ", ".join(self.feature_levels) or "none"
+        return ValueError(f"{type(self).__name__} has no features at level {level!r}: it offers {levels}")
 
-    def _require_place(self, place: str) -> None:
-        if place not in self.feature_places:
-            raise self._no_place(place)
+    def _require_level(self, level: str) -> None:
+        if level not in self.feature_levels:
+            raise self._no_level(level)
 
     def decode(
         self,

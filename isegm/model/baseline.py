@@ -82,16 +82,16 @@ class BaselineModel(EarlyFusionModel):
         return outputs
 
     @property
-    def feature_places(self) -> dict[str, int]:
+    def feature_levels(self) -> dict[str, int]:
         """C is the input of the head; the published f-BRS offers none in these networks."""
         return {"C": self.feature_extractor.head.in_channels}
 
-    def features_at(self, place: str, image: Tensor, coord_features: Tensor) -> tuple[Tensor, None]:
-        self._require_place(place)
+    def features_at(self, level: str, image: Tensor, coord_features: Tensor) -> tuple[Tensor, None]:
+        self._require_level(level)
         return self.backbone_forward(image, coord_features)["feature"], None
 
-    def logits_from(self, place: str, features: Tensor, rest: tuple[Tensor, ...] | None) -> Tensor:
-        self._require_place(place)
+    def logits_from(self, level: str, features: Tensor, rest: tuple[Tensor, ...] | None) -> Tensor:
+        self._require_level(level)
         return self.feature_extractor.head(features)
 
     def load_imagenet_weights(self, source: str | Path) -> None:

@@ -141,23 +141,23 @@ class HRNetModel(RitmModel):
         return {"instances": instances, "instances_aux": aux} if self.with_aux_output else {"instances": instances}
 
     @property
-    def feature_places(self) -> dict[str, int]:
+    def feature_levels(self) -> dict[str, int]:
         """A and B are both the maps of all resolutions, before the auxiliary head and OCR; C is after OCR."""
         network = self.feature_extractor
-        places = {"A": network.channels, "B": network.channels}
-        return {**places, "C": 2 * network.ocr_width} if network.ocr_width else places
+        levels = {"A": network.channels, "B": network.channels}
+        return {**levels, "C": 2 * network.ocr_width} if network.ocr_width else levels
 
-    def features_at(self, place: str, image: Tensor, coord_features: Tensor) -> tuple[Tensor, None]:
-        self._require_place(place)
+    def features_at(self, level: str, image: Tensor, coord_features: Tensor) -> tuple[Tensor, None]:
+        self._require_level(level)
         network = self.feature_extractor
         maps = network.forward_maps(*self.mix(image, coord_features))
         aggregated = network.aggregate(maps)  # (B, 15 * width, H/4, W/4)
-        return (network.forward_features(aggregated)[0] if place == "C" else aggregated), None
+        return (network.forward_features(aggregated)[0] if level == "C" else aggregated), None
 
-    def logits_from(self, place: str, features: Tensor, rest: tuple[Tensor, ...] | None) -> Tensor:
-        self._require_place(place)
+    def logits_from(self, level: str, features: Tensor, rest: tuple[Tensor, ...] | None) -> Tensor:
+        self._require_level(level)
         network = self.feature_extractor
-        return network.cls_head(features if place == "C" else network.forward_features(features)[0])
+        return network.cls_head(features if level == "C" else network.forward_features(features)[0])
 
     def lr_multipliers(self) -> dict[str, float]:
         """Return learning-rate multipliers by parameter name, where they are not 1.
@@ -223,30 +223,30 @@ class DeepLabModel(RitmModel):
         return ()
 
     @property
-    def feature_places(self) -> dict[str, int]:
+    def feature_levels(self) -> dict[str, int]:
         """A: the ResNet's last features, at stride 8; B: joined with the skip connection; C: before the last head."""
         network = self.feature_extractor
         return {"A": network.backbone.channels[1], "B": network.joined_channels, "C": self.head.inputs}
 
     def features_at(
-        self, place: str, image: Tensor, coord_features: Tensor
+        self, level: str, image: Tensor, coord_features: Tensor
     ) -> tuple[Tensor, tuple[Tensor, ...] | None]:
-        self._require_place(place)
+        self._require_level(level)
         network = self.feature_extractor
         low, high = network.backbone(*self.mix(image, coord_features))  # (B, C4, H/4, W/4), (B, C8, H/8, W/8)
         late = self.late_clicks(coord_features)
-        if place == "A":
+        if level == "A":
             return high, (low, *late)
         joined = network.join(low, high, *late)  # (B, deeplab_ch + 32, H/4, W/4)
-        return (joined if place == "B" else network.head(joined)), None
+        return (joined if level == "B" else network.head(joined)), None
 
-    def logits_from(self, place: str, features: Tensor, rest: tuple[Tensor, ...] | None) -> Tensor:
-        self._require_place(place)
+    def logits_from(self, level: str, features: Tensor, rest: tuple[Tensor, ...] | None) -> Tensor:
+        self._require_level(level)
         network = self.feature_extractor
-        if place == "A":
+        if level == "A":
             low, *late = rest or ()
             features = network.join(low, features, *late)
-        if place != "C":
+        if level != "C":
             features = network.head(features)
         return self.head(features)
 

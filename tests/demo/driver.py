@@ -39,12 +39,12 @@ class Driver:
         )
 
     def left(self, x, y, busy=False):
-        column, row = self.index(x, y)
+        column, row = self.place(x, y)
         self.canvas.event_generate("<Button-1>", x=column, y=row)
         self.settle(busy)
 
     def right(self, x, y, milliseconds=100, move=0):
-        column, row = self.index(x, y)
+        column, row = self.place(x, y)
         self.canvas.event_generate("<ButtonPress-3>", x=column, y=row, time=1000)
         if move:
             self.canvas.event_generate("<Motion>", x=column + move, y=row, state=RIGHT_HELD, time=1010)
@@ -52,7 +52,7 @@ class Driver:
         self.settle()
 
     def wheel(self, button, x, y, times=1):
-        column, row = self.index(x, y)
+        column, row = self.place(x, y)
         for _ in range(times):
             self.canvas.event_generate(f"<Button-{button}>", x=column, y=row)
         self.settle()

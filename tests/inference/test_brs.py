@@ -33,17 +33,17 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-class PlacedModel(TinyModel):
-    """TinyModel with its features behind the first convolution at every place."""
+class LevelsModel(TinyModel):
+    """TinyModel with its features behind the first convolution at every level."""
 
     @property
-    def feature_places(self):
+    def feature_levels(self):
         return dict.fromkeys("ABC", 8)
 
-    def features_at(self, place, image, coord_features):
+    def features_at(self, level, image, coord_features):
         return torch.relu(self.first(torch.cat((image, coord_features), dim=1))), None
 
-    def logits_from(self, place, features, rest):
+    def logits_from(self, level, features, rest):
         return self.last(features)
 
 
@@ -52,7 +52,7 @@ def noise_image(height=60, width=80, seed=0):
 
 
 def brs_predictor(mode, settings=CROPPED, model=None, **options):
-    return Predictor(model or PlacedModel(), settings=settings, refinement=build_refinement(mode, **options))
+    return Predictor(model or LevelsModel(), settings=settings, refinement=build_refinement(mode, **options))
 
 
 def clicked(predictor, clicks, image=None):
@@ -197,7 +197,7 @@ def test_the_best_logits_are_kept_not_the_last():
 
 @all_modes
 def test_fitting_brings_clicked_pixels_to_their_side(mode):
-    plain = clicked(Predictor(PlacedModel(), settings=InferenceSettings(flip=True)), CLICKS[:2])[-1]
+    plain = clicked(Predictor(LevelsModel(), settings=InferenceSettings(flip=True)), CLICKS[:2])[-1]
     refined = clicked(brs_predictor(mode, InferenceSettings(flip=True)), CLICKS[:2])[-1]
 
     def badness(session):
@@ -209,7 +209,7 @@ def test_fitting_brings_clicked_pixels_to_their_side(mode):
 
 @all_modes
 def test_the_first_click_is_answered_by_the_network_alone(mode):
-    plain = clicked(Predictor(PlacedModel(), settings=CROPPED), CLICKS[:1])[0]
+    plain = clicked(Predictor(LevelsModel(), settings=CROPPED), CLICKS[:1])[0]
     refined = clicked(brs_predictor(mode), CLICKS[:1])[0]
     np.testing.assert_allclose(refined.probs, plain.probs, atol=1e-6)
     assert not refined.refinement.parameters.any()
@@ -271,10 +271,10 @@ def test_parameters_start_from_where_the_last_click_left_them(mode, monkeypatch)
 def test_features_are_used_again_beyond_the_limit_until_the_crop_changes():
     counted = []
 
-    class Counting(PlacedModel):
-        def features_at(self, place, image, coord_features):
-            counted.append(place)
-            return super().features_at(place, image, coord_features)
+    class Counting(LevelsModel):
+        def features_at(self, level, image, coord_features):
+            counted.append(level)
+            return super().features_at(level, image, coord_features)
 
     predictor = brs_predictor("f-BRS-C", InferenceSettings(flip=True, clicks_limit=2), Counting())
     sessions = clicked(predictor, CLICKS)
@@ -303,7 +303,7 @@ def test_a_session_of_another_mode_starts_with_zeros(mode):
 @pytest.mark.parametrize(("target", "channels", "weight"), [("RGB-BRS", 3, 0.5), ("DistMap-BRS", 2, 1e-3)])
 def test_the_cost_of_an_input_offset_counts_the_mirror_image(target, channels, weight):
     strategy = build_refinement(target, params=BRSParams(reg_weight=weight))
-    model, size = PlacedModel(), (6, 8)
+    model, size = LevelsModel(), (6, 8)
     clicks = [Click(True, (3, 3))]
     given = NetworkInput(
         features={"image": with_flipped(torch.zeros(1, 3, *size))},
@@ -322,7 +322,7 @@ def test_the_cost_of_an_input_offset_counts_the_mirror_image(target, channels, w
 
 
 @pytest.mark.parametrize("mode", ["f-BRS-A", "f-BRS-B"])
-def test_a_network_without_the_place_is_refused_in_one_sentence(mode):
+def test_a_network_without_the_level_is_refused_in_one_sentence(mode):
     with pytest.raises(InputError, match=f"BaselineModel has no features for {mode} .*supports f-BRS-C") as error:
         brs_predictor(mode, None, build_model("clickseg_mobilenetv2"))
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""The places inside networks that f-BRS changes, over the registry."""
+"""The levels inside networks that f-BRS changes, over the registry."""
 
 import functools
 
@@ -11,7 +11,7 @@ from tests.analytic import TinyModel
 from tests.golden import fill_weights, golden, golden_json, model_inputs
 from tests.networks import light_models, without_weights
 
-PLACES = [(name, place) for name in light_models() for place in without_weights(name).feature_places]
+LEVELS = [(name, level) for name in light_models() for level in without_weights(name).feature_levels]
 
 
 def inputs(network, size=(64, 96)):
@@ -37,63 +37,63 @@ def filled():
     return functools.cache(lambda name: fill_weights(build_model(name)))
 
 
-@pytest.mark.parametrize(("name", "place"), PLACES)
-def test_going_on_from_a_place_gives_the_same_logits_bit_for_bit(networks, name, place):
+@pytest.mark.parametrize(("name", "level"), LEVELS)
+def test_going_on_from_a_level_gives_the_same_logits_bit_for_bit(networks, name, level):
     network = networks(name)
     image, coord_features = inputs(network)
-    features, rest = network.features_at(place, image, coord_features)
-    assert features.shape[:2] == (2, network.feature_places[place])
+    features, rest = network.features_at(level, image, coord_features)
+    assert features.shape[:2] == (2, network.feature_levels[level])
     expected = network.backbone_forward(image, coord_features)["instances"]
-    assert torch.equal(network.logits_from(place, features, rest), expected)
-    assert not torch.allclose(network.logits_from(place, 0.5 * features, rest), expected)
+    assert torch.equal(network.logits_from(level, features, rest), expected)
+    assert not torch.allclose(network.logits_from(level, 0.5 * features, rest), expected)
 
 
-@pytest.mark.parametrize(("name", "place"), PLACES)
-def test_a_gradient_flows_from_the_logits_to_the_features(networks, name, place):
+@pytest.mark.parametrize(("name", "level"), LEVELS)
+def test_a_gradient_flows_from_the_logits_to_the_features(networks, name, level):
     network = networks(name)
-    features, rest = network.features_at(place, *inputs(network))
+    features, rest = network.features_at(level, *inputs(network))
     features.requires_grad_(True)
-    network.logits_from(place, features, rest).square().mean().backward()
+    network.logits_from(level, features, rest).square().mean().backward()
     assert features.grad.any()
 
 
 @pytest.mark.parametrize("name", ["ritm_hrnet18s", "clickseg_mobilenetv2"])
-def test_a_place_that_is_not_there_is_refused(networks, name):
+def test_a_level_that_is_not_there_is_refused(networks, name):
     network = networks(name)
-    with pytest.raises(ValueError, match=r"no features at place 'D': it offers .*C"):
+    with pytest.raises(ValueError, match=r"no features at level 'D': it offers .*C"):
         network.features_at("D", *inputs(network))
-    with pytest.raises(ValueError, match="no features at place 'D'"):
+    with pytest.raises(ValueError, match="no features at level 'D'"):
         network.logits_from("D", torch.zeros(1), None)
 
 
-def test_a_network_without_places_says_so():
+def test_a_network_without_levels_says_so():
     network = TinyModel()
-    assert network.feature_places == {}
-    with pytest.raises(ValueError, match="TinyModel has no features at place 'A': it offers none"):
+    assert network.feature_levels == {}
+    with pytest.raises(ValueError, match="TinyModel has no features at level 'A': it offers none"):
         network.features_at("A", *inputs(network))
 
 
-def test_without_ocr_there_is_no_place_behind_it():
+def test_without_ocr_there_is_no_level_behind_it():
     network = build_model("ritm_hrnet18s", ocr_width=0, with_aux_output=False).eval()
-    assert network.feature_places == {"A": 270, "B": 270}
+    assert network.feature_levels == {"A": 270, "B": 270}
     image, coord_features = inputs(network)
     logits = network.logits_from("B", *network.features_at("B", image, coord_features))
     assert torch.equal(logits, network.backbone_forward(image, coord_features)["instances"])
 
 
 @pytest.mark.parametrize("name", ["ritm_hrnet18s", "ritm_resnet34"])
-def test_a_network_that_mixes_maps_into_rgb_has_the_same_places(name):
+def test_a_network_that_mixes_maps_into_rgb_has_the_same_levels(name):
     torch.manual_seed(0)
     network = build_model(name, use_rgb_conv=True).eval().requires_grad_(False)
     image, coord_features = inputs(network)
     expected = network.backbone_forward(image, coord_features)["instances"]
-    for place in network.feature_places:
-        features, rest = network.features_at(place, image, coord_features)
-        assert torch.equal(network.logits_from(place, features, rest), expected)
+    for level in network.feature_levels:
+        features, rest = network.features_at(level, image, coord_features)
+        assert torch.equal(network.logits_from(level, features, rest), expected)
     assert not torch.equal(network.backbone_forward(image, 0 * coord_features)["instances"], expected)
 
 
-# network, its golden file, place, channels there, and the published module that puts the same numbers out
+# network, its golden file, level, channels there, and the published module that puts the same numbers out
 MEASURED = [
     ("ritm_hrnet18s", "ritm/hrnet18s_itermask", "A", slice(18), "feature_extractor.stage4|0|0"),
     ("ritm_hrnet18s", "ritm/hrnet18s_itermask", "C", slice(None), "feature_extractor.ocr_distri_head|0|0"),
@@ -104,13 +104,13 @@ MEASURED = [
 ]
 
 
-@pytest.mark.parametrize(("name", "file", "place", "channels", "module"), MEASURED)
-def test_features_equal_those_measured_in_the_published_networks(filled, name, file, place, channels, module):
+@pytest.mark.parametrize(("name", "file", "level", "channels", "module"), MEASURED)
+def test_features_equal_those_measured_in_the_published_networks(filled, name, file, level, channels, module):
     network, spec = filled(name), golden_json(f"{file}.json")
     image, points = model_inputs(spec)
     image, prev_mask = image[:, :3], image[:, 3:] if network.with_prev_mask else None
     coord_features = network.coord_features(points, prev_mask, tuple(image.shape[2:]))
-    features = network.features_at(place, network.normalize(image), coord_features)[0][:, channels]
+    features = network.features_at(level, network.normalize(image), coord_features)[0][:, channels]
     facts = spec["hooks"][module]
     assert list(features.shape) == facts["shape"]
     assert features.double().mean().item() == pytest.approx(facts["mean"], rel=1e-5, abs=1e-5 * facts["std"])
