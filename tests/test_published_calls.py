@@ -18,7 +18,7 @@ from tests.analytic import BlobModel, EncodeOnceModel, TinyModel
 from tests.evaluation.fakes import DrawnDataset, write_folder
 from tests.golden import apply_pipeline_weights, golden, golden_json, rule_state_dict
 from tests.inference.replay import photo, samples
-from tests.inference.test_brs import PlacedModel, noise_image, one_thread  # noqa: F401 (a fixture of every test here)
+from tests.inference.test_brs import LevelsModel, noise_image, one_thread  # noqa: F401 (a fixture of every test here)
 from tests.inference.test_golden_pipelines import CASES, analytic_case, ellipse
 
 CLICKS = (Click(True, (30, 20)), Click(False, (10, 70)), Click(True, (20.5, 30.25)), Click(False, (50, 40)))
@@ -113,7 +113,7 @@ def test_parameters_mean_what_they_meant(variant, options):
 
 
 def tiny_predictor(mode="NoBRS", model=None, **options):
-    return get_predictor(model or PlacedModel(), mode, "cpu", **{"zoom_in_params": CROPS, **options})
+    return get_predictor(model or LevelsModel(), mode, "cpu", **{"zoom_in_params": CROPS, **options})
 
 
 def answers(predictor, clicks=CLICKS, image=None, clicker=None):
@@ -277,7 +277,7 @@ def test_parameters_of_the_fit_and_of_the_network_are_handed_on():
 def test_a_limit_of_none_shows_the_network_every_click():
     seen = []
 
-    class Spied(PlacedModel):
+    class Spied(LevelsModel):
         def coord_features(self, points, prev_mask, size):
             seen.append(int((points[0, :, :2] >= 0).all(1).sum()))
             return super().coord_features(points, prev_mask, size)
