@@ -173,7 +173,7 @@ def split_by_order(points: Tensor, groups: int) -> list[Tensor]:
 
 
 def used(points: Tensor) -> Tensor:
-    """Which rows hold a click: bool (B, rows)."""
+    """Mask of the rows that hold a click: bool (B, rows)."""
     return points[..., :2].amax(dim=-1) >= 0
 
 

@@ -86,7 +86,7 @@ def test_of_clicks_that_are_answered_together_after_the_tenth_none_is_frozen_out
 
 
 def test_an_answer_on_the_whole_image_fills_the_crop_that_was_set_before():
-    """[KEEP] A6: then the focus crop is chosen and mapped by that crop, too."""
+    """The focus crop is chosen and mapped by the old crop, too (docs/fidelity.md#zoom-in-stale-crop)."""
     predictor = Predictor(FocalBlobModel(), settings=FOCAL)
     *_, session = clicked(predictor, noise_image(), (30, 40, True), (20, 60, True))
     roi = session.zoom.roi

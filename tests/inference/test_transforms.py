@@ -93,7 +93,7 @@ def test_a_positive_click_on_the_last_column_of_the_crop_moves_it(column, moves)
 
 @pytest.mark.parametrize("zoom_in", [ZoomIn(), CLICKSEG])
 def test_an_empty_answer_leaves_the_old_crop_for_the_next_one(zoom_in):
-    """[KEEP] The published defect: the whole image is read, its answer goes into the old crop."""
+    """The whole image is read, its output goes into the old crop (docs/fidelity.md#zoom-in-stale-crop)."""
     state = state_of((100, 120), None, roi=(20, 59, 30, 89))
     view = InferenceSettings(zoom_in=zoom_in).view(state, positive((45, 55), (50, 60)), (100, 120))
     assert view.source == Box.of_image((100, 120)) and view.size == (100, 120)
