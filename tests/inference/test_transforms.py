@@ -4,7 +4,16 @@ import torch
 
 from isegm.clicks import Click
 from isegm.inference.protocols import InferenceSettings
-from isegm.inference.transforms import ZoomIn, ZoomState, flipped_clicks, mean_with_flipped, resized, with_flipped
+from isegm.inference.transforms import (
+    ZoomIn,
+    ZoomState,
+    bbox_iou,
+    expand_bbox,
+    flipped_clicks,
+    mean_with_flipped,
+    resized,
+    with_flipped,
+)
 from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
 from tests.golden import golden_json
@@ -138,3 +147,24 @@ def test_mirroring_equals_the_published_transform():
     straight, flipped = ([Click(positive, (y, x)) for y, x, positive in row] for row in spec["clicks"])
     assert flipped_clicks(straight, image.shape[3]) == flipped
     torch.testing.assert_close(mean_with_flipped(torch.tensor(spec["prob_in"])), torch.tensor(spec["prob_out"]))
+
+
+def expanded(ends, *args):
+    return expand_bbox(Box.from_inclusive(*ends), *args).inclusive
+
+
+def test_expansion_and_iou_of_appendix_a4():
+    assert expanded((10, 30, 20, 80), 1.4, 200) == (-80, 120, -50, 150)
+    assert expanded((10, 30, 20, 80), 1.4) == (5, 35, 7, 93)
+    assert expanded((10, 31, 20, 80), 1.25) == (7, 34, 12, 88)
+    assert bbox_iou(Box(0, 100, 0, 100), Box(10, 60, 0, 100)) == 0.5
+
+
+def test_box_formulas_equal_the_published_ones():
+    limits = Box.from_inclusive(10, 60, 5, 70)
+    for case in golden_json("protocol/bbox_utils.json"):
+        box, other = Box.from_inclusive(*case["a"]), Box.from_inclusive(*case["b"])
+        assert bbox_iou(box, other) == pytest.approx(case["iou"], abs=1e-12)
+        assert list(expanded(case["a"], 1.4, 20)) == case["expand14"]
+        assert list(expanded(case["a"], 1.4)) == case["expand14_none"]
+        assert list(box.intersection(limits).inclusive) == case["clamp"]
