@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 
 from isegm.clicks import clicks_from_xy
-from isegm.inference.protocols import InferenceSettings
-from isegm.inference.refinement import Refinement
 from isegm.inference.session import Session
 from isegm.inference.session_engine import SessionEngine
-from isegm.model.base import ClickModel
 from isegm.utils.errors import InputError
 
 
@@ -30,17 +26,7 @@ class Predictor(SessionEngine):
         model, device, settings, threshold, refinement: see ``SessionEngine``.
     """
 
-    def __init__(
-        self,
-        model: ClickModel,
-        device: torch.device | str | None = None,
-        *,
-        settings: InferenceSettings | None = None,
-        threshold: float = 0.49,
-        refinement: Refinement | None = None,
-    ) -> None:
-        super().__init__(model, device, settings=settings, threshold=threshold, refinement=refinement)
-        self._history: list[Session] = []
+    _history: tuple[Session, ...] = ()  # sessions after each call of predict, the one without clicks first
 
     @property
     def session(self) -> Session:
@@ -62,7 +48,7 @@ class Predictor(SessionEngine):
         Raises:
             InputError: another shape or dtype.
         """
-        self._history = [self.start(image)]
+        self._history = (self.start(image),)
 
     def predict(
         self, points: ArrayLike, labels: ArrayLike, prev_mask: np.ndarray | None = None
@@ -91,7 +77,7 @@ class Predictor(SessionEngine):
             raise InputError("predict needs at least one click: give points [(x, y)] and labels [1].")
         if prev_mask is not None:
             session = session.with_prev_mask(prev_mask)
-        self._history += self.run([session.with_click(*clicks)])
+        self._history += (*self.run([session.with_click(*clicks)]),)
         return self._mask_and_probs()
 
     def undo(self) -> tuple[np.ndarray, np.ndarray]:
@@ -105,7 +91,7 @@ class Predictor(SessionEngine):
         """
         if self.session is self._history[0]:
             raise RuntimeError("There is nothing to undo: no clicks were made on this image.")
-        self._history.pop()
+        self._history = self._history[:-1]
         return self._mask_and_probs()
 
     def reset(self) -> None:
