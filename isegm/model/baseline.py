@@ -27,10 +27,48 @@ BACKBONES: dict[str, Callable[[], TwoScaleBackbone]] = {
 CLICK_RADIUS = 5  # pixels of the network's input, whatever a stored configuration says
 
 
+class LightModel(EarlyFusionModel):
+    """Base class of networks with a ``LightSegmentor``.
+
+    A subclass makes ``maps_transform``, from ``coord_features`` to the click features that the backbone reads, and
+    ``feature_extractor``.
+    """
+
+    protocol = "clickseg"
+    maps_transform: nn.Module
+    feature_extractor: LightSegmentor
+
+    def backbone_forward(self, image: Tensor, coord_features: Tensor) -> dict[str, Tensor]:
+        side = self.maps_transform(coord_features)  # (B, C, H/2, W/2) or (B, C, H, W)
+        instances, auxiliary, fused = self.feature_extractor(image, side)
+        maps = coord_features[:, -self.dist_maps.channels :]  # (B, 2, H, W)
+        outputs = {"instances": instances, "feature": fused, "click_map": maps}
+        if self.with_aux_output:
+            outputs["instances_aux"] = auxiliary
+        return outputs
+
+    @property
+    def feature_levels(self) -> dict[str, int]:
+        """C is the input of the head; the published f-BRS offers none in these networks."""
+        return {"C": self.feature_extractor.head.in_channels}
+
+    def features_at(self, level: str, image: Tensor, coord_features: Tensor) -> tuple[Tensor, None]:
+        self._require_level(level)
+        return self.backbone_forward(image, coord_features)["feature"], None
+
+    def logits_from(self, level: str, features: Tensor, rest: tuple[Tensor, ...] | None) -> Tensor:
+        self._require_level(level)
+        return self.feature_extractor.head(features)
+
+    def load_imagenet_weights(self, source: str | Path) -> None:
+        """Load the backbone's weights; see the backbone for the files it takes."""
+        self.feature_extractor.backbone.load_imagenet_weights(source)
+
+
 @register_model("clickseg_mobilenetv2", backbone="MobileNetV2")
 @register_model("clickseg_pplcnet", backbone="PPLCNet")
 @register_model("clickseg_efficientnetb0", backbone="EfficientNet")
-class BaselineModel(EarlyFusionModel):
+class BaselineModel(LightModel):
     """A light click network: 1.9 M parameters with MobileNetV2, 3.1 M with PP-LCNet, 6.8 M with EfficientNet-B0.
 
     Args:
@@ -41,8 +79,6 @@ class BaselineModel(EarlyFusionModel):
         with_aux_output: see ``ClickModel``.
         kwargs: see ``ClickModel``.
     """
-
-    protocol = "clickseg"
 
     def __init__(
         self,
@@ -71,29 +107,3 @@ class BaselineModel(EarlyFusionModel):
         return {
             f"feature_extractor.{name}": self.backbone_lr_mult for name, _ in self.feature_extractor.named_parameters()
         }
-
-    def backbone_forward(self, image: Tensor, coord_features: Tensor) -> dict[str, Tensor]:
-        side = self.maps_transform(coord_features)  # (B, 32, H/2, W/2)
-        instances, auxiliary, fused = self.feature_extractor(image, side)
-        maps = coord_features[:, -self.dist_maps.channels :]  # (B, 2, H, W)
-        outputs = {"instances": instances, "feature": fused, "click_map": maps}
-        if self.with_aux_output:
-            outputs["instances_aux"] = auxiliary
-        return outputs
-
-    @property
-    def feature_levels(self) -> dict[str, int]:
-        """C is the input of the head; the published f-BRS offers none in these networks."""
-        return {"C": self.feature_extractor.head.in_channels}
-
-    def features_at(self, level: str, image: Tensor, coord_features: Tensor) -> tuple[Tensor, None]:
-        self._require_level(level)
-        return self.backbone_forward(image, coord_features)["feature"], None
-
-    def logits_from(self, level: str, features: Tensor, rest: tuple[Tensor, ...] | None) -> Tensor:
-        self._require_level(level)
-        return self.feature_extractor.head(features)
-
-    def load_imagenet_weights(self, source: str | Path) -> None:
-        """Load the backbone's weights; see the backbone for the files it takes."""
-        self.feature_extractor.backbone.load_imagenet_weights(source)

@@ -29,10 +29,10 @@ PIPELINES = ("s1", "s2")
 
 
 def crop_boxes(maps: Tensor, boxes: Tensor, frame: tuple[int, int], size: tuple[int, int]) -> Tensor:
-    """Cut boxes out of maps and resize them, one bilinear sample at the centre of each cell of the result.
+    """Crop boxes out of maps and resize them by RoIAlign (He et al. 2017, "Mask R-CNN"); gradients flow to ``maps``.
 
-    It is RoIAlign (He et al. 2017, "Mask R-CNN") with aligned corners of pixels and its adaptive number of samples,
-    which is one where no box is larger than the result. Gradients flow to ``maps``.
+    Each cell of the result is one bilinear sample at its centre, as the adaptive number of samples is one wherever no
+    box is larger than the result.
 
     Args:
         maps: (B, C, h, w), any resolution of the frame.
@@ -43,18 +43,12 @@ def crop_boxes(maps: Tensor, boxes: Tensor, frame: tuple[int, int], size: tuple[
     Returns:
         float32 (N, C, height, width).
     """
+    from torchvision.ops import roi_align  # takes seconds to import, and most networks do without it
+
     boxes = boxes.to(maps.device, torch.float32)
-    axes = []
-    sides = zip(boxes[:, 1:3].T, boxes[:, 3:5].T, frame[::-1], size[::-1], maps.shape[:1:-1], strict=True)
-    for start, end, length, count, cells in sides:
-        centres = (torch.arange(count, device=maps.device) + 0.5) / count
-        places = 2 * (start[:, None] + (end - start)[:, None] * centres) / length - 1  # (N, count), -1..1
-        # no farther out than the centres of the outermost cells: padding_mode="border", which not all devices have
-        axes.append(places.clamp(1 / cells - 1, 1 - 1 / cells))
-    x, y = axes
-    grid = torch.stack((x[:, None].expand(-1, size[0], -1), y[:, :, None].expand(-1, -1, size[1])), dim=3)
-    chosen = maps.float()[boxes[:, 0].long()]  # (N, C, h, w)
-    return F.grid_sample(chosen, grid, mode="bilinear", align_corners=False)
+    across, down = maps.shape[3] / frame[1], maps.shape[2] / frame[0]
+    boxes = boxes * boxes.new_tensor((1, across, down, across, down))  # in pixels of the maps
+    return roi_align(maps.float(), boxes, size, sampling_ratio=1, aligned=True)
 
 
 class ConvNorm(nn.Module):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,14 +34,14 @@ def read_weights(source: str | Path, timm_name: str | None = None) -> Mapping[st
         timm_name: what "timm" stands for; None where timm has no such network.
 
     Raises:
-        InputError: see ``read_file`` and ``timm_weights``; or timm has no such network.
+        InputError: see ``read_file`` and ``timm_network``; or timm has no such network.
     """
     if not is_timm_source(source):
         return read_file(source)
     name = str(source).partition(":")[2] or timm_name
     if name is None:
         raise InputError("timm has no ImageNet weights of this backbone: set the path of a file in config.yml.")
-    return timm_weights(name)
+    return timm_network(name).state_dict()
 
 
 def read_file(path: str | Path) -> Mapping[str, Tensor]:
@@ -66,11 +67,12 @@ def read_file(path: str | Path) -> Mapping[str, Tensor]:
     return content
 
 
-def timm_weights(name: str) -> Mapping[str, Tensor]:
-    """Fetch the weights of a timm network, from timm's cache where it has them, and log their licence.
+def timm_network(name: str, **options: Any) -> nn.Module:
+    """Build a timm network with its weights, from timm's cache or downloaded, and log their licence.
 
     Args:
         name: of the network, with or without the tag of its weights ("hrnet_w18", "hrnet_w18.ms_in1k").
+        options: further arguments of ``timm.create_model``.
 
     Raises:
         InputError: timm knows no such network (the nearest is suggested) or no weights of it, or these cannot be
@@ -79,20 +81,22 @@ def timm_weights(name: str) -> Mapping[str, Tensor]:
     import timm  # takes seconds to import, and most networks do without it
 
     check_timm_name(name)
-    if not timm.is_model_pretrained(name):
+    given = "pretrained_cfg_overlay" in options  # the caller's own weights
+    if not given and not timm.is_model_pretrained(name):
         tags = timm.list_pretrained(f"{name.partition('.')[0]}.*")
         hint = f"take one of {', '.join(tags)}." if tags else "set the path of a file in config.yml."
         raise InputError(f"timm has no weights named {name}: {hint}")
     try:
-        network = timm.create_model(name, pretrained=True)
+        network = timm.create_model(name, pretrained=True, **options)
     except Exception as error:  # huggingface_hub and torch.hub raise many types without a connection
         raise InputError(
             f"the ImageNet weights {name} of timm could not be fetched ({type(error).__name__}): check the connection, "
             "or set the path of a file in config.yml."
         ) from error
-    licence = timm.get_pretrained_cfg_value(name, "license") or "not stated"
-    logger.info("ImageNet weights %s of timm, licence: %s", name, licence)
-    return network.state_dict()
+    if not given:
+        licence = timm.get_pretrained_cfg_value(name, "license") or "not stated"
+        logger.info("ImageNet weights %s of timm, licence: %s", name, licence)
+    return network
 
 
 def check_timm_name(name: str) -> None:

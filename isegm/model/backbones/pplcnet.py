@@ -103,6 +103,8 @@ _TIMM_MODULES = {
     "conv_pw": "pw_conv.conv",
     "bn2": "pw_conv.bn",
 }
+# The group here of each stage of timm, and the index in it of the stage's first block.
+_TIMM_STAGES = (("blocks2", 0), ("blocks3", 0), ("blocks4", 0), ("blocks5", 0), ("blocks5", 2), ("blocks6", 0))
 _TIMM_TAIL = ("conv_head.", "classifier.")
 
 
@@ -111,7 +113,8 @@ def own_key(key: str) -> str | None:
     stem = re.fullmatch(r"(conv_stem|bn1)\.(\w+)", key)
     if stem is not None:
         return f"conv1.{'conv' if stem[1] == 'conv_stem' else 'bn'}.{stem[2]}"
-    inner = re.fullmatch(r"blocks\.(\d)\.(\d)\.([a-z_0-9.]+)\.(\w+)", key)
+    inner = re.fullmatch(r"blocks\.([0-5])\.(\d)\.([a-z_0-9.]+)\.(\w+)", key)
     if inner is not None and inner[3] in _TIMM_MODULES:
-        return f"blocks{int(inner[1]) + 2}.{inner[2]}.{_TIMM_MODULES[inner[3]]}.{inner[4]}"
+        stage, first = _TIMM_STAGES[int(inner[1])]
+        return f"{stage}.{first + int(inner[2])}.{_TIMM_MODULES[inner[3]]}.{inner[4]}"
     return None if key.startswith(_TIMM_TAIL) else key
