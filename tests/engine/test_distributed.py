@@ -220,11 +220,15 @@ def test_several_gpus_are_a_process_each(arguments, number, monkeypatch):
     assert len(started) == (number > 1)
 
 
-@pytest.mark.parametrize("good", [True, False])
-def test_one_command_trains_in_two_processes_and_ends_as_they_do(good, images, tmp_path):
+@pytest.mark.parametrize(
+    ("program", "good"),
+    [([str(REPOSITORY / "train.py")], True), (["-m", "isegm", "train"], True), ([str(REPOSITORY / "train.py")], False)],
+    ids=["script", "command", "bad data"],
+)
+def test_one_command_trains_in_two_processes_and_ends_as_they_do(program, good, images, tmp_path):
     (tmp_path / "models" / "tiny").mkdir(parents=True)
     (tmp_path / "models" / "tiny" / "tiny.py").write_text(SCRIPT.replace('["RANK"] == "1"', '["RANK"] == "7"'))
-    command = [sys.executable, str(REPOSITORY / "train.py"), "models/tiny/tiny.py", "--cpu", "--ngpus=2", "--workers=0"]
+    command = [sys.executable, *program, "models/tiny/tiny.py", "--cpu", "--ngpus=2", "--workers=0"]
     command += ["--data", str(images if good else tmp_path / "absent")]
     ended = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert ended.returncode == (0 if good else 2), ended.stderr
