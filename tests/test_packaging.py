@@ -58,7 +58,7 @@ def test_pre_commit_runs_the_pinned_versions_of_make_lint():
     assert repos["codespell"]["rev"] == f"v{pinned()['codespell']}"
     hooks = [hook["id"] for repo in repos.values() for hook in repo["hooks"]]
     assert hooks == ["ruff-check", "ruff-format", "codespell", "mypy"]
-    assert all(tool in read("Makefile") for tool in ("ruff check", "ruff format --check", "codespell"))
+    assert all(tool in read("Makefile") for tool in ("ruff check", "ruff format --check", "mypy", "codespell"))
 
 
 def test_continuous_integration_covers_the_classified_pythons_and_real_targets():
