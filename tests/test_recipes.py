@@ -81,7 +81,7 @@ def test_weights_to_start_from_are_loaded(configure_small, tmp_path):
     torch.testing.assert_close(found[key], trained.state_dict()[key], atol=0.01, rtol=0)  # one step of warm-up away
 
 
-LIGHT_SCRIPTS = [script for script in SCRIPTS if script.parent.name == "light"]
+LIGHT_SCRIPTS = [script for script in SCRIPTS if script.parent.name == "light" and script.stem != "timm_folder"]
 
 
 @pytest.mark.parametrize("script", LIGHT_SCRIPTS, ids=str)
@@ -95,6 +95,17 @@ def test_light_scripts_say_how_fast_the_backbone_learns_and_how_loud_clicks_are(
         assert network.maps_transform[-1].scale.item() == 1.0
     steps = (FocusCrops(256), CorruptedInitialMasks(p=0.3, iou=(0.55, 0.92))) if network.has_refiner else ()
     assert train_set.steps == val_set.steps == steps
+
+
+def test_any_backbone_of_timm_by_name(planned, tmp_path):
+    images = ("--data", str(draw_folder(tmp_path / "photos", 25)))
+    network, _, _, config = planned("models/light/timm_folder.py", *images, "--backbone", "mobilenetv3_small_050")
+    assert network.config["params"]["backbone"] == "mobilenetv3_small_050"
+    assert set(network.lr_multipliers().values()) == {0.25} and config.lr_multipliers is None
+    with pytest.raises(InputError, match=r"hrnet18s_folder\.py has a backbone of its own: leave --backbone out"):
+        planned("models/light/hrnet18s_folder.py", *images, "--backbone", "resnet18")
+    with pytest.raises(InputError, match="timm has no network named resnet81: did you mean"):
+        planned("models/light/timm_folder.py", *images, "--backbone", "resnet81")
 
 
 def test_a_backbone_rate_that_no_parameter_has_is_refused(configure, tmp_path):

@@ -92,6 +92,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--resume-prefix", default="last", help="start of the name of the checkpoint to resume from")
     parser.add_argument("--start-epoch", type=count, help="first epoch, for a checkpoint without training state")
     parser.add_argument("--weights", help="checkpoint whose weights to start from")
+    parser.add_argument("--backbone", help="name in timm, for models/light/timm_folder.py; default: the script's")
     parser.add_argument("--temp-model-path", default="", help="read the experiment script from here instead")
     return parser.parse_args(arguments)
 

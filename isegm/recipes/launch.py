@@ -28,6 +28,7 @@ IMAGENET_FILES = {
     "SEGFORMER_B0": "mit_b0.pth of github.com/NVlabs/SegFormer",
     "SEGFORMER_B3": "mit_b3.pth of github.com/NVlabs/SegFormer",
     "PPLCNET_X1": "PPLCNet_x1_0_ssld_pretrained.pth with the parameter names of ClickSEG",
+    "TIMM_BACKBONE": "timm's weights of the backbone of models/light/timm_folder.py, as a file",
 }
 
 

@@ -107,6 +107,21 @@ def focalclick_hrnet18s(cfg: EasyDict) -> ClickModel:
     return network
 
 
+def timm_lraspp(cfg: EasyDict, *, backbone_lr_mult: float) -> ClickModel:
+    """A light network on the timm backbone of ``--backbone``, with the ImageNet weights that config.yml names.
+
+    Args:
+        cfg: configuration of the run.
+        backbone_lr_mult: learning rate of the backbone relative to the rest.
+
+    Raises:
+        InputError: timm has no such backbone, or it or its weights cannot be used.
+    """
+    network = build_model("timm_lraspp", backbone=cfg.backbone or "resnet18", backbone_lr_mult=backbone_lr_mult)
+    launch.start_from_imagenet(network, cfg, "TIMM_BACKBONE")
+    return network
+
+
 def _scale_clicks(network: ClickModel) -> None:
     """Set the factor at the end of ``maps_transform``, by which the click features are multiplied."""
     *_, scale = network.get_submodule("maps_transform").children()

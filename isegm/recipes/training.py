@@ -123,9 +123,12 @@ def train(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> None:
         recipe: the numbers.
 
     Raises:
-        InputError: a trained network to start from, data or files are missing, or are not as they must be.
+        InputError: a trained network to start from, data or files are missing, or are not as they must be; or
+            ``--backbone`` is given and the network takes none.
         ValueError: the recipe names a backbone's learning rate, and the network has no parameter of that name.
     """
+    if cfg.get("backbone") and (network.config or {}).get("params", {}).get("backbone") != cfg.backbone:
+        raise InputError(f"{cfg.model_path} has a backbone of its own: leave --backbone out.")
     if recipe.starts_from and not (cfg.weights or cfg.resume_exp):
         raise InputError(f"{cfg.model_path} goes on from {recipe.starts_from}.")
     config = train_config(network, cfg, recipe)
