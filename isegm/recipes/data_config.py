@@ -32,6 +32,7 @@ from isegm.data.transforms import (
 from isegm.utils.errors import InputError
 
 Size = tuple[int, int]  # (H, W) in pixels
+Crops = Mapping[int, Size]  # first epoch of each crop size, and that size
 SBD_SCORES = Path("assets/sbd_samples_weights.pkl")  # below the folder in which the command runs, as published
 SCORES_GAMMA = 1.25
 SWITCH = "CLICKSEG_AS_PUBLISHED"  # in config.yml
@@ -99,13 +100,9 @@ class DataConfig:
     as_published: DataConfig | None = None
 
     def open(
-        self,
-        cfg: EasyDict,
-        crops: Mapping[int, Size],
-        sampler: MultiPointSampler,
-        steps: Sequence[SampleTransform] = (),
+        self, cfg: EasyDict, crops: Crops, sampler: MultiPointSampler, steps: Sequence[SampleTransform]
     ) -> tuple[TrainSet, TrainSet]:
-        """Open the samples of training and validation; see ``TrainingData``.
+        """Open the data sets at the paths in config.yml; see ``TrainingData``.
 
         ``--epoch-len`` sets the length of a training epoch, and validation is then no longer than that either.
 

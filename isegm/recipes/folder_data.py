@@ -13,7 +13,7 @@ from isegm.data.datasets.folder import FolderDataset
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.train_set import CopyPaste, SampleTransform, TrainSet
 from isegm.data.transforms import Transform
-from isegm.recipes.data_config import Size
+from isegm.recipes.data_config import Crops, Size
 from isegm.utils.errors import InputError
 
 
@@ -34,18 +34,15 @@ class FolderData:
     copy_paste: CopyPaste | None = None
 
     def open(
-        self,
-        cfg: EasyDict,
-        crops: Mapping[int, Size],
-        sampler: MultiPointSampler,
-        steps: Sequence[SampleTransform] = (),
+        self, cfg: EasyDict, crops: Crops, sampler: MultiPointSampler, steps: Sequence[SampleTransform]
     ) -> tuple[TrainSet, TrainSet]:
-        """Open the samples of training and validation; see ``TrainingData``.
+        """Open the folders; see ``TrainingData``.
 
         Raises:
             InputError: no folder is given, or one is absent, malformed or too small.
         """
         train_reader, val_reader = open_folders(cfg)
+        _, val_view = self.views(list(crops.values())[-1])
         train_set = TrainSet(
             train_reader,
             [(epoch, self.views(size)[0]) for epoch, size in crops.items()],
@@ -58,7 +55,7 @@ class FolderData:
         )
         val_set = TrainSet(
             val_reader,
-            self.views(list(crops.values())[-1])[1],
+            val_view,
             sampler,
             min_object_area=self.min_area,
             allow_background=True,

@@ -16,7 +16,7 @@ from isegm.engine.schedule import MultiStep, WarmupDecay
 from isegm.engine.tasks import FocalClicks, IterativeClicks, LossTerm
 from isegm.model.base import ClickModel
 from isegm.recipes import launch
-from isegm.recipes.data_config import Size
+from isegm.recipes.data_config import Crops, Size
 from isegm.utils.errors import InputError
 
 
@@ -24,7 +24,7 @@ class TrainingData(Protocol):
     """Images to train on: ``DataConfig`` for published data sets, ``FolderData`` for images-and-masks folders."""
 
     def open(
-        self, cfg: EasyDict, crops: Mapping[int, Size], sampler: MultiPointSampler, steps: Sequence[SampleTransform]
+        self, cfg: EasyDict, crops: Crops, sampler: MultiPointSampler, steps: Sequence[SampleTransform]
     ) -> tuple[TrainSet, TrainSet]:
         """Open the samples of training and validation.
 
@@ -77,7 +77,7 @@ class Recipe:
     """
 
     data: TrainingData
-    crop: Size | Mapping[int, Size]
+    crop: Size | Crops
     sampler: MultiPointSampler
     clicks: int
     losses: Mapping[str, LossTerm]
@@ -107,7 +107,7 @@ class Recipe:
             raise ValueError("BatchNorm has no statistics to keep: say in starts_from where they come from")
 
     @property
-    def crops(self) -> Mapping[int, Size]:
+    def crops(self) -> Crops:
         """First epoch of each crop size, and that size."""
         return self.crop if isinstance(self.crop, Mapping) else {0: self.crop}
 
