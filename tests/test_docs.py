@@ -153,6 +153,27 @@ def test_blocks_say_their_language_and_links_lead_to_files_and_headings(page):
             assert anchor in anchors(target), f"{page.name} links to {link}"
 
 
+def resolve(name):
+    """The object at a dotted path: a module, or an attribute of one."""
+    module, parts, rest = import_module("isegm"), name.split(".")[1:], []
+    while parts:
+        try:
+            module = import_module(f"isegm.{'.'.join(parts)}")
+            break
+        except ModuleNotFoundError:
+            rest.insert(0, parts.pop())
+    for part in rest:
+        module = getattr(module, part)
+    return module
+
+
+def test_what_the_walks_name_exists():
+    names = re.findall(r"`(isegm(?:\.\w+)+)`", (ROOT / "docs/architecture.md").read_text(encoding="utf-8"))
+    assert len(names) > 40
+    for name in names:
+        resolve(name)
+
+
 def test_published_imports_and_moved_files_are_where_the_page_says():
     page = (ROOT / "docs/migrating.md").read_text(encoding="utf-8")
     imports = re.findall(
