@@ -210,6 +210,13 @@ def test_references_to_quirks_lead_to_an_anchor():
                 assert anchor in known, f"{path} refers to {anchor}"
 
 
+def test_code_refers_to_anchors_and_not_to_numbers_of_a_list():
+    for folder in ("isegm", "tests", "models", "scripts"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if path != Path(__file__):
+                assert not re.search(r"\[KEEP\]|\btraps? [A-C]?\d", path.read_text(encoding="utf-8")), path
+
+
 def quirks():
     """The sections of the page, by anchor."""
     sections = re.split(r"^### (.*)\n", FIDELITY.read_text(encoding="utf-8"), flags=re.M)[1:]
