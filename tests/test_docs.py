@@ -174,6 +174,12 @@ def test_what_the_walks_name_exists():
         resolve(name)
 
 
+def test_modules_of_the_reference_exist():
+    for page in (ROOT / "docs/reference").glob("*.md"):
+        for name in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.M):
+            resolve(name)
+
+
 def test_published_imports_and_moved_files_are_where_the_page_says():
     page = (ROOT / "docs/migrating.md").read_text(encoding="utf-8")
     imports = re.findall(
