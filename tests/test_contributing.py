@@ -32,6 +32,7 @@ def checkout(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_example_is_tested_trained_and_evaluated(checkout):
     (images, *_) = (block for block in blocks(PAGE) if block.language == "python" and "SamplesDataset" in block.body)
     (checkout / "make_images.py").write_text(images.body, encoding="utf-8")
