@@ -138,7 +138,7 @@ class Measurement:
 
     def steps(self) -> Iterator[tuple[str, Callable[[], None]]]:
         """Yield each step with its name."""
-        program, controller, canvas = self.program, self.controller, self.program.shown.canvas
+        program, controller, canvas = self.program, self.controller, self.program.image.canvas
         yield "opening", partial(program.open, self.image_path)
         yield "a large first mask", partial(program.act, partial(controller.click, *self.middle(), True))
         yield "finishing", partial(program.act, controller.finish)
@@ -168,13 +168,13 @@ class Measurement:
 
     def middle(self) -> tuple[int, int]:
         """Return the middle of the image, which lies on the cat."""
-        height, width = self.controller.shown.size
+        height, width = self.controller.image.size
         return width // 2, height // 2
 
     def click(self, counted: bool) -> None:
         """Click, and record when the mask is on the screen."""
         controller = self.controller
-        height, width = controller.shown.size
+        height, width = controller.image.size
         x, y = (int(self.rng.uniform(0.3, 0.7) * side) for side in (width, height))
         moves = 0 if controller.draft is None else len(controller.draft.moves)
         self.looking = True
