@@ -168,13 +168,13 @@ class Measurement:
 
     def middle(self) -> tuple[int, int]:
         """Return the middle of the image, which lies on the cat."""
-        height, width = self.controller.image.size
+        height, width = self.controller.document.size
         return width // 2, height // 2
 
     def click(self, counted: bool) -> None:
         """Click, and record when the mask is on the screen."""
         controller = self.controller
-        height, width = controller.image.size
+        height, width = controller.document.size
         x, y = (int(self.rng.uniform(0.3, 0.7) * side) for side in (width, height))
         moves = 0 if controller.draft is None else len(controller.draft.moves)
         self.looking = True

@@ -15,7 +15,7 @@ from isegm.demo.journal import default_folder
 from isegm.demo.settings import Settings
 from isegm.demo.window import open_window
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
-from isegm.utils.cli import choose_device, program
+from isegm.utils.cli import add_device_options, choose_device, program
 from isegm.utils.exp import load_config_file
 from isegm.utils.lookup import find_checkpoint
 
@@ -32,10 +32,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="network: a path, with or without .pth, or the beginning of a name below INTERACTIVE_MODELS_PATH; "
         "default: the shipped one",
     )
-    devices = parser.add_mutually_exclusive_group()
-    devices.add_argument("--gpu", help="CUDA id; default: CUDA where there is one")
-    devices.add_argument("--cpu", action="store_true", help="run on the CPU")
-    devices.add_argument("--device", help="any device that PyTorch knows, such as mps")
+    add_device_options(parser, "--gpu")
     parser.add_argument(
         "--limit-longest-size",
         type=int,

@@ -8,7 +8,7 @@ from dataclasses import fields
 
 from isegm.evaluation.options import EvalOptions
 from isegm.evaluation.run import run_evaluation
-from isegm.utils.cli import choose_device, program
+from isegm.utils.cli import add_device_options, choose_device, program
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -20,12 +20,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add_options(parser.add_mutually_exclusive_group(), "checkpoint", "exp_path")
     add_options(parser, "model_dir", "datasets", "init_masks", "merge")
 
-    device = parser.add_mutually_exclusive_group()
-    device.add_argument(
-        "--gpus", help="id of the CUDA device; of several the first is used (default: 0 where there is one)"
-    )
-    device.add_argument("--cpu", action="store_true", help="run on the CPU")
-    device.add_argument("--device", help="cpu, cuda, cuda:1 or mps")
+    add_device_options(parser)
 
     add_options(parser.add_mutually_exclusive_group(), "target_iou", "iou_analysis")
     add_options(parser, "n_clicks", "min_n_clicks", "thresh", "clicks_limit")

@@ -9,7 +9,7 @@ from isegm import Predictor, load_model
 from isegm.data import get_dataset
 from isegm.evaluation.refiner import compare_predictions, table
 from isegm.inference.protocols import settings_for
-from isegm.utils.cli import choose_device, program
+from isegm.utils.cli import add_device_options, choose_device, program
 from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
 from isegm.utils.lookup import find_checkpoint
@@ -38,10 +38,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--infer-size", type=int, help="side of the network's input (default: the published one)")
     parser.add_argument("--max-objects", type=int, help="only the first so many objects of each data set")
     parser.add_argument("--config-path", default="./config.yml", help="configuration (default: %(default)s)")
-    devices = parser.add_mutually_exclusive_group()
-    devices.add_argument("--gpus", help="CUDA id; default: CUDA where there is one")
-    devices.add_argument("--cpu", action="store_true", help="run on the CPU")
-    devices.add_argument("--device", help="any device that PyTorch knows, such as mps")
+    add_device_options(parser)
     return parser.parse_args(arguments)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from isegm import Click, InputError, Predictor, load_model
 from isegm.data.paired_files import MASK_ENDINGS
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
-from isegm.utils.cli import choose_device, program
+from isegm.utils.cli import add_device_options, choose_device, program
 from isegm.utils.exp import load_config_file
 from isegm.utils.files import read_image, read_mask, write_images
 from isegm.utils.lookup import find_checkpoint
@@ -58,10 +58,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="network: a path, or the beginning of a name below INTERACTIVE_MODELS_PATH (default: the shipped one)",
     )
     parser.add_argument("--thresh", type=float, default=0.49, help="probability above which a pixel is in the mask")
-    devices = parser.add_mutually_exclusive_group()
-    devices.add_argument("--gpus", help="CUDA id; default: CUDA where there is one")
-    devices.add_argument("--cpu", action="store_true", help="run on the CPU")
-    devices.add_argument("--device", help="any device that PyTorch knows, such as mps")
+    add_device_options(parser)
     return parser.parse_args(with_joined_points(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
@@ -57,6 +58,14 @@ def program(command: str, arguments: Sequence[str] | None) -> str | None:
 def _fail(sentence: str) -> NoReturn:
     print(f"error: {sentence}", file=sys.stderr)
     sys.exit(BAD_INPUT)
+
+
+def add_device_options(parser: ArgumentParser, gpu_option: str = "--gpus") -> None:
+    """Add the options that ``choose_device`` reads, of which a user gives one at most."""
+    devices = parser.add_mutually_exclusive_group()
+    devices.add_argument(gpu_option, help="CUDA id, of several the first is used; default: CUDA where there is one")
+    devices.add_argument("--cpu", action="store_true", help="run on the CPU")
+    devices.add_argument("--device", help="any device that PyTorch knows, such as cuda:1 or mps")
 
 
 def choose_device(gpus: str | None = None, cpu: bool = False, device: str | None = None) -> torch.device:
