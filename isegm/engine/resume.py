@@ -34,6 +34,9 @@ def kept_options(config: TrainConfig, run_config: RunConfig, train_set: TrainSet
     }
 
 
+OLD_NAMES = {"images": "photos"}  # of options in checkpoints up to version 0.1
+
+
 def check_kept_options(saved: Mapping[str, Any], options: Mapping[str, Any], path: Path) -> None:
     """Compare the options of a stopped run with those of the run that resumes it.
 
@@ -46,7 +49,8 @@ def check_kept_options(saved: Mapping[str, Any], options: Mapping[str, Any], pat
         InputError: an option differs.
     """
     for name, now in options.items():
-        before = saved.get(name, 1 if name == "accumulate" else now)
+        before = saved.get(OLD_NAMES.get(name, name), 1 if name == "accumulate" else now)
+        before = saved.get(name, before)
         if before != now:
             raise InputError(
                 f"{path} was trained with {name} {before}, not {now}: resume it with the same data and options."

@@ -143,7 +143,11 @@ def _parse_header(line: str) -> dict[str, Any]:
     header = json.loads(line)
     if not isinstance(header, dict) or not isinstance(header.get("run"), dict):
         raise ValueError("the first line should say what was run")
-    return header["run"]
+    run = header["run"]
+    inference = run.get("inference")
+    if isinstance(inference, dict) and "finish" in inference:  # its name up to version 0.1
+        inference["postprocess"] = inference.pop("finish")
+    return run
 
 
 class RecordWriter:

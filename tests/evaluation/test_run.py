@@ -289,11 +289,12 @@ def test_cascades_have_their_own_logs_and_records(evaluate, capsys):
     assert name.read_text().startswith("Eval results for model: light/000_try:cf3_2clk_last_checkpoint\n")
 
 
-def test_records_from_before_cascades_were_known_can_be_resumed(evaluate):
+@pytest.mark.parametrize(("now", "before"), [(', "cascade": null', ""), ('"postprocess": null', '"finish": null')])
+def test_records_of_earlier_versions_can_be_resumed(evaluate, now, before):
     records = evaluate(max_objects=2) / "others/tiny/cvpr_Baseline_3/records_drawn.jsonl"
     header, *rest = records.read_text().splitlines(keepends=True)
-    assert '"cascade": null' in header
-    records.write_text("".join((header.replace(', "cascade": null', ""), *rest[:1])))
+    assert now in header
+    records.write_text("".join((header.replace(now, before), *rest[:1])))
     evaluate(max_objects=2, resume=True)
     assert len(records.read_text().splitlines()) == 3
 
