@@ -14,7 +14,7 @@ from isegm.engine.tasks import TrainingTask
 
 @dataclass
 class RunConfig:
-    """Where and how a network is trained, and the weights it starts from.
+    """Settings of one run: device, folders, precision, and the weights it starts from.
 
     Attributes:
         checkpoints, images, logs: folders that the run writes to.
@@ -56,7 +56,7 @@ class RunConfig:
 
 @dataclass
 class TrainConfig:
-    """What is trained: task, batches, learning rates and schedule.
+    """Settings that decide what is learnt: task, batches, learning rates and schedule.
 
     Attributes:
         task: how a batch becomes losses.

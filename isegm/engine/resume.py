@@ -1,4 +1,4 @@
-"""What a checkpoint of a run holds besides weights, so that the run goes on exactly where it stopped."""
+"""The state that a checkpoint holds besides weights, so that a run goes on exactly where it stopped."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ TIE_RULE = "deepest pixel of the deeper error, a tie gives a negative click and 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What is evaluated and how, as far as it does not depend on the data set.
+    """Facts about an evaluation that do not depend on the data set.
 
     Attributes:
         model_name: name above the table.

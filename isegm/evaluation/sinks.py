@@ -1,4 +1,4 @@
-"""What an evaluation draws and dumps beside its records: images of clicks and objects, plots, and pickled IoUs."""
+"""Drawing and dumping beside the records of an evaluation: images of clicks and objects, plots, pickled IoUs."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ IMAGENET = {  # key of ``launch.IMAGENET_FILES`` for the backbone of each networ
 
 
 def sampler(*, prob_gamma: float, first_click_center: bool = True) -> MultiPointSampler:
-    """How all experiments here choose targets and first clicks; see ``MultiPointSampler``."""
+    """Return the sampler of targets and first clicks of these experiments; see ``MultiPointSampler``."""
     return MultiPointSampler(
         max_num_points=24,
         prob_gamma=prob_gamma,

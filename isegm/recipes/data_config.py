@@ -56,7 +56,7 @@ def sbd_views(crop: Size) -> tuple[Compose, Compose]:
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """How samples are drawn from one split of a data set.
+    """Settings for drawing samples from one split of a data set.
 
     Attributes:
         min_area: objects of fewer pixels, after augmentation, are dropped.

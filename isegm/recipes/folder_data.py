@@ -19,7 +19,7 @@ from isegm.utils.errors import InputError
 
 @dataclass(frozen=True)
 class FolderData:
-    """How samples are drawn from the folders of ``--data`` or TRAIN_FOLDERS; about every 20th image validates.
+    """Settings for drawing samples from the folders of ``--data`` or TRAIN_FOLDERS; about every 20th image validates.
 
     Attributes:
         epoch_len: random samples in an epoch; ``--epoch-len`` replaces it.

@@ -33,7 +33,7 @@ ANY_SIZE: tuple[dict[str, Any], ...] = ({}, {"dynamic_img_size": True}, {"strict
 
 @dataclass(frozen=True)
 class Traits:
-    """How a timm backbone is built and fed.
+    """Arguments that build a timm backbone, and the input sizes it takes.
 
     Attributes:
         options: further arguments of ``timm.create_model``.
