@@ -30,8 +30,8 @@ from isegm.data.datasets.samples import IMAGES, image_path
 from isegm.demo.controller import Controller
 from isegm.demo.settings import Settings
 from isegm.demo.window import open_window
-from isegm.model.base import ClickModel
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
+from isegm.model.click_model import ClickModel
 from isegm.utils.cli import choose_device, run
 from isegm.utils.files import read_image, write_image
 from isegm.utils.lookup import find_checkpoint

@@ -5,7 +5,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from isegm.clicks import DistMaps, split_points, used
-from isegm.model.base import ClickModel, EarlyFusionModel
+from isegm.model.click_model import ClickModel, EarlyFusionModel
 
 
 class AnalyticModel(ClickModel):

@@ -17,8 +17,8 @@ from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.refiner_crops import FocusCrops, WholeTargets
 from isegm.data.transforms import RandomBrightnessContrast, RandomFlip, RGBShift
 from isegm.engine.tasks import FocalClicks
-from isegm.model.base import EarlyFusionModel
 from isegm.model.checkpoint import read_checkpoint, save_checkpoint
+from isegm.model.click_model import EarlyFusionModel
 from isegm.model.losses import (
     ClickLoss,
     DiversityLoss,

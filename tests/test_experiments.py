@@ -22,8 +22,8 @@ from isegm.data.transforms import (
     ShiftRotate,
     UniformRandomResize,
 )
-from isegm.model.base import EarlyFusionModel
 from isegm.model.checkpoint import read_checkpoint
+from isegm.model.click_model import EarlyFusionModel
 from isegm.model.losses import FocalLoss, NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss, SoftIoU
 from tests.published_data import SBD_SCORES
 

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from isegm.evaluation.compare import compare, comparison_table, read_runs
+from isegm.evaluation.comparison import compare, comparison_table, read_runs
 from isegm.evaluation.reports import write_json
 from isegm.utils.cli import program
 from isegm.utils.errors import InputError

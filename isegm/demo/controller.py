@@ -28,7 +28,7 @@ from isegm.demo.inference_state import build_predictor
 from isegm.demo.jobs import Job, Jobs
 from isegm.demo.settings import Settings, unavailable
 from isegm.inference.predictor import Predictor
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
 
 NO_IMAGE = "there is no image yet: load one first."

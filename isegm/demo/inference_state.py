@@ -24,7 +24,7 @@ from isegm.demo.document import Draft, Move, Selected
 from isegm.demo.settings import Settings
 from isegm.inference.predictor import Predictor
 from isegm.inference.session import Session
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 
 KEPT_BYTES = 1 << 30  # memory for the states of drafts; the last two are always kept
 SMALLEST_THRESHOLD = 0.01  # a predictor cannot work with thresholds of 0 or 1

@@ -12,7 +12,7 @@ from isegm.inference.postprocess import Postprocess
 from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.refinement import Refinement, build_refinement
 from isegm.inference.transforms import ZoomIn
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
 
 NO_BRS = "NoBRS"

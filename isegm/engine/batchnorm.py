@@ -11,7 +11,7 @@ from isegm.engine.loading import EpochBatches
 from isegm.engine.random import BatchRNG
 from isegm.engine.tasks import Batch, run_all_steps
 from isegm.engine.training_step import TrainingStep
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 from isegm.utils import distributed
 from isegm.utils.errors import InputError
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from isegm.engine.config import TrainConfig
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 
 
 def adam(model: ClickModel, config: TrainConfig) -> torch.optim.Adam:

@@ -15,7 +15,7 @@ from isegm.clicks import points_in_boxes
 from isegm.engine.metrics import RunningIoU
 from isegm.engine.random import BatchRNG
 from isegm.engine.simulated_clicks import add_simulated_clicks, start_from_masks
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 from isegm.model.losses import NormalizedFocalLoss
 
 Losses = dict[str, Tensor]

@@ -29,8 +29,8 @@ from isegm.engine.resume import check_kept_options, kept_options, random_states,
 from isegm.engine.tasks import Batch, Step
 from isegm.engine.training_step import TrainingStep, parallelize
 from isegm.engine.validation import validate
-from isegm.model.base import ClickModel
 from isegm.model.checkpoint import load_state, read_checkpoint, save_checkpoint
+from isegm.model.click_model import ClickModel
 from isegm.utils import distributed
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from isegm.engine.tasks import Batch, Losses, TrainingTask
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 from isegm.utils import distributed
 
 

@@ -28,8 +28,8 @@ from isegm.inference.mask_metrics import number_of_clicks
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import CLICKSEG_MODES
 from isegm.inference.simulation import EvalSettings
-from isegm.model.base import ClickModel
 from isegm.model.checkpoint import load_model
+from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
 from isegm.utils.files import atomic_write, sha256

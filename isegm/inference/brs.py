@@ -19,7 +19,7 @@ from torch import Tensor
 from isegm.clicks import Click
 from isegm.inference.refinement import NetworkInput, register_refinement
 from isegm.inference.transforms import resized, with_flipped
-from isegm.model.base import ClickModel, EarlyFusionModel
+from isegm.model.click_model import ClickModel, EarlyFusionModel
 from isegm.utils.errors import InputError
 
 CLICK_RADIUS = 1  # the click loss covers a square of 2 * CLICK_RADIUS + 1 pixels

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from numbers import Integral
 
 from isegm.inference.session import Session
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
 
 # The mask has settled when a pass changes at most 20 pixels. They are counted at a threshold of their own, whatever the

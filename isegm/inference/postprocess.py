@@ -19,7 +19,7 @@ from isegm.inference.batch import Member, NetworkOutput
 from isegm.inference.focus import focus_crop, scaled_edges
 from isegm.inference.merge import pixel_of
 from isegm.inference.transforms import resized
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
 

@@ -24,7 +24,7 @@ from isegm.inference.protocols import CLICKSEG_MODES, InferenceSettings, setting
 from isegm.inference.refinement import build_refinement, list_refinements
 from isegm.inference.session import Session
 from isegm.inference.transforms import ZoomIn
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
 

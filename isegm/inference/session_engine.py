@@ -21,7 +21,7 @@ from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.refinement import NetworkInput, Refinement
 from isegm.inference.session import Session, join_rows, take_rows
 from isegm.inference.transforms import ZoomState, flipped_clicks, mean_with_flipped, resized, with_flipped
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
 
 

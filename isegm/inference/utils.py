@@ -14,8 +14,8 @@ import torch
 
 from isegm.data import get_dataset
 from isegm.inference.mask_metrics import get_iou, number_of_clicks
-from isegm.model.base import ClickModel
 from isegm.model.checkpoint import load_model
+from isegm.model.click_model import ClickModel
 from isegm.utils import lookup
 
 __all__ = ["compute_noc_metric", "find_checkpoint", "get_dataset", "get_iou", "load_is_model"]

@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from isegm.model.backbones.base import TwoScaleBackbone
 from isegm.model.backbones.efficientnet import EfficientNet
 from isegm.model.backbones.mobilenetv2 import MobileNetV2
 from isegm.model.backbones.pplcnet import PPLCNet
-from isegm.model.base import EarlyFusionModel
+from isegm.model.backbones.two_scale import TwoScaleBackbone
+from isegm.model.click_model import EarlyFusionModel
 from isegm.model.initializer import xavier_gluon
 from isegm.model.layers import ScaleLayer
 from isegm.model.registry import register_model

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 from isegm.model.published import WITHOUT_EFFECT, model_from_published
 from isegm.model.registry import build_stored_model
 from isegm.utils.errors import InputError

@@ -12,7 +12,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 
 CLICKS = 3  # rows of clicks per polarity; networks that read click maps need the same MACs for any number
 

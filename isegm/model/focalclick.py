@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from isegm.clicks import DistMaps
-from isegm.model.base import EarlyFusionModel
+from isegm.model.click_model import EarlyFusionModel
 from isegm.model.initializer import xavier_gluon
 from isegm.model.layers import ScaleLayer, resize
 from isegm.model.registry import register_model

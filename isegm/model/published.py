@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from isegm.model.backbones.segformer import VERSIONS as SEGFORMERS
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 from isegm.model.registry import argument_names, build_stored_model, list_models
 from isegm.utils.errors import InputError
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
 
 _BUILDERS: dict[str, tuple[type[ClickModel], dict[str, Any]]] = {}

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from isegm.clicks import GroupedDistMaps
 from isegm.model.backbones.resnet import RESNETS
-from isegm.model.base import EarlyFusionModel
+from isegm.model.click_model import EarlyFusionModel
 from isegm.model.heads.deeplab import SeparableHead
 from isegm.model.initializer import xavier_gluon
 from isegm.model.layers import ScaleLayer

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from isegm.model.backbones.base import TwoScaleBackbone
 from isegm.model.backbones.hrnet import HRNet
 from isegm.model.backbones.resnet import ResNet
 from isegm.model.backbones.segformer import VERSIONS, MixTransformer
+from isegm.model.backbones.two_scale import TwoScaleBackbone
 from isegm.model.heads.deeplab import ASPP, DeepLabHead, SkipProject
 from isegm.model.heads.lraspp import LRASPP
 from isegm.model.heads.ocr import SpatialOCR, bn_relu, spatial_gather

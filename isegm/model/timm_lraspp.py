@@ -12,8 +12,8 @@ from typing import Any
 from torch import nn
 
 from isegm.model.backbones.timm_features import ClickConv, TimmBackbone
-from isegm.model.base import IMAGENET_MEAN, IMAGENET_STD
 from isegm.model.baseline import LightModel
+from isegm.model.click_model import IMAGENET_MEAN, IMAGENET_STD
 from isegm.model.initializer import xavier_gluon
 from isegm.model.layers import ScaleLayer
 from isegm.model.pretrained import check_timm_name

@@ -12,7 +12,7 @@ from isegm.data.aligned_crop import AlignedCrop, RandomResizedCrop
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.transforms import Compose, RandomBrightnessContrast, RandomFlip, RGBShift, Transform
 from isegm.engine.tasks import LossTerm
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 from isegm.model.losses import (
     ClickLoss,
     DiversityLoss,

@@ -10,7 +10,7 @@ from easydict import EasyDict
 from isegm.data.train_set import TrainSet
 from isegm.engine.config import RunConfig, TrainConfig
 from isegm.engine.trainer import Trainer
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 from isegm.model.pretrained import is_timm_source
 from isegm.utils.distributed import is_main, training_device
 from isegm.utils.errors import InputError

@@ -29,7 +29,7 @@ from isegm.data.transforms import (
     RGBShift,
 )
 from isegm.engine.tasks import LossTerm
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 from isegm.model.losses import SigmoidBinaryCrossEntropyLoss, SoftIoU, Sum
 from isegm.model.pretrained import has_folded_batchnorm, unfold_batchnorm
 from isegm.model.registry import build_model

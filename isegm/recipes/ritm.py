@@ -8,7 +8,7 @@ from torch import nn
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.transforms import Compose, LimitLongestSide, PadIfNeeded, RandomCrop
 from isegm.engine.tasks import LossTerm
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss
 from isegm.model.registry import build_model
 from isegm.recipes import launch

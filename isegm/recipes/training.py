@@ -14,7 +14,7 @@ from isegm.data.train_set import SampleTransform, TrainSet
 from isegm.engine.config import TrainConfig
 from isegm.engine.schedule import MultiStep, WarmupDecay
 from isegm.engine.tasks import FocalClicks, IterativeClicks, LossTerm
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 from isegm.recipes import launch
 from isegm.recipes.data_config import Crops, Size
 from isegm.utils.errors import InputError

@@ -18,7 +18,7 @@ from isegm.engine.schedule import WarmupDecay
 from isegm.engine.tasks import IterativeClicks, LossTerm
 from isegm.engine.trainer import RunConfig, TrainConfig, Trainer
 from isegm.engine.training_step import parallelize
-from isegm.model.base import ClickModel
+from isegm.model.click_model import ClickModel
 from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss
 from isegm.utils import distributed
 

@@ -8,7 +8,7 @@ import torch
 
 from isegm.data import get_dataset
 from isegm.data.initial_masks import list_objects
-from isegm.evaluation.compare import by_dataset, read_runs
+from isegm.evaluation.comparison import by_dataset, read_runs
 from isegm.evaluation.options import EvalOptions
 from isegm.evaluation.records import read_records
 from isegm.evaluation.run import run_evaluation

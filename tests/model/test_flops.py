@@ -7,8 +7,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from isegm.model import build_model
-from isegm.model.base import ClickModel
 from isegm.model.cdnet import CDNet
+from isegm.model.click_model import ClickModel
 from isegm.model.flops import count_complexity
 from isegm.model.focalclick import FocalClickSegFormer
 from tests.golden import golden_json

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isegm.model.backbones.base import TwoScaleBackbone
+from isegm.model.backbones.two_scale import TwoScaleBackbone
 
 Activation = Callable[..., Tensor]
 Row = tuple[int, int, int, int, int]  # expansion, channels, blocks, stride of the first block, kernel

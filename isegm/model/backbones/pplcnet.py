@@ -8,8 +8,8 @@ from pathlib import Path
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isegm.model.backbones.base import TwoScaleBackbone
 from isegm.model.backbones.mobile_blocks import ConvBNAct
+from isegm.model.backbones.two_scale import TwoScaleBackbone
 from isegm.model.pretrained import load_backbone
 
 STEM = 16

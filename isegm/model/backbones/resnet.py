@@ -11,7 +11,7 @@ from pathlib import Path
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isegm.model.backbones.base import TwoScaleBackbone
+from isegm.model.backbones.two_scale import TwoScaleBackbone
 from isegm.model.pretrained import load_backbone
 
 # timm's names: resnet34 is Gluon's v1b; the others are v1s, with bottlenecks and a stem of three convolutions.

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isegm.model.backbones.base import TwoScaleBackbone
+from isegm.model.backbones.two_scale import TwoScaleBackbone
 from isegm.model.initializer import xavier_gluon
 from isegm.model.layers import resize
 from isegm.model.pretrained import check_timm_name, is_timm_source, read_file, timm_network

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from isegm.evaluation import compare as comparing
+from isegm.evaluation import comparison as comparing
 from isegm.evaluation.published_values import PublishedValue
 from isegm.evaluation.records import RecordWriter
 from isegm.evaluation.scores import noc, nof
