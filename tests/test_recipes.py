@@ -12,7 +12,7 @@ from isegm import InputError, build_model, load_model
 from isegm.data.corrupted_masks import CorruptedInitialMasks
 from isegm.data.refiner_crops import FocusCrops
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT, save_checkpoint
-from isegm.recipes import folder_data, launch, ritm
+from isegm.recipes import folder_data, launch, light, ritm
 from tests.drawn import draw_folder
 from tests.imagenet import write_folded_mobilenetv2
 
@@ -144,6 +144,12 @@ def test_weights_and_a_run_to_go_on_with_exclude_each_other(configure, configure
     module, cfg = configure("models/light/mobilenetv2_folder.py", *short, "--resume-exp", "000", "--weights", "x.pth")
     with pytest.raises(InputError, match="leave --weights out"):
         module.main(cfg)
+
+
+@pytest.mark.parametrize("recipes", [light, ritm])
+def test_losses_of_networks_without_an_auxiliary_output(recipes):
+    assert {term.output for term in recipes.losses(aux=0.4).values()} == {"instances", "instances_aux"}
+    assert {term.output for term in recipes.losses(aux=None).values()} == {"instances"}
 
 
 def test_the_published_crop_finds_objects_on_camera_images():

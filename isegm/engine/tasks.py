@@ -17,6 +17,7 @@ from isegm.engine.random import BatchRNG
 from isegm.engine.simulated_clicks import add_simulated_clicks, start_from_masks
 from isegm.model.click_model import ClickModel
 from isegm.model.losses import NormalizedFocalLoss
+from isegm.utils.errors import InputError
 
 Losses = dict[str, Tensor]
 Batch = Mapping[str, Tensor]
@@ -42,7 +43,16 @@ class LossTerm:
     inputs: tuple[str, ...] = ()
 
     def __call__(self, outputs: Mapping[str, Any], batch: Batch) -> Tensor:
-        """Return the weighted loss, a scalar."""
+        """Return the weighted loss, a scalar.
+
+        Raises:
+            InputError: the network has no such output.
+        """
+        if self.output not in outputs:
+            raise InputError(
+                f"a loss of the recipe compares {self.output}, and the network returns {', '.join(outputs)}: "
+                "leave that loss out, or let the network return it."
+            )
         more = (outputs[name] if name in outputs else batch[name] for name in self.inputs)
         return self.weight * self.criterion(outputs[self.output].float(), batch[self.target], *more).mean()
 

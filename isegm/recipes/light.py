@@ -67,15 +67,17 @@ def folders(*, epoch_len: int) -> FolderData:
     return FolderData(epoch_len, min_area=300, views=views, copy_paste=CopyPaste())
 
 
-def losses(*, aux: float, refiner: bool = False) -> dict[str, LossTerm]:
+def losses(*, aux: float | None, refiner: bool = False) -> dict[str, LossTerm]:
     """Binary cross-entropy plus one minus the soft IoU.
 
     Args:
-        aux: weight of the same on the auxiliary output.
+        aux: weight of the same on the auxiliary output; None for networks without that output.
         refiner: the same on the refined mask, and the published losses of FocalClick's refiner.
     """
     criterion = Sum(SigmoidBinaryCrossEntropyLoss(), SoftIoU())
-    terms = {"instance_loss": LossTerm(criterion), "instance_aux_loss": LossTerm(criterion, aux, "instances_aux")}
+    terms = {"instance_loss": LossTerm(criterion)}
+    if aux is not None:
+        terms["instance_aux_loss"] = LossTerm(criterion, aux, "instances_aux")
     if refiner:
         terms["refine_loss"] = LossTerm(criterion, output="instances_refined", target="instances_focus")
         terms["detail_loss"], terms["trimap_loss"] = refiner_losses()

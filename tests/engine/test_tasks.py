@@ -4,11 +4,12 @@ import pytest
 import torch
 from torch import nn
 
+from isegm import InputError
 from isegm.clicks import used
 from isegm.engine.random import BatchRNG
 from isegm.engine.tasks import IterativeClicks, LossTerm
 from isegm.engine.training_step import TrainingStep
-from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss
+from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss, SoftIoU
 
 
 class Recorder(nn.Module):
@@ -70,6 +71,11 @@ def test_the_published_scheme_simulates_0_to_3_clicks_without_gradients_and_step
         assert used(points).sum() == 4 * len(model.calls)  # one more click for each simulated round
         assert torch.equal(steps[0].points, points)
     assert rounds == {1, 2, 3, 4}
+
+
+def test_a_loss_of_an_output_that_the_network_lacks_names_both(batch):
+    with pytest.raises(InputError, match="compares instances_refined, and the network returns instances,"):
+        run(IterativeClicks({"refine_loss": LossTerm(SoftIoU(), output="instances_refined")}, 0), batch, 0)
 
 
 def test_losses_are_weighted_and_have_gradients(batch):
