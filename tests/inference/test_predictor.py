@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from isegm import build_model
 from isegm.clicks import Click
 from isegm.inference.merge import guarded_merge
 from isegm.inference.predictor import Predictor
@@ -11,6 +14,7 @@ from isegm.inference.transforms import ZoomIn
 from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
 from tests.analytic import BlobModel, EncodeOnceModel, TinyModel
+from tests.networks import light_models
 
 SETTINGS = {
     "ritm": settings_for("ritm"),
@@ -388,6 +392,19 @@ def test_tiny_images_work(settings, size):
         for label in (1, 0, 1):
             mask, _ = predictor.predict([(0, 0)], [label])
             assert mask.shape == size
+
+
+@pytest.mark.parametrize("name", light_models())
+def test_every_network_segments_by_the_protocol_that_it_names(name):
+    torch.manual_seed(0)
+    network = build_model(name).eval()
+    small = replace(settings_for(network.protocol), zoom_in=None, resize=(96, 96))
+    predictor = Predictor(network, settings=small)
+    predictor.set_image(noise_image(61, 83))
+    for point, label in [((20.0, 30.0), 1), ((70.0, 8.0), 0)]:
+        mask, probs = predictor.predict(points=[point], labels=[label])
+    assert mask.shape == probs.shape == (61, 83)
+    assert np.isfinite(probs).all() and 0 <= probs.min() <= probs.max() <= 1
 
 
 def test_probs_of_a_session_cannot_be_written_to(predictor):
