@@ -24,6 +24,11 @@ class ClickModel(nn.Module, ABC):
 
     A subclass implements ``decode`` and, if part of its work depends on the image alone, ``encode``.
 
+    Args:
+        with_prev_mask, with_aux_output: see the attributes.
+        binary_prev_mask: the previous mask is read as 0 and 1 instead of probabilities.
+        norm_mean_std: mean and standard deviation of RGB in 0..1, by which ``encode`` normalises the image.
+
     Attributes:
         with_prev_mask: the network reads the previous mask.
         with_aux_output: ``decode`` also returns ``instances_aux``.
@@ -190,6 +195,10 @@ class EarlyFusionModel(ClickModel):
 
     ``coord_features`` returns [previous mask, positive disks, negative disks]; a subclass's ``backbone_forward`` takes
     the normalised image and these, and returns low-resolution logits, which ``decode`` resizes to the input.
+
+    Args:
+        norm_radius, use_disks: how clicks are drawn, see ``isegm.clicks.DistMaps``.
+        kwargs: see ``ClickModel``.
 
     Attributes:
         resized_outputs: names of the outputs that are resized, where ``backbone_forward`` returns them.
