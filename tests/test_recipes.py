@@ -212,9 +212,9 @@ def test_no_two_scripts_share_more_than_a_declaration():
     seen = {}
     for script in SCRIPTS:
         text = (ROOT / script).read_text()
-        assert 15 <= len(text.splitlines()) <= 35
-        assert f"python train.py {script}" in text
+        assert 15 <= len(text.splitlines()) <= 35, script
+        assert f"python train.py {script}" in text, script
         lines = [line for line in text.splitlines() if line.strip()]
         for start in range(len(lines) - 5):
             run = tuple(lines[start : start + 6])
-            assert seen.setdefault(run, script) == script
+            assert seen.setdefault(run, script) == script, "\n".join(run)
