@@ -98,7 +98,7 @@ class _Members:
         Raises:
             InputError: it is refused.
         """
-        path = PurePosixPath(name.replace("\\", "/"))
+        path = PurePosixPath(name)
         if not (is_file or is_folder):
             raise self._refused(name, "is a link, a device or a sparse file")
         if path.is_absolute() or ".." in path.parts or DRIVE in name or "\0" in name or not (path.parts or is_folder):
@@ -123,14 +123,16 @@ class _Members:
 def _extract_zip(archive: Path, folder: Path, members: _Members) -> None:
     with zipfile.ZipFile(archive) as packed:
         for info in packed.infolist():
+            info.filename = _with_slashes(info.filename)
             kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the archive was not made on Unix
-            plain = kind in (0, stat.S_IFREG, stat.S_IFDIR)
-            members.check(info.filename, info.file_size, plain and not info.is_dir(), plain and info.is_dir())
-        packed.extractall(folder)  # reads no more of a member than its size, and compares its checksum
+            plain, is_folder = kind in (0, stat.S_IFREG, stat.S_IFDIR), info.filename.endswith("/")
+            members.check(info.filename, info.file_size, plain and not is_folder, plain and is_folder)
+        packed.extractall(folder, packed.infolist())  # reads a member up to its size, checks its checksum
 
 
 def _extract_tar(archive: Path, folder: Path, members: _Members) -> None:
     def checked(info: tarfile.TarInfo, path: str) -> tarfile.TarInfo:
+        info = info.replace(name=_with_slashes(info.name), deep=False)
         members.check(info.name, info.size, info.isfile() and not info.issparse(), info.isdir())
         return tarfile.data_filter(info, path).replace(mode=None, deep=False)  # type: ignore[arg-type]  # None: default
 
@@ -138,6 +140,11 @@ def _extract_tar(archive: Path, folder: Path, members: _Members) -> None:
         tar.extractall(folder, filter=checked)
         while tar.fileobj is not None and tar.fileobj.read(BLOCK):  # to the end, where a gzip file has its checksum
             pass
+
+
+def _with_slashes(name: str) -> str:
+    """Write a member's name as archives should; some programs on Windows separate folders by backslashes."""
+    return name.replace("\\", "/")
 
 
 def _folder_with(names: Sequence[str], folder: Path, archive: Path) -> Path:

@@ -52,6 +52,13 @@ def test_the_folder_that_holds_what_readers_look_for_becomes_the_target(tmp_path
     assert everything(tmp_path / "outer") == FILES
 
 
+@pytest.mark.parametrize("pack", [zipped, tarred])
+def test_backslashes_of_archives_packed_on_windows_separate_folders(tmp_path, pack):
+    packed = {name.replace("/", "\\"): content for name, content in FILES.items()}
+    unpack(pack(tmp_path / "archive", packed), tmp_path / "target", holds=("data_GT", "boundary_GT"))
+    assert set(everything(tmp_path / "target")) == {"data_GT/a.jpg", "boundary_GT/a.bmp"}
+
+
 def test_permissions_of_the_archive_and_empty_folders_are_left_out(tmp_path):
     path = tmp_path / "archive"
     with tarfile.open(path, "w") as file:
