@@ -103,7 +103,7 @@ def check_timm_name(name: str) -> None:
     """Check that timm has a network of a name, with or without a tag.
 
     Raises:
-        InputError: it has none (the nearest name is suggested).
+        InputError: it has none (the nearest name is suggested), or none of this tag.
     """
     import timm  # takes seconds to import, and most networks do without it
 
@@ -112,6 +112,11 @@ def check_timm_name(name: str) -> None:
         near = difflib.get_close_matches(bare, timm.list_models(), n=1)
         hint = f"did you mean {near[0]}?" if near else "see timm.list_models()."
         raise InputError(f"timm has no network named {name}: {hint}")
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        hint = f"take one of {', '.join(timm.list_pretrained(f'{bare}.*'))}, or leave the tag out."
+        raise InputError(f"timm has no weights named {name}: {hint}") from error
 
 
 def load_backbone(

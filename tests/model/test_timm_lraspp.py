@@ -99,6 +99,11 @@ def test_an_unknown_backbone_names_the_nearest():
         build_model("timm_lraspp", backbone="convnext_tini")
 
 
+def test_an_unknown_tag_names_the_known_ones():
+    with pytest.raises(InputError, match=r"no weights named resnet18\.none: take one of resnet18\.a1_in1k, "):
+        build_model("timm_lraspp", backbone="resnet18.none")
+
+
 # --- ImageNet weights
 
 
