@@ -9,8 +9,9 @@ INSTALL = $(BIN)/python -m pip install --quiet --constraint constraints.txt --ed
 quickstart: $(VENV)/.ready
 	$(BIN)/isegm evaluate --datasets Samples --cpu --logs-path quickstart
 
+# Two processes: much of the suite keeps one core busy, and each takes up to 2 GB of memory
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The same checks as .pre-commit-config.yaml
 lint: $(VENV)/.ready-dev

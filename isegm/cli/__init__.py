@@ -32,6 +32,7 @@ COMMANDS = {
     "measure-refiner": "compare refined with coarse predictions of FocalClick and CDNet",
 }
 BAD_INPUT = 2
+INTERRUPTED = 130
 PLAIN_MEMORY = ("benchmark",)  # measures a forward pass before and after ``keep_freed_memory``
 
 
@@ -53,9 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(COMMANDS)}."
         print(f"error: there is no command {command}: {hint}", file=sys.stderr)
         sys.exit(BAD_INPUT)
-    from isegm.utils.cli import run  # imports PyTorch
+    try:
+        from isegm.utils.cli import run  # imports PyTorch
 
-    module = import_module(f"isegm.cli.{command.replace('-', '_')}")
+        module = import_module(f"isegm.cli.{command.replace('-', '_')}")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     run(partial(module.main, rest), keep_memory=command not in PLAIN_MEMORY)
 
 

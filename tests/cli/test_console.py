@@ -56,6 +56,14 @@ def test_each_command_explains_itself(command, capsys):
     assert code == 0 and out.startswith(f"usage: isegm {command} [-h]")
 
 
+def test_an_interrupt_while_a_command_is_imported_is_one_word(monkeypatch, capsys):
+    def interrupted(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("isegm.cli.import_module", interrupted)
+    assert call(capsys, "models") == (130, "", "interrupted\n")
+
+
 @pytest.mark.parametrize(("command", "file"), SCRIPTS.items())
 def test_scripts_only_start_their_command(command, file):
     script = load(Path(ROOT / file).with_suffix(""))
