@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from isegm.utils.memory import keep_freed_memory
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+BROKEN_PIPE = 141  # as shells have it
 CPU_MEMORY = "DefaultCPUAllocator"  # in the message of the RuntimeError that PyTorch raises when main memory is full
 
 
@@ -36,6 +38,9 @@ def run(main: Callable[[], None], keep_memory: bool = True) -> NoReturn:
         if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and CPU_MEMORY not in str(error):
             raise
         _fail("memory is full: lower --batch-size or the size of the images.")
+    except BrokenPipeError:  # the program behind the pipe, such as head, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it ends
+        sys.exit(BROKEN_PIPE)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}; check the path, its permissions and the free space.")

@@ -1,5 +1,9 @@
 """What command lines do with errors."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -25,3 +29,13 @@ def test_full_memory_is_one_sentence_and_exit_code_2(work, capsys):
 def test_any_other_error_keeps_its_traceback():
     with pytest.raises(RuntimeError, match="size of tensor"):
         cli.run(lambda: torch.zeros(2) + torch.zeros(3))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes close in another way there")
+def test_output_that_nobody_reads_ends_the_command_without_a_word():
+    reads, writes = os.pipe()
+    os.close(reads)
+    code = "from isegm.utils.cli import run; run(lambda: print('a table', flush=True))"
+    done = subprocess.run([sys.executable, "-c", code], stdout=writes, stderr=subprocess.PIPE, text=True)
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (141, "")
