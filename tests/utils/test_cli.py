@@ -31,7 +31,7 @@ def test_any_other_error_keeps_its_traceback():
         cli.run(lambda: torch.zeros(2) + torch.zeros(3))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="pipes close in another way there")
+@pytest.mark.skipif(os.name == "nt", reason="Windows tells a closed pipe by another error (EINVAL)")
 def test_output_that_nobody_reads_ends_the_command_without_a_word():
     reads, writes = os.pipe()
     os.close(reads)

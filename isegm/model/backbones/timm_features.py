@@ -25,6 +25,8 @@ from isegm.utils.errors import InputError
 FINE, COARSE = 4, 16  # wanted strides of the two features
 MULTIPLES = (32, 64)  # of the input's sides, tried after 1 and the largest stride
 PROBES = ((75, 53), (96, 160))  # (H, W) of inputs that a backbone of any input size must take
+# Errors of timm's networks on an input whose size they do not take: assertions, and shapes that do not fit.
+REFUSALS = (AssertionError, IndexError, RuntimeError, TypeError, ValueError)
 # Arguments of timm.create_model for features; unlike timm's default, the getter drops the layers after the last stage.
 FEATURES: dict[str, Any] = {"features_only": True, "feature_cls": "getter"}
 # Arguments with which timm's transformers take inputs of any size, tried one after the other.
@@ -79,17 +81,24 @@ def traits_of(name: str) -> Traits:
     fixed = timm.get_pretrained_cfg_value(name, "input_size")
     if fixed is not None:
         wanted.append([Traits({}, indices, channels, size=(fixed[1], fixed[2]))])
+    reason: Exception | None = None
     for group in wanted:
         try:
             with torch.device("meta"):
                 network = timm.create_model(name, **FEATURES, out_indices=indices, **group[0].options).eval()
-        except TypeError:  # an argument that this network does not take
+        except TypeError as error:  # an argument that this network does not take
+            reason = error
             continue
         for traits in group:
-            unused = [_unused(network, traits.input_size(size)) for size in PROBES]
-            if unused[0] is not None and None not in unused:
+            try:
+                unused = [_unused(network, traits.input_size(size)) for size in PROBES]
+            except REFUSALS as error:
+                reason = error
+            else:
                 return replace(traits, unused=unused[0])
-    raise InputError(f"the backbone {name} runs on no size of input that was tried: take another.")
+    raise InputError(
+        f"the backbone {name} runs on no size of input that was tried (timm: {_first_line(reason)}): take another."
+    ) from reason
 
 
 def _stages(name: str) -> list[dict[str, Any]]:
@@ -100,10 +109,9 @@ def _stages(name: str) -> list[dict[str, Any]]:
         with torch.device("meta"):
             information = timm.create_model(name, **FEATURES).feature_info
     except Exception as error:  # timm raises many types where a network returns no features
-        reason = str(error).partition("\n")[0] or type(error).__name__
         raise InputError(
-            f"the backbone {name} cannot return features of its stages (timm: {reason}): take one for which "
-            "timm.create_model(name, features_only=True, feature_cls='getter') works."
+            f"the backbone {name} cannot return features of its stages (timm: {_first_line(error)}): take one for "
+            "which timm.create_model(name, features_only=True, feature_cls='getter') works."
         ) from error
     assert isinstance(information, timm.models.FeatureInfo)
     return information.info
@@ -123,20 +131,26 @@ def choose_stages(strides: list[int]) -> tuple[int, int] | None:
     return early[-1], max(index for index, stride in enumerate(strides) if stride == coarse)
 
 
-def _unused(network: nn.Module, size: tuple[int, int]) -> frozenset[str] | None:
-    """Return the names of parameters that the features of an input (H, W) do not depend on; None if it does not run.
+def _first_line(error: Exception | None) -> str:
+    """Return the first line of a message, or the type of an error without one."""
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
+def _unused(network: nn.Module, size: tuple[int, int]) -> frozenset[str]:
+    """Return the names of parameters that the features of an input do not depend on.
 
     Args:
         network: a backbone on the meta device.
-        size: (H, W).
+        size: (H, W) of the input in pixels.
+
+    Raises:
+        one of ``REFUSALS``: the network does not run on inputs of this size.
     """
     network.zero_grad()
-    try:
-        with torch.inference_mode(False), torch.enable_grad():
-            features: list[Tensor] = network(torch.zeros(1, 3, *size, device="meta"))
-            torch.autograd.backward([x.sum() for x in features])
-    except Exception:  # assertions, shapes that do not fit, and others
-        return None
+    network.train().eval()  # forgets what some transformers keep of an earlier pass in eval mode, its graph included
+    with torch.inference_mode(False), torch.enable_grad():
+        features: list[Tensor] = network(torch.zeros(1, 3, *size, device="meta"))
+        torch.autograd.backward([x.sum() for x in features])
     return frozenset(name for name, parameter in network.named_parameters() if parameter.grad is None)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from torch import Tensor, nn
 
 
-class TwoScaleBackbone(nn.Module):
+class TwoScaleBackbone(nn.Module, ABC):
     """A backbone whose ``forward(image, side)`` returns fine and coarse features.
 
     Attributes:
@@ -18,10 +19,22 @@ class TwoScaleBackbone(nn.Module):
     channels: tuple[int, int]
     side_channels: int
 
+    @abstractmethod
     def forward(self, image: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
-        """Return fine and coarse features of a normalised image (B, 3, H, W) and click features (B, C, h, w)."""
-        raise NotImplementedError
+        """Compute features at two strides.
 
+        Args:
+            image: float (B, 3, H, W) RGB, normalised by the statistics of ImageNet.
+            side: float (B, side_channels, h, w), added to the first features of the image, whose size it has.
+
+        Returns:
+            fine and coarse features, (B, channels[0], h1, w1) and (B, channels[1], h2, w2).
+        """
+
+    @abstractmethod
     def load_imagenet_weights(self, source: str | Path) -> None:
-        """Load ImageNet weights; see ``isegm.model.pretrained`` for what ``source`` may be."""
-        raise NotImplementedError
+        """Load ImageNet weights; see ``ClickModel.load_imagenet_weights``.
+
+        Raises:
+            InputError: the weights cannot be read, or are not of this backbone.
+        """

@@ -5,6 +5,7 @@ import timm
 import torch
 
 from isegm import InputError
+from isegm.model.backbones import timm_features
 from isegm.model.backbones.timm_features import ClickConv, TimmBackbone, choose_stages, traits_of
 
 
@@ -32,6 +33,7 @@ def test_stages_at_strides_4_and_16_or_the_nearest_are_chosen(strides, expected)
         ("vit_tiny_patch16_224", (75, 53), (80, 64)),
         ("swin_tiny_patch4_window7_224", (75, 53), (96, 64)),
         ("mixer_s32_224", (75, 53), (224, 224)),
+        ("levit_128s", (75, 53), (224, 224)),  # keeps attention biases of an earlier pass in eval mode
     ],
 )
 def test_an_input_gets_a_size_that_the_backbone_takes(name, size, fed):
@@ -84,6 +86,19 @@ def test_layers_that_the_features_do_not_need_are_left_out_or_not_trained():
 def test_a_backbone_that_cannot_be_used_says_why(name, complaint):
     with torch.device("meta"), pytest.raises(InputError, match=complaint):
         TimmBackbone(name, 4)
+
+
+def test_a_backbone_that_runs_on_no_size_says_why(monkeypatch):
+    class Refusing(torch.nn.Module):
+        def forward(self, image):
+            raise AssertionError("inputs have 7 x 7 pixels")
+
+    stages = [{"reduction": 4, "num_chs": 8}, {"reduction": 16, "num_chs": 8}]
+    monkeypatch.setattr(timm_features, "_stages", lambda name: stages)
+    monkeypatch.setattr(timm, "create_model", lambda *_, **__: Refusing())
+    traits_of.cache_clear()
+    with pytest.raises(InputError, match=r"resnet18 runs on no size of input .*timm: inputs have 7 x 7 pixels"):
+        traits_of("resnet18")
 
 
 def test_a_backbone_without_features_says_so(monkeypatch):
