@@ -34,7 +34,7 @@ def kept_options(config: TrainConfig, run_config: RunConfig, train_set: TrainSet
     }
 
 
-OLD_NAMES = {"images": "photos"}  # of options in checkpoints up to version 0.1
+OLD_NAMES = {"images": "photos"}  # of options in older checkpoints
 
 
 def check_kept_options(saved: Mapping[str, Any], options: Mapping[str, Any], path: Path) -> None:

@@ -117,7 +117,7 @@ class EvalOptions:
     target_iou: float = field(
         default=EvalSettings.target_iou,
         metadata=option(
-            "stop clicking an object at this IoU, at least 0.8 (default: %(default)s)",
+            f"stop clicking an object at this IoU, at least {LOWEST_TARGET} (default: %(default)s)",
             least=0,
             most=1,
         ),

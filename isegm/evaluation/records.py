@@ -145,7 +145,7 @@ def _parse_header(line: str) -> dict[str, Any]:
         raise ValueError("the first line should say what was run")
     run = header["run"]
     inference = run.get("inference")
-    if isinstance(inference, dict) and "finish" in inference:  # its name up to version 0.1
+    if isinstance(inference, dict) and "finish" in inference:  # its name in older records
         inference["postprocess"] = inference.pop("finish")
     return run
 

@@ -52,7 +52,7 @@ def unpack(
 
     Raises:
         InputError: the archive is missing, damaged, of another kind or too large; it holds a link, a device or a path
-            outside the target; or no folder of it has what it should hold. No file has then appeared in the target.
+            outside the target; no folder of it has what it should hold; or this Python cannot filter tar files. No file has then appeared in the target.
     """
     archive, target = Path(archive), Path(target)
     if not archive.is_file():
@@ -131,6 +131,9 @@ def _extract_zip(archive: Path, folder: Path, members: _Members) -> None:
 
 
 def _extract_tar(archive: Path, folder: Path, members: _Members) -> None:
+    if not hasattr(tarfile, "data_filter"):
+        raise InputError(f"{archive} cannot be unpacked safely by this Python: take 3.10.12, 3.11.4, or a newer one.")
+
     def checked(info: tarfile.TarInfo, path: str) -> tarfile.TarInfo:
         info = info.replace(name=_with_slashes(info.name), deep=False)
         members.check(info.name, info.size, info.isfile() and not info.issparse(), info.isdir())

@@ -306,7 +306,7 @@ def test_a_resumed_run_must_keep_its_images(images, tmp_path):
     last = run.run_config.checkpoints / "last_checkpoint.pth"
     content = torch.load(last)
     content["training"]["photos"] = content["training"].pop("images")
-    torch.save(content, tmp_path / "earlier.pth")  # as version 0.1 wrote it
+    torch.save(content, tmp_path / "earlier.pth")  # as older checkpoints name it
     fewer = draw_folder(tmp_path / "fewer", 11)
     for resume in (last, tmp_path / "earlier.pth"):
         with pytest.raises(InputError, match="images 12, not 11"):

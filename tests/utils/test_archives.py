@@ -159,3 +159,11 @@ def test_names_that_cannot_be_together_are_not_called_a_full_disk(tmp_path, pack
 def test_an_absent_archive_is_one_sentence(tmp_path):
     with pytest.raises(InputError, match="there is no archive"):
         unpack(tmp_path / "absent.zip", tmp_path / "target")
+
+
+def test_a_python_that_cannot_filter_tar_files_ends_in_a_sentence(tmp_path, monkeypatch):
+    tarred(tmp_path / "set.tgz")
+    monkeypatch.delattr(tarfile, "data_filter")
+    with pytest.raises(InputError, match=r"set\.tgz cannot be unpacked safely by this Python: take 3\.10\.12, 3\.11\.4"):
+        unpack(tmp_path / "set.tgz", tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
