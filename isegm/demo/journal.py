@@ -25,7 +25,8 @@ import platformdirs
 from isegm.demo.actions import CHANGES, Action, Outcome, carry_out, outcome_from_json, outcome_to_json
 from isegm.demo.document import Document, History
 from isegm.utils.errors import InputError
-from isegm.utils.files import atomic_write, lock_file
+from isegm.utils.files import atomic_write
+from isegm.utils.locks import lock_file
 
 FORMAT = 1
 APPLICATION = "isegm"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -164,33 +163,6 @@ def _encoded(path: Path, image: np.ndarray) -> bytes:
     if not done:
         raise InputError(f"{path} does not end in a known image format: end it in .png or .jpg.")
     return content.tobytes()
-
-
-def lock_file(file: int) -> bool:
-    """Lock an open file against other programs that lock it, until it is closed or the program ends.
-
-    Args:
-        file: descriptor of a file that is open for writing.
-
-    Returns:
-        False if another program holds the lock.
-
-    Raises:
-        OSError: the file system does not support locks.
-    """
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            os.lseek(file, 1 << 30, os.SEEK_SET)  # a byte behind the content, as a locked byte cannot be read
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
 
 
 def checksum(path: str | Path, algorithm: str) -> str:
