@@ -18,6 +18,8 @@ from isegm.utils.download import Progress, download
 from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
 
+MOST_TIMES = 4  # the published size of weights that a download may have
+
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -82,7 +84,7 @@ def download_weights(row: Weights, cfg: Mapping[str, Any]) -> None:
     path = Path(cfg.get("INTERACTIVE_MODELS_PATH", "./weights")) / row.file
     report_checks(row.name, row.url, row.size, row.sha256)
     with progress_bar(path.name, row.size) as progress:
-        download(row.url, path, row.size, row.sha256, progress)
+        download(row.url, path, row.size, row.sha256, progress, round(MOST_TIMES * row.megabytes * 1e6))
     print(f"{row.name}: {path}, network {row.network}; licence: {row.licence}")
 
 

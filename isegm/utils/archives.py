@@ -1,7 +1,8 @@
 """Unpacking of zip and tar files from other people.
 
 ``zipfile`` and ``tarfile`` (with its filter "data") unpack into a temporary folder, and names, kinds and sizes of all
-members are checked on the way. Files are moved to the target once everything is unpacked.
+members are checked on the way. Files are moved to the target once everything is unpacked. What is read into memory at
+once is bounded, and so is what an archive of a given size may unpack to.
 """
 
 from __future__ import annotations
@@ -10,20 +11,40 @@ import errno
 import gzip
 import lzma
 import os
+import shutil
 import stat
+import struct
 import tarfile
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import IO, Any
 
 from isegm.utils.errors import InputError
+from isegm.utils.locks import hold_lock
 
 MOST_BYTES = 64 << 30
 MOST_FILES = 2_000_000
+MOST_RATIO = 100  # of the bytes that an archive unpacks to and its own; images and annotations pack up to ten times
+ANY_RATIO = 1 << 30  # bytes that any archive may unpack to
+MOST_AT_ONCE = 1 << 20  # bytes of a header of a tar file
+MOST_BEHIND = 1 << 24  # bytes behind the end of a tar file; programs fill up the last block with zeros
 BLOCK = 1 << 20
-DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError, RuntimeError)
+UNPACKING = ".unpacking-"
+DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    RuntimeError,
+    ValueError,  # numbers and names in headers
+    OverflowError,
+)
 FULL = (errno.ENOSPC, errno.EDQUOT)
 DRIVE = ":"  # of C:\..., which is absolute on Windows and an ordinary name elsewhere
 
@@ -58,19 +79,26 @@ def unpack(
     archive, target = Path(archive), Path(target)
     if not archive.is_file():
         raise InputError(f"there is no archive {archive}: check the path.")
-    members = _Members(archive, most_bytes, most_files)
+    with hold_lock(target / ".unpacking.lock", str(target), "wait until it has unpacked what it fetched"):
+        for left in target.glob(f"{UNPACKING}*"):  # by a program that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        return _unpack(archive, target, holds, most_bytes, most_files)
+
+
+def _unpack(archive: Path, target: Path, holds: Sequence[str], most_bytes: int, most_files: int) -> list[Path]:
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target, prefix=".unpacking-") as temporary:
+        most_bytes = min(most_bytes, max(ANY_RATIO, MOST_RATIO * archive.stat().st_size))
+        members = _Members(archive, target, most_bytes, most_files)
+        with tempfile.TemporaryDirectory(dir=target, prefix=UNPACKING) as temporary:
             folder = Path(temporary)
             if zipfile.is_zipfile(archive):
                 _extract_zip(archive, folder, members)
-            elif tarfile.is_tarfile(archive):
-                _extract_tar(archive, folder, members)
             else:
-                raise InputError(f"{archive} is no zip or tar file: fetch it again, or check where it comes from.")
+                _extract_tar(archive, folder, members)
             root = _folder_with(holds, folder, archive)
             return [_move(path, target / path.relative_to(root)) for path in sorted(root.rglob("*")) if path.is_file()]
+    except InputError:
+        raise
     except DAMAGED as error:
         raise InputError(f"{archive} is a damaged archive ({error}): remove it and fetch it again.") from error
     except OSError as error:
@@ -85,11 +113,13 @@ class _Members:
 
     Args:
         archive: for messages.
+        target: folder whose disk they must fit on.
         most_bytes, most_files: limits on all members together.
     """
 
-    def __init__(self, archive: Path, most_bytes: int, most_files: int) -> None:
-        self.archive = archive
+    def __init__(self, archive: Path, target: Path, most_bytes: int, most_files: int) -> None:
+        self.archive, self.target = archive, target
+        self.free_bytes = shutil.disk_usage(target).free
         self.most_bytes, self.most_files = most_bytes, most_files
         self.bytes = self.files = 0
 
@@ -111,6 +141,8 @@ class _Members:
                 f"{self.archive} unpacks to more than {self.most_bytes / 1e9:g} GB and was not unpacked: do it by hand "
                 "if you trust it."
             )
+        if self.bytes > self.free_bytes:
+            raise InputError(f"{self.archive} unpacks to more than is free in {self.target}: make room there.")
         if self.files > self.most_files:
             raise InputError(
                 f"{self.archive} holds more than {self.most_files} files and folders: unpack it by hand if you trust "
@@ -140,10 +172,63 @@ def _extract_tar(archive: Path, folder: Path, members: _Members) -> None:
         members.check(info.name, info.size, info.isfile() and not info.issparse(), info.isdir())
         return tarfile.data_filter(info, path).replace(mode=None, deep=False)  # type: ignore[arg-type]  # None: default
 
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter=checked)
-        while tar.fileobj is not None and tar.fileobj.read(BLOCK):  # to the end, where a gzip file has its checksum
-            pass
+    with archive.open("rb") as file:
+        try:
+            tar = _BoundedTar.open(fileobj=file)
+        except tarfile.ReadError as error:
+            raise InputError(
+                f"{archive} is no zip or tar file ({error}): fetch it again, or check where it comes from."
+            ) from error
+        with tar:
+            tar.extractall(folder, filter=checked)
+            if tar.fileobj is not None:
+                _check_end(tar.fileobj)
+
+
+def _check_end(file: _BoundedReads) -> None:
+    """Check that a tar archive ends where ``tarfile`` stopped, which it also does at a damaged header.
+
+    The rest is read to the end, where a gzip file has its checksum.
+    """
+    if file.last.strip(b"\0"):
+        raise tarfile.HeaderError("a header is broken")
+    behind = 0
+    while block := file.read(BLOCK):
+        behind += len(block)
+        if behind > MOST_BEHIND:
+            raise tarfile.HeaderError(f"more than {MOST_BEHIND} bytes behind its end")
+
+
+class _BoundedReads:
+    """The file of a tar archive, of which only so much is read into memory at once.
+
+    ``tarfile`` reads the files of an archive in small pieces, but a header in one piece, of the length that the header
+    itself gives.
+
+    Attributes:
+        last: bytes that were read last.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.last = b""
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= MOST_AT_ONCE:
+            raise tarfile.HeaderError(f"a header of {size} bytes")
+        self.last = self._file.read(size)
+        return self.last
+
+    def __getattr__(self, name: str) -> Any:  # seek, tell, close and what else a file has
+        return getattr(self._file, name)
+
+
+class _BoundedTar(tarfile.TarFile):
+    """A tar archive that is read through ``_BoundedReads``, whatever it is packed with."""
+
+    @classmethod
+    def taropen(cls, name: Any, mode: Any = "r", fileobj: Any = None, **options: Any) -> tarfile.TarFile:
+        return super().taropen(name, mode, _BoundedReads(fileobj), **options)
 
 
 def _with_slashes(name: str) -> str:

@@ -134,3 +134,18 @@ def test_bad_requests_are_one_sentence_and_fetch_nothing(server, call, tmp_path,
     assert call(*arguments) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "data").exists()
+
+
+def test_what_is_larger_than_the_data_set_or_the_weights_need_is_refused(server, call, monkeypatch, tmp_path, capsys):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        for number in range(1001):
+            file.writestr(f"GrabCut/data_GT/{number}.jpg", b"")
+    server.files["GrabCut.zip"] = packed.getvalue()
+    assert call("datasets", "GrabCut") == 2
+    assert "holds more than 1000 files and folders" in capsys.readouterr().err
+    assert not [path for path in (tmp_path / "data" / "cut").rglob("*") if path.is_file()]
+    rows = tuple(replace(row, megabytes=len(WEIGHTS) / 8e6) for row in weights_table.WEIGHTS)
+    monkeypatch.setattr(weights_table, "WEIGHTS", rows)
+    assert call("weights", "coco_lvis_h18_itermask") == 2
+    assert "is larger (20 bytes) than expected (10)" in capsys.readouterr().err

@@ -1,6 +1,8 @@
 """A web server on this machine that can be told to misbehave."""
 
+import socket
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -70,3 +72,48 @@ def serving():
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def answering(*answers, pause=0.0):
+    """A server that sends these bytes to one connection after the other, the last to all that follow.
+
+    Args:
+        answers: of each connection; a tuple is sent piece by piece, with ``pause`` seconds between.
+
+    Yields:
+        its address, and a list of the requests that came.
+    """
+    listener = socket.create_server(("127.0.0.1", 0))
+    requests, left = [], list(answers)
+
+    def serve():
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            answer = left.pop(0) if len(left) > 1 else left[0]
+            threading.Thread(target=send, args=(connection, answer), daemon=True).start()
+
+    def send(connection, answer):
+        with connection:
+            try:
+                requests.append(connection.recv(1 << 16).decode("latin-1"))
+                for piece in answer if isinstance(answer, tuple) else (answer,):
+                    connection.sendall(piece)
+                    time.sleep(pause)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(1 << 16):
+                    pass
+            except OSError:
+                pass
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", requests
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()

@@ -1,12 +1,17 @@
 """Unpacking: what honest archives hold appears in the target, and hostile ones leave nothing anywhere."""
 
+import gzip
 import io
 import stat
 import tarfile
+import tracemalloc
 import zipfile
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from isegm.utils import archives
 from isegm.utils.archives import unpack
 from isegm.utils.errors import InputError
 
@@ -167,3 +172,87 @@ def test_a_python_that_cannot_filter_tar_files_ends_in_a_sentence(tmp_path, monk
     with pytest.raises(InputError, match=r"set\.tgz cannot be unpacked safely by this Python: take"):
         unpack(tmp_path / "set.tgz", tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
+
+
+def compressed(path, pieces):
+    """A gzip file of these bytes, none of which are held in memory together."""
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for piece in pieces:
+            file.write(piece)
+    return path
+
+
+def long_header(kind, size):
+    info = tarfile.TarInfo("long")
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_a_header_of_a_tar_is_never_read_into_memory_whole(tmp_path, kind):
+    zeros = [bytes(1 << 20)] * 64
+    archive = compressed(tmp_path / "archive.tgz", [long_header(kind, 5 << 30), *zeros])
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"is a damaged archive \(a header of 5368709120 bytes\)"):
+        unpack(archive, tmp_path / "target")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 32 << 20
+
+
+def test_what_lies_behind_the_end_of_a_tar_is_read_up_to_a_limit(tmp_path, monkeypatch):
+    content = tarred(tmp_path / "plain", mode="w").read_bytes()
+    unpack(compressed(tmp_path / "padded.tgz", [content, bytes(1 << 20)]), tmp_path / "padded")
+    assert everything(tmp_path / "padded") == FILES
+    monkeypatch.setattr(archives, "MOST_BEHIND", 3 << 20)
+    with pytest.raises(InputError, match="is a damaged archive \\(more than 3145728 bytes behind its end"):
+        unpack(compressed(tmp_path / "zeros.tgz", [content, *[bytes(1 << 20)] * 5]), tmp_path / "target")
+    assert not everything(tmp_path / "target")
+
+
+def test_a_tar_with_a_broken_header_in_the_middle_is_not_taken_for_a_shorter_one(tmp_path):
+    content = bytearray(tarred(tmp_path / "plain", mode="w").read_bytes())
+    content[1024 + 10] ^= 0xFF  # in the name of the second file, behind the header and the block of the first
+    (tmp_path / "broken").write_bytes(content)
+    with pytest.raises(InputError, match="is a damaged archive"):
+        unpack(tmp_path / "broken", tmp_path / "target")
+    assert not everything(tmp_path / "target")
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred])
+def test_an_archive_unpacks_to_no_more_than_its_size_makes_likely(tmp_path, pack, monkeypatch):
+    monkeypatch.setattr(archives, "ANY_RATIO", 1_000_000)
+    archive = pack(tmp_path / "archive", {"zeros": bytes(3_000_000)})
+    with pytest.raises(InputError, match=r"unpacks to more than 0\.001 GB"):
+        unpack(archive, tmp_path / "target")
+    assert not everything(tmp_path / "target")
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred])
+def test_what_does_not_fit_on_the_disk_is_not_begun(tmp_path, pack, monkeypatch):
+    monkeypatch.setattr(archives.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
+    with pytest.raises(InputError, match=r"unpacks to more than is free in .*target: make room there"):
+        unpack(pack(tmp_path / "archive"), tmp_path / "target")
+    assert not everything(tmp_path / "target")
+
+
+def test_what_a_killed_program_was_unpacking_is_removed(tmp_path):
+    left = tmp_path / "target" / ".unpacking-x" / "data_GT"
+    left.mkdir(parents=True)
+    (left / "a.jpg").touch()
+    unpack(zipped(tmp_path / "archive"), tmp_path / "target")
+    assert everything(tmp_path / "target") == FILES and not left.parent.exists()
+
+
+@pytest.mark.parametrize("pack", [zipped, lambda path: tarred(path, mode="w"), tarred])
+def test_damage_anywhere_is_one_sentence_or_the_same_files(tmp_path, pack):
+    content = pack(tmp_path / "whole").read_bytes()
+    random = np.random.default_rng(0)
+    for number in range(100):
+        damaged = np.frombuffer(content, np.uint8).copy()
+        damaged[random.integers(0, len(damaged), 3)] = random.integers(0, 256, 3)
+        (tmp_path / "damaged").write_bytes(damaged.tobytes())
+        try:
+            unpack(tmp_path / "damaged", tmp_path / "target" / f"{number}")
+        except InputError:
+            assert not everything(tmp_path / "target" / f"{number}")

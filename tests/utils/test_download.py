@@ -130,4 +130,4 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(server, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):
         download(server.url("w.pth"), tmp_path / "file" / "w.pth")
-    assert len(server.asked) == 1
+    assert not server.asked

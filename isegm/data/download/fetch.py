@@ -7,6 +7,7 @@ from pathlib import Path
 from isegm.data.download.sources import Archive
 from isegm.utils.archives import unpack
 from isegm.utils.download import Progress, download
+from isegm.utils.locks import hold_lock
 
 
 def fetch_dataset(archive: Archive, root: Path, progress: Progress) -> list[Path]:
@@ -24,12 +25,15 @@ def fetch_dataset(archive: Archive, root: Path, progress: Progress) -> list[Path
         the unpacked files.
 
     Raises:
-        InputError: the archive cannot be fetched, differs from its checksum, or cannot be unpacked.
+        InputError: the archive cannot be fetched, differs from its checksum, cannot be unpacked, or is larger than the
+            data set needs; or another program fetches the same data set.
     """
     packed = root.parent / archive.url.rpartition("/")[2]
-    by_hand = packed.is_file()
-    download(archive.url, packed, archive.size, archive.sha256, progress, md5=archive.md5)
-    files = unpack(packed, root, archive.holds)
-    if not by_hand:
-        packed.unlink()
+    most_bytes = round(archive.most_gigabytes * 1e9)
+    with hold_lock(root.parent / f".{root.name}.lock", str(root), "wait until it has fetched the data set"):
+        by_hand = packed.is_file()
+        download(archive.url, packed, archive.size, archive.sha256, progress, most_bytes, archive.md5)
+        files = unpack(packed, root, archive.holds, most_bytes, archive.most_files)
+        if not by_hand:
+            packed.unlink()
     return files

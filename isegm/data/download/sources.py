@@ -80,6 +80,8 @@ class Archive:
         url: of the file.
         holds: names that lie side by side in one folder of the archive, which becomes the data set's folder.
         terms: licence, as far as the source states it.
+        most_gigabytes: what it may unpack to, several times what the data set needs; no download may be larger either.
+        most_files: number of files and folders that it may hold, likewise.
         size: of the archive in bytes; None where nobody has measured it on a file from the source.
         sha256, md5: checksums of the archive; None where unknown.
     """
@@ -87,6 +89,8 @@ class Archive:
     url: str
     holds: tuple[str, ...]
     terms: str
+    most_gigabytes: float
+    most_files: int
     size: int | None = None
     sha256: str | None = None
     md5: str | None = None
@@ -119,7 +123,7 @@ def _from_archive(name: str, archive: Archive, parts: tuple[Part, ...]) -> Sourc
 def _benchmark(name: str, images: str, masks: str, count: int) -> Source:
     """A data set of f-BRS's release: a folder of images and one of as many masks."""
     terms = "the release names none; see the data set's own page"
-    archive = Archive(f"{FBRS_RELEASE}/{name}.zip", (images, masks), terms)
+    archive = Archive(f"{FBRS_RELEASE}/{name}.zip", (images, masks), terms, most_gigabytes=2, most_files=20 * count)
     return _from_archive(name, archive, (Part(images, count), Part(masks, count)))
 
 
@@ -154,6 +158,8 @@ SOURCES: dict[str, Source] = {
             SBDataset.url,
             ("img", "inst", "train.txt", "val.txt"),
             "see http://home.bharathh.info/pubs/codes/SBD/download.html",
+            most_gigabytes=8,
+            most_files=200_000,
             md5=SBDataset.md5,
         ),
         (Part("img", 11355), Part("inst", 11355, (".mat",)), Part("train.txt", 8498), Part("val.txt", 2857)),
@@ -164,6 +170,8 @@ SOURCES: dict[str, Source] = {
             VOC2012["url"],
             ("JPEGImages", "SegmentationObject", "ImageSets/Segmentation/train.txt"),
             "see http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
+            most_gigabytes=8,
+            most_files=200_000,
             md5=VOC2012["md5"],
         ),
         (
@@ -208,6 +216,8 @@ SOURCES: dict[str, Source] = {
             f"{RITM_RELEASE}/cocolvis_annotation.tar.gz",
             ("train/hannotation.pickle", "train/masks", "val/hannotation.pickle", "val/masks"),
             "annotations of COCO and LVIS: CC BY 4.0; their images are not in it",
+            most_gigabytes=24,
+            most_files=500_000,
         ),
     ),
     "ADE20k": Source(
