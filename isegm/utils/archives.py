@@ -181,8 +181,8 @@ def _extract_tar(archive: Path, folder: Path, members: _Members) -> None:
             ) from error
         with tar:
             tar.extractall(folder, filter=checked)
-            if tar.fileobj is not None:
-                _check_end(tar.fileobj)
+            assert isinstance(tar.fileobj, _BoundedReads)  # as for every open archive
+            _check_end(tar.fileobj)
 
 
 def _check_end(file: _BoundedReads) -> None:
@@ -227,7 +227,7 @@ class _BoundedTar(tarfile.TarFile):
     """A tar archive that is read through ``_BoundedReads``, whatever it is packed with."""
 
     @classmethod
-    def taropen(cls, name: Any, mode: Any = "r", fileobj: Any = None, **options: Any) -> tarfile.TarFile:
+    def taropen(cls, name: Any, mode: Any = "r", fileobj: Any = None, **options: Any) -> _BoundedTar:
         return super().taropen(name, mode, _BoundedReads(fileobj), **options)
 
 
