@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
@@ -10,31 +11,13 @@ from isegm.engine.config import RunConfig
 from isegm.utils.cli import program
 from isegm.utils.distributed import launch, process_group
 from isegm.utils.exp import init_experiment, load_script
+from isegm.utils.run_options import RUN_OPTIONS
+from isegm.utils.schema import from_text
 
 
-def count(text: str) -> int:
-    """Read a whole number from 0 on, of 63 bits at most."""
-    if not text.isdecimal() or int(text) >= 2**63:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**63 - 1}")
-    return int(text)
-
-
-def positive(text: str) -> float:
-    """Read a number above 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return number
-
-
-def count_from_1(text: str) -> int:
-    """Read a whole number from 1 on."""
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
-    return int(text)
+def value_of(name: str) -> Callable[[str], Any]:
+    """Return the function that reads the text of an option of a training run, for ``type=`` of argparse."""
+    return from_text(RUN_OPTIONS[name])
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -48,26 +31,35 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--data", help="images-and-masks folders, comma-separated; default: TRAIN_FOLDERS in config.yml"
     )
     parser.add_argument(
-        "--batch-size", type=int, default=-1, help="samples per step, all processes' together; default: the script's"
+        "--batch-size",
+        type=value_of("batch_size"),
+        default=-1,
+        help="samples per step, all processes' together; default: the script's",
     )
-    parser.add_argument("--epochs", type=int, default=-1, help="epochs of training; default: the script's")
-    parser.add_argument("--epoch-len", type=int, default=-1, help="samples per epoch; default: the script's")
-    parser.add_argument("--lr", type=positive, help="base learning rate; default: the script's")
+    parser.add_argument(
+        "--epochs", type=value_of("epochs"), default=-1, help="epochs of training; default: the script's"
+    )
+    parser.add_argument(
+        "--epoch-len", type=value_of("epoch_len"), default=-1, help="samples per epoch; default: the script's"
+    )
+    parser.add_argument("--lr", type=value_of("lr"), help="base learning rate; default: the script's")
     parser.add_argument(
         "--accumulate-grad",
-        type=count_from_1,
+        type=value_of("accumulate_grad"),
         default=RunConfig.accumulate,
         metavar="K",
         help="batches of an optimiser step; default: %(default)s",
     )
-    parser.add_argument("--clip-grad-norm", type=positive, help="largest norm of the gradient; default: the script's")
+    parser.add_argument(
+        "--clip-grad-norm", type=value_of("clip_grad_norm"), help="largest norm of the gradient; default: the script's"
+    )
     parser.add_argument(
         "--workers",
-        type=count,
+        type=value_of("workers"),
         default=RunConfig.workers,
         help="processes that load data, for each process that trains; default: %(default)s",
     )
-    parser.add_argument("--ngpus", type=count_from_1, default=1, help="processes on this machine, a GPU each")
+    parser.add_argument("--ngpus", type=value_of("ngpus"), default=1, help="processes on this machine, a GPU each")
     devices = parser.add_mutually_exclusive_group()
     devices.add_argument(
         "--gpus", default="", help="CUDA ids, one for each process on this machine; default: 0, 1, ..."
@@ -77,20 +69,25 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--sync-bn", action="store_true", help="BatchNorm over the samples of all GPUs")
     parser.add_argument("--compile", action="store_true", help="compile the network with torch.compile")
     parser.add_argument(
-        "--local_rank", "--local-rank", type=count, help="set by launchers; LOCAL_RANK in the environment wins"
+        "--local_rank",
+        "--local-rank",
+        type=value_of("local_rank"),
+        help="set by launchers; LOCAL_RANK in the environment wins",
     )
     parser.add_argument(
-        "--seed", type=count, default=RunConfig.seed, help="seed of weights, samples and simulated clicks"
+        "--seed", type=value_of("seed"), default=RunConfig.seed, help="seed of weights, samples and simulated clicks"
     )
     parser.add_argument(
         "--save-every",
-        type=count,
+        type=value_of("save_every"),
         default=RunConfig.save_every,
         help="steps between checkpoints within an epoch; default: %(default)s",
     )
     parser.add_argument("--resume-exp", help="start of the name of the experiment folder to resume")
     parser.add_argument("--resume-prefix", default="last", help="start of the name of the checkpoint to resume from")
-    parser.add_argument("--start-epoch", type=count, help="first epoch, for a checkpoint without training state")
+    parser.add_argument(
+        "--start-epoch", type=value_of("start_epoch"), help="first epoch, for a checkpoint without training state"
+    )
     parser.add_argument("--weights", help="checkpoint whose weights to start from")
     parser.add_argument("--backbone", help="name in timm, for models/light/timm_folder.py; default: the script's")
     parser.add_argument("--temp-model-path", default="", help="read the experiment script from here instead")

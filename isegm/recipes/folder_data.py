@@ -15,6 +15,7 @@ from isegm.data.train_set import CopyPaste, SampleTransform, TrainSet
 from isegm.data.transforms import Transform
 from isegm.recipes.data_config import Crops, Size
 from isegm.utils.errors import InputError
+from isegm.utils.schema import Number
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def training_folders(cfg: Mapping[str, Any]) -> tuple[list[str], list[float] | N
     listed = cfg.get("TRAIN_FOLDERS")
     if not listed:
         raise InputError("no training data: give --data FOLDER, or TRAIN_FOLDERS in config.yml.")
-    if isinstance(listed, dict) and all(isinstance(ratio, int | float) and ratio > 0 for ratio in listed.values()):
+    if isinstance(listed, dict) and all(Number(above=0).fits(ratio) for ratio in listed.values()):
         return list(listed), [float(ratio) for ratio in listed.values()]
     if isinstance(listed, list):
         return [str(path) for path in listed], None

@@ -12,21 +12,47 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import yaml
 from easydict import EasyDict
 
 from isegm.utils.errors import InputError
-
-# Keys that may be missing: a misspelt one would go unnoticed.
-OPTIONAL_KEYS = (
-    "INTERACTIVE_MODELS_PATH",
-    "EXPS_PATH",
-    "FOLDER_DATASETS",
-    "TRAIN_FOLDERS",
-    "IMAGENET_PRETRAINED_MODELS",
-    "CLICKSEG_AS_PUBLISHED",
-    "SUBCONFIGS",
+from isegm.utils.run_options import RUN_OPTIONS, configured
+from isegm.utils.schema import (
+    Anything,
+    Fields,
+    Flag,
+    Items,
+    Kind,
+    Nothing,
+    Number,
+    PathText,
+    Plain,
+    Table,
+    Text,
+    check,
+    shown,
 )
+from isegm.utils.yaml_files import read_yaml
+
+
+class Blank(Nothing):
+    """An entry that is not set: empty, or an empty text."""
+
+    def fits(self, value: Any) -> bool:
+        return value is None or value == ""
+
+
+ENTRY = Text(longest=200)
+MOST_KEYS = 2000
+# What the keys hold that are not data sets' paths. All may be missing: a misspelt one would go unnoticed.
+KNOWN_KEYS: dict[str, Kind] = {
+    "INTERACTIVE_MODELS_PATH": PathText(),
+    "EXPS_PATH": PathText(),
+    "FOLDER_DATASETS": Table(PathText(), keys=ENTRY),
+    "TRAIN_FOLDERS": Items(PathText()) | Table(Number(above=0, most=1_000_000), keys=PathText()),
+    "IMAGENET_PRETRAINED_MODELS": Table(PathText() | Blank(), keys=ENTRY),
+    "CLICKSEG_AS_PUBLISHED": Flag(),
+    "SUBCONFIGS": Table(Table(Anything(), keys=ENTRY) | Blank(), keys=ENTRY),
+}
 
 
 def load_config_file(path: str | Path, model_name: str | None = None, return_edict: bool = True) -> Any:
@@ -38,30 +64,45 @@ def load_config_file(path: str | Path, model_name: str | None = None, return_edi
         return_edict: allow ``cfg.KEY`` besides ``cfg["KEY"]``.
 
     Raises:
-        InputError: no such file, it is not a YAML mapping, or a key looks misspelt.
+        InputError: no such file, it is not a YAML mapping (see ``read_yaml``), a key looks misspelt, or a value is of
+            another kind than ``KNOWN_KEYS`` and ``RUN_OPTIONS`` say.
     """
     path = Path(path)
-    if not path.is_file() and path != Path("config.yml"):
-        raise InputError(f"there is no configuration file {path}: check its path.")
-    try:
-        content = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} must hold KEY: value lines.")
-    for key in ("INTERACTIVE_MODELS_PATH", "EXPS_PATH"):
-        if not isinstance(content.get(key) or "", str):
-            raise InputError(f"{key} in {path} must be a path.")
-    for key in OPTIONAL_KEYS:
-        near = difflib.get_close_matches(key, map(str, content), n=1, cutoff=0.85)
-        if near and key not in content:
-            raise InputError(f"{path} has {near[0]}, which nothing reads: did you mean {key}?")
+    absent = path == Path("config.yml") and not path.exists()
+    content = {} if absent else read_yaml(path)
+    content = _checked({} if content is None else content, path)
     subconfigs = content.pop("SUBCONFIGS", None) or {}
-    if not isinstance(subconfigs, dict) or not isinstance(subconfigs.get(model_name, {}), dict):
-        raise InputError(f"{path} has SUBCONFIGS that do not map script names to KEY: value lines.")
-    content.update(subconfigs.get(model_name, {}))
-    content = {key: value for key, value in content.items() if value is not None}  # a blank value is one not set
+    content.update(_checked(subconfigs.get(model_name) or {}, path, f"SUBCONFIGS.{model_name}"))
+    content = {key: value for key, value in content.items() if not Blank().fits(value)}
+    _refuse_names_of_mappings(content, path)
     return EasyDict(content) if return_edict else content
+
+
+def _checked(content: Any, path: Path, key: str = "") -> dict[str, Any]:
+    """Return a configuration, or a part of it, with values as the command line would convert them; else InputError."""
+    if not isinstance(content, dict):
+        raise InputError(f"{path} must hold KEY: value lines{f' in {key}' if key else ''}.")
+    check(content, Table(Anything(), keys=ENTRY, most=MOST_KEYS), path, key)
+    for name in KNOWN_KEYS:
+        near = difflib.get_close_matches(name, content, n=1, cutoff=0.85)
+        if near and name not in content:
+            raise InputError(f"{path} has {near[0]}, which nothing reads: did you mean {name}?")
+    options = {name: RUN_OPTIONS[name.lower()] for name in content if name.lower() in RUN_OPTIONS}
+    paths = {name: PathText() for name in content if name.endswith("_PATH")}
+    content = {name: configured(value, options.get(name, Anything())) for name, value in content.items()}
+    kinds = {name: kind | Blank() for name, kind in {**options, **paths, **KNOWN_KEYS}.items()}
+    check(content, Fields({}, kinds, others=Plain()), path, key)
+    return content
+
+
+def _refuse_names_of_mappings(content: Any, path: Path) -> None:
+    """Raise InputError for a key that ``cfg.KEY`` cannot have, as mappings have a method or attribute of that name."""
+    if isinstance(content, dict):
+        for key in content:
+            if not isinstance(key, str) or hasattr(EasyDict, key):
+                raise InputError(f"{path} has the key {shown(key)}, which cannot be one: rename it.")
+    for part in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
+        _refuse_names_of_mappings(part, path)
 
 
 def resolve_config(script: str | Path) -> EasyDict:
@@ -72,10 +113,10 @@ def resolve_config(script: str | Path) -> EasyDict:
     """
     script = Path(script).resolve()
     own = script.with_suffix(".yml")
-    cfg = load_config_file(own, script.stem) if own.is_file() else EasyDict()
+    cfg = load_config_file(own, script.stem) if own.exists() else EasyDict()
     stop = Path.cwd().resolve()
     for folder in script.parents:
-        if (folder / "config.yml").is_file():
+        if (folder / "config.yml").exists():
             for key, value in load_config_file(folder / "config.yml", script.stem).items():
                 cfg.setdefault(key, value)
         if folder == stop:

@@ -9,9 +9,9 @@ checkpoint) against it:
     )
     state = check(content["training"], STATE, path, key="training")
 
-What is of another kind raises ``InputError`` with one sentence, such as ``last.pth: training.epoch must be a whole
-number of at least 0, not 'x'.`` A reader of many records takes ``mismatch`` instead, which returns the same words and
-lets it pass over the record. Numbers are finite, whole ones have at most 64 bits, a bool is no number, and values are
+What is of another kind raises ``InputError`` with one sentence, such as ``training.epoch in last.pth must be a whole
+number of at least 0, not 'x'.`` A reader of many records takes ``mismatch`` instead, which returns such words, so that
+it can pass over one record. Numbers are finite, whole ones have at most 64 bits, a bool is no number, and values are
 not converted. The check goes as deep as the declared kinds, or to ``DEPTH`` with ``Plain``: it ends, whatever is read.
 """
 
@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +31,7 @@ from isegm.utils.errors import InputError
 DEPTH = 32  # containers within containers that ``Plain`` goes into
 SHOWN = 40  # characters of a value or a key that a message shows
 LARGEST = 2**63 - 1
+LONGEST_PATH = 4096
 Key = tuple[str, ...]  # of a value within the content, from the outside in
 Problem = tuple[Key, str]  # where, and "must be ..., not ..."
 
@@ -45,9 +48,37 @@ def check(value: Any, kind: Kind, file: str | Path, key: str = "") -> Any:
     Raises:
         InputError: it is of another kind.
     """
-    words = mismatch(value, kind, key)
-    if words is not None:
-        raise InputError(f"{file}: {words}.")
+    found = kind.problem(value, (key,) if key else ())
+    if found is not None:
+        at, words = found
+        raise InputError(f"{_joined(at) or 'the content'} {'in' if at else 'of'} {file} {words}.")
+    return value
+
+
+def from_text(kind: Kind) -> Callable[[str], Any]:
+    """Make a function that reads an option of a command line as a value of ``kind``, for ``type=`` of argparse.
+
+    It returns a number for the text of one, else the text. What is not of the kind raises ``ArgumentTypeError``.
+    """
+
+    def read(text: str) -> Any:
+        for value in (numeric(text), text):
+            if kind.problem(value, ()) is None:
+                return value
+        raise ArgumentTypeError(f"{shown(text)} is not {kind}")
+
+    return read
+
+
+def numeric(value: Any) -> Any:
+    """Return the number that a text is, such as 1e-3, which YAML reads as text; anything else as it is."""
+    if not isinstance(value, str) or len(value) > SHOWN or "_" in value:
+        return value
+    for number in (int, float):
+        try:
+            return number(value)
+        except ValueError:
+            continue
     return value
 
 
@@ -75,6 +106,12 @@ def shown(value: Any) -> str:
     if isinstance(value, (list, tuple, set, frozenset, bytes, bytearray)):
         return f"{type(value).__name__} of {len(value)}"
     return f"of the type {type(value).__name__}"
+
+
+def escaped(text: str, longest: int = SHOWN) -> str:
+    """Shorten a text from a file for a message, and write what does not print as escapes, on one line."""
+    short = text if len(text) <= longest else f"{text[:longest]}..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in short)
 
 
 def _joined(key: Key) -> str:
@@ -190,6 +227,7 @@ class Number(Kind):
 
 
 def _bounds(least: float, most: float, lowest: float, highest: float) -> str:
+    """Bounds that are not the lowest and the highest possible ones, in words."""
     if least > lowest and most < highest:
         return f" from {least} to {most}"
     if least > lowest:
@@ -211,6 +249,21 @@ class Text(Kind):
     def __str__(self) -> str:
         longest = f" of at most {self.longest} characters" if self.longest < 1 << 20 else ""
         return " or ".join(self.choices) or f"{self.phrase}{longest}"
+
+
+class PathText(Kind):
+    """Text that can be a path: not empty, without a zero byte, of characters that file names can have."""
+
+    phrase = "a path"
+
+    def fits(self, value: Any) -> bool:
+        if not isinstance(value, str) or not 0 < len(value) <= LONGEST_PATH or "\0" in value:
+            return False
+        try:
+            os.fsencode(value)
+        except UnicodeEncodeError:
+            return False
+        return True
 
 
 @dataclass(frozen=True)

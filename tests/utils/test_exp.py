@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from isegm import InputError
+from isegm.cli.train import parse_args
 from isegm.utils.exp import create_experiment, init_experiment, load_config_file, load_script, resolve_config
+from isegm.utils.run_options import RUN_OPTIONS
 
 
 @pytest.fixture
@@ -112,3 +114,131 @@ def test_a_configuration_that_cannot_be_read(tmp_path, text, words):
         load_config_file(tmp_path / "config.yml", "net")
     with pytest.raises(InputError, match="there is no configuration file"):
         load_config_file(tmp_path / "absent.yml")
+
+
+def load(tmp_path, text):
+    (tmp_path / "config.yml").write_text(text, encoding="utf-8")
+    return load_config_file(tmp_path / "config.yml", "net")
+
+
+@pytest.mark.parametrize(
+    ("text", "option", "value"),
+    [
+        ("lr: 1e-3", "lr", 1e-3),
+        ("LR: '0.5'", "lr", 0.5),
+        ("epochs: 3", "epochs", 3),
+        ("gpus: 0", "gpus", "0"),
+        ("gpus: 0,1", "gpus", "0,1"),
+        ("amp: bf16", "amp", "bf16"),
+        ("cpu: true", "cpu", True),
+        ("batch_size: -1", "batch_size", -1),
+        ("exp_name: 2024-05-17", "exp_name", "2024-05-17"),
+        ("lr:", "lr", None),
+        ("SUBCONFIGS: {net: {lr: 1e-4}}", "lr", 1e-4),
+    ],
+)
+def test_an_option_in_the_configuration_is_read_as_on_the_command_line(script, text, option, value):
+    (script.parent / "config.yml").write_text(text + "\n")
+    given = {name: None for name in ("lr", "epochs", "gpus", "amp", "cpu", "batch_size")}
+    found = init_experiment(arguments(script, **given), SimpleNamespace())[option]
+    assert found == value and type(found) is type(value)
+
+
+WRONG_OPTIONS = {
+    "lr": ["-1", "0", ".nan", ".inf", "fast", "[1]", "{a: 1}", "true", "1e400", "9" * 400],
+    "epochs": [".nan", "0", "-2", "2.5", "x", "[3]", "true", "9" * 40, "2000000"],
+    "epoch_len": ["0", "-5", "1.5", "99999999999"],
+    "batch_size": ["0", ".inf", "many", "999999999"],
+    "amp": ["int4", "8", "true", "[bf16]"],
+    "workers": ["-1", "2.5", "x", "1000000"],
+    "seed": ["-1", "x", "1.5", "0x10000000000000000"],
+    "accumulate_grad": ["0", "-1", "x"],
+    "clip_grad_norm": ["-1", ".nan", "0", "x"],
+    "ngpus": ["0", "100000"],
+    "save_every": ["-1", "often"],
+    "start_epoch": ["-1", "x"],
+    "cpu": ["1", "maybe", "[]"],
+    "exp_name": ["[a]", "{a: b}", "true", "1.5"],
+    "weights": ["[a]", "{a: b}", "true", '"a\\0b"', '"\\ud800"'],
+    "data": ["[a, b]", "{a: 1}"],
+    "gpus": ["[0, 1]", "{0: 1}"],
+}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [(name, value) for name, values in WRONG_OPTIONS.items() for value in values]
+)
+def test_what_the_command_line_refuses_is_refused_in_the_configuration(tmp_path, option, value):
+    for text, key in (
+        (f"{option}: {value}\n", option),
+        (f"SUBCONFIGS: {{net: {{{option.upper()}: {value}}}}}\n", option.upper()),
+    ):
+        with pytest.raises(InputError, match=rf"{key} in .*config\.yml must be .*, not .*\.$") as error:
+            load(tmp_path, text)
+        assert len(str(error.value)) < 300 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("EXPS_PATH: [a]", "EXPS_PATH in .* must be a path"),
+        ('EXPS_PATH: "a\\0"', "EXPS_PATH in .* must be a path"),
+        ("GRABCUT_PATH: 7", "GRABCUT_PATH in .* must be a path"),
+        ("GRABCUT_PATH: {a: b}", "GRABCUT_PATH in .* must be a path"),
+        ("FOLDER_DATASETS: [a]", "FOLDER_DATASETS in .* must be a mapping"),
+        ("FOLDER_DATASETS: {a: 3}", r"FOLDER_DATASETS\.a in .* must be a path"),
+        ("FOLDER_DATASETS: {3: a}", r"FOLDER_DATASETS\[3\] in .* has a key that is not text"),
+        ("TRAIN_FOLDERS: mine", "TRAIN_FOLDERS in .* must be a list or a mapping"),
+        ("TRAIN_FOLDERS: [1]", r"TRAIN_FOLDERS\[0\] in .* must be a path"),
+        ("TRAIN_FOLDERS: {a: 0}", r"TRAIN_FOLDERS\.a in .* must be a finite number above 0"),
+        ("TRAIN_FOLDERS: {a: .nan}", r"TRAIN_FOLDERS\.a in .* must be a finite number above 0"),
+        ("TRAIN_FOLDERS: {a: .inf}", r"TRAIN_FOLDERS\.a in .* must be a finite number above 0"),
+        ("IMAGENET_PRETRAINED_MODELS: x", "IMAGENET_PRETRAINED_MODELS in .* must be a mapping"),
+        (
+            "IMAGENET_PRETRAINED_MODELS: {MOBILENETV2: [x]}",
+            r"IMAGENET_PRETRAINED_MODELS\.MOBILENETV2 in .* must be a path",
+        ),
+        ("CLICKSEG_AS_PUBLISHED: 1", "CLICKSEG_AS_PUBLISHED in .* must be true or false"),
+        ("SUBCONFIGS: [net]", "SUBCONFIGS in .* must be a mapping"),
+        ("SUBCONFIGS: {net: {EXPS_PATH: 3}}", r"SUBCONFIGS\.net\.EXPS_PATH in .* must be a path"),
+        ("3: x", r"\[3\] in .* has a key that is not text"),
+        ("[a]: x", "has the key|unhashable|not valid YAML"),
+        ("items: x", "has the key 'items', which cannot be one"),
+        ("FOLDER_DATASETS: {values: x}", "has the key 'values', which cannot be one"),
+        ("A: [{__class__: x}]", "has the key '__class__', which cannot be one"),
+        ("A: [{3: x}]", "has the key 3, which cannot be one"),
+        ("A: 0x" + "f" * 9000, "A in .* must be a number of at most 64 bits"),
+        ("x" * 500 + ": 1", "has a key that is not text of at most 200 characters"),
+    ],
+    ids=range(25),
+)
+def test_values_of_another_kind_are_named_with_their_key(tmp_path, text, words):
+    with pytest.raises(InputError, match=words):
+        load(tmp_path, text + "\n")
+
+
+def test_empty_entries_are_not_set(tmp_path):
+    assert load(tmp_path, "A:\nEXPS_PATH: ''\nGRABCUT_PATH:\nSUBCONFIGS:\nFOLDER_DATASETS:\n") == {}
+    assert load(tmp_path, "IMAGENET_PRETRAINED_MODELS: {MOBILENETV2: , RESNET34: ''}\n") == {
+        "IMAGENET_PRETRAINED_MODELS": {"MOBILENETV2": None, "RESNET34": ""}
+    }
+
+
+def test_every_option_of_training_has_a_declared_kind():
+    assert set(vars(parse_args(["models/light/net.py"]))) == set(RUN_OPTIONS)
+    for option, value in (
+        ("--epoch-len", "0"),
+        ("--epochs", "0"),
+        ("--batch-size", "-3"),
+        ("--lr", "nan"),
+        ("--lr", "1e9"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            parse_args(["models/light/net.py", f"{option}={value}"])
+        assert ended.value.code == 2
+
+
+def test_a_configuration_that_is_no_file_is_not_passed_over(script, tmp_path):
+    (script.parent / "config.yml").mkdir()
+    with pytest.raises(InputError, match=r"config\.yml is not a file"):
+        resolve_config(script)

@@ -1,6 +1,7 @@
 """Values from files are checked against declared kinds, and what differs is one short sentence."""
 
 import math
+from argparse import ArgumentTypeError
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from isegm.utils.schema import (
     Text,
     Whole,
     check,
+    from_text,
     mismatch,
 )
 
@@ -85,12 +87,15 @@ def test_what_differs_is_named_with_its_key(more, words):
     assert mismatch({**GOOD, **more}, SETTINGS, "val") == words
     with pytest.raises(InputError) as error:
         check({**GOOD, **more}, SETTINGS, "run.yml", "val")
-    assert str(error.value) == f"run.yml: {words}."
+    key, _, rest = words.partition(" ")
+    assert str(error.value) == f"{key} in run.yml {rest}."
 
 
 def test_missing_keys_and_other_content_are_named():
     assert mismatch({"lr": 1.0}, SETTINGS) == "the content must have the key epochs"
     assert mismatch(None, SETTINGS) == "the content must be a mapping, not None"
+    with pytest.raises(InputError, match=r"^the content of run\.yml must be a mapping, not None\.$"):
+        check(None, SETTINGS, "run.yml")
 
 
 HOSTILE = {
@@ -154,3 +159,17 @@ def test_plain_data_of_no_declared_form_are_bounded(content, words):
 def test_plain_data_within_the_bounds_fit():
     content = {"a": [1, 2.5, None, True, b"x", ("y",)], "b": nested(DEPTH - 1), "c": [0] * 900}
     assert check(content, Plain(most=1000), "file") is content
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [(Whole(1), "12", 12), (Number(above=0), "1e-3", 1e-3), (Text(), "12", "12"), (Whole(-1, -1) | Whole(1), "-1", -1)],
+)
+def test_options_of_a_command_line_are_read_by_the_same_kinds(kind, text, value):
+    assert from_text(kind)(text) == value
+
+
+@pytest.mark.parametrize("text", ["x", "0", "-1", "1.5", "nan", "inf", "1e400", "9" * 5000, "1_0", "", "٣x"])
+def test_options_that_are_not_of_their_kind_are_refused(text):
+    with pytest.raises(ArgumentTypeError, match=r"^'.*' is not a whole number of at least 1$"):
+        from_text(Whole(1))(text)
