@@ -29,8 +29,8 @@ class BlobModel(AnalyticModel):
 
     def logits(self, image: Tensor, prev_mask: Tensor, points: Tensor) -> Tensor:
         height, width = image.shape[2:]
-        rows = torch.arange(height, dtype=torch.float32)[:, None]
-        columns = torch.arange(width, dtype=torch.float32)[None, :]
+        rows = torch.arange(height, dtype=torch.float32, device=points.device)[:, None]
+        columns = torch.arange(width, dtype=torch.float32, device=points.device)[None, :]
 
         def squared_distance(clicks: Tensor) -> Tensor:
             y, x = clicks[..., 0, None, None], clicks[..., 1, None, None]
@@ -62,8 +62,8 @@ class FocalBlobModel(BlobModel):
     def refine(self, image, points, features, logits, boxes):
         height, width = image.shape[2:]
         left, top, right, bottom = boxes[:, 1:].T[..., None]
-        columns = left + (torch.arange(width) + 0.5) * (right - left) / width - 0.5  # (N, w)
-        rows = top + (torch.arange(height) + 0.5) * (bottom - top) / height - 0.5  # (N, h)
+        columns = left + (torch.arange(width, device=boxes.device) + 0.5) * (right - left) / width - 0.5  # (N, w)
+        rows = top + (torch.arange(height, device=boxes.device) + 0.5) * (bottom - top) / height - 0.5  # (N, h)
         across = (2 * columns + 1) / logits.shape[3] - 1
         down = (2 * rows + 1) / logits.shape[2] - 1
         grid = torch.stack((across[:, None].expand(-1, height, -1), down[..., None].expand(-1, -1, width)), dim=-1)

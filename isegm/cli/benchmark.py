@@ -10,15 +10,23 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from isegm.clicks import DistMaps, used
+from isegm.clicks import Click, DistMaps, used
 from isegm.inference.clicker import Clicker
 from isegm.inference.merge import change_around
+from isegm.inference.predictor import Predictor
 from isegm.model import build_model
 from isegm.model.heads.pixel_diffusion import DILATIONS, STEPS, PixelDiffusion
-from isegm.utils.cli import program
+from isegm.utils.cli import choose_device, program
 from isegm.utils.memory import keep_freed_memory
 
 REPEATS = 7
+NETWORKS = (
+    "clickseg_mobilenetv2",
+    "ritm_hrnet18s",
+    "ritm_hrnet32",
+    "focalclick_hrnet18s_s2",
+    "focalclick_segformer_b3_s2",
+)
 
 
 def median_ms(work: Callable[[], object]) -> float:
@@ -146,12 +154,37 @@ def allocator() -> None:
     report("MobileNetV2 forward 384x384, freed memory kept", plain, median_ms(lambda: network(image, points)))
 
 
+def click_on(device: torch.device, name: str) -> None:
+    """Time a click, from the image in memory to the mask, on a GPU against the CPU; then eight of them together."""
+    network = build_model(name).eval()
+    image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    click = Click(True, (200, 300))
+
+    def median_of(place: torch.device | str, sessions: int) -> float:
+        predictor = Predictor(network, place)
+        begun = [predictor.start(image)] * sessions
+        return median_ms(lambda: [found.mask(0.49) for found in predictor.step(begun, [click] * sessions)]) / sessions
+
+    cpu, one, eight = median_of("cpu", 1), median_of(device, 1), median_of(device, 8)
+    report(f"{name}, a click on the CPU against {device}", cpu, one)
+    report(f"{name}, the same, of 8 together", cpu, eight)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog=program("benchmark", arguments),
         description="Time the work at every click against plain implementations of the same results.",
-    ).parse_args(arguments)
+    )
+    parser.add_argument("--device", help="time clicks on this device, such as cuda, against the CPU instead")
+    device = parser.parse_args(arguments).device
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    if device is not None:
+        chosen = choose_device(device=device)
+        if chosen.type == "cuda":
+            print(torch.cuda.get_device_name(chosen))
+        for name in NETWORKS:
+            click_on(chosen, name)
+        return
     click_maps(2, 20, (400, 400))
     click_maps(8, 24, (320, 480))
     next_click(480, 854)
