@@ -13,7 +13,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from isegm.utils.schema import Fields, Row, Text, Whole, mismatch
+
 COMPRESSION = 1  # zlib level; masks compress well at any
+LONGEST_SIDE = 1 << 20  # of an image, in pixels
+REGION = Fields({"box": Row(*4 * (Whole(0, LONGEST_SIDE),)), "bits": Text(longest=1 << 30)})  # of ``Region.to_json``
 
 
 @dataclass(eq=False)
@@ -148,14 +152,19 @@ class Region:
         Raises:
             ValueError: the content is something else, or does not fit into the image.
         """
+        wrong = mismatch(content, REGION, "region")
+        if wrong is not None:
+            raise ValueError(wrong)
+        top, left, height, width = content["box"]
+        inside = top + height <= size[0] and left + width <= size[1]
+        count = (height * width + 7) // 8
         try:
-            top, left, height, width = (int(number) for number in content["box"])
-            bits = np.frombuffer(zlib.decompress(base64.b64decode(content["bits"], validate=True)), np.uint8)
-        except (KeyError, TypeError, binascii.Error, zlib.error) as error:
+            unpacked = zlib.decompressobj().decompress(base64.b64decode(content["bits"], validate=True), count + 1)
+        except (binascii.Error, zlib.error) as error:
             raise ValueError("no region") from error
-        inside = 0 <= top <= top + height <= size[0] and 0 <= left <= left + width <= size[1]
-        if not inside or bits.size != (height * width + 7) // 8:
+        if not inside or len(unpacked) != count:
             raise ValueError("the region does not fit into the image")
+        bits = np.frombuffer(unpacked, np.uint8)
         pixels = np.unpackbits(bits, count=height * width).view(bool).reshape(height, width)
         return cls.within(size, top, left, pixels)
 

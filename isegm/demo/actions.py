@@ -7,8 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from isegm.annotations import AnnotatedObject, Region
+from isegm.annotations.objects import MAX_NUMBER
+from isegm.annotations.region import REGION
 from isegm.clicks import Click
 from isegm.demo.document import KEEP, Document, History, Move, Selected
+from isegm.utils.schema import Fields, Flag, Items, Kind, Number, Row, Text, Whole
 
 Outcome = (
     Selected | tuple[AnnotatedObject, ...] | None
@@ -59,6 +62,39 @@ CHANGES: dict[str, Callable[[Document, Action, Any], Document]] = {
     "reopen": lambda document, action, _: document.reopened(**action.values),
     "remove": lambda document, action, _: document.removed(action.values["number"]),
     "edit": lambda document, action, _: _edited(document, action),
+}
+
+_NUMBER = Whole(1, MAX_NUMBER)
+_COLOR = Row(*3 * (Whole(0, 255),))
+_THRESHOLD = Number(0, 1)
+_ATTRIBUTES: dict[str, Kind] = {"name": Text(), "category": Text(), "protected": Flag()}
+
+# For each kind of action what its values must be when they are read from a file.
+VALUES: dict[str, Kind] = {
+    "click": Fields({"x": Number(), "y": Number(), "positive": Flag()}, {"threshold": _THRESHOLD}),
+    KEEP: Fields({}, {"threshold": _THRESHOLD}),
+    "mask": Fields({"path": Text()}, {"threshold": _THRESHOLD}),
+    "import": Fields({"path": Text()}),
+    "finish": Fields({}, _ATTRIBUTES),
+    "reset": Fields({}),
+    "reopen": Fields({"number": _NUMBER, "threshold": _THRESHOLD}),
+    "remove": Fields({"number": _NUMBER}),
+    "edit": Fields({"number": _NUMBER}, {**_ATTRIBUTES, "color": _COLOR}),
+    "undo": Fields({}),
+    "redo": Fields({}),
+    "threshold": Fields({}),
+}
+
+_SELECTED = Fields({"region": REGION, "threshold": _THRESHOLD})
+_OBJECT = Fields({**_ATTRIBUTES, "number": _NUMBER, "color": _COLOR, "region": REGION})
+
+# What the outcome of an action must be when it is read from a file; none for kinds that are not listed.
+OUTCOMES: dict[str, Kind] = {
+    "click": _SELECTED,
+    KEEP: _SELECTED | Fields({}),
+    "mask": _SELECTED,
+    "import": Fields({"objects": Items(_OBJECT, most=MAX_NUMBER)}),
+    "threshold": _SELECTED,
 }
 
 
@@ -117,8 +153,11 @@ def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
 def outcome_from_json(size: tuple[int, int], content: Mapping[str, Any]) -> Outcome:
     """The outcome from the data of ``outcome_to_json``, for an image of ``size`` (H, W).
 
+    Args:
+        content: passes the check of ``OUTCOMES``.
+
     Raises:
-        ValueError, KeyError, TypeError: the data are damaged.
+        ValueError: a mask does not fit into the image, or an object is refused by ``AnnotatedObject``.
     """
     if "region" in content:
         return Selected(Region.from_json(size, content["region"]), float(content["threshold"]))

@@ -157,10 +157,10 @@ class AnnotationSession:
         inference_state, draft, image, values = self._inference_state, self.draft, self.image, action.values
         work: Callable[[], Outcome]
         if action.kind == "click" or (action.kind == KEEP and draft is not None):
-            step, threshold = inference_state.find(draft), values["threshold"]
+            step, threshold = inference_state.find(draft), values.get("threshold", self._threshold)
             work = partial(inference_state.predict, draft, step, action.move, self._predictor, threshold, cancelled)
         elif action.kind == "mask":
-            work = partial(read_start, values["path"], image.size, values["threshold"])
+            work = partial(read_start, values["path"], image.size, values.get("threshold", self._threshold))
         elif action.kind == "import":
             work = partial(read_objects, values["path"], image.name, image.size)
         else:

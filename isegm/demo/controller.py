@@ -16,16 +16,16 @@ from typing import Any
 import torch
 
 from isegm.annotations import Annotations
-from isegm.annotations.formats import FORMATS
 from isegm.annotations.objects import CATEGORY
 from isegm.clicks import Click, clicks_from_xy
 from isegm.demo.actions import Action
 from isegm.demo.annotation_session import AnnotationSession, Request
 from isegm.demo.document import KEEP, Document, Draft
 from isegm.demo.image_folder import Folder
-from isegm.demo.image_loading import LoadedImage, OpenedImage, annotations_in, open_image
+from isegm.demo.image_loading import LoadedImage, OpenedImage, open_image
 from isegm.demo.inference_state import build_predictor
 from isegm.demo.jobs import Job, Jobs
+from isegm.demo.saving import Begin, saving, saving_folder
 from isegm.demo.settings import Settings, unavailable
 from isegm.inference.predictor import Predictor
 from isegm.model.click_model import ClickModel
@@ -197,7 +197,8 @@ class Controller:
             self._session.resume()
             progress = " and the one in progress" if self.in_progress else ""
             count = len(self.document.objects)
-            self.notice = f"as you left it: {count} finished object{'' if count == 1 else 's'}{progress}"
+            left = f"as you left it: {count} finished object{'' if count == 1 else 's'}{progress}"
+            self.notice = "; ".join(filter(None, (left, opened.notice)))
 
     # The object in progress
 
@@ -283,13 +284,7 @@ class Controller:
         Raises:
             InputError: there is no image, or another one is being opened.
         """
-        session = self._ready()
-
-        def begin() -> Callable[[], None]:
-            annotations = session.history.present.annotations(session.image.name, with_draft)
-            return partial(FORMATS[kind].write, path, annotations, session.image.pixels)
-
-        self._write(path, begin)
+        self._write(path, saving(path, kind, self._ready(), with_draft))
 
     def save_folder(self, path: str | Path, kind: str, with_draft: bool = False) -> None:
         """Write the finished objects of all images in the folder into one file.
@@ -305,12 +300,7 @@ class Controller:
         session, folder = self._ready(), self.folder
         if folder is None:
             raise InputError(NO_IMAGE)
-
-        def begin() -> Callable[[], str]:
-            present = session.history.present.annotations(session.image.name, with_draft)
-            return partial(_write_folder, path, kind, folder, self._autosave, present)
-
-        self._write(path, begin)
+        self._write(path, saving_folder(path, kind, session, folder, self._autosave, with_draft))
 
     # Settings and the queue
 
@@ -383,8 +373,8 @@ class Controller:
     def _built(self, settings: Settings) -> Predictor:
         return build_predictor(self._predictor.model, self._predictor.device, settings)
 
-    def _write(self, path: str | Path, begin: Callable[[], Callable[[], str | None]]) -> None:
-        """Queue the writing of a file; the job returns a warning, or nothing."""
+    def _write(self, path: str | Path, begin: Begin) -> None:
+        """Queue the writing of a file, after all earlier actions."""
 
         def end(warning: str | None) -> None:
             self.notice = f"saved {path}"
@@ -396,13 +386,3 @@ class Controller:
     def _dropped(self, job: Job) -> None:
         if isinstance(job.token, Request) and self._session is not None:
             self._session.dropped(job.token)
-
-
-def _write_folder(path: str | Path, kind: str, folder: Folder, autosave: Path | None, present: Annotations) -> str:
-    """Write the annotations of a folder; returns a sentence about omissions, see ``annotations_in``."""
-    write_all = FORMATS[kind].write_all
-    if write_all is None:
-        raise InputError(f"{FORMATS[kind].label} holds one image: choose a format for all images of a folder.")
-    annotations, warning = annotations_in(folder, autosave, present)
-    write_all(path, annotations)
-    return warning

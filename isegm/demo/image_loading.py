@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from isegm.annotations import AnnotatedObject, Annotations, Region
 from isegm.annotations.formats import read_annotations
 from isegm.annotations.json_files import require_size
-from isegm.demo.document import Selected
+from isegm.demo.document import Document, Selected
 from isegm.demo.image_folder import Folder
 from isegm.demo.inference_state import InferenceState
 from isegm.demo.journal import (
@@ -26,6 +27,7 @@ from isegm.demo.journal import (
     open_journal,
     read_journal,
 )
+from isegm.demo.moved_work import COPIED, TWIN, FoundWork, KnownWork, adopt, find_work, known_work
 from isegm.demo.pyramid import Pyramid
 from isegm.inference.predictor import Predictor
 from isegm.utils.errors import InputError
@@ -112,11 +114,30 @@ def open_image(path: Path, predictor: Predictor, autosave: Path | None, present:
             if present is not None and present.path == journal_path(autosave, path):
                 present.close()
             journal, kept, warning = open_journal(autosave, header)
+            found = find_work(known_work(autosave), header, _unchanged) if kept is None else None
+            if found is not None:
+                notice = "; ".join(filter(None, (_origin(found), notice)))
+            if found is not None and found.relation != TWIN:
+                if present is not None and present.path == found.known.path:
+                    present.close()
+                adopt(found, autosave, header)
+                journal, kept, more = open_journal(autosave, header)
+                warning = " ".join(filter(None, (warning, more)))
             if kept is not None:
                 kept.history.present.unpack()
         except InputError as error:
+            journal, kept = None, None
             warning = f"{error} Until then, work on this image is not autosaved."
     return OpenedImage(loaded, folder, inference_state, journal, kept, warning, notice)
+
+
+def _origin(found: FoundWork) -> str:
+    """Where the work on an image comes from, for the status line."""
+    earlier = found.known.image
+    if found.relation == TWIN:
+        return f'{earlier} is the same image: to take over its objects, use "Load objects" with {found.known.path}'
+    verb = "the work on it was copied from" if found.relation == COPIED else "found by its content, it was"
+    return f"{verb} {earlier}"
 
 
 def _checksum(path: Path) -> str:
@@ -177,6 +198,8 @@ def read_objects(path: str, image_name: str, size: tuple[int, int]) -> tuple[Ann
 def annotations_in(folder: Folder, autosave: Path | None, present: Annotations) -> tuple[list[Annotations], str]:
     """Collect the annotations of a folder from its journals; images without objects are left out.
 
+    Work on images that were renamed or moved is found by their content.
+
     Args:
         present: annotations of the open image.
 
@@ -189,30 +212,69 @@ def annotations_in(folder: Folder, autosave: Path | None, present: Annotations) 
     """
     found = []
     left_out: dict[str, list[str]] = {CHANGED: [], UNFINISHED: [], DAMAGED: []}
+    vanished = [os.path.abspath(path) for path in folder.images if not path.is_file()]  # since the folder was listed
+    known = [] if autosave is None else known_work(autosave)
+    known = [each for each in known if str(each.image) not in vanished]
     for path in folder.images:
         if path == folder.present:
             found.append(present)
-        elif autosave is not None and (journal := journal_path(autosave, path)).is_file():
-            header, kept = read_journal(journal)
-            if kept is None:
-                continue
-            if kept.damage:
-                left_out[DAMAGED].append(path.name)
-            document = kept.history.present
-            unfinished = document.draft is not None or bool(kept.unfinished)
-            if (document.objects or unfinished) and not _unchanged(path, header):
-                left_out[CHANGED].append(path.name)
-                continue
-            if unfinished:
-                left_out[UNFINISHED].append(path.name)
-            found.append(document.annotations(path.name))
+        elif autosave is not None:
+            document, omissions = _document(path, journal_path(autosave, path), known)
+            found += [] if document is None else [document.annotations(path.name)]
+            for omission in omissions:
+                left_out[omission].append(path.name)
     return [annotations for annotations in found if annotations.objects], _left_out(left_out)
 
 
-def _unchanged(path: Path, header: dict[str, Any]) -> bool:
+def _document(path: Path, own: Path, known: Sequence[KnownWork]) -> tuple[Document | None, list[str]]:
+    """The autosaved document of an image that is not open, None for none, and its omissions.
+
+    Args:
+        own: the image's journal, which may be missing.
+        known: all journals.
+    """
+    header, kept = read_journal(own) if own.is_file() else ({}, None)
+    document, omissions = _contents(kept)
+    if kept is not None and ((not omissions and not document.objects) or _unchanged(path, header)):
+        return document, omissions
+    moved = _moved(path, [each for each in known if each.path != own and (kept is not None or each.may_be(path))])
+    if moved is not None:
+        return _contents(read_journal(moved.path)[1])
+    return None, [*(each for each in omissions if each == DAMAGED), *([CHANGED] if kept is not None else [])]
+
+
+def _contents(kept: RecoveredWork | None) -> tuple[Document, list[str]]:
+    """The document of a journal and its omissions."""
+    if kept is None:
+        return Document((0, 0)), []
+    document = kept.history.present
+    unfinished = document.draft is not None or bool(kept.unfinished)
+    return document, [*([DAMAGED] if kept.damage else []), *([UNFINISHED] if unfinished else [])]
+
+
+def _moved(path: Path, known: Sequence[KnownWork]) -> KnownWork | None:
+    """Find the journal of an image that was renamed, moved, or copied with its folder; None for none."""
+    if not known:
+        return None
+    try:
+        digest = _checksum(path)
+        size = next((each.header["size"] for each in known if each.header.get("sha256") == digest), None)
+        pixels = ""
+        if size is None and any(each.image.name == path.name for each in known):  # of the same pixels, perhaps
+            image, _ = read_stretched(path)
+            pixels, size = _shown(image), image.shape[:2]
+    except InputError:  # it is gone, or no longer an image
+        return None
+    if size is None:
+        return None
+    found = find_work(known, describe(path, digest, pixels, tuple(size)), _unchanged)
+    return None if found is None or found.relation == TWIN else found.known
+
+
+def _unchanged(path: Path, header: Mapping[str, Any]) -> bool:
     """Whether an image is still the one that a journal's first line describes."""
     try:
-        if _checksum(path) == header["sha256"]:
+        if _checksum(path) == header.get("sha256"):
             return True
         image, _ = read_stretched(path)
     except InputError:  # it is gone, or no longer an image

@@ -14,24 +14,35 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
-from isegm.demo.actions import CHANGES, Action, Outcome, carry_out, outcome_from_json, outcome_to_json
+from isegm.annotations.region import LONGEST_SIDE
+from isegm.clicks import clicks_from_xy
+from isegm.demo.actions import OUTCOMES, VALUES, Action, Outcome, carry_out, outcome_from_json, outcome_to_json
 from isegm.demo.document import Document, History
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write
 from isegm.utils.locks import lock_file
+from isegm.utils.schema import Anything, Fields, Flag, Kind, Row, Table, Text, Whole, mismatch
 
 FORMAT = 1
 APPLICATION = "isegm"
-WRONG = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)  # InputError is a ValueError
+WRONG = (ValueError, RecursionError)  # InputError is a ValueError
+ENDING, ASIDE = ".jsonl", ".old"  # of journals, and of those that were put aside
 LONGEST_HEADER = 1 << 20  # bytes
+HEADER = Fields(
+    {APPLICATION: Whole(), "picture": Text(), "size": Row(Whole(1, LONGEST_SIDE), Whole(1, LONGEST_SIDE))},
+    {"sha256": Text(), "pixels": Text()},
+    Anything(),
+)
+REQUEST = Fields({"id": Whole(1), "do": Text(tuple(VALUES)), "values": Table(Anything())}, {"again": Flag()})
+REFERENCE = Whole(1)  # to the id of a request
 APPENDING = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
@@ -40,10 +51,11 @@ def default_folder() -> Path:
     return platformdirs.user_state_path(APPLICATION, appauthor=False) / "autosave"
 
 
-def journal_path(folder: Path, image: Path) -> Path:
+def journal_path(folder: Path, image: str | Path) -> Path:
     """The journal file of an image; images of the same name in different folders have different ones."""
+    image = Path(image)
     digest = hashlib.sha256(os.fsencode(os.path.abspath(image))).hexdigest()[:16]
-    return folder / f"{image.stem[:60]}_{digest}.jsonl"
+    return folder / f"{image.stem[:60]}_{digest}{ENDING}"
 
 
 @dataclass
@@ -163,7 +175,7 @@ def describe(image: Path, digest: str, pixels: str, size: tuple[int, int]) -> di
     return {APPLICATION: FORMAT, "picture": path, "sha256": digest, "pixels": pixels, "size": list(size)}
 
 
-def belongs(found: dict[str, Any], header: dict[str, Any]) -> bool:
+def belongs(found: Mapping[str, Any], header: Mapping[str, Any]) -> bool:
     """Whether a journal with the first line ``found`` belongs to the image of ``header``: same file or same pixels.
 
     A file may change without its pixels, e.g. when a program writes a rating or a location into it.
@@ -229,12 +241,19 @@ def _put_copy_aside(path: Path, kept: RecoveredWork, aside: Path) -> str:
 
 def is_journal(path: str | Path) -> bool:
     """Whether a file starts like a journal; False if it cannot be read."""
+    return read_header(Path(path)) is not None
+
+
+def read_header(path: Path) -> dict[str, Any] | None:
+    """The first line of a journal; None if the file cannot be read, or is no journal."""
     try:
+        if not path.is_file():
+            return None
         with open(path, "rb") as file:
             found = json.loads(file.readline(LONGEST_HEADER))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and APPLICATION in found and "size" in found
+    except (OSError, *WRONG):
+        return None
+    return found if mismatch(found, HEADER) is None else None
 
 
 def read_journal(path: Path) -> tuple[dict[str, Any], RecoveredWork | None]:
@@ -272,7 +291,8 @@ def _replayed(lines: list[bytes]) -> tuple[dict[str, Any], RecoveredWork, int, s
         for text in lines:
             line = json.loads(text)
             if read == 0:
-                kept = RecoveredWork(_empty(line), {})
+                _require(line, HEADER)
+                kept = RecoveredWork(History(Document(tuple(line["size"]))), {})
                 header = line
             else:
                 _read_line(kept, line)
@@ -282,28 +302,72 @@ def _replayed(lines: list[bytes]) -> tuple[dict[str, Any], RecoveredWork, int, s
     return header, kept, read, damage
 
 
-def _empty(header: dict[str, Any]) -> History:
-    height, width = header["size"]
-    return History(Document((int(height), int(width))))
-
-
-def _read_line(kept: RecoveredWork, line: dict[str, Any]) -> None:
+def _read_line(kept: RecoveredWork, line: Any) -> None:
     history = kept.history
+    _require(line, Table(Anything()))
     if "do" in line:
-        if line["do"] not in (*CHANGES, "undo", "redo", "threshold"):
-            raise ValueError(f"there is no action {line['do']}")
-        kept.last_id = int(line["id"])
-        action = kept.unfinished[kept.last_id] = Action(line["do"], line["values"])
+        _require(line, REQUEST)
+        _require(line["values"], VALUES[line["do"]], "values")
+        action = Action(line["do"], line["values"])
+        if action.kind == "click":
+            values = action.values
+            clicks_from_xy([(values["x"], values["y"])], [values["positive"]], history.present.size)
+        kept.last_id = line["id"]
+        kept.unfinished[kept.last_id] = action
         if line.get("again"):
+            if not isinstance(history.next, Action):
+                raise ValueError("there is nothing to redo")
             history.resume()
         elif action.forward:
             history.branch()
     elif "of" in line:
-        carry_out(history, kept.unfinished.pop(line["of"]), outcome_from_json(history.present.size, line))
+        action = _named(kept, line["of"])
+        outcome = {key: value for key, value in line.items() if key != "of"}
+        _require(outcome, OUTCOMES.get(action.kind, Fields({})))
+        carry_out(history, action, outcome_from_json(history.present.size, outcome))
     elif "undone" in line:
-        history.postpone(kept.unfinished.pop(line["undone"]))
+        history.postpone(_named(kept, line["undone"]))
     else:
-        kept.unfinished.pop(line["dropped"])
+        _require(line, Fields({"dropped": REFERENCE}))
+        _named(kept, line["dropped"])
+
+
+def _require(value: Any, kind: Kind, key: str = "") -> None:
+    """Check a part of a line.
+
+    Raises:
+        ValueError: it is of another kind.
+    """
+    wrong = mismatch(value, kind, key)
+    if wrong is not None:
+        raise ValueError(wrong)
+
+
+def _named(kept: RecoveredWork, identity: Any) -> Action:
+    """Remove and return the request that a line refers to.
+
+    Raises:
+        ValueError: there is none.
+    """
+    _require(identity, REFERENCE, "the reference")
+    if identity not in kept.unfinished:
+        raise ValueError(f"no action {identity} is waiting")
+    return kept.unfinished.pop(identity)
+
+
+@contextmanager
+def locked_journal(path: Path) -> Iterator[None]:
+    """Keep other programs from writing to a journal.
+
+    Raises:
+        InputError: another program is writing to it.
+        OSError: it cannot be opened for writing.
+    """
+    file = _locked(path)
+    try:
+        yield
+    finally:
+        os.close(file)
 
 
 def _locked(path: Path, more: int = 0) -> int:
@@ -327,4 +391,4 @@ def _locked(path: Path, more: int = 0) -> int:
 
 
 def _other_names(path: Path) -> Iterable[Path]:
-    return (path.with_name(f"{path.stem}.{number}.old") for number in range(1, 1 << 20))
+    return (path.with_name(f"{path.stem}.{number}{ASIDE}") for number in range(1, 1 << 20))
