@@ -46,6 +46,11 @@ class FileFormat:
     keeps: str
     write_all: Callable[[str | Path, Sequence[Annotations]], None] | None = None
 
+    @property
+    def ending_all(self) -> str:
+        """Ending of the files of ``write_all``."""
+        return self.ending
+
 
 FORMATS: dict[str, FileFormat] = {
     "mask": FileFormat(

@@ -70,4 +70,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if image is not None:
         program.open(image)
     gc.freeze()  # what is there by now stays: looking through it for garbage would hold the window up for 90 ms
-    root.mainloop()
+    program.run()

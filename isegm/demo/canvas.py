@@ -5,6 +5,7 @@ from __future__ import annotations
 import tkinter as tk
 from collections.abc import Callable
 
+from isegm.demo.keyboard import shortcut
 from isegm.demo.pyramid import Pyramid
 from isegm.demo.scene import Renderer, Scene
 from isegm.demo.viewport import Viewport
@@ -15,8 +16,6 @@ CLICK_PIXELS = 3  # nor is a press that moves further
 SCROLL_STEP = 40
 KEY_STEPS = {"w": (0, 1), "up": (0, 1), "s": (0, -1), "down": (0, -1)}
 KEY_STEPS |= {"a": (1, 0), "left": (1, 0), "d": (-1, 0), "right": (-1, 0)}
-CONTROL = 0x4  # in the state of a Tk event
-COMMAND = 0x8  # likewise on a Mac; NumLock or Alt elsewhere
 
 
 class ImageCanvas(tk.Frame):
@@ -82,9 +81,8 @@ class ImageCanvas(tk.Frame):
 
     def scroll_by_key(self, event: tk.Event) -> None:
         """Move by a step if the key is one of W, A, S, D and the arrows."""
-        step = KEY_STEPS.get(event.keysym.lower())
-        held = CONTROL | COMMAND if self._on_mac else CONTROL
-        if step is not None and self.viewport is not None and not int(event.state) & held:
+        step = KEY_STEPS.get(shortcut(event).lower())
+        if step is not None and self.viewport is not None:
             self._look(self.viewport.panned(step[0] * SCROLL_STEP, step[1] * SCROLL_STEP))
 
     def _bind(self) -> None:

@@ -62,14 +62,15 @@ class Folder:
         return replace(self, index=min(max(self.index + step, 0), len(self.images) - 1))
 
 
-def saved_name(stem: str, kind: str) -> str:
-    """The proposed file name for the annotations of an image.
+def saved_name(stem: str, kind: str, ending: str = "") -> str:
+    """The proposed file name for the annotations of an image, or of a folder.
 
     Args:
-        stem: stem of the image's file name.
+        stem: stem of the image's file name, or the folder's name.
         kind: a key of ``FORMATS``.
+        ending: of the file; "" for the ending for one image.
     """
-    return f"{stem}_{kind}{FORMATS[kind].ending}"
+    return f"{stem}_{kind}{ending or FORMATS[kind].ending}"
 
 
 def _order(path: Path) -> tuple[list[tuple[int, str]], str]:

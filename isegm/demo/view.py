@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import tkinter as tk
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from tkinter import filedialog, messagebox, ttk
+from tkinter import messagebox, ttk
 from types import TracebackType
 
 import torch
@@ -15,10 +16,13 @@ from isegm.annotations.formats import FORMATS
 from isegm.demo.canvas import ImageCanvas
 from isegm.demo.controller import Controller
 from isegm.demo.controls import ClickButtons, Controls
-from isegm.demo.image_folder import ENDINGS, saved_name
+from isegm.demo.dialogs import ANNOTATIONS, IMAGES, MASKS, FileDialogs
+from isegm.demo.keyboard import bind_editing_keys, shortcut
 from isegm.demo.object_list import ObjectList
 from isegm.demo.scene import Scene
-from isegm.demo.widgets import Hint, StatusLine, enable, shortcuts
+from isegm.demo.signals import KILLED_BY, noted_signals
+from isegm.demo.toolbar import ToolBar
+from isegm.demo.widgets import StatusLine
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
 from isegm.utils.vis import voc_palette
@@ -38,12 +42,8 @@ CLOSING = "closing when all is saved"
 SMALLEST_WINDOW = (960, 480)  # as published
 USUAL_WINDOW = (1280, 860)
 POLL_MS = 5
+SIGNAL_MS = 100
 TIDY_MS = 200  # delay after which the image before is no longer on the screen
-FileTypes = list[tuple[str, str | list[str]]]  # as Tk's file dialogs take them
-IMAGES: FileTypes = [("Images", [each for ending in ENDINGS for each in (f"*{ending}", f"*{ending.upper()}")])]
-IMAGES += [("All files", "*")]
-MASKS: FileTypes = [("Masks", "*.png *.bmp *.PNG *.BMP"), ("All files", "*")]
-ANNOTATIONS: FileTypes = [("Annotations", "*.old *.json *.png *.JSON *.PNG"), ("All files", "*")]
 
 
 class Program:
@@ -57,17 +57,20 @@ class Program:
     def __init__(self, root: tk.Tk, controller: Controller) -> None:
         self.root = root
         self.controller = controller
-        self.buttons: dict[str, tk.Button] = {}
+        self.files = FileDialogs(root, controller)
         self._shown: tuple = ()  # the state that the image shows
         self.watching = False
         self._closing = False  # waiting until all files are saved
+        self._stopped = False  # by a signal
         root.title(TITLE)
         root.report_callback_exception = self._report
         root.protocol("WM_DELETE_WINDOW", self.exit)
         self.status = StatusLine(root)
         self.status.pack(side=tk.BOTTOM, fill=tk.X)
-        self._add_bar()
+        self.bar = self._add_bar()
+        self.save_menu = self.bar.save_menu
         self.clicks, self.objects, self.controls = self._add_side()
+        self.buttons = self.bar.buttons | self.clicks.buttons | self.objects.buttons
         self.image = self._add_image()
         self._bind_keys()
         self._center()
@@ -90,6 +93,39 @@ class Program:
         else:
             self._leave()
 
+    def run(self) -> None:
+        """Show the window until it is closed, by the user or by a signal that ends programs.
+
+        A signal asks no question: files that are being saved are finished, and the image stays as autosaved.
+
+        Raises:
+            KeyboardInterrupt: it was closed by Ctrl+C in the terminal.
+            SystemExit: by another signal.
+            InputError: a file could not be saved before the end.
+        """
+        with noted_signals() as received:
+            self._await(received)
+            self.root.mainloop()
+        if received:
+            self.controller.close()
+            if received[0] == signal.SIGINT:
+                raise KeyboardInterrupt
+            print("terminated", file=sys.stderr)
+            sys.exit(KILLED_BY + received[0])
+
+    def _await(self, signals: list[int]) -> None:
+        """Look for signals now and then."""
+        if not signals:
+            self.root.after(SIGNAL_MS, self._await, signals)
+            return
+        self._stopped = True
+        try:
+            self.objects.apply_texts()
+        except InputError as error:
+            logger.error("%s", error)
+        finally:
+            self._destroy()
+
     def act(self, action: Callable[[], None]) -> None:
         """Carry out an action, redraw, and start watching for its result."""
         try:
@@ -103,13 +139,7 @@ class Program:
     def redraw(self) -> None:
         """Update the window to the controller's state."""
         controller = self.controller
-        loaded = controller.image is not None
-        usable = loaded and not controller.opening
-        enable((self.buttons[label] for label in ("Save mask", "Load mask", "Load objects")), usable)
-        enable([self.save_menu], usable)
-        folder = controller.folder
-        enable([self.buttons["Previous"]], folder is not None and folder.index > 0)
-        enable([self.buttons["Next"]], folder is not None and folder.index + 1 < len(folder.images))
+        self.bar.refresh()
         self.clicks.refresh()
         self.controls.refresh()
         self.objects.refresh()
@@ -119,34 +149,21 @@ class Program:
 
     # The window
 
-    def _add_bar(self) -> None:
-        bar = tk.Frame(self.root)
+    def _add_bar(self) -> ToolBar:
+        commands = {
+            "Load image": self._load_image,
+            "Load folder": self._load_folder,
+            "Previous": lambda: self._walk(-1),
+            "Next": lambda: self._walk(1),
+            "Save mask": lambda: self._save("mask"),
+            "Load mask": self._load_mask,
+            "Load objects": self._load_objects,
+            "About": self._about,
+            "Exit": self.exit,
+        }
+        bar = ToolBar(self.root, self.controller, commands, self._save, self._save_folder)
         bar.pack(side=tk.TOP, fill=tk.X, padx=5, pady=3)
-        for label, command, hint in (
-            ("Load image", self._load_image, "Ctrl+O"),
-            ("Load folder", self._load_folder, "To walk through its images"),
-            ("Previous", lambda: self._walk(-1), "Page up: the image before this one in its folder"),
-            ("Next", lambda: self._walk(1), "Page down: the next image of the folder"),
-            ("Save mask", lambda: self._save("mask"), 'As grey levels; "Save as" has more'),
-            ("Load mask", self._load_mask, "To begin an object from it"),
-            ("Load objects", self._load_objects, "From a file that was saved here, or by other programs"),
-            ("About", self._about, ""),
-            ("Exit", self.exit, ""),
-        ):
-            button = tk.Button(bar, text=label, command=command)
-            button.pack(side=tk.LEFT)
-            self.buttons[label] = button
-            Hint(button, partial(str, hint))
-        self.save_menu = tk.Menubutton(bar, text="Save as ...", relief=tk.RAISED)
-        self.save_menu.pack(side=tk.LEFT, after=self.buttons["Save mask"], fill=tk.Y)
-        menu = self.save_menu["menu"] = tk.Menu(self.save_menu, tearoff=False)
-        for kind, form in FORMATS.items():
-            menu.add_command(label=form.label, command=partial(self._save, kind))
-        menu.add_separator()
-        for kind, form in FORMATS.items():
-            if form.write_all is not None:
-                label = f"{form.label}, all images of the folder"
-                menu.add_command(label=label, command=partial(self._save_folder, kind))
+        return bar
 
     def _add_image(self) -> ImageCanvas:
         frame = tk.LabelFrame(self.root, text="Image")
@@ -168,44 +185,39 @@ class Program:
         for label, page in (("Objects", objects), ("Options", controls)):
             pages.add(page, text=label)
         pages.pack(side=tk.TOP, fill=tk.BOTH, expand=True, pady=5)
-        self.buttons |= clicks.buttons | objects.buttons
         return clicks, objects, controls
 
     def _bind_keys(self) -> None:
         for kind in ("Button", "Checkbutton"):
             self.root.unbind_class(kind, "<space>")  # it finishes the object, whichever widget has the focus
-        system = self.root.tk.call("tk", "windowingsystem")
-        for keys, action in (
-            (["<space>"], self._finish),
-            (["a", "A"], self._partially_finish),
-            (shortcuts("z", system), self._undo),
-            (shortcuts("y", system), self._redo),
-            (shortcuts("z", system, shift=True), self._redo),
-            (["<Prior>"], lambda: self._walk(-1)),
-            (["<Next>"], lambda: self._walk(1)),
-            (shortcuts("o", system), self._load_image),
-            (shortcuts("s", system), lambda: self._save("mask")),
-        ):
-            for key in keys:
-                self.root.bind(key, partial(self._unless_needed, action))
-        for key in ("a", "A"):
-            self.image.canvas.bind(key, self._key_a)
+        bind_editing_keys(self.root)
+        self._keys: dict[str, Callable[[], None]] = {
+            "space": self._finish,
+            "a": self._partially_finish,
+            "Ctrl+z": self._undo,
+            "Ctrl+y": self._redo,
+            "Ctrl+Shift+z": self._redo,
+            "Prior": lambda: self._walk(-1),
+            "Next": lambda: self._walk(1),
+            "Ctrl+o": self._load_image,
+            "Ctrl+s": lambda: self._save("mask"),
+        }
+        self.root.bind("<Key>", self._key)
+        self.image.canvas.bind("<Key>", self._key_on_image)
         self.root.bind_all("<Button-1>", _focus, add="+")
 
-    def _unless_needed(self, action: Callable[[], None], event: tk.Event) -> None:
+    def _key(self, event: tk.Event) -> None:
         """Carry out the action of a key, unless the widget with the focus uses the key itself."""
+        action = self._keys.get(shortcut(event))
         writing = isinstance(event.widget, tk.Entry)  # a combobox is one, too
         scrolling = isinstance(event.widget, ttk.Treeview) and event.keysym in ("Prior", "Next")
-        if not writing and not scrolling:
+        if action is not None and not writing and not scrolling:
             action()
 
-    def _key_a(self, event: tk.Event) -> str:
-        """On the image: partially finish while there is an object in progress, else move to the left."""
-        if self.controller.in_progress:
-            self._partially_finish()
-        else:
+    def _key_on_image(self, event: tk.Event) -> None:
+        """Move the image, except by a key that finishes the object in progress partially."""
+        if shortcut(event) != "a" or not self.controller.in_progress:
             self.image.scroll_by_key(event)
-        return "break"
 
     def _center(self) -> None:
         """Centre the window on the screen, with a minimum size for its contents."""
@@ -288,29 +300,30 @@ class Program:
             self.act(lambda: self.controller.walk(step))
 
     def _load_image(self) -> None:
-        if path := self._ask_file("Choose an image", IMAGES):
+        if path := self.files.open("Choose an image", IMAGES):
             self.open(path)
 
     def _load_folder(self) -> None:
-        title = "Choose a folder of images"
-        if path := filedialog.askdirectory(parent=self.root, title=title, initialdir=self._beside()):
+        if path := self.files.folder("Choose a folder of images"):
             self.open(path)
 
     def _load_mask(self) -> None:
-        if path := self._ask_file("Choose a mask", MASKS):
+        if path := self.files.open("Choose a mask", MASKS):
             self.act(lambda: self.controller.load_mask(path))
 
     def _load_objects(self) -> None:
-        if path := self._ask_file("Choose annotations", ANNOTATIONS):
+        if path := self.files.open("Choose annotations", ANNOTATIONS):
             self.act(lambda: self.controller.load_annotations(path))
 
     def _save(self, kind: str) -> None:
-        self._save_as(kind, lambda image: image.stem, self.controller.save)
+        self._save_as(kind, FORMATS[kind].ending, lambda image: image.stem, self.controller.save)
 
     def _save_folder(self, kind: str) -> None:
-        self._save_as(kind, lambda image: image.parent.name, self.controller.save_folder)
+        self._save_as(kind, FORMATS[kind].ending_all, lambda image: image.parent.name, self.controller.save_folder)
 
-    def _save_as(self, kind: str, stem: Callable[[Path], str], save: Callable[[str, str, bool], None]) -> None:
+    def _save_as(
+        self, kind: str, ending: str, stem: Callable[[Path], str], save: Callable[[str, str, bool], None]
+    ) -> None:
         """Ask about the object in progress and for the file, and save; without an image do nothing."""
         self.objects.apply_texts()
         image = self.controller.image
@@ -319,27 +332,8 @@ class Program:
         with_draft: bool | None = False
         if self.controller.in_progress:
             with_draft = messagebox.askyesnocancel("Unfinished object", UNFINISHED, parent=self.root)
-        if with_draft is not None and (path := self._ask_path(kind, stem(image.path))):
+        if with_draft is not None and (path := self.files.save(kind, stem(image.path), ending)):
             self.act(lambda: save(path, kind, with_draft))
-
-    def _ask_file(self, title: str, kinds: FileTypes) -> str:
-        return filedialog.askopenfilename(parent=self.root, title=title, filetypes=kinds, initialdir=self._beside())
-
-    def _ask_path(self, kind: str, stem: str) -> str:
-        form = FORMATS[kind]
-        return filedialog.asksaveasfilename(
-            parent=self.root,
-            title=f"Save: {form.label}",
-            initialdir=self._beside(),
-            initialfile=saved_name(stem, kind),
-            defaultextension=form.ending,
-            filetypes=[(form.label, f"*{form.ending}")],
-        )
-
-    def _beside(self) -> str | None:
-        """Initial folder of dialogs: that of the image; None for Tk's default."""
-        image = self.controller.image
-        return None if image is None else str(image.path.parent.absolute())
 
     def _about(self) -> None:
         messagebox.showinfo("About", ABOUT, parent=self.root)
@@ -353,10 +347,13 @@ class Program:
     # Results and errors
 
     def _leave(self) -> None:
+        self._destroy()
+        self.controller.close()  # after the window, whose objects the worker thread must not free
+
+    def _destroy(self) -> None:
         for timer in self.root.tk.splitlist(self.root.tk.call("after", "info")):
             self.root.tk.call("after", "cancel", timer)
         self.root.destroy()
-        self.controller.close()  # after the window, whose objects the worker thread must not free
 
     def _watch(self) -> None:
         """Poll the controller until no job is left."""
@@ -377,6 +374,8 @@ class Program:
 
     def _report(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         """Show an error in one sentence."""
+        if self._stopped:  # an open dialog ends with an error when its window is destroyed
+            return
         if isinstance(error, InputError):
             sentence = str(error)
         elif isinstance(error, (torch.OutOfMemoryError, MemoryError)):

@@ -26,19 +26,6 @@ def enable(widgets: Iterable[tk.Widget], enabled: bool) -> None:
             widget["state"] = state
 
 
-def shortcuts(letter: str, system: str, shift: bool = False) -> list[str]:
-    """Tk's event names of a letter with Ctrl, on a Mac also with Command, with and without Caps Lock.
-
-    Args:
-        letter: lower case.
-        system: Tk's name of the windowing system.
-        shift: also with Shift.
-    """
-    modifiers = ("Control", "Command") if system == "aqua" else ("Control",)
-    held = "-Shift" if shift else ""
-    return [f"<{modifier}{held}-{key}>" for modifier in modifiers for key in (letter, letter.upper())]
-
-
 class Hint:
     """A tooltip, shown while the pointer rests on a widget, enabled or not.
 

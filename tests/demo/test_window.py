@@ -128,18 +128,6 @@ def test_caps_lock_makes_no_difference_to_keys(drive):
     assert user.controller.draft.clicks == () and user.controller.draft.moves[-1] == "keep"
 
 
-def test_a_mac_has_its_own_key_for_commands():
-    from isegm.demo.widgets import shortcuts
-
-    assert shortcuts("o", "x11") == ["<Control-o>", "<Control-O>"]
-    assert set(shortcuts("z", "aqua", shift=True)) == {
-        "<Control-Shift-z>",
-        "<Control-Shift-Z>",
-        "<Command-Shift-z>",
-        "<Command-Shift-Z>",
-    }
-
-
 def test_looking_at_an_object_does_not_change_it(drive):
     user = with_object(drive(), (40, 30), (20, 60))
     user.program.act(lambda: user.controller.edit(1, name="  two  words ", category=" leaf"))
