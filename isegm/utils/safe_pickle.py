@@ -8,22 +8,23 @@ rebuilt here from their shape, the name of their type and their bytes.
 
 from __future__ import annotations
 
+import io
+import mmap
 import pickle
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from isegm.utils.checked_pickle import CheckedUnpickler, check_opcodes, checked_key
 from isegm.utils.errors import InputError
 
-_TYPES: dict[tuple[str, str], type] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    **{(module, kind.__name__): kind for module in ("builtins", "__builtin__") for kind in (complex, frozenset, set)},
-}
+SMALL = 1 << 21  # bytes; the bounded unpickler reads about 2 MB a second
+SHARED = 1_000_000, 4  # values that may be repeated, and how many more for each byte of the file
 _ARRAY_MODULES = ("numpy.core", "numpy._core")  # NumPy 1.x and 2.x
 _DTYPE_NAME = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[SU]\d+|O8?)")
 
@@ -40,8 +41,17 @@ def load_plain(path: str | Path) -> Any:
     if not path.is_file():
         raise InputError(f"there is no file {path}: check the path.")
     try:
+        size = path.stat().st_size
         with open(path, "rb") as file:
-            return _PlaceholderReplacer().replace(_Unpickler(file, encoding="latin1").load())
+            if size <= SMALL:
+                whole = file.read()
+                check_opcodes(whole)
+                content = _BoundedUnpickler(io.BytesIO(whole), encoding="latin1").load()
+            else:
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+                    check_opcodes(mapped)
+                content = _FastUnpickler(file, encoding="latin1").load()
+        return _PlaceholderReplacer(SHARED[0] + SHARED[1] * size).replace(content)
     except _RefusedError as refused:
         raise InputError(
             f"{path} holds {refused}, which is no plain data and was not loaded: give a pickle of lists, dicts, "
@@ -89,8 +99,9 @@ class _Array(np.ndarray):
         if dtype.hasobject != isinstance(data, list):
             raise ValueError("an array whose data do not fit its type")
         possible = all(isinstance(side, int) and side >= 0 for side in shape)
-        if isinstance(data, list) and not (possible and len(data) == prod(shape)):
-            raise ValueError("an array whose data do not fit its shape")  # NumPy would read beyond the list
+        # NumPy would read beyond the end of the list, and gives items of no bytes any shape
+        if not possible or ((isinstance(data, list) or not dtype.itemsize) and len(data) != prod(shape)):
+            raise ValueError("an array whose data do not fit its shape")
         # NumPy's stub asks for np.bool here, which NumPy itself refuses
         super().__setstate__((1, shape, dtype, bool(is_fortran), data))  # type: ignore[arg-type]
 
@@ -101,12 +112,14 @@ def _checked(kind: _Dtype) -> np.dtype:
     return kind.dtype
 
 
-class _Unpickler(pickle.Unpickler):
+class _PlainData:
+    """What pickles of plain data may refer to."""
+
     def find_class(self, module: str, name: str) -> Callable[..., Any] | str:
-        if (module, name) in _TYPES:
-            return _TYPES[module, name]
-        if module in ("builtins", "__builtin__") and name in ("bytes", "bytearray"):
-            return _bytes if name == "bytes" else _bytearray
+        if (module, name) == ("collections", "OrderedDict"):
+            return _ordered
+        if module in ("builtins", "__builtin__") and name in _BUILTINS:
+            return _BUILTINS[name]
         if (module, name) == ("numpy", "ndarray"):
             return "ndarray"
         if (module, name) == ("numpy", "dtype"):
@@ -163,10 +176,46 @@ def _bytearray(*parts: Any) -> bytearray:
     return bytearray(_bytes(*parts))
 
 
-class _PlaceholderReplacer:
-    """Replace the placeholders in the data read; every object is visited once, even if referred to several times."""
+def _ordered(pairs: Any = ()) -> OrderedDict:
+    return OrderedDict((checked_key(key), value) for key, value in pairs)
 
-    def __init__(self) -> None:
+
+def _set(items: Any = ()) -> set:
+    return set(map(checked_key, items))
+
+
+def _frozenset(items: Any = ()) -> frozenset:
+    return frozenset(map(checked_key, items))
+
+
+_BUILTINS: dict[str, Callable[..., Any]] = {
+    "bytes": _bytes,
+    "bytearray": _bytearray,
+    "complex": complex,
+    "set": _set,
+    "frozenset": _frozenset,
+}
+
+
+class _BoundedUnpickler(_PlainData, CheckedUnpickler):
+    buildable = (_Dtype, _Array, OrderedDict)
+
+
+class _FastUnpickler(_PlainData, pickle.Unpickler):
+    pass
+
+
+class _PlaceholderReplacer:
+    """Replace the placeholders in the data read; every object is visited once, even if referred to several times.
+
+    Args:
+        most: values that the data may have if they are written out, where an object that is referred to from several
+            places counts each time; a reference back to what it is in counts once.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._sizes: dict[int, int] = {}
         self._done: dict[int, Any] = {}
         self._kept: list[Any] = []  # keeps objects alive, because ids of deleted objects are reused
 
@@ -177,7 +226,21 @@ class _PlaceholderReplacer:
             self._kept.append(value)
             self._done[id(value)] = value  # for containers that contain themselves
             self._done[id(value)] = self._replaced(value)
+            self._measure(value)
         return self._done[id(value)]
+
+    def _measure(self, value: Any) -> None:
+        """Count what a container, whose items have been counted, would have if it were written out."""
+        if isinstance(value, np.ndarray) and value.dtype.hasobject:
+            items: Iterable[Any] = value.flat
+        elif isinstance(value, (tuple, list, dict)):
+            items = value.values() if isinstance(value, dict) else value
+        else:
+            return
+        size = 1 + sum(self._sizes.get(id(item), 1) for item in items)
+        if size > self._most:
+            raise ValueError("it repeats its lists and dicts too often")
+        self._sizes[id(value)] = self._sizes[id(self._done[id(value)])] = size
 
     def _replaced(self, value: Any) -> Any:
         if isinstance(value, _Dtype):

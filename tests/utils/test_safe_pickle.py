@@ -168,6 +168,80 @@ def test_too_deep_a_pickle_is_one_sentence(tmp_path):
         load_plain(written(tmp_path, b"]" + b"]" * 100_000 + b"a" * 100_000 + b"."))
 
 
+BOMBS = {
+    "a place in the memo": b"]r\xff\xff\xff\x7f.",
+    "a place in the memo, as text": b"(lp2147483000\n.",
+    "a bytearray": b"\x80\x05\x96\x00\x00\x00\x00\x01\x00\x00\x00.",
+    "bytes": b"\x80\x04\x8e\x00\x00\x00\x00\x01\x00\x00\x00.",
+    "a frame": b"\x80\x04\x95\x00\x00\x00\x00\x01\x00\x00\x00].",
+    "shared lists": b"]q\x00" + b"".join(b"(h%ch%cl" % (i, i) + b"q%c" % (i + 1) for i in range(99)) + b".",
+    "shared tuples as a key": b"}Nq\x00" + b"".join(b"h%ch%c\x86q%c" % (i, i, i + 1) for i in range(60)) + b"Ns.",
+    "deep tuples as a key": b"}N" + b"\x85" * 1_000_000 + b"Ns.",
+    "deep tuples in a set": b"\x80\x04\x8f(N" + b"\x85" * 1_000_000 + b"\x90.",
+    "an array of items without bytes": b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR"
+    b"(I1\n(I1000000000000\ntcnumpy\ndtype\n(S'S0'\nI00\nI01\ntR(I3\nS'|'\nNNNI-1\nI-1\nI0\ntbI00\nS''\ntb.",
+}
+LOADS = """
+import resource, sys
+from isegm.utils.errors import InputError
+from isegm.utils.safe_pickle import load_plain
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    load_plain(sys.argv[1])
+except InputError as error:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="this system does not tell a process's memory")
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_small_pickle_takes_neither_memory_nor_time(tmp_path, bomb, large):
+    if large and "tuple" in bomb:
+        pytest.skip("a file of some MB takes its own time")
+    start = b"\x80\x04(" + (b"B\x00\x00\x30\x00" + b"x" * 0x300000 + b"1(") if large else b""
+    path = written(tmp_path, start + BOMBS[bomb])
+    ended = subprocess.run([sys.executable, "-c", LOADS, path], capture_output=True, text=True, cwd=ROOT)
+    kilobytes, _, message = ended.stdout.partition(" ")
+    assert ended.returncode == 0 and "is no readable pickle" in message, ended.stderr[-500:]
+    assert int(kilobytes) < 400_000
+
+
+def test_lists_that_are_shared_as_honest_programs_share_them_are_read(tmp_path):
+    row = [1, 2, 3]
+    found = load_plain(written(tmp_path, pickle.dumps({name: [row] * 100 for name in range(1000)})))
+    assert found[7][3] == row and found[7][3] is found[8][0]
+
+
+def test_large_pickles_are_read_as_small_ones(tmp_path, monkeypatch):
+    path = written(tmp_path, pickle.dumps([ARRAYS, {3: {"a", 2.5}, (1, "b"): OrderedDict(c=frozenset([4]))}]))
+    small = load_plain(path)
+    monkeypatch.setattr("isegm.utils.safe_pickle.SMALL", 10)
+    large = load_plain(path)
+    assert small[1] == large[1] == {3: {"a", 2.5}, (1, "b"): OrderedDict(c=frozenset([4]))}
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(small[0][name], large[0][name])
+        np.testing.assert_array_equal(large[0][name], array)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_every_damage_to_a_pickle_is_one_sentence_or_data(tmp_path, large, monkeypatch):
+    if large:
+        monkeypatch.setattr("isegm.utils.safe_pickle.SMALL", 10)
+    rng = np.random.default_rng(0)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        whole = np.frombuffer(pickle.dumps([ARRAYS, {"a": (1, 2.5, None), 3: {4, 5}}], protocol), np.uint8)
+        for _ in range(60):
+            damaged = whole.copy()
+            damaged[rng.integers(len(whole), size=3)] = rng.integers(256, size=3)
+            path = written(tmp_path, damaged.tobytes())
+            try:
+                load_plain(path)
+            except InputError as error:
+                assert "annotations.pickle" in str(error) and len(str(error)) < 500 + len(str(path))
+
+
 def test_an_absent_file_is_one_sentence(tmp_path):
     with pytest.raises(InputError, match=r"there is no file .*absent\.pickle"):
         load_plain(tmp_path / "absent.pickle")
