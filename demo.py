@@ -10,8 +10,9 @@ zoom; right button held down: move the image; space: finish the object. Every cl
 opened again shows the work on it.
 """
 
-from isegm.cli.annotate import main
-from isegm.utils.cli import run
+from isegm.cli import main_of, start
 
 if __name__ == "__main__":
-    run(main)
+    start("annotate")
+
+main = main_of("annotate")

@@ -11,8 +11,9 @@ The third command resumes a stopped run exactly; give it the options of the firs
 start one process for each GPU, with half of every batch. torchrun also spans several machines.
 """
 
-from isegm.cli.train import main
-from isegm.utils.cli import run
+from isegm.cli import main_of, start
 
 if __name__ == "__main__":
-    run(main)
+    start("train")
+
+main = main_of("train")

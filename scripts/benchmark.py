@@ -5,8 +5,9 @@
 Both give the same result, which is checked. Each figure is the median of several runs.
 """
 
-from isegm.cli.benchmark import main
-from isegm.utils.cli import run
+from isegm.cli import main_of, start
 
 if __name__ == "__main__":
-    run(main, keep_memory=False)
+    start("benchmark")
+
+main = main_of("benchmark")

@@ -6,8 +6,9 @@
 The exit code is 0 only if everything that was asked for is there.
 """
 
-from isegm.cli.datasets import main
-from isegm.utils.cli import run
+from isegm.cli import main_of, start
 
 if __name__ == "__main__":
-    run(main)
+    start("datasets")
+
+main = main_of("datasets")

@@ -5,8 +5,9 @@ python scripts/evaluate_model.py --checkpoint=second.pth --datasets=GrabCut
 python scripts/compare.py experiments/evaluation_logs/others/first experiments/evaluation_logs/others/second
 """
 
-from isegm.cli.compare import main
-from isegm.utils.cli import run
+from isegm.cli import main_of, start
 
 if __name__ == "__main__":
-    run(main)
+    start("compare")
+
+main = main_of("compare")

@@ -7,8 +7,9 @@
 Paths come from config.yml. What is written lies in the folder of the data set.
 """
 
-from isegm.cli.convert import main
-from isegm.utils.cli import run
+from isegm.cli import main_of, start
 
 if __name__ == "__main__":
-    run(main)
+    start("convert")
+
+main = main_of("convert")

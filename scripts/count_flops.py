@@ -8,8 +8,9 @@ One pass of one image is counted: the coarse prediction, the refiner of networks
 also run the flipped image need two passes per click, as the last column says.
 """
 
-from isegm.cli.flops import main
-from isegm.utils.cli import run
+from isegm.cli import main_of, start
 
 if __name__ == "__main__":
-    run(main)
+    start("flops")
+
+main = main_of("flops")

@@ -7,8 +7,9 @@
 A fetch that was cut off goes on when the same command runs again.
 """
 
-from isegm.cli.download import main
-from isegm.utils.cli import run
+from isegm.cli import main_of, start
 
 if __name__ == "__main__":
-    run(main)
+    start("download")
+
+main = main_of("download")

@@ -10,8 +10,9 @@
 ``isegm/evaluation/log_paths.py`` lists the files that are written.
 """
 
-from isegm.cli.evaluate import main
-from isegm.utils.cli import run
+from isegm.cli import main_of, start
 
 if __name__ == "__main__":
-    run(main)
+    start("evaluate")
+
+main = main_of("evaluate")

@@ -7,8 +7,9 @@
 The last one makes DAVIS-585 from DAVIS 2017 (480p): its frames and objects, and initial masks of its kind (D585_SP).
 """
 
-from isegm.cli.initial_masks import main
-from isegm.utils.cli import run
+from isegm.cli import main_of, start
 
 if __name__ == "__main__":
-    run(main)
+    start("initial-masks")
+
+main = main_of("initial-masks")

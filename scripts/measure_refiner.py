@@ -7,8 +7,9 @@ For each data set it prints IoU, boundary IoU (Cheng et al. 2021) and the share 
 border.
 """
 
-from isegm.cli.measure_refiner import main
-from isegm.utils.cli import run
+from isegm.cli import main_of, start
 
 if __name__ == "__main__":
-    run(main)
+    start("measure-refiner")
+
+main = main_of("measure-refiner")

@@ -5,8 +5,9 @@ python scripts/plot_ious_analysis.py --model-dirs experiments/evaluation_logs/ot
 python scripts/plot_ious_analysis.py --files first/records_GrabCut.jsonl second/GrabCut_cvpr_NoBRS_20.pickle
 """
 
-from isegm.cli.plot_ious import main
-from isegm.utils.cli import run
+from isegm.cli import main_of, start
 
 if __name__ == "__main__":
-    run(main)
+    start("plot-ious")
+
+main = main_of("plot-ious")

@@ -6,8 +6,9 @@ A point is x,y,label in pixels, label 1 on the object and 0 on the background. W
 it, the image with mask and clicks drawn in (mask_overlay.png).
 """
 
-from isegm.cli.predict import main
-from isegm.utils.cli import run
+from isegm.cli import main_of, start
 
 if __name__ == "__main__":
-    run(main)
+    start("predict")
+
+main = main_of("predict")

@@ -1,19 +1,20 @@
 """The command ``isegm``: each module of this package is a subcommand, ``initial_masks.py`` is ``isegm initial-masks``.
 
 A module has ``main(arguments)``. The arguments are the words behind the subcommand, or None to read ``sys.argv``, as
-the scripts in ``scripts/`` do. A module is imported when its subcommand runs, so that ``isegm --help`` does not wait
-for PyTorch.
+the scripts in ``scripts/`` do with ``start``. A module is imported when its subcommand runs, so that ``isegm --help``
+does not wait for PyTorch, and an interrupt meanwhile is one word.
 """
 
 import argparse
 import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from typing import NoReturn
 
 from isegm import __version__
+from isegm.utils.startup import INTERRUPTED, end_on_interrupt
 
 COMMANDS = {
     "predict": "segment an object in an image from clicks",
@@ -32,7 +33,6 @@ COMMANDS = {
     "measure-refiner": "compare refined with coarse predictions of FocalClick and CDNet",
 }
 BAD_INPUT = 2
-INTERRUPTED = 130
 PLAIN_MEMORY = ("benchmark",)  # measures a forward pass before and after ``keep_freed_memory``
 
 
@@ -42,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: words of the command line behind ``isegm``; default: ``sys.argv[1:]``.
     """
+    if arguments is None:
+        end_on_interrupt()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words:
         _parser().print_help(sys.stderr)
@@ -52,16 +54,34 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if command not in COMMANDS:
         near = difflib.get_close_matches(command, COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(COMMANDS)}."
-        print(f"error: there is no command {command}: {hint}", file=sys.stderr)
+        from isegm.utils.log import say
+
+        say(f"error: there is no command {command}: {hint}")
         sys.exit(BAD_INPUT)
+    _run(command, rest)
+
+
+def start(command: str) -> NoReturn:
+    """Run a command with the options in ``sys.argv`` and end the process, as a script does."""
+    end_on_interrupt()
+    _run(command, None)
+
+
+def main_of(command: str) -> Callable[..., None]:
+    """Import a command's module and return its ``main(arguments)``."""
+    main: Callable[..., None] = import_module(f"isegm.cli.{command.replace('-', '_')}").main
+    return main
+
+
+def _run(command: str, arguments: Sequence[str] | None) -> NoReturn:
     try:
         from isegm.utils.cli import run  # imports PyTorch
 
-        module = import_module(f"isegm.cli.{command.replace('-', '_')}")
+        command_main = main_of(command)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
-    run(partial(module.main, rest), keep_memory=command not in PLAIN_MEMORY)
+    run(partial(command_main, arguments), keep_memory=command not in PLAIN_MEMORY)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -91,7 +91,7 @@ class RunningIoU:
         """Add a batch of logits (B, 1, H, W) by name, and labels (B, 1, H, W)."""
         for name in names:
             iou = batch_iou(outputs[name].float(), label).nanmean()
-            before = self.values.get(name, iou).to(iou.device)
+            before = self.values.get(name, iou)
             moved = torch.where(before.isnan(), iou, torch.lerp(before, iou, self.rate))
             self.values[name] = torch.where(iou.isnan(), before, moved)
 

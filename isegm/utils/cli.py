@@ -1,68 +1,154 @@
-"""Run a command line: show errors as one sentence, choose the device."""
+"""Run a command line: show errors as one sentence, end on signals, choose the device."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from argparse import ArgumentParser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import NoReturn
 
 import torch
 
+from isegm.utils.arguments import BAD_INPUT, program
 from isegm.utils.errors import InputError
-from isegm.utils.log import log_to_console
+from isegm.utils.log import log_to_console, say
 from isegm.utils.memory import keep_freed_memory
+from isegm.utils.signals import REQUESTS, WORDS, Stopped
+from isegm.utils.startup import INTERRUPTED
 
-BAD_INPUT = 2
-INTERRUPTED = 130
+__all__ = ["BAD_INPUT", "INTERRUPTED", "add_device_options", "choose_device", "program", "run"]
+
 BROKEN_PIPE = 141  # as shells have it
 CPU_MEMORY = "DefaultCPUAllocator"  # in the message of the RuntimeError that PyTorch raises when main memory is full
+LINK_LOOP = "Symlink loop from "  # begins that of the RuntimeError that pathlib raises
+SOON = 0.01  # seconds until an interrupt that was swallowed comes again
 
 
 def run(main: Callable[[], None], keep_memory: bool = True) -> NoReturn:
-    """Run a command and end the process: exit code 0, or 2 after one sentence about bad input or full memory.
+    """Run a command and end the process.
+
+    The exit code is 0; 2 after one sentence about bad input or full memory; 130 after an interrupt (SIGINT, Ctrl+C) and
+    143 after SIGTERM. Both end the command as an exception does, so that nothing is left half-written. Letters that the
+    terminal's encoding lacks are written with backslashes.
 
     Args:
         main: the command.
         keep_memory: call ``keep_freed_memory`` first, which makes networks faster on the CPU.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # None, or of a program that runs this one, where not
+            stream.reconfigure(errors="backslashreplace")
     if keep_memory:
         keep_freed_memory()
     log_to_console()
-    try:
-        main()
-    except InputError as error:
-        _fail(str(error))
-    except (RuntimeError, MemoryError) as error:
-        if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and CPU_MEMORY not in str(error):
-            raise
-        _fail("memory is full: lower --batch-size or the size of the images.")
-    except BrokenPipeError:  # the program behind the pipe, such as head, has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it ends
-        sys.exit(BROKEN_PIPE)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror or error}; check the path, its permissions and the free space.")
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    with _ending_signals() as came:
+        try:
+            main()
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except BrokenPipeError:  # the program behind the pipe, such as head, has read enough
+            _forget_output()
+            sys.exit(BROKEN_PIPE)
+        except Exception as error:
+            if came:  # a library has turned what the signal raised into an error of its own
+                _end(came[0])
+            sentence = _sentence(error)
+            if sentence is None:
+                raise
+            _forget_output()
+            _fail(sentence)
+        except Stopped as stopped:
+            _end(stopped)
+        except KeyboardInterrupt:
+            _end(Stopped(signal.SIGINT, WORDS[signal.SIGINT]))
     sys.exit(0)
 
 
-def program(command: str, arguments: Sequence[str] | None) -> str | None:
-    """Return the program name for the usage line of a command.
-
-    Returns:
-        ``isegm <command>``; None, which argparse replaces by the name of the script, where the arguments come from
-        ``sys.argv``.
-    """
-    return None if arguments is None else f"isegm {command}"
+def _sentence(error: Exception) -> str | None:
+    """Return what to tell about bad input, full memory or a file that cannot be used; None for any other error."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or CPU_MEMORY in str(error):
+        return "memory is full: lower --batch-size or the size of the images."
+    if isinstance(error, RuntimeError) and str(error).startswith(LINK_LOOP):
+        return f"{str(error).removeprefix(LINK_LOOP)} is a symbolic link that leads to itself: remove it."
+    if isinstance(error, UnicodeEncodeError):
+        return f"{error.object} has letters that cannot be written as {error.encoding}: rename it."
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}; check the path, its permissions and the free space."
+    return None
 
 
 def _fail(sentence: str) -> NoReturn:
-    print(f"error: {sentence}", file=sys.stderr)
+    say(f"error: {sentence}")
     sys.exit(BAD_INPUT)
+
+
+def _end(stopped: Stopped) -> NoReturn:
+    say(str(stopped))
+    sys.exit(stopped.exit_code)
+
+
+def _forget_output() -> None:
+    """Drop what cannot be written to stdout any more, of which Python complains when it ends."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def _ending_signals() -> Iterator[list[Stopped]]:
+    """Let SIGINT raise ``KeyboardInterrupt`` and SIGTERM ``Stopped`` while the block lasts.
+
+    Signals that are ignored stay ignored. Processes that are forked in the block end on SIGTERM as others do.
+
+    Yields:
+        the signals that came.
+    """
+    came: list[Stopped] = []
+    owner = os.getpid()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != owner and number == signal.SIGTERM:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        came.append(Stopped(number, WORDS[number]))
+        raise KeyboardInterrupt if number == signal.SIGINT else came[-1]
+
+    def again(unraisable: sys.UnraisableHookArgs) -> None:
+        """Repeat a signal that came where Python swallows exceptions, such as in a destructor."""
+        if isinstance(unraisable.exc_value, (KeyboardInterrupt, Stopped)) and came:
+            threading.Timer(SOON, _send_to_main_thread, (came[-1].number,)).start()
+        else:
+            hook(unraisable)
+
+    hook, before = sys.unraisablehook, {}
+    if threading.current_thread() is threading.main_thread():
+        sys.unraisablehook = again
+        for number in REQUESTS:
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                before[number] = signal.signal(number, handle)
+    try:
+        yield came
+    finally:
+        sys.unraisablehook = hook
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _send_to_main_thread(number: int) -> None:
+    if sys.platform == "win32":
+        signal.raise_signal(number)
+    else:  # which also ends a call that waits
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
 def add_device_options(parser: ArgumentParser, gpu_option: str = "--gpus") -> None:

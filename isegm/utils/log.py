@@ -1,20 +1,68 @@
-"""The library's logger."""
+"""The library's logger, and text of other people in what people read: escaped, shortened, on a line of its own."""
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TextIO
+
+from tqdm import tqdm
 
 logger = logging.getLogger("isegm")
+
+LONG_TEXT = 2000  # letters of a message
+LONG_WORD = 300  # letters without a blank
+KEPT_AT_THE_END = 0.25  # of what is kept of a long text
+
+
+def printable(text: str) -> str:
+    """Return a text as it can be shown: on one line, without control characters, and not endless.
+
+    Names of files and texts in them may hold line breaks, escape sequences of terminals, bytes that are no UTF-8, or a
+    million letters. What cannot be printed is written as Python writes it in strings; of long words and of a long text
+    the middle is left out.
+    """
+    if len(text) > LONG_WORD:
+        text = re.sub(rf"\S{{{LONG_WORD},}}", lambda word: _shortened(word[0], LONG_WORD), text)
+        text = _shortened(text, LONG_TEXT)
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+
+
+def _shortened(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    end = round(KEPT_AT_THE_END * most)
+    return f"{text[: most - end]}[... {len(text) - most} letters ...]{text[-end:]}"
+
+
+def _bars() -> list[tqdm]:
+    """List the progress bars that are drawn; the attribute is tqdm's only one that tells them."""
+    return list(getattr(tqdm, "_instances", ()))
+
+
+def say(text: str) -> None:
+    """Write a last message on stderr, ``printable`` and on a line of its own; progress bars end."""
+    for bar in _bars():
+        leave = bar.leave
+        bar.close()
+        if not leave and not sys.stderr.isatty():
+            sys.stderr.write("\n")
+    sys.stderr.write(f"{printable(text)}\n")
+    sys.stderr.flush()
 
 
 def log_to_console() -> None:
     """Show messages on stderr; calling it again changes nothing."""
     if not logger.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("(%(levelname)s) %(asctime)s: %(message)s", "%H:%M:%S"))
+        handler = _ConsoleHandler(sys.stderr)
+        handler.setFormatter(_Formatter("(%(levelname)s) %(asctime)s: %(message)s", "%H:%M:%S"))
         logger.addHandler(handler)
     logger.setLevel(logging.INFO)
 
@@ -22,7 +70,36 @@ def log_to_console() -> None:
 def log_to_file(folder: Path, prefix: str = "train") -> Path:
     """Also write messages to ``<folder>/<prefix>_<date>_<time>.log``; returns its path."""
     path = folder / f"{prefix}_{datetime.now():%Y-%m-%d_%H-%M-%S}.log"
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("(%(levelname)s) %(asctime)s: %(message)s"))
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(_Formatter("(%(levelname)s) %(asctime)s: %(message)s"))
     logger.addHandler(handler)
     return path
+
+
+class _Formatter(logging.Formatter):
+    """Messages as ``printable`` makes them."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+
+class _ConsoleHandler(logging.StreamHandler[TextIO]):
+    """Messages that begin on a line of their own, where a progress bar has drawn on it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with _beside_bars(self.stream):
+            super().emit(record)
+
+
+@contextmanager
+def _beside_bars(stream: TextIO) -> Iterator[None]:
+    """Clear the progress bars of a terminal while the block writes; in a file end the line that they are on."""
+    if not _bars():
+        yield
+    elif stream.isatty():
+        with tqdm.external_write_mode(file=stream):
+            yield
+    else:
+        stream.write("\n")
+        yield

@@ -69,7 +69,7 @@ def test_scripts_only_start_their_command(command, file):
     script = load(Path(ROOT / file).with_suffix(""))
     assert script.main is module_of(command).main
     statements = ast.parse((ROOT / file).read_text(encoding="utf-8")).body
-    assert len(statements) == 4  # docstring, two imports, the call
+    assert len(statements) == 4  # docstring, import, the call, and the function for those who import the script
 
 
 def test_help_lists_every_command_and_needs_no_pytorch():

@@ -1,0 +1,97 @@
+"""The parser of all commands: dashes or underscores, defaults in the help, errors in one sentence."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from isegm.utils.log import printable
+
+BAD_INPUT = 2
+
+
+def program(command: str, arguments: Sequence[str] | None) -> str | None:
+    """Return the program name for the usage line of a command.
+
+    Returns:
+        ``isegm <command>``; None, which argparse replaces by the name of the script, where the arguments come from
+        ``sys.argv``.
+    """
+    return None if arguments is None else f"isegm {command}"
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser of a command's options.
+
+    ``--exp-name`` and ``--exp_name`` are the same option, however it was declared. The help of an option that takes a
+    value tells its default. Errors are one sentence, escaped and shortened as all messages are.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"formatter_class": _WithDefaults, **options})
+
+    def parse_known_args(  # type: ignore[override]  # the overloads of typeshed
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        words = list(sys.argv[1:] if args is None else args)
+        end = words.index("--") if "--" in words else len(words)
+        return super().parse_known_args([*map(self._as_declared, words[:end]), *words[end:]], namespace)
+
+    def _as_declared(self, word: str) -> str:
+        """Write the name of an option, or the beginning of one, with the dashes and underscores that it has."""
+        name, equals, value = word.partition("=")
+        known = [option for option in self._option_string_actions if option.startswith("--")]
+        if not name.startswith("--") or any(option.startswith(name) for option in known):
+            return word
+        asked = name[2:].replace("_", "-")
+        for option in known:
+            if option[2:].replace("_", "-").startswith(asked):
+                return f"{option[: len(name)]}{equals}{value}"
+        return word
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"{self.prog}: error: {printable(message)}; {self.prog} --help lists the options.\n")
+
+
+class _WithDefaults(argparse.RawDescriptionHelpFormatter):
+    """Help texts that end with the default, unless they tell it in words of their own."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        told = "default" in (action.help or "") or action.default in (None, argparse.SUPPRESS, "", [])
+        if told or action.nargs == 0 or not action.option_strings:
+            return action.help
+        return f"{action.help} (default: %(default)s)"
+
+
+def whole_number(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
+    """Make a reader of whole numbers from ``least`` to ``most``."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = None
+        if number is None or not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
+        return number
+
+    return read
+
+
+def number(least: float, most: float = math.inf) -> Callable[[str], float]:
+    """Make a reader of finite numbers from ``least`` to ``most``."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and least <= value <= most):
+            bounds = f"of at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number {bounds}")
+        return value
+
+    return read
