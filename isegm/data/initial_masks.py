@@ -119,7 +119,7 @@ class InitialMaskDataset:
     @property
     def fingerprint(self) -> str:
         """Checksum of the data set's fingerprint and of the initial masks."""
-        return hashlib.sha256(f"{self.dataset.fingerprint} {self.origin}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{self.dataset.fingerprint} {self.origin}".encode()).hexdigest()[:32]
 
     def check(self, samples: int | None = None) -> None:
         """Check the initial masks of the first ``samples`` objects, None for all; a warning counts empty ones.

@@ -96,14 +96,18 @@ class PairedFiles:
 
     @property
     def fingerprint(self) -> str:
-        """Checksum of the path of the data set, the names of its files, the sizes of its image files and all masks.
+        """Checksum of the path of the data set, of the names of its files and of all they hold, 32 hexadecimal digits.
 
         It differs for another data set of the same name, and after an edit.
         """
-        digest = hashlib.sha256(str(self.root.resolve()).encode())
-        for image, mask in self.pairs:
-            digest.update(f"\n{image.name}\n{image.stat().st_size}\n{mask.name}\n{sha256(mask)}".encode())
-        return digest.hexdigest()[:16]
+        checksums: dict[Path, str] = {}  # of several samples with one image
+        digest = hashlib.sha256(str(self.root.resolve()).encode(errors="surrogateescape"))
+        for pair in self.pairs:
+            for path in pair:
+                if path not in checksums:
+                    checksums[path] = sha256(path)
+                digest.update(f"\n{path.name}\n{checksums[path]}".encode(errors="surrogateescape"))
+        return digest.hexdigest()[:32]
 
     def check(self, samples: int | None = None) -> None:
         """Check the masks of the first ``samples`` images, None for all.

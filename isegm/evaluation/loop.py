@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -18,6 +19,8 @@ from isegm.inference.predictor import Predictor
 from isegm.inference.session import Session
 from isegm.inference.simulation import ClickSimulation, EvalSettings
 from isegm.utils.errors import InputError
+
+MAX_NAME = 60  # characters of a sample's name in the name of a file, each of up to 4 bytes
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,16 @@ class ClickEvent:
     clicks: tuple[Click, ...]
     iou: float
     finished: bool
+
+    @property
+    def file_name(self) -> str:
+        """Name for a file about the object: ``<name of the sample>_<index>[_<object>]``, unique in the data set.
+
+        The object is named if the sample has several. What file systems do not take in a name is replaced.
+        """
+        name = re.sub(r"[^\w .()+-]", "_", self.sample.sample_id)[:MAX_NAME].strip(" .")
+        of_object = str(self.object_id) if len(self.sample.objects_ids) > 1 else ""
+        return "_".join(part for part in (name, str(self.index), of_object) if part)
 
 
 @dataclass
@@ -104,6 +117,7 @@ def evaluate_dataset(
     done: Collection[tuple[int, int]] = frozenset(),
     max_objects: int | None = None,
     on_click: Callable[[ClickEvent], None] | None = None,
+    known: Mapping[int, Sequence[int]] | None = None,
 ) -> Iterator[ObjectRecord]:
     """Click every object of every sample; each sample is read once for all its objects.
 
@@ -115,6 +129,7 @@ def evaluate_dataset(
         done: (index, object_id) of objects that are skipped because their records exist.
         max_objects: stop after so many first objects of the data set, those in ``done`` included; None for all.
         on_click: called after each click; its time is not counted.
+        known: object ids of samples by index, which are not read again where all of them are in ``done``.
 
     Yields:
         one record per object, in the order of the data set whatever ``batch_size`` is.
@@ -124,7 +139,7 @@ def evaluate_dataset(
     """
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}: give a number of at least 1.")
-    waiting = islice(_start_objects(dataset, predictor, settings, frozenset(done)), max_objects)
+    waiting = islice(_start_objects(dataset, predictor, settings, frozenset(done), known or {}), max_objects)
     active: list[_ActiveObject] = []
     in_order: deque[tuple[int, int]] = deque()  # keys of objects whose records are not yielded yet
     records: dict[tuple[int, int], ObjectRecord] = {}
@@ -160,10 +175,18 @@ def evaluate_dataset(
 
 
 def _start_objects(
-    dataset: EvaluationDataset, predictor: Predictor, settings: EvalSettings, done: frozenset[tuple[int, int]]
+    dataset: EvaluationDataset,
+    predictor: Predictor,
+    settings: EvalSettings,
+    done: frozenset[tuple[int, int]],
+    known: Mapping[int, Sequence[int]],
 ) -> Iterator[_ActiveObject | None]:
     """Start every object, None for one in ``done``; the objects of a sample share its first session."""
     for index in range(len(dataset)):
+        ids = known.get(index, ())
+        if ids and all((index, object_id) in done for object_id in ids):
+            yield from (None for _ in ids)
+            continue
         sample = dataset.get_sample(index)
         session = None
         for object_id in sample.objects_ids:

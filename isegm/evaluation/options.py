@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +27,13 @@ CPU = torch.device("cpu")
 VIS_PATH = "./experiments/vis_val"
 MIN_INPUT_SIDE = 32  # pixels; of a smaller network input nothing is left at the coarsest stage
 LOWEST_TARGET = 0.8  # published evaluations stop at no lower IoU
+PUBLISHED_SETS = ("GrabCut", "Berkeley", "DAVIS", "SBD", "PascalVOC")
+# Options that change results, beside those that stand in the names of all logs and the target; see ``named_settings``.
+NAMED_OPTIONS = (
+    "thresh", "min_n_clicks", "clicks_limit", "infer_size", "target_crop_r", "focus_crop_r", "merge", "init_masks",
+    "max_objects",
+)  # fmt: skip
+OF_DATA = ("init_masks", "max_objects")  # of these, those that change what is evaluated instead of how
 
 
 def option(
@@ -94,9 +102,12 @@ class EvalOptions:
             flag="--model_dir",
         ),
     )
-    datasets: str = field(
-        default="GrabCut,Berkeley,DAVIS,SBD,PascalVOC",
-        metadata=option("names, or folder:<path>, with commas (default: %(default)s)"),
+    datasets: str | None = field(
+        default=None,
+        metadata=option(
+            "names, or folder:<path>, with commas (default: those that are there of "
+            f"{', '.join(PUBLISHED_SETS)}; Samples if none is)"
+        ),
     )
     init_masks: str | None = field(
         default=None,
@@ -233,6 +244,34 @@ class EvalOptions:
         every_click = (self.iou_analysis or self.print_ious) and self.min_n_clicks <= 1
         target = NEVER_STOP if every_click else max(LOWEST_TARGET, self.target_iou)
         return EvalSettings(target, self.n_clicks, self.min_n_clicks, self.thresh)
+
+    def named_settings(self, protocol: str) -> dict[str, str]:
+        """Name what sets this evaluation apart from one with the default options: values by options, as one gives them.
+
+        An option that has no effect with the protocol, or names what is usual in it, is left out.
+
+        Args:
+            protocol: the inference protocol of the network or the mode.
+        """
+        named = {}
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if option.name not in NAMED_OPTIONS or value == option.default:
+                continue
+            usual: dict[str, Any] = {option.name: option.default}
+            without = replace(self, **usual)
+            if option.name in OF_DATA or without._effective(protocol) != self._effective(protocol):
+                shown = Path(value).resolve().name if option.name == "init_masks" else str(value)
+                named[option.name.replace("_", "-")] = shown
+        target = self.eval_settings().target_iou
+        if target > 1:
+            named["target-iou"] = "none"
+        elif target != EvalSettings.target_iou:
+            named["target-iou"] = str(target)
+        return named
+
+    def _effective(self, protocol: str) -> tuple[EvalSettings, InferenceSettings]:
+        return self.eval_settings(), self.inference_settings(protocol, "")
 
     def inference_settings(self, protocol: str, dataset: str) -> InferenceSettings:
         """Build the inference settings of a protocol for a data set.

@@ -22,25 +22,20 @@ class SamplePanels:
 
     ``<sample>.png`` shows the image, the initial mask, the last mask with all clicks, the ground truth and the mask
     before the last click. For networks with a focus crop ``<sample>_focus.png`` shows the focus crop (magenta) in the
-    crop of the coarse prediction (yellow), and the mask inside it before and after the last click. ``<sample>`` counts
-    from 0; if a sample has several objects it is ``<sample>_<object>``.
+    crop of the coarse prediction (yellow), and the mask inside it before and after the last click. ``<sample>`` is
+    ``ClickEvent.file_name``.
 
     Args:
         folder: of the files.
-        resume: keep the images of an earlier run in the folder; otherwise they are removed.
     """
 
-    def __init__(self, folder: str | Path, resume: bool = False) -> None:
+    def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        for old in () if resume else self.folder.glob("*.png"):
-            if old.stem.removesuffix("_focus").replace("_", "").isdecimal():
-                old.unlink()
 
     def __call__(self, event: ClickEvent) -> None:
         if not event.finished:
             return
-        of_object = f"_{event.object_id}" if len(event.sample.objects_ids) > 1 else ""
-        name = f"{event.index}{of_object}"
+        name = event.file_name
         image, start = event.sample.image, event.sample.init_mask
         clicks = "1 click" if len(event.clicks) == 1 else f"{len(event.clicks)} clicks"
         panels = {

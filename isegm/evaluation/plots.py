@@ -135,8 +135,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
 class ClickImages:
     """Callback of ``evaluate_dataset`` that writes an image per click: mask and clicks, and beside them probabilities.
 
-    Files are named ``<sample>_<click>.jpg``, both counted from 0, ``<sample>_<object>_<click>.jpg`` for a sample with
-    several objects.
+    Files are named ``<sample>_<click>.jpg``, with ``ClickEvent.file_name`` and clicks counted from 0.
 
     Args:
         folder: of the files.
@@ -147,6 +146,5 @@ class ClickImages:
 
     def __call__(self, event: ClickEvent) -> None:
         drawn = draw_with_blend_and_clicks(event.sample.image, event.mask, clicks_list=event.clicks)
-        of_object = f"_{event.object_id}" if len(event.sample.objects_ids) > 1 else ""
-        name = f"{event.index}{of_object}_{len(event.clicks) - 1}.jpg"
+        name = f"{event.file_name}_{len(event.clicks) - 1}.jpg"
         write_image(self.folder / name, np.hstack((drawn, draw_probmap(event.session.probs))))

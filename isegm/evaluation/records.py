@@ -7,8 +7,8 @@ limits), each further line is one object. Lines are flushed one by one, so that 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,8 +17,35 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from isegm.utils.errors import InputError
+from isegm.utils.locks import hold_lock
+from isegm.utils.log import logger
+from isegm.utils.schema import Fields, Items, Kind, Nothing, Number, Plain, Row, Table, Text, Whole, mismatch, shown
 
 Identity = Mapping[str, Any]
+COUNT = Whole(least=0)
+RECORD = Fields(
+    {
+        "dataset": Text(),
+        "index": COUNT,
+        "object_id": COUNT,
+        "name": Text(),
+        "clicks": Items(Row(COUNT, COUNT, Whole(0, 1)), least=1),
+        "ious": Items(Number(0, 1), least=1),
+        "seconds": Number(least=0),
+    }
+)
+# What is read from an identity; all of it may be missing, as in records of earlier versions.
+IDENTITY_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(("checkpoint", "protocol", "dataset", "fingerprint", "device"), Text()),
+    **dict.fromkeys(("samples", "max_clicks", "min_clicks"), COUNT),
+    "max_objects": Whole(least=1) | Nothing(),
+    "init_masks": Text() | Nothing(),
+    "target_iou": Number(least=0) | Nothing(),
+    "threshold": Number(),
+    "inference": Table(Plain()),
+    "refinement": Fields({"mode": Text()}, others=Plain()),
+}
+HEADER = Fields({"run": Fields({}, IDENTITY_KINDS, others=Plain())})
 
 
 @dataclass(frozen=True)
@@ -56,26 +83,19 @@ class ObjectRecord:
         Raises:
             ValueError: the line is not a record; the message says why.
         """
-        values = json.loads(line)
-        if not isinstance(values, dict) or set(values) != set(cls.__dataclass_fields__):
-            raise ValueError(f"it does not have exactly the fields {', '.join(cls.__dataclass_fields__)}")
-        try:
-            record = cls(
-                dataset=str(values["dataset"]),
-                index=int(values["index"]),
-                object_id=int(values["object_id"]),
-                name=str(values["name"]),
-                clicks=tuple((int(x), int(y), int(label)) for x, y, label in values["clicks"]),
-                ious=tuple(float(np.float32(iou)) for iou in values["ious"]),
-                seconds=float(values["seconds"]),
-            )
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"a field has a wrong type: {error}") from error
-        if not record.ious or len(record.clicks) != len(record.ious):
-            raise ValueError(f"it has {len(record.clicks)} clicks and {len(record.ious)} IoUs")
-        if not all(math.isfinite(iou) and 0 <= iou <= 1 for iou in record.ious):
-            raise ValueError("an IoU is not between 0 and 1")
-        return record
+        values = _parse_json(line)
+        problem = mismatch(values, RECORD)
+        if problem is not None:
+            raise ValueError(problem)
+        clicks, ious = values["clicks"], values["ious"]
+        if len(clicks) != len(ious):
+            raise ValueError(f"it has {len(clicks)} clicks and {len(ious)} IoUs")
+        values |= {
+            "clicks": tuple((x, y, label) for x, y, label in clicks),
+            "ious": tuple(float(np.float32(iou)) for iou in ious),
+            "seconds": float(values["seconds"]),
+        }
+        return cls(**values)
 
     @property
     def key(self) -> tuple[int, int]:
@@ -105,7 +125,7 @@ def read_records(path: str | Path) -> RecordFile | None:
         None if not even the first line is complete.
 
     Raises:
-        InputError: no such file, or a complete line is damaged (the message names file and line).
+        InputError: no such file, or a complete line is damaged or says what cannot be (the message names the line).
     """
     path = Path(path)
     if not path.is_file():
@@ -123,6 +143,7 @@ def read_records(path: str | Path) -> RecordFile | None:
                 identity = _parse_header(line.decode())
                 continue
             record = ObjectRecord.from_json(line.decode())
+            _check_possible(record, identity)
             if record.key in seen:
                 raise ValueError(f"object {record.object_id} of sample {record.index} is there twice")
         except ValueError as error:  # also what json and decode raise
@@ -134,24 +155,51 @@ def read_records(path: str | Path) -> RecordFile | None:
     return RecordFile(identity, records, len(content))
 
 
+def _check_possible(record: ObjectRecord, identity: Identity) -> None:
+    """Raise ValueError for a record that no run of this identity writes."""
+    dataset = identity.get("dataset", record.dataset)
+    if record.dataset != dataset:
+        raise ValueError(f"an object of {shown(record.dataset)} among those of {shown(dataset)}")
+    samples = identity.get("samples")
+    if samples is not None and record.index >= samples:
+        raise ValueError(f"the data set has {samples} samples, and this would be that of index {record.index}")
+    most = identity.get("max_clicks")
+    if most is not None and len(record.clicks) > most:
+        raise ValueError(f"it has {len(record.clicks)} clicks, and the run had {most} at most")
+
+
 def _parse_header(line: str) -> dict[str, Any]:
     """Parse the first line into the identity of the run.
 
     Raises:
         ValueError: it has another form.
     """
-    header = json.loads(line)
-    if not isinstance(header, dict) or not isinstance(header.get("run"), dict):
-        raise ValueError("the first line should say what was run")
+    header = _parse_json(line)
+    problem = mismatch(header, HEADER)
+    if problem is not None:
+        raise ValueError(f"the first line should say what was run, but {problem}")
     run = header["run"]
-    inference = run.get("inference")
-    if isinstance(inference, dict) and "finish" in inference:  # its name in older records
-        inference["postprocess"] = inference.pop("finish")
+    if "finish" in run.get("inference", {}):  # its name in older records
+        run["inference"]["postprocess"] = run["inference"].pop("finish")
     return run
+
+
+def _parse_json(line: str) -> Any:
+    """Parse a line of JSON.
+
+    Raises:
+        ValueError: it is none, or holds more lists within lists than Python reads.
+    """
+    try:
+        return json.loads(line)
+    except RecursionError as error:
+        raise ValueError("too many lists or objects within each other") from error
 
 
 class RecordWriter:
     """Append records to a file and flush each one. Use it as a context manager.
+
+    Until it is closed no other program can write to the same file.
 
     Args:
         path: the file; missing folders are created.
@@ -163,44 +211,52 @@ class RecordWriter:
         records: the records that the file held before, in their order.
 
     Raises:
-        InputError: with ``resume``, the file is damaged or holds records of another run; the message says how it
-            differs.
+        InputError: another program writes to the file; or with ``resume``, it is damaged or holds records of another
+            run (the message says how it differs).
     """
 
     def __init__(self, path: str | Path, identity: Identity, resume: bool = False) -> None:
         self.path = Path(path)
-        identity = json.loads(json.dumps(identity))  # as it comes back from a file: lists for tuples
+        lock = hold_lock(
+            self.path.with_name(f"{self.path.name}.lock"),
+            str(self.path),
+            "wait for the end of that evaluation, or choose another --logs-path",
+        )
+        with ExitStack() as stack:
+            stack.enter_context(lock)
+            self._file = stack.enter_context(self._opened(json.loads(json.dumps(identity)), resume))
+            self._open = stack.pop_all()
+
+    def _opened(self, identity: Identity, resume: bool) -> BinaryIO:
+        """Open the file at the place of the next record; ``identity`` is as it comes back from a file."""
         found = read_records(self.path) if resume and self.path.is_file() else None
         self.records = found.records if found else []
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         if found is None:
             self._back_up()
-            self._file: BinaryIO = open(self.path, "wb")  # noqa: SIM115, closed by __exit__
-            self._append(json.dumps({"run": identity}))
-            return
+            file: BinaryIO = open(self.path, "wb")  # noqa: SIM115, closed by __exit__
+            _append(file, json.dumps({"run": identity}))
+            return file
         changes = list(_differences(found.identity, identity))
         if changes:
             raise InputError(
                 f"{self.path} holds records of another run ({'; '.join(changes)}): "
                 "leave --resume out to put them aside, or choose another --logs-path."
             )
-        self._file = open(self.path, "r+b")  # noqa: SIM115, closed by __exit__
-        self._file.truncate(found.size)
-        self._file.seek(found.size)
+        file = open(self.path, "r+b")  # noqa: SIM115, closed by __exit__
+        file.truncate(found.size)
+        file.seek(found.size)
+        return file
 
     def _back_up(self) -> None:
         """Rename the records of an earlier run, unless the backup is longer: it may be the work of hours."""
         backup = self.path.with_suffix(".jsonl.bak")
         if self.path.is_file() and (not backup.is_file() or _count_lines(backup) <= _count_lines(self.path)):
             self.path.replace(backup)
+            logger.info("the records of an earlier run are put aside as %s", backup)
 
     def write(self, record: ObjectRecord) -> None:
         """Append one record."""
-        self._append(record.to_json())
-
-    def _append(self, line: str) -> None:
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
+        _append(self._file, record.to_json())
 
     def __enter__(self) -> RecordWriter:
         return self
@@ -208,7 +264,12 @@ class RecordWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._file.close()
+        self._open.close()
+
+
+def _append(file: BinaryIO, line: str) -> None:
+    file.write(line.encode() + b"\n")
+    file.flush()
 
 
 def _count_lines(path: Path) -> int:
@@ -222,6 +283,11 @@ def _differences(before: Identity, now: Identity, prefix: str = "") -> Iterator[
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             yield from _differences(old, new, f"{prefix}{key}.")
         elif old != new and key == "fingerprint":
-            yield "images or masks of the data set have changed since"
+            earlier = isinstance(old, str) and isinstance(new, str) and len(old) < len(new)
+            yield (
+                "an earlier version wrote them, which did not look into all files of the data set"
+                if earlier
+                else "images or masks of the data set have changed since"
+            )
         elif old != new:
             yield f"{prefix}{key} was {json.dumps(old)} and is now {json.dumps(new)}"

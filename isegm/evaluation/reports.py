@@ -7,6 +7,7 @@ import io
 import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from importlib.metadata import version
@@ -19,11 +20,14 @@ import torch
 
 import isegm
 from isegm.evaluation.scores import THRESHOLDS, DatasetScores
+from isegm.evaluation.summary_form import SUMMARY
 from isegm.inference.postprocess import FocusRefine
 from isegm.inference.protocols import CLICKSEG_SIZES, InferenceSettings
 from isegm.inference.simulation import EvalSettings
 from isegm.utils.files import atomic_write
+from isegm.utils.locks import hold_lock
 from isegm.utils.log import logger
+from isegm.utils.schema import mismatch
 
 TABLE_THRESHOLDS = (0.80, 0.85, 0.90)  # columns of the published table
 TABLE_OVER_MAX = (0.85, 0.90)
@@ -35,6 +39,7 @@ IDENTITY_KEYS = (
     "dataset", "init_masks", "max_objects", "sha256", "network", "mode", "protocol", "eval_mode", "settings",
     "inference", "device",
 )  # fmt: skip
+LOCK_WAIT = 60.0  # seconds for which to wait for another evaluation that adds its scores to the same file
 NAME_WIDTH, DATASET_WIDTH, COLUMN_WIDTH, SPC_WIDTH, TIME_WIDTH = 13, 11, 9, 7, 9
 TIE_RULE = "deepest pixel of the deeper error, a tie gives a negative click and the first pixel row by row"
 
@@ -91,14 +96,21 @@ def table_header(model_name: str, protocol: str, max_clicks: int) -> str:
     return "\n".join([*title, rule, row, rule])
 
 
-def table_row(name: str, scores: DatasetScores, print_ious: bool = False, max_objects: int | None = None) -> str:
-    """Return one row, and behind it what the published code appends.
+def table_row(
+    name: str,
+    scores: DatasetScores,
+    print_ious: bool = False,
+    max_objects: int | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> str:
+    """Return one row, and behind it the settings and what the published code appends.
 
     Args:
         name: of the row: the mode, or the checkpoint if several are compared.
         scores: of the data set.
         print_ious: append mean IoUs after some clicks instead of the scores at an unusual target.
         max_objects: append that only so many first objects were evaluated; None if all were.
+        settings: values by options in which rows of one table may differ; None for the bare row.
     """
 
     def cell(values: Sequence[float], threshold: float, form: str) -> str:
@@ -114,16 +126,24 @@ def table_row(name: str, scores: DatasetScores, print_ious: bool = False, max_ob
         f"{timedelta(seconds=int(scores.seconds))!s:^{TIME_WIDTH}}",
     ]
     row = _table_line(columns)
+    if settings:
+        row += " " + " ".join(f"{option}={value}" for option, value in settings.items())
     if print_ious:
         shown = (k for k in TABLE_MIOU_CLICKS if k <= len(scores.miou))
         row += "; " + " ".join(f"mIoU@{k}={scores.miou[k - 1]:.2%};" for k in shown)
-    elif int(scores.target_iou * 100) not in (80, 85, 90):
+    elif scores.target_iou <= 1 and scores.target_iou not in TABLE_THRESHOLDS:
         index = scores.thresholds.index(scores.target_iou)
+        target = _percent(scores.target_iou)
         row += (
-            f" NoC@{scores.target_iou:.1%} = {scores.noc[index]:.2f}; "
-            f">={scores.max_clicks}@{scores.target_iou:.1%} = {scores.nof_published[index]}"
+            f" NoC@{target} = {scores.noc[index]:.2f}; >={scores.max_clicks}@{target} = {scores.nof_published[index]}"
         )
     return row if max_objects is None else f"{row} only the first {max_objects} objects"
+
+
+def _percent(target: float) -> str:
+    """Name a target IoU with one decimal, as published, or with all that it has."""
+    published = f"{target:.1%}"
+    return published if f"{100 * target:.10g}" == f"{float(published[:-1]):.10g}" else f"{100 * target:.10g}%"
 
 
 def _table_line(columns: Sequence[str]) -> str:
@@ -252,25 +272,31 @@ def add_to_summary(folder: Path, entry: Mapping[str, Any]) -> None:
     """
     path = folder / "summary.json"
     new: dict[str, Any] = json.loads(json.dumps(entry))  # as it comes back from a file: lists for tuples
-    entries = [old for old in _summary_entries(path, set(new)) if any(old[key] != new[key] for key in IDENTITY_KEYS)]
-    entries.append(new)
-    write_json(path, {"evaluations": entries})
-    write_csv(folder / "summary.csv", entries)
+    with _alone(path):
+        entries = [old for old in _summary_entries(path) if any(old[key] != new[key] for key in IDENTITY_KEYS)]
+        entries.append(new)
+        write_json(path, {"evaluations": entries})
+        write_csv(folder / "summary.csv", entries)
 
 
-def _summary_entries(path: Path, keys: set[str]) -> list[dict[str, Any]]:
-    """Read the entries of a summary; none if there is no file, or if its entries do not have these keys."""
+def _alone(path: Path) -> AbstractContextManager[None]:
+    """Keep other evaluations from changing a file in which several write, for the moment of a change."""
+    return hold_lock(path.with_name(f"{path.name}.lock"), str(path), "try again with --resume", wait=LOCK_WAIT)
+
+
+def _summary_entries(path: Path) -> list[dict[str, Any]]:
+    """Read the entries of a summary; none if there is no file, or if it has another form."""
     if not path.is_file():
         return []
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["evaluations"]
-        fits = all(set(entry) == keys for entry in entries)
-    except (ValueError, KeyError, TypeError):  # not JSON, or JSON of another form
-        fits = False
-    if fits:
-        return entries
+        content = json.loads(path.read_text(encoding="utf-8"))
+        problem = mismatch(content, SUMMARY)
+    except (ValueError, RecursionError):
+        problem = "it is no JSON"
+    if problem is None:
+        return content["evaluations"]
     aside = path.with_suffix(".json.bak")
-    logger.warning("%s is damaged or of another version: it is put aside as %s", path, aside.name)
+    logger.warning("%s is damaged or of another version (%s): it is put aside as %s", path, problem, aside.name)
     path.replace(aside)
     return []
 
@@ -284,12 +310,12 @@ def append_row(path: Path, row: str, header: str = "", repeat: bool = True) -> N
         header: first lines of a new file; empty for none.
         repeat: append the row even if the log already has the same one.
     """
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if not repeat and row in text.splitlines():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(f"{row}\n" if text or not header else f"{header}\n{row}\n")
+    with _alone(path):
+        text = path.read_bytes() if path.is_file() else b""
+        if not repeat and row.encode() in text.splitlines():
+            return
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{row}\n" if text or not header else f"{header}\n{row}\n")
 
 
 def write_json(path: str | Path, content: Any) -> None:

@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from isegm.data import EvaluationDataset, get_dataset
+from isegm.data import EvaluationDataset, SamplesDataset, get_dataset
+from isegm.data.catalogue import data_path
 from isegm.data.initial_masks import InitialMaskDataset
 from isegm.evaluation import reports
 from isegm.evaluation.log_paths import LogPaths
 from isegm.evaluation.loop import evaluate_dataset
-from isegm.evaluation.options import CPU, MODES, EvalOptions
+from isegm.evaluation.options import CPU, MODES, PUBLISHED_SETS, EvalOptions
 from isegm.evaluation.records import ObjectRecord, RecordWriter
+from isegm.evaluation.resuming import recorded_objects
 from isegm.evaluation.scores import score
 from isegm.evaluation.selection import Selection, select
 from isegm.evaluation.sinks import EvaluationSink
@@ -33,7 +35,9 @@ from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
 from isegm.utils.files import atomic_write, sha256
+from isegm.utils.log import logger
 
+SAMPLES = SamplesDataset.name
 USUAL_MODES = {protocol: mode for mode, protocol in CLICKSEG_MODES.items()}
 
 
@@ -63,6 +67,11 @@ def run_evaluation(options: EvalOptions) -> None:
     """
     cfg = load_config_file(options.config_path)
     settings = options.eval_settings()
+    if settings.target_iou > options.target_iou and settings.target_iou <= 1:
+        logger.warning(
+            "--target-iou %g is below %g, the lowest of published evaluations: clicking stops at %g",
+            *(options.target_iou, settings.target_iou, settings.target_iou),
+        )
     selection = select(options, cfg)
     _require_one_checkpoint(options, selection)
     datasets = _load_datasets(options, cfg)
@@ -80,13 +89,14 @@ def run_evaluation(options: EvalOptions) -> None:
                 threshold=settings.threshold,
                 refinement=options.refinement(),
             )
-            sink = EvaluationSink(options, run.paths, dataset, run.info)
-            records = _evaluate(options, run, dataset, settings, predictor, sink)
-            header = reports.table_header(selection.model_name, run.info.protocol, settings.max_clicks)
-            if not summaries:
-                tqdm.write(header)
-            summaries.append(_report(options, run, dataset, settings, predictor, records, header))
-            sink.on_finish(records, predictor)
+            with _open_records(options, run, dataset, settings, predictor) as writer:
+                sink = EvaluationSink(options, run.paths, dataset, run.info)
+                records = _evaluate(options, dataset, settings, predictor, sink, writer)
+                header = reports.table_header(selection.model_name, run.info.protocol, settings.max_clicks)
+                if not summaries:
+                    tqdm.write(header)
+                summaries.append(_report(options, run, dataset, settings, predictor, records, header))
+                sink.on_finish(records, predictor)
     print("", *summaries, f"Logs: {selection.logs_dir}", sep="\n")
 
 
@@ -100,7 +110,10 @@ def _require_one_checkpoint(options: EvalOptions, selection: Selection) -> None:
 
 def _load_datasets(options: EvalOptions, cfg: Mapping[str, Any]) -> list[EvaluationDataset]:
     """Load and check all data sets, so that missing files and empty masks are known before hours of clicking."""
-    names = dict.fromkeys(name.strip() for name in options.datasets.split(",") if name.strip())
+    if options.datasets is None:
+        names = dict.fromkeys(_published_sets_there(cfg))
+    else:
+        names = dict.fromkeys(name.strip() for name in options.datasets.split(",") if name.strip())
     if not names:
         raise InputError("--datasets names no data set: give names with commas between them, such as GrabCut,Berkeley.")
     if options.init_masks is not None and len(names) > 1:
@@ -115,6 +128,26 @@ def _load_datasets(options: EvalOptions, cfg: Mapping[str, Any]) -> list[Evaluat
     for dataset in datasets:
         dataset.check(options.max_objects)
     return datasets
+
+
+def _published_sets_there(cfg: Mapping[str, Any]) -> list[str]:
+    """Name the published evaluation sets whose folders exist, or Samples if none does; a warning names the others."""
+    there, missing = [], []
+    for name in PUBLISHED_SETS:
+        try:
+            data_path(name, cfg)
+        except InputError:
+            missing.append(name)
+        else:
+            there.append(name)
+    if missing:
+        logger.warning(
+            "%s %s not there, so that %s evaluated: isegm datasets says how to get the others, --datasets chooses",
+            ", ".join(missing),
+            "is" if len(missing) == 1 else "are",
+            f"{', '.join(there)} {'is' if len(there) == 1 else 'are'}" if there else f"{SAMPLES} is",
+        )
+    return there or [SAMPLES]
 
 
 def _check_networks(options: EvalOptions, selection: Selection) -> None:
@@ -154,19 +187,20 @@ def _load_checkpoint(
         init_masks=next((one.origin for one in datasets if isinstance(one, InitialMaskDataset)), None),
     )
     row_name = names.row if selection.several else mode
-    paths = LogPaths.of(selection, checkpoint, f"{options.eval_mode}_{mode}_{options.n_clicks}")
+    named = options.named_settings(info.protocol)
+    paths = LogPaths.of(
+        selection,
+        checkpoint,
+        f"{options.eval_mode}_{mode}_{options.n_clicks}",
+        [f"{name}-{value}" for name, value in named.items()],
+    )
     return CheckpointRun(model, row_name, info, paths)
 
 
-def _evaluate(
-    options: EvalOptions,
-    run: CheckpointRun,
-    dataset: EvaluationDataset,
-    settings: EvalSettings,
-    predictor: Predictor,
-    sink: EvaluationSink,
-) -> list[ObjectRecord]:
-    """Return the records of a data set: those that ``--resume`` finds, and the others, which are evaluated now."""
+def _open_records(
+    options: EvalOptions, run: CheckpointRun, dataset: EvaluationDataset, settings: EvalSettings, predictor: Predictor
+) -> RecordWriter:
+    """Open the records of a data set; until they are closed no other program evaluates the same."""
     identity = {
         "checkpoint": run.info.sha256,
         "protocol": run.info.protocol,
@@ -181,20 +215,35 @@ def _evaluate(
     }
     if predictor.refinement is not None:
         identity["refinement"] = asdict(predictor.refinement)
-    with RecordWriter(run.paths.records(dataset.name), identity, options.resume) as writer:
-        records = list(writer.records)
-        new_records = evaluate_dataset(
-            dataset,
-            predictor,
-            settings,
-            batch_size=options.batch_size,
-            done={record.key for record in records},
-            max_objects=options.max_objects,
-            on_click=sink.on_click,
-        )
-        for record in _with_progress(new_records, writer.records, dataset, settings):
-            writer.write(record)
-            records.append(record)
+    path = run.paths.records(dataset.name)
+    if options.resume and not path.is_file():
+        logger.info("there is no %s to resume: a new evaluation begins", path)
+    return RecordWriter(path, identity, options.resume)
+
+
+def _evaluate(
+    options: EvalOptions,
+    dataset: EvaluationDataset,
+    settings: EvalSettings,
+    predictor: Predictor,
+    sink: EvaluationSink,
+    writer: RecordWriter,
+) -> list[ObjectRecord]:
+    """Return the records of a data set: those that ``--resume`` finds, and the others, which are evaluated now."""
+    records = list(writer.records)
+    new_records = evaluate_dataset(
+        dataset,
+        predictor,
+        settings,
+        batch_size=options.batch_size,
+        done={record.key for record in records},
+        max_objects=options.max_objects,
+        on_click=sink.on_click,
+        known=recorded_objects(records, dataset, options.max_objects, writer.path),
+    )
+    for record in _with_progress(new_records, writer.records, dataset, settings):
+        writer.write(record)
+        records.append(record)
     return records
 
 
@@ -226,7 +275,9 @@ def _report(
 ) -> str:
     """Print the row of a data set, write table, report and summary, and return all scores as lines of text."""
     scores = score(records, dataset.name, settings.target_iou, settings.max_clicks)
-    row = reports.table_row(run.row_name, scores, options.print_ious, options.max_objects)
+    shown = {"thresh": str(settings.threshold)} | options.named_settings(run.info.protocol)
+    shown = {name: value for name, value in shown.items() if name != "max-objects"}  # which the row says in words
+    row = reports.table_row(run.row_name, scores, options.print_ious, options.max_objects, shown)
     tqdm.write(row)
     reports.append_row(run.paths.table(dataset.name), row, header, repeat=not options.resume)
 

@@ -42,12 +42,14 @@ class Selection:
     Attributes:
         checkpoints: in the order of evaluation.
         logs_dir: folder of the logs.
+        logs_root: folder of all logs, above ``logs_dir``.
         prefix: begins the names of log files; empty for none.
         model_name: name above the table.
     """
 
     checkpoints: tuple[Path, ...]
     logs_dir: Path
+    logs_root: Path
     prefix: str
     model_name: str
 
@@ -60,12 +62,13 @@ class Selection:
         """Name one of the checkpoints."""
         unique = _unique_name(checkpoint, self.checkpoints)
         row = re.sub(r"(^|/)last_checkpoint$", r"\1last", unique)
-        return CheckpointNames(unique, row, _folder_name(unique, str(checkpoint)))
+        return CheckpointNames(unique, row, folder_name(unique, str(checkpoint)))
 
-    def with_tag(self, tag: str, logs_root: str | Path) -> Selection:
+    def with_tag(self, tag: str) -> Selection:
         """Put a tag before the prefix, and name the model by its folder below ``logs_root`` and the new prefix."""
         prefix = f"{tag}_{self.prefix}" if self.prefix else tag
-        return replace(self, prefix=prefix, model_name=f"{self.logs_dir.relative_to(logs_root).as_posix()}:{prefix}")
+        model = self.logs_dir.relative_to(self.logs_root).as_posix()
+        return replace(self, prefix=prefix, model_name=f"{model}:{prefix}")
 
 
 def select(options: EvalOptions, cfg: Mapping[str, Any]) -> Selection:
@@ -90,7 +93,7 @@ def select(options: EvalOptions, cfg: Mapping[str, Any]) -> Selection:
     if cascade is None:
         return selection
     kind = "acf" if cascade.adaptive else "cf"
-    return selection.with_tag(f"{kind}{cascade.steps}_{cascade.clicks}clk", logs_root)
+    return selection.with_tag(f"{kind}{cascade.steps}_{cascade.clicks}clk")
 
 
 def select_checkpoints(names: str, folder: str | Path, logs_root: str | Path) -> Selection:
@@ -113,9 +116,9 @@ def select_checkpoints(names: str, folder: str | Path, logs_root: str | Path) ->
         unique.setdefault(os.path.abspath(path), path)
     checkpoints = tuple(unique.values())
     name = "+".join(_unique_name(path, checkpoints) for path in checkpoints)
-    log_folder = _folder_name(name, "\n".join(unique))
+    log_folder = folder_name(name, "\n".join(unique))
     model_name = name if len(name) <= MAX_NAME_BYTES else log_folder
-    return Selection(checkpoints, Path(logs_root) / "others" / log_folder, "", model_name)
+    return Selection(checkpoints, Path(logs_root) / "others" / log_folder, Path(logs_root), "", model_name)
 
 
 def _is_file(path: Path) -> bool:
@@ -141,7 +144,7 @@ def _unique_name(path: Path, paths: Sequence[Path]) -> str:
     return name
 
 
-def _folder_name(name: str, identity: str) -> str:
+def folder_name(name: str, identity: str) -> str:
     """Turn a name into that of one folder; a long one is cut, and ends in a checksum of ``identity``."""
     name = re.sub(r"[\\/:]+", "_", name)
     if len(name.encode()) <= MAX_NAME_BYTES:
@@ -181,4 +184,5 @@ def select_experiment(spec: str, experiments: str | Path, logs_root: str | Path)
     else:
         prefix = f"all_{wanted}"
     folder = experiment.relative_to(root) if experiment.is_relative_to(root) else Path(experiment.name)
-    return Selection(tuple(checkpoints), Path(logs_root) / folder, prefix, f"{folder.as_posix()}:{prefix}")
+    model_name = f"{folder.as_posix()}:{prefix}"
+    return Selection(tuple(checkpoints), Path(logs_root) / folder, Path(logs_root), prefix, model_name)

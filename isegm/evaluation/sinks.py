@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from tqdm import tqdm
 
 from isegm.data import EvaluationDataset
 from isegm.evaluation import plots
@@ -41,7 +42,7 @@ class EvaluationSink:
             self._drawings.append(plots.ClickImages(paths.click_images(dataset.name)))
         if options.vis or options.vis_path is not None:
             folder = paths.object_images(options.vis_path or VIS_PATH, dataset.name)
-            self._drawings.append(SamplePanels(folder, options.resume))
+            self._drawings.append(SamplePanels(folder))
 
     def on_click(self, event: ClickEvent) -> None:
         """Draw a click, or an object after its last click."""
@@ -74,14 +75,19 @@ class EvaluationSink:
                 pickle.dump(content, file)
 
     def _draw_sheets(self, records: Sequence[ObjectRecord], predictor: Predictor, title: str) -> None:
-        """Draw the best and the worst objects, each with the mask after its last click."""
+        """Draw the best and the worst objects, each with the mask after its last click; a bar shows how far it is."""
         settings = self.options.eval_settings()
         ranked = plots.rank_records(records, settings.target_iou, settings.max_clicks)
-        for kind, chosen in (("best", ranked[:SHEET_OBJECTS]), ("worst", ranked[: -SHEET_OBJECTS - 1 : -1])):
-            cases = []
-            for record in chosen:
+        sheets = {"best": ranked[:SHEET_OBJECTS], "worst": ranked[: -SHEET_OBJECTS - 1 : -1]}
+        chosen = {record.key: record for sheet in sheets.values() for record in sheet}
+        cases: dict[tuple[int, int], plots.Case] = {}
+        with tqdm(total=len(chosen) + len(sheets), desc=f"pictures of {self.dataset.name}", leave=False) as bar:
+            for key, record in chosen.items():
                 sample = self.dataset.get_sample(record.index)
                 mask = replay(record, sample, predictor).mask(settings.threshold)
-                cases.append(plots.Case(record, sample.image, sample.get_object_mask(record.object_id), mask))
-            figure = plots.contact_sheet(cases, f"{kind} of {title}")
-            plots.save_figure(figure, self.paths.image(kind, self.dataset.name))
+                cases[key] = plots.Case(record, sample.image, sample.get_object_mask(record.object_id), mask)
+                bar.update()
+            for kind, sheet in sheets.items():
+                figure = plots.contact_sheet([cases[record.key] for record in sheet], f"{kind} of {title}")
+                plots.save_figure(figure, self.paths.image(kind, self.dataset.name))
+                bar.update()

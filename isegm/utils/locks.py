@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from isegm.utils.errors import InputError
 from isegm.utils.log import logger
 
 TRIES = 20  # in each of which another program has just released the lock and removed its file
+PAUSE = 0.02  # seconds between two tries of a program that waits
 _held: set[int] = set()  # descriptors of this process's lock files
 
 
@@ -44,7 +46,7 @@ def lock_file(file: int) -> bool:
 
 
 @contextmanager
-def hold_lock(path: str | Path, place: str, advice: str) -> Iterator[None]:
+def hold_lock(path: str | Path, place: str, advice: str, wait: float = 0.0) -> Iterator[None]:
     """Hold a lock while the block lasts, so that no other program enters a block with the same lock.
 
     The lock is a file that names the process that holds it. The file is removed at the end; one that a killed process
@@ -54,14 +56,17 @@ def hold_lock(path: str | Path, place: str, advice: str) -> Iterator[None]:
         path: the lock file; its folder is made.
         place: what is locked, as the start of the sentence "PLACE is in use by another program".
         advice: the end of that sentence: what to do.
+        wait: seconds for which to wait for another program to release the lock.
 
     Raises:
-        InputError: another program holds the lock, or the file cannot be written.
+        InputError: another program still holds the lock, or the file cannot be written.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = _locked(path)
+        deadline = time.monotonic() + wait
+        while (file := _locked(path)) is None and time.monotonic() < deadline:
+            time.sleep(PAUSE)
     except OSError as error:
         raise InputError(
             f"{path} cannot be written ({os.strerror(error.errno) if error.errno else error}): choose another folder "

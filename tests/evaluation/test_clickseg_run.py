@@ -55,7 +55,9 @@ def evaluate(home, tmp_path):
             **options,
         }
         run_evaluation(EvalOptions(mode, **given))
-        return tmp_path / "logs" / "others" / given["checkpoint"] / f"cvpr_{mode}_3"
+        logs = tmp_path / "logs" / "others" / given["checkpoint"]
+        folders = [path for path in logs.glob(f"cvpr_{mode}_3*") if path.is_dir()]
+        return max(folders, key=lambda path: path.stat().st_mtime_ns)
 
     return run
 
@@ -71,19 +73,21 @@ def test_focalclick_is_evaluated_with_its_refiner_and_baseline_without(evaluate,
     assert "network input 128x128, no flipping, refined in a focus crop (box x 1.4)" in printed
     (summary,) = json.loads((folder / "summary.json").read_text())["evaluations"]
     assert summary["protocol"] == "focalclick" and summary["inference"]["postprocess"] == {"crop_ratio": 1.4}
-    vis = folder.parents[3] / "vis" / "drawn"
-    names = {"0.png", "0_focus.png"} | {f"1_{k}{end}.png" for k in (0, 1) for end in ("", "_focus")}
-    assert {path.name for path in vis.iterdir()} == names
-    assert read_image(vis / "0.png").shape == (40 + HEIGHT, 5 * WIDTH, 3)
+    assert folder.name == "cvpr_FocalClick_3_infer-size-128"
+    vis = tmp_path / "vis" / "others" / "focal" / folder.name / "drawn"
+    names = {"image0_0", *(f"image1_1_{k}" for k in (0, 1))}
+    assert {path.name for path in vis.iterdir()} == {f"{name}{end}.png" for name in names for end in ("", "_focus")}
+    assert read_image(vis / "image0_0.png").shape == (40 + HEIGHT, 5 * WIDTH, 3)
     assert ious(folder) != ious(evaluate("Baseline"))
-    evaluate("FocalClick", focus_crop_r=3.0)
+    other = evaluate("FocalClick", focus_crop_r=3.0)
+    assert other.name == "cvpr_FocalClick_3_infer-size-128_focus-crop-r-3.0"
     assert "refined in a focus crop (box x 3)" in capsys.readouterr().out
 
 
 def test_cdnet_is_evaluated_at_its_own_size_whatever_is_asked_for(evaluate, capsys):
     folder = evaluate("CDNet", checkpoint="cdnet", max_objects=1)
     assert "network input 384x384, flip average, pixel diffusion" in capsys.readouterr().out
-    assert len(ious(folder)) == 1
+    assert len(ious(folder)) == 1 and folder.name == "cvpr_CDNet_3_max-objects-1"
 
 
 def test_a_mode_that_the_network_is_not_made_for_is_one_sentence(evaluate):
@@ -94,6 +98,7 @@ def test_a_mode_that_the_network_is_not_made_for_is_one_sentence(evaluate):
 def test_objects_start_from_the_masks_of_a_folder(evaluate, home, tmp_path, capsys):
     masks = tmp_path / "masks"
     dataset = get_dataset(f"folder:{home}/drawn", {})
+    item_names = [item.name for item in list_objects(dataset)]
     for item in list_objects(dataset):
         truth = dataset.get_sample(item.index).get_object_mask(item.object_id) == 1
         worse = truth.copy()
@@ -106,10 +111,13 @@ def test_objects_start_from_the_masks_of_a_folder(evaluate, home, tmp_path, caps
     plain = ious(evaluate("FocalClick", init_masks=str(masks), merge="none"), "drawn_init")
     assert "merging into initial masks: none" in capsys.readouterr().out
     assert plain != started
-    panels = read_image(folder.parents[3] / "vis" / "drawn_init" / "0.png")
+    panels = read_image(tmp_path / "vis/others/focal" / folder.name / "drawn_init" / f"{item_names[0]}_0.png")
     assert (panels[40:, WIDTH : 2 * WIDTH] == 255).any()  # the initial mask
-    summaries = json.loads((folder / "summary.json").read_text())["evaluations"]
-    assert [one["init_masks"].split()[0] for one in summaries if one["init_masks"]] == ["masks"] * 2
+    (summary,) = json.loads((folder / "summary.json").read_text())["evaluations"]
+    assert (
+        folder.name == "cvpr_FocalClick_3_init-masks-masks_infer-size-128"
+        and summary["init_masks"].split()[0] == "masks"
+    )
     with pytest.raises(InputError, match="--init-masks belongs to one data set, --datasets names 2"):
         evaluate("FocalClick", init_masks=str(masks), datasets=f"folder:{home}/drawn,Samples")
 
@@ -125,7 +133,7 @@ def test_runs_from_different_masks_are_kept_apart(evaluate, home, tmp_path, caps
         folders[name] = tmp_path / f"records_{name}.jsonl"
         folders[name].write_bytes((folder / "records_drawn_init.jsonl").read_bytes())
         assert f"; initial masks: {name} " in capsys.readouterr().out
-    assert len(json.loads((folder / "summary.json").read_text())["evaluations"]) == 2
+    assert "_init-masks-bad_" in folder.name
     with pytest.raises(InputError, match="start from other masks on drawn_init"):
         by_dataset(read_runs(folders.values()))
 
@@ -139,8 +147,9 @@ def test_only_the_first_objects_need_masks_where_only_they_are_evaluated(evaluat
 
 def test_a_resumed_run_keeps_the_images_of_what_was_done(evaluate, tmp_path):
     folder = evaluate("FocalClick", vis_path=str(tmp_path / "images"))  # which is reason enough to draw
-    there = {path.name for path in (tmp_path / "images" / "drawn").iterdir()}
+    images = tmp_path / "images/others/focal" / folder.name / "drawn"
+    there = {path.name for path in images.iterdir()}
     records = folder / "records_drawn.jsonl"
     records.write_text("".join(records.read_text().splitlines(keepends=True)[:3]))
     evaluate("FocalClick", vis_path=str(tmp_path / "images"), resume=True)
-    assert {path.name for path in (tmp_path / "images" / "drawn").iterdir()} == there
+    assert {path.name for path in images.iterdir()} == there

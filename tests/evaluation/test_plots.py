@@ -88,8 +88,23 @@ def event(sample_index, probs, finished=True, focus=None, init_mask=None):
     return ClickEvent(sample_index, 0, sample, gt, session, probs > 0.49, before.mask(0.49), clicks, 0.5, finished)
 
 
+@pytest.mark.parametrize(
+    ("sample_id", "expected"),
+    [
+        ("21077", "21077_0"),
+        ("", "0"),
+        ("写真 1", "写真 1_0"),
+        ("../a/b\\c:d\n", "_a_b_c_d__0"),
+        ("x" * 255, "x" * 60 + "_0"),
+        (" . ", "0"),
+    ],
+)
+def test_files_are_named_by_the_sample(sample_id, expected):
+    one = event(0, np.zeros((HEIGHT, WIDTH), np.float32))
+    assert replace(one, sample=replace(one.sample, sample_id=sample_id)).file_name == expected
+
+
 def test_the_panels_of_an_object_are_written_at_its_end(tmp_path):
-    (tmp_path / "7_focus.png").write_bytes(b"of an earlier run")
     (tmp_path / "mine.png").write_bytes(b"somebody else's")
     draw, probs = SamplePanels(tmp_path), np.full((HEIGHT, WIDTH), 0.3, dtype=np.float32)
     probs[10:30, 20:40] = 0.9
@@ -99,8 +114,13 @@ def test_the_panels_of_an_object_are_written_at_its_end(tmp_path):
     initial[5:9, 5:9] = 1
     draw(event(0, probs, init_mask=initial))
     draw(event(1, probs, focus=Box(8, 32, 18, 42)))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.png", "1_0.png", "1_0_focus.png", "mine.png"]
-    row = read_image(tmp_path / "0.png")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "image0_0.png",
+        "image1_1_0.png",
+        "image1_1_0_focus.png",
+        "mine.png",
+    ]
+    row = read_image(tmp_path / "image0_0.png")
     assert row.shape == (40 + HEIGHT, 5 * WIDTH, 3)
     assert (row[0] == 255).all()  # the strips above
     np.testing.assert_array_equal(row[40:, WIDTH : 2 * WIDTH, 0] == 255, initial == 1)
@@ -110,7 +130,7 @@ def test_the_panels_of_an_object_are_written_at_its_end(tmp_path):
     np.testing.assert_array_equal(
         row[40:, 3 * WIDTH : 4 * WIDTH, 0], np.select([truth == 1, truth == -1], [255, 128], 0)
     )
-    focus = read_image(tmp_path / "1_0_focus.png")
+    focus = read_image(tmp_path / "image1_1_0_focus.png")
     assert focus.shape == (40 + 512, WIDTH + 2 * 512, 3)
     assert tuple(focus[40 + 8, 18]) == (255, 0, 255)  # the focus crop's corner
     before, after = focus[40:, WIDTH:-512].astype(int), focus[40:, -512:].astype(int)
@@ -120,8 +140,8 @@ def test_the_panels_of_an_object_are_written_at_its_end(tmp_path):
 def test_click_images_have_the_image_left_and_heat_in_its_right_colours_right(tmp_path):
     probs = np.full((HEIGHT, WIDTH), 0.3, dtype=np.float32)  # COLORMAP_HOT at 0.3 is red
     plots.ClickImages(tmp_path / "vis")(event(0, probs))
-    assert [path.name for path in (tmp_path / "vis").iterdir()] == ["0_1.jpg"]
-    written = cv2.imread(str(tmp_path / "vis" / "0_1.jpg"))[..., ::-1].astype(int)
+    assert [path.name for path in (tmp_path / "vis").iterdir()] == ["image0_0_1.jpg"]
+    written = cv2.imread(str(tmp_path / "vis" / "image0_0_1.jpg"))[..., ::-1].astype(int)
     assert written.shape == (HEIGHT, 2 * WIDTH, 3)
     red, green, blue = written[:, WIDTH + 8 :].mean(axis=(0, 1))
     assert red > 150
@@ -132,4 +152,4 @@ def test_click_images_have_the_image_left_and_heat_in_its_right_colours_right(tm
 
 def test_objects_of_one_image_do_not_overwrite_each_other(tmp_path):
     plots.ClickImages(tmp_path)(event(1, np.zeros((HEIGHT, WIDTH), dtype=np.float32)))
-    assert [path.name for path in tmp_path.iterdir()] == ["1_0_1.jpg"]
+    assert [path.name for path in tmp_path.iterdir()] == ["image1_1_0_1.jpg"]

@@ -77,19 +77,36 @@ def test_a_file_that_was_cut_off_in_its_first_line_starts_anew(tmp_path, content
     [
         ("{", "line 3"),
         ("", "line 3"),
-        ("[1]", "fields"),
-        ('{"index": 1}', "fields"),
-        (record([0.5]).to_json().replace("0.5", "1.5"), "between 0 and 1"),
-        (record([0.5]).to_json().replace("0.5", "NaN"), "between 0 and 1"),
+        ("[1]", "must be a mapping"),
+        ('{"index": 1}', "must have the key dataset"),
+        (record([0.5]).to_json().replace("0.5", "1.5"), r"ious\[0\] must be a finite number from 0 to 1, not 1.5"),
+        (record([0.5]).to_json().replace("0.5", "NaN"), "from 0 to 1, not nan"),
+        (record([0.5]).to_json().replace("0.5", "1e400"), "from 0 to 1, not inf"),
+        (record([0.5]).to_json().replace("0.5", "1" * 400), "from 0 to 1, not a number of more than 64 bits"),
+        (record([0.5]).to_json().replace("0.5", "true"), "from 0 to 1, not True"),
+        (record([0.5]).to_json().replace('"index": 0', '"index": 1e400'), "index must be a whole number"),
+        (record([0.5]).to_json().replace('"index": 0', '"index": 1.5'), "index must be a whole number"),
+        (record([0.5]).to_json().replace('"index": 0', '"index": "0"'), "index must be a whole number"),
+        (record([0.5]).to_json().replace('"index": 0', '"index": -1'), "index must be a whole number of at least 0"),
+        (record([0.5]).to_json().replace('"index": 0', '"index": ' + "9" * 5000), "digits"),
+        (record([0.5]).to_json().replace('"object_id": 0', '"object_id": ' + "9" * 400), "more than 64 bits"),
+        (record([0.5]).to_json().replace('"object_id": 0', '"object_id": []'), "object_id must be a whole number"),
+        (record([0.5]).to_json().replace('"name": "image0"', '"name": {}'), "name must be text"),
+        (record([0.5]).to_json().replace('"Drawn"', "[]"), "dataset must be text"),
+        (record([0.5]).to_json().replace('"Drawn"', '"Other"'), "an object of 'Other' among those of 'Drawn'"),
+        (record([0.5]).to_json().replace("[[0, 0, 0]]", "[[0, 0, 2]]"), r"clicks\[0\]\[2\] must be .* from 0 to 1"),
+        (record([0.5]).to_json().replace("[[0, 0, 0]]", "[[0, 0]]"), r"clicks\[0\] must be a list of 3"),
+        (record([0.5]).to_json().replace("1.0}", "-1e999}"), "seconds must be"),
+        ("[" * 100_000, "too many lists"),
         (record([0.5]).to_json().replace("[0.5]", "[0.5, 0.5]"), "1 clicks and 2 IoUs"),
-        (record([0.5]).to_json().replace("[0.5]", "null"), "wrong type"),
+        (record([0.5]).to_json().replace("[0.5]", "null"), "ious must be a list"),
         (record([0.5], index=1).to_json(), "twice"),
         ("\udcff", "line 3"),
     ],
 )
 def test_any_other_bad_line_is_named(tmp_path, damaged, said):
     path = tmp_path / "records.jsonl"
-    write(path, [record([0.5], index=i) for i in (1, 2, 3)])
+    write(path, [record([0.5], index=i) for i in (1, 2, 3)], {**IDENTITY, "dataset": "Drawn"})
     lines = path.read_text().splitlines()
     lines[2] = damaged
     path.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
@@ -97,6 +114,63 @@ def test_any_other_bad_line_is_named(tmp_path, damaged, said):
         read_records(path)
     with pytest.raises(InputError):
         RecordWriter(path, IDENTITY, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        ("[]", "run must be a mapping"),
+        ('{"max_clicks": 1e400}', "run.max_clicks must be a whole number"),
+        ('{"max_clicks": ' + "9" * 30 + "}", "more than 64 bits"),
+        ('{"max_objects": 0}', "run.max_objects must be a whole number of at least 1"),
+        ('{"target_iou": NaN}', "run.target_iou must be a finite number"),
+        ('{"checkpoint": 3}', "run.checkpoint must be text"),
+        ('{"inference": []}', "run.inference must be a mapping"),
+        ('{"inference": {"zoom_in": ' + "[" * 50 + "]" * 50 + "}}", "within each other"),
+        ('{"refinement": "f-BRS-B"}', "run.refinement must be a mapping"),
+        ('{"refinement": {"mode": {}}}', "run.refinement.mode must be text"),
+        ('{"init_masks": []}', "run.init_masks must be"),
+        ('{"anything": 1e400, "more": {"a": ' + "9" * 30 + "}}", "64 bits"),
+    ],
+)
+def test_a_header_of_other_kinds_is_named(tmp_path, run, said):
+    path = tmp_path / "records.jsonl"
+    path.write_text(f'{{"run": {run}}}\n')
+    with pytest.raises(InputError, match=rf"line 1 of .*records\.jsonl.*{said}"):
+        read_records(path)
+
+
+@pytest.mark.parametrize(
+    ("identity", "said"),
+    [({"samples": 3}, "has 3 samples, and this would be that of index 3"), ({"max_clicks": 1}, "it has 2 clicks")],
+)
+def test_a_record_that_its_run_cannot_have_written_is_refused(tmp_path, identity, said):
+    path = tmp_path / "records.jsonl"
+    write(path, [record([0.5, 0.6], index=3)], identity)
+    with pytest.raises(InputError, match=rf"line 2 of .*{said}"):
+        read_records(path)
+
+
+def test_a_second_writer_is_refused_until_the_first_ends(tmp_path):
+    path = tmp_path / "records.jsonl"
+    write(path, [record([0.5])])
+    first = RecordWriter(path, IDENTITY, resume=True)
+    for resume in (True, False):
+        with pytest.raises(InputError, match=r"records\.jsonl is in use by another program .*: wait for the end"):
+            RecordWriter(path, IDENTITY, resume)
+    first.write(record([0.25], index=1))
+    first.__exit__(None, None, None)
+    assert write(path, [record([0.75], index=2)], resume=True) == [record([0.5]), record([0.25], index=1)]
+    assert [one.index for one in read_records(path).records] == [0, 1, 2]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["records.jsonl"]
+
+
+def test_a_writer_that_is_refused_holds_no_lock(tmp_path):
+    path = tmp_path / "records.jsonl"
+    write(path, [record([0.5])])
+    with pytest.raises(InputError, match="another run"):
+        RecordWriter(path, {"checkpoint": "cd"}, resume=True)
+    assert write(path, [], resume=True) == [record([0.5])]
 
 
 def test_a_file_without_a_header_is_refused(tmp_path):

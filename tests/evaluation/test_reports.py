@@ -1,5 +1,6 @@
 import csv
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -85,6 +86,26 @@ def test_an_unusual_target_stands_behind_the_row(scores, target, named):
         nof_published=(0, 1, 2, 3),
     )
     assert reports.table_row("NoBRS", other).endswith(f"| NoC@{named} = 4.12; >=20@{named} = 3")
+
+
+@pytest.mark.parametrize(("target", "named"), [(0.905, "90.5%"), (0.8765, "87.65%"), (1.0, "100.0%")])
+def test_a_target_beside_a_column_of_the_table_is_named_with_all_its_digits(scores, target, named):
+    other = replace(scores, target_iou=target, thresholds=(0.8, 0.85, 0.9, target), noc=(1, 2, 3, 4.0))
+    other = replace(other, nof_published=(0, 1, 2, 3))
+    assert reports.table_row("NoBRS", other).endswith(f"| NoC@{named} = 4.00; >=20@{named} = 3")
+
+
+def test_a_row_of_all_clicks_has_no_impossible_target():
+    row = reports.table_row("NoBRS", score([record([0.1] * 19 + [0.96])], "GrabCut", NEVER_STOP, 20))
+    assert row.endswith(" |") and "101" not in row
+
+
+def test_the_settings_stand_behind_the_row(scores):
+    shown = {"thresh": "0.5", "infer-size": "256"}
+    assert reports.table_row("NoBRS", scores, settings=shown) == f"{ROW} thresh=0.5 infer-size=256"
+    assert reports.table_row("NoBRS", scores, True, 5, shown) == (
+        f"{ROW} thresh=0.5 infer-size=256; mIoU@1=50.00%; only the first 5 objects"
+    )
 
 
 def test_mean_ious_stand_behind_the_row_when_asked_for():
@@ -211,7 +232,16 @@ def test_a_summary_keeps_every_evaluation_and_the_last_of_equal_ones(tmp_path, s
 
 
 @pytest.mark.parametrize(
-    "there", ["", "no JSON", "[]", '{"evaluations": 3}', '{"evaluations": [{"dataset": "GrabCut"}]}']
+    "there",
+    [
+        "",
+        "no JSON",
+        "[]",
+        '{"evaluations": 3}',
+        '{"evaluations": [{"dataset": "GrabCut"}]}',
+        "[" * 100_000,
+        '{"evaluations": [[]]}',
+    ],
 )
 def test_a_summary_of_another_form_is_renamed_with_a_warning(tmp_path, scores, caplog, there):
     (tmp_path / "summary.json").write_text(there)
@@ -219,6 +249,40 @@ def test_a_summary_of_another_form_is_renamed_with_a_warning(tmp_path, scores, c
     assert len(evaluations(tmp_path)[0]) == 1
     assert (tmp_path / "summary.json.bak").read_text() == there
     assert "put aside as summary.json.bak" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("noc", []), ("settings", {}), ("seconds", "1"), ("miou", [2.0]), ("versions", None), ("clicks", 10**30)],
+)
+def test_a_summary_whose_entries_have_values_of_other_kinds_is_renamed(tmp_path, scores, caplog, key, value):
+    reports.add_to_summary(tmp_path, entry(scores))
+    content = evaluations(tmp_path)[0]
+    content[0][key] = value
+    (tmp_path / "summary.json").write_text(json.dumps({"evaluations": content}))
+    reports.add_to_summary(tmp_path, entry(scores, max_objects=2))
+    assert len(evaluations(tmp_path)[0]) == 1
+    assert f"evaluations[0].{key}" in caplog.text and "put aside as summary.json.bak" in caplog.text
+
+
+def test_evaluations_that_end_at_once_lose_no_row_and_no_entry(tmp_path, scores):
+    def add(number):
+        reports.append_row(tmp_path / "table.txt", f"{ROW} {number}", HEADER)
+        reports.add_to_summary(tmp_path, entry(replace(scores, dataset=f"set{number}")))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(16)))
+    lines = (tmp_path / "table.txt").read_text().splitlines()
+    assert lines[:4] == HEADER.splitlines() and set(lines[4:]) == {f"{ROW} {number}" for number in range(16)}
+    read, rows = evaluations(tmp_path)
+    assert {one["dataset"] for one in read} == {f"set{number}" for number in range(16)} and len(rows) == 16
+    assert {path.name for path in tmp_path.iterdir()} == {"table.txt", "summary.json", "summary.csv"}
+
+
+def test_a_table_that_is_no_text_gets_its_row(tmp_path):
+    (tmp_path / "table.txt").write_bytes(b"\xff\xfe\n")
+    reports.append_row(tmp_path / "table.txt", ROW, HEADER, repeat=False)
+    assert (tmp_path / "table.txt").read_bytes() == b"\xff\xfe\n" + ROW.encode() + b"\n"
 
 
 def test_rows_are_appended_below_one_header(tmp_path):

@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from isegm.cli.evaluate import parse_args
+from isegm.data import FolderDataset
 from isegm.evaluation.options import EvalOptions
-from isegm.evaluation.records import read_records
+from isegm.evaluation.records import RecordWriter, read_records
 from isegm.evaluation.run import run_evaluation
 from isegm.model import build_model
 from isegm.model.checkpoint import save_checkpoint
@@ -26,6 +27,7 @@ from tests.golden import fill_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES, OBJECTS = 6, 12
+RUN = "cvpr_Baseline_3_infer-size-64"  # folder of an evaluation with the options of ``evaluate``
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
@@ -105,7 +107,7 @@ def test_a_run_writes_table_records_summary_and_images(evaluate, capsys):
     assert table.splitlines()[2].startswith("|  Pipeline   |  Dataset  |")
     assert table.splitlines()[4].startswith("|  Baseline   |   drawn   |")
     assert len(table.splitlines()) == 5
-    folder = logs / "cvpr_Baseline_3"
+    folder = logs / RUN
     assert {path.name for path in folder.iterdir()} == {
         "records_drawn.jsonl",
         "summary.json",
@@ -126,46 +128,142 @@ def test_a_run_writes_table_records_summary_and_images(evaluate, capsys):
     assert len({iou for record in records for iou in record.ious}) > OBJECTS  # the masks are no accident
 
 
-def test_rows_are_appended_and_records_replaced(evaluate):
+def test_rows_are_appended_and_records_of_other_settings_kept(evaluate):
     evaluate()
+    evaluate(thresh=0.6)
+    evaluate(target_iou=0.85)
     logs = evaluate(max_objects=2) / "others" / "tiny"
     rows = (logs / "cvpr_Baseline_3.txt").read_text().splitlines()[4:]
-    assert [row.endswith("only the first 2 objects") for row in rows] == [False, True]
-    assert len(read_records(logs / "cvpr_Baseline_3" / "records_drawn.jsonl").records) == 2
+    assert [row.rpartition("| ")[2] for row in rows] == [
+        "thresh=0.49 infer-size=64",
+        "thresh=0.6 infer-size=64",
+        "thresh=0.49 infer-size=64 target-iou=0.85",
+        "thresh=0.49 infer-size=64 only the first 2 objects",
+    ]
+    counts = {
+        folder.name: len(read_records(folder / "records_drawn.jsonl").records)
+        for folder in logs.iterdir()
+        if folder.is_dir()
+    }
+    assert counts == {
+        RUN: OBJECTS,
+        RUN.replace("_infer", "_thresh-0.6_infer"): OBJECTS,
+        f"{RUN}_target-iou-0.85": OBJECTS,
+        f"{RUN}_max-objects-2": 2,
+    }
+    assert not list(logs.rglob("*.bak"))
+
+
+def test_an_evaluation_again_puts_its_former_records_aside_and_says_so(evaluate, caplog):
+    evaluate(max_objects=2)
+    caplog.clear()
+    with caplog.at_level("INFO", "isegm"):
+        folder = evaluate(max_objects=2) / "others" / "tiny" / f"{RUN}_max-objects-2"
+    assert "are put aside as" in caplog.text
+    assert sorted(path.name for path in folder.glob("records*")) == ["records_drawn.jsonl", "records_drawn.jsonl.bak"]
+
+
+def test_options_that_name_what_is_usual_are_no_other_settings():
+    named = EvalOptions(thresh=0.49, infer_size=256, target_crop_r=1.4, clicks_limit=-1).named_settings("focalclick")
+    assert named == {"clicks-limit": "-1"}
+    assert EvalOptions(infer_size=96, focus_crop_r=2).named_settings("ritm") == {}
+    assert EvalOptions(infer_size=96, focus_crop_r=2).named_settings("focalclick") == {
+        "infer-size": "96",
+        "focus-crop-r": "2",
+    }
+    assert EvalOptions(print_ious=True, merge="none").named_settings("ritm") == {"merge": "none", "target-iou": "none"}
+
+
+def test_a_target_that_is_raised_is_said(evaluate, caplog):
+    folder = evaluate(target_iou=0.7, max_objects=1) / "others/tiny" / f"{RUN}_max-objects-1_target-iou-0.8"
+    assert "--target-iou 0.7 is below 0.8, the lowest of published evaluations: clicking stops at 0.8" in caplog.text
+    assert read_records(folder / "records_drawn.jsonl").identity["target_iou"] == 0.8
 
 
 def test_a_second_run_keeps_what_the_first_found_on_other_data_sets(evaluate, home, tmp_path):
     write_folder(tmp_path / "more", 1)
     evaluate(max_objects=3)
-    folder = evaluate(datasets=f"folder:{tmp_path}/more") / "others/tiny/cvpr_Baseline_3"
+    folder = evaluate(max_objects=3, datasets=f"folder:{tmp_path}/more") / "others/tiny" / f"{RUN}_max-objects-3"
     summary = json.loads((folder / "summary.json").read_text())["evaluations"]
     assert [(one["dataset"], one["objects"]) for one in summary] == [("drawn", 3), ("more", 1)]
     with (folder / "summary.csv").open() as file:
-        assert [row["max_objects"] for row in csv.DictReader(file)] == ["3", ""]
+        assert [row["max_objects"] for row in csv.DictReader(file)] == ["3", "3"]
     assert "Baseline on drawn" in (folder / "report_drawn.txt").read_text()
 
 
 def test_resuming_a_finished_run_changes_nothing(evaluate):
     logs = evaluate()
-    text, records = "others/tiny/cvpr_Baseline_3.txt", "others/tiny/cvpr_Baseline_3/records_drawn.jsonl"
+    text, records = "others/tiny/cvpr_Baseline_3.txt", f"others/tiny/{RUN}/records_drawn.jsonl"
     before = (logs / text).read_bytes(), (logs / records).read_bytes()
     evaluate(resume=True)
     assert ((logs / text).read_bytes(), (logs / records).read_bytes()) == before
 
 
+@pytest.mark.parametrize("change", [{"thresh": 0.5}, {"infer_size": 96}, {"target_iou": 0.95}, {"max_objects": 1}])
+def test_resuming_with_other_settings_begins_a_new_evaluation_and_says_so(evaluate, change, caplog):
+    logs = evaluate(max_objects=2) / "others" / "tiny"
+    before = (logs / f"{RUN}_max-objects-2" / "records_drawn.jsonl").read_bytes()
+    with caplog.at_level("INFO", "isegm"):
+        evaluate(**{"max_objects": 2, **change}, resume=True)
+    assert "records_drawn.jsonl to resume: a new evaluation begins" in caplog.text
+    assert (logs / f"{RUN}_max-objects-2" / "records_drawn.jsonl").read_bytes() == before
+
+
+def test_resuming_with_other_weights_of_one_name_is_refused(evaluate, home, tmp_path):
+    (tmp_path / "weights").mkdir()
+    logs = evaluate(max_objects=2)
+    model = fill_weights(build_model("clickseg_mobilenetv2"))
+    save_checkpoint(model, tmp_path / "weights" / "tiny.pth")
+    with pytest.raises(InputError, match=r'of another run \(checkpoint was "'):
+        evaluate(max_objects=2, checkpoint=str(tmp_path / "weights" / "tiny.pth"), resume=True)
+    assert not list(logs.rglob("*.lock"))
+
+
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("found", "wrong", "said"),
     [
-        ({"thresh": 0.5}, "threshold was 0.49 and is now 0.5"),
-        ({"infer_size": 96}, r"inference.resize was \[64, 64\] and is now \[96, 96\]"),
-        ({"target_iou": 0.95}, "target_iou was 0.9 and is now 0.95"),
-        ({"max_objects": 1}, "max_objects was 2 and is now 1"),
+        ('"index": 1, "object_id": 0', '"index": 1, "object_id": 5', "object 5 of index 1, but that sample has the"),
+        ('"name": "image0"', '"name": "image7"', "index 0, but that sample is 'image0', not 'image7'"),
+        ('"clicks": [[', '"clicks": [[640', "a click lies outside its 64x48 pixels"),
     ],
 )
-def test_resuming_with_other_settings_is_refused(evaluate, change, said):
-    evaluate(max_objects=2)
-    with pytest.raises(InputError, match=said):
-        evaluate(**{"max_objects": 2, **change}, resume=True)
+def test_resuming_records_that_are_not_of_the_data_set_is_refused(evaluate, found, wrong, said):
+    records = evaluate(max_objects=2) / "others/tiny" / f"{RUN}_max-objects-2" / "records_drawn.jsonl"
+    content = records.read_text()
+    assert found in content
+    records.write_text(content.replace(found, wrong, 1))
+    with pytest.raises(InputError, match=f"records_drawn.jsonl holds a record of object . of .*{said}|{said}"):
+        evaluate(max_objects=2, resume=True)
+    assert records.read_text() == content.replace(found, wrong, 1)
+
+
+def test_resuming_reads_a_sample_that_is_done_only_once(evaluate, monkeypatch):
+    evaluate(max_objects=3)
+    read, get_sample = [], FolderDataset.get_sample
+    monkeypatch.setattr(FolderDataset, "get_sample", lambda self, i: read.append(i) or get_sample(self, i))
+    evaluate(max_objects=3, resume=True)
+    assert read == [0, 1]
+
+
+def test_an_evaluation_of_what_another_evaluates_is_refused(evaluate, home):
+    logs = evaluate(max_objects=1)
+    records = logs / "others/tiny" / f"{RUN}_max-objects-1" / "records_drawn.jsonl"
+    content = records.read_bytes()
+    with RecordWriter(records, read_records(records).identity, resume=True):
+        for resume in (False, True):
+            with pytest.raises(InputError, match="is in use by another program"):
+                evaluate(max_objects=1, resume=resume)
+    assert records.read_bytes() == content
+    evaluate(max_objects=1, resume=True)
+
+
+def test_without_data_sets_what_is_there_is_evaluated(home, tmp_path, capsys, caplog):
+    options = {"checkpoint": "tiny", "logs_path": str(tmp_path / "logs"), "infer_size": 32, "n_clicks": 1}
+    options |= {"max_objects": 1, "overlays": False, "config_path": str(home / "config.yml")}
+    run_evaluation(EvalOptions(**options))
+    assert "| Samples" in capsys.readouterr().out.replace("  Samples", " Samples")
+    assert "GrabCut, Berkeley, DAVIS, SBD, PascalVOC are not there, so that Samples is evaluated" in caplog.text
+    assert "isegm datasets says how to get the others" in caplog.text
 
 
 def test_all_ious_are_printed_and_stored(evaluate):
@@ -173,9 +271,9 @@ def test_all_ious_are_printed_and_stored(evaluate):
     row = (logs / "cvpr_Baseline_3.txt").read_text().splitlines()[-1]
     assert "; mIoU@1=" in row
     assert row.split(" ")[-1].startswith("mIoU@3=")
-    with (logs / "ious" / "drawn_cvpr_Baseline_3.pkl").open("rb") as file:
+    with (logs / "ious" / "drawn_cvpr_Baseline_3_infer-size-64_target-iou-none.pkl").open("rb") as file:
         ious = pickle.load(file)
-    with (logs / "plots" / "drawn_cvpr_Baseline_3.pickle").open("rb") as file:
+    with (logs / "plots" / "drawn_cvpr_Baseline_3_infer-size-64.pickle").open("rb") as file:
         plotted = pickle.load(file)
     assert [(one.shape, one.dtype) for one in ious] == [((3,), np.float32)] * OBJECTS
     assert (plotted["dataset_name"], plotted["model_name"]) == ("drawn", "mine_Baseline")
@@ -183,10 +281,22 @@ def test_all_ious_are_printed_and_stored(evaluate):
 
 
 def test_images_of_each_click(evaluate):
-    logs = evaluate(vis_preds=True, max_objects=2) / "others" / "tiny" / "predictions_vis" / "drawn"
-    names = {path.name for path in logs.iterdir()}
-    assert "0_0.jpg" in names  # an image with one object
-    assert "1_0_0.jpg" in names  # and one with two
+    logs = evaluate(vis_preds=True, max_objects=2) / "others" / "tiny" / "predictions_vis"
+    names = {path.name for path in (logs / f"{RUN}_max-objects-2" / "drawn").iterdir()}
+    assert "image0_0_0.jpg" in names  # an image with one object
+    assert "image1_1_0_0.jpg" in names  # and one with two
+
+
+def test_images_of_other_models_and_settings_stay(evaluate, home, tmp_path):
+    shutil.copy(home / "weights" / "tiny.pth", tmp_path / "second.pth")
+    options = {"vis_path": str(tmp_path / "vis"), "vis_preds": True, "max_objects": 1, "n_clicks": 1}
+    logs = evaluate(**options)
+    evaluate(**options, checkpoint=str(tmp_path / "second.pth"))
+    evaluate(**options, thresh=0.6)
+    drawn = sorted((tmp_path / "vis").rglob("*.png"))
+    assert [path.name for path in drawn] == ["image0_0.png"] * 3
+    assert {path.relative_to(tmp_path / "vis").parts[1] for path in drawn} == {"tiny", "second"}
+    assert len(list(logs.rglob("predictions_vis/**/image0_0_0.jpg"))) == 3
 
 
 def test_all_checkpoints_of_an_experiment(evaluate, capsys):
@@ -194,7 +304,7 @@ def test_all_checkpoints_of_an_experiment(evaluate, capsys):
     lines = (logs / "all_checkpoints_drawn_cvpr_Baseline_3.txt").read_text().splitlines()
     assert [line.split("|")[1].strip() for line in lines if "drawn" in line] == ["last", "010"]
     assert capsys.readouterr().out.count("Eval results") == 1
-    folder = logs / "all_checkpoints_cvpr_Baseline_3"
+    folder = logs / f"all_checkpoints_{RUN}_max-objects-2"
     assert timeless(folder / "010/records_drawn.jsonl") == timeless(folder / "last_checkpoint/records_drawn.jsonl")
     report = (folder / "010" / "report_drawn.txt").read_text()
     assert ("010 on drawn" in report, "last on drawn" in report) == (True, False)
@@ -204,7 +314,7 @@ def test_one_checkpoint_of_an_experiment(evaluate, capsys):
     logs = evaluate(exp_path="light/000:last", max_objects=1, save_ious=True) / "light" / "000_try"
     assert capsys.readouterr().out.startswith("Eval results for model: light/000_try:last_checkpoint\n")
     assert (logs / "last_checkpoint_cvpr_Baseline_3.txt").is_file()
-    assert (logs / "ious" / "last_checkpoint" / "drawn_cvpr_Baseline_3.pkl").is_file()
+    assert (logs / "ious" / "last_checkpoint" / "drawn_cvpr_Baseline_3_infer-size-64_max-objects-1.pkl").is_file()
 
 
 def test_checkpoints_of_equal_stems_have_rows_and_folders_of_their_own(evaluate, home, capsys):
@@ -217,8 +327,8 @@ def test_checkpoints_of_equal_stems_have_rows_and_folders_of_their_own(evaluate,
     assert lines[0] == "Eval results for model: one/last_checkpoint+two/last_checkpoint"
     assert [line.split("|")[1].strip() for line in lines if "drawn" in line] == ["one/last", "two/last"]
     for name in ("one_last_checkpoint", "two_last_checkpoint"):
-        assert len(read_records(logs / "cvpr_Baseline_3" / name / "records_drawn.jsonl").records) == 2
-        assert (logs / "predictions_vis" / name / "drawn" / "0_0.jpg").is_file()
+        assert len(read_records(logs / f"{RUN}_max-objects-2" / name / "records_drawn.jsonl").records) == 2
+        assert (logs / "predictions_vis" / f"{RUN}_max-objects-2" / name / "drawn" / "image0_0_0.jpg").is_file()
 
 
 @pytest.mark.parametrize(
@@ -261,7 +371,9 @@ def test_a_network_that_a_mode_does_not_fit_is_refused_before_the_first_click(ev
 @pytest.mark.parametrize(("mode", "given", "limit"), [("f-BRS-C", None, 8), ("RGB-BRS", None, 5), ("RGB-BRS", -1, 3)])
 def test_modes_that_refine_have_logs_of_their_own_and_can_be_resumed(evaluate, mode, given, limit):
     options = {"mode": mode, "clicks_limit": given, "max_objects": 3}
-    folder = evaluate(**options) / "others" / "tiny" / f"cvpr_{mode}_3"
+    (records,) = evaluate(**options).rglob("records_drawn.jsonl")
+    folder = records.parent
+    assert folder.name.startswith(f"cvpr_{mode}_3")
     (entry,) = json.loads((folder / "summary.json").read_text())["evaluations"]
     assert entry["mode"] == mode and entry["inference"]["clicks_limit"] == limit
     assert f"mode {mode}; " in (folder / "report_drawn.txt").read_text()
@@ -279,19 +391,19 @@ def test_cascades_have_their_own_logs_and_records(evaluate, capsys):
     assert printed.startswith("Eval results for model: others/tiny:acf3_2clk\n")
     assert "cascade of up to 3 more passes on the first 2 clicks" in printed
     assert (logs / "acf3_2clk_cvpr_Baseline_3.txt").is_file()
-    folder = logs / "acf3_2clk_cvpr_Baseline_3"
+    folder = logs / f"acf3_2clk_{RUN}_max-objects-2"
     (entry,) = json.loads((folder / "summary.json").read_text())["evaluations"]
     assert entry["inference"]["cascade"] == {"steps": 3, "adaptive": True, "clicks": 2}
     evaluate(max_objects=2)
     records = folder / "records_drawn.jsonl"
-    assert timeless(records) != timeless(logs / "cvpr_Baseline_3" / "records_drawn.jsonl")
+    assert timeless(records) != timeless(logs / f"{RUN}_max-objects-2" / "records_drawn.jsonl")
     name = evaluate(**options, exp_path="light/000:last") / "light/000_try/cf3_2clk_last_checkpoint_cvpr_Baseline_3.txt"
     assert name.read_text().startswith("Eval results for model: light/000_try:cf3_2clk_last_checkpoint\n")
 
 
 @pytest.mark.parametrize(("now", "before"), [(', "cascade": null', ""), ('"postprocess": null', '"finish": null')])
 def test_records_of_earlier_versions_can_be_resumed(evaluate, now, before):
-    records = evaluate(max_objects=2) / "others/tiny/cvpr_Baseline_3/records_drawn.jsonl"
+    records = evaluate(max_objects=2) / "others/tiny" / f"{RUN}_max-objects-2" / "records_drawn.jsonl"
     header, *rest = records.read_text().splitlines(keepends=True)
     assert now in header
     records.write_text("".join((header.replace(now, before), *rest[:1])))
@@ -363,7 +475,7 @@ def test_clicks_limit_of_minus_one_is_the_number_of_clicks():
 
 
 def test_a_killed_run_goes_on_and_gives_the_same_table(evaluate, home, tmp_path):
-    inside = Path("others/tiny/cvpr_Baseline_6")
+    inside = Path("others/tiny/cvpr_Baseline_6_infer-size-64_target-iou-none")
     records = tmp_path / "logs" / inside / "records_drawn.jsonl"
     arguments = command(home, tmp_path / "logs", "--n-clicks=6", "--print-ious", "--no-overlays")
     process = subprocess.Popen(arguments, env=ONE_THREAD, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -416,7 +528,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(home, tmp_path):
         ),
         ("NoBRS --gpu=0 --checkpoint=huge.pth --cf-n=4 --acf", {"cf_n": 4, "cf_click": 1, "acf": True}),
         ("f-BRS-B --checkpoint=h18 --clicks-limit=3", {"mode": "f-BRS-B", "clicks_limit": 3}),
-        ("", {"datasets": "GrabCut,Berkeley,DAVIS,SBD,PascalVOC", "target_iou": 0.9, "n_clicks": 20, "thresh": 0.49}),
+        ("", {"datasets": None, "target_iou": 0.9, "n_clicks": 20, "thresh": 0.49}),
     ],
 )
 def test_published_command_lines_are_understood(line, expected):

@@ -83,7 +83,7 @@ class InstanceDataset(PairedFiles, ABC):
     @property
     def fingerprint(self) -> str:
         """The fingerprint of ``PairedFiles``, extended by the list of objects."""
-        return hashlib.sha256(f"{super().fingerprint} {self.values}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{super().fingerprint} {self.values}".encode()).hexdigest()[:32]
 
     def holds_object(self, mask: Path) -> bool:
         """Return True: objects are listed from the mask files themselves."""

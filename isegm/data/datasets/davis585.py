@@ -64,7 +64,7 @@ class Davis585Dataset(BrightMasks):
     def fingerprint(self) -> str:
         """The fingerprint of ``PairedFiles``, extended by the checksums of the initial masks in use."""
         starts = [sha256(path) for path in self._starts(None)]
-        return hashlib.sha256(f"{super().fingerprint} {starts}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{super().fingerprint} {starts}".encode()).hexdigest()[:32]
 
     def check(self, samples: int | None = None) -> None:
         """Check masks as ``PairedFiles.check`` does, and initial masks too; a warning counts empty initial masks.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
-from isegm.utils.files import read_image, read_mask
+from isegm.utils.files import read_image, read_mask, sha256
 
 MASKS = Path(__file__).parent / "samples_masks"
 IGNORED = 255
@@ -119,6 +120,11 @@ def image_path(entry: SampleImage) -> Path:
     return path
 
 
+def mask_paths(entry: SampleImage) -> list[Path]:
+    """Paths of the mask files of an image, one for each layer."""
+    return [MASKS / f"{entry.name}{'' if layer == 0 else f'_{layer + 1}'}.png" for layer in range(entry.layers)]
+
+
 class SamplesDataset:
     """The six images as an evaluation set, in the order of ``IMAGES``."""
 
@@ -129,8 +135,12 @@ class SamplesDataset:
 
     @property
     def fingerprint(self) -> str:
-        """Names of the images and of their objects."""
-        return ", ".join(f"{entry.name} ({len(entry.objects)})" for entry in IMAGES)
+        """Checksum of the images and masks, and of the list of objects."""
+        digest = hashlib.sha256(repr([entry.objects for entry in IMAGES]).encode())
+        for entry in IMAGES:
+            for path in (image_path(entry), *mask_paths(entry)):
+                digest.update(f"\n{path.name}\n{sha256(path)}".encode())
+        return digest.hexdigest()[:32]
 
     def check(self, samples: int | None = None) -> None:
         """Check that the first ``samples`` images exist, None for all.
@@ -149,8 +159,7 @@ class SamplesDataset:
         """
         entry = IMAGES[index]
         image = read_image(image_path(entry))
-        stems = [entry.name] + [f"{entry.name}_{number}" for number in range(2, entry.layers + 1)]
-        masks = np.stack([read_mask(MASKS / f"{stem}.png") for stem in stems], axis=-1)
+        masks = np.stack([read_mask(path) for path in mask_paths(entry)], axis=-1)
         if masks.shape[:2] != image.shape[:2]:
             raise InputError(
                 f"{image_path(entry)} is {image.shape[1]}x{image.shape[0]} pixels, its masks are "

@@ -111,6 +111,16 @@ def test_an_edited_file_changes_the_fingerprint_and_a_new_date_does_not(tmp_path
     assert dataset.fingerprint != before
 
 
+@pytest.mark.parametrize("changed", ["images/00.png", "masks/00.png"])
+def test_an_edit_that_keeps_the_size_of_the_file_changes_the_fingerprint(tmp_path, changed):
+    dataset = FolderDataset(draw_folder(tmp_path, 2))
+    before, path = dataset.fingerprint, tmp_path / changed
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+    assert dataset.fingerprint != before
+
+
 @pytest.mark.parametrize(
     ("images", "masks", "reader", "empty"),
     [

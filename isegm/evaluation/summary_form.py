@@ -1,0 +1,28 @@
+"""The form of ``summary.json``, as ``reports.summary_entry`` makes its entries."""
+
+from __future__ import annotations
+
+from isegm.utils.schema import Fields, Items, Kind, Nothing, Number, Plain, Table, Text, Whole
+
+_TEXTS = (
+    "model_name", "mode", "protocol", "eval_mode", "checkpoint", "sha256", "network", "device", "command", "started",
+    "dataset",
+)  # fmt: skip
+_SETTINGS: dict[str, Kind] = {
+    **dict.fromkeys(("target_iou", "threshold"), Number()),
+    **dict.fromkeys(("max_clicks", "min_clicks"), Whole(least=1)),
+    "simulated_user": Text(),
+}
+_ENTRY: dict[str, Kind] = {
+    **dict.fromkeys(_TEXTS, Text()),
+    **dict.fromkeys(("noc", "noc_std", "nof", "nof_published"), Table(Number())),
+    **dict.fromkeys(("objects", "clicks"), Whole(least=0)),
+    **dict.fromkeys(("seconds", "spc", "spi"), Number(least=0)),
+    "max_objects": Whole(least=1) | Nothing(),
+    "init_masks": Text() | Nothing(),
+    "settings": Fields(_SETTINGS),
+    "inference": Table(Plain()),
+    "versions": Fields(dict.fromkeys(("isegm", "python", "torch", "numpy", "opencv", "scipy"), Text())),
+    "miou": Items(Number(0, 1)),
+}
+SUMMARY = Fields({"evaluations": Items(Fields(_ENTRY))})
