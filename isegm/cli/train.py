@@ -37,6 +37,13 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="samples per step, all processes' together; default: the script's",
     )
     parser.add_argument(
+        "--micro-batch",
+        type=value_of("micro_batch"),
+        metavar="N",
+        help="samples of a step whose gradients are computed at once, fewer to need less memory, where BatchNorm is "
+        "frozen; default: the script's",
+    )
+    parser.add_argument(
         "--epochs", type=value_of("epochs"), default=-1, help="epochs of training; default: the script's"
     )
     parser.add_argument(

@@ -16,16 +16,22 @@ def check_batch_size(config: TrainConfig, run_config: RunConfig, model: nn.Modul
     """Check that batches of the configured size can be trained.
 
     Raises:
-        InputError: the batch cannot be divided by the processes, is too small for BatchNorm, or is larger than an
-            epoch.
+        InputError: the batch cannot be divided by the processes, is too small for BatchNorm that is not frozen, or is
+            larger than an epoch; or gradients are to be computed in parts, and BatchNorm is not frozen.
     """
     size, count = config.batch_size, distributed.world_size()
     if size % count:
         raise InputError(
             f"a batch of {size} cannot be divided by {count} processes: give --batch-size a multiple of {count}."
         )
+    normalises = bool(batchnorm_layers(model)) and not config.freeze_batchnorm  # by the statistics of the batch
+    if config.micro_batch and normalises:
+        raise InputError(
+            "--micro-batch would change what BatchNorm learns from: leave it out, lower --batch-size, or take a script "
+            "whose BatchNorm is frozen, such as models/light/mobilenetv2_finetune.py."
+        )
     smallest = 2 if run_config.sync_batchnorm else 2 * count  # samples that BatchNorm needs
-    if size < smallest and batchnorm_layers(model):
+    if size < smallest and normalises:
         raise InputError(f"a batch of {size} is too small for BatchNorm: give --batch-size {smallest} or more.")
     if epoch_len < size:
         raise InputError(f"an epoch of {epoch_len} samples is shorter than a batch of {size}: lower --batch-size.")

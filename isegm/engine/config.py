@@ -73,6 +73,9 @@ class TrainConfig:
         interleaved_batches: batches that are trained in turn, one click of each. A batch whose next click followed
             directly would meet a network that has just learnt these very objects by heart (at high learning rates): its
             previous masks would be better, and its clicks less needed, than in use.
+        micro_batch: samples whose gradients are computed at once, the gradients of a batch being their sum: fewer need
+            less memory. Losses that are weighted over a batch weigh each part by itself; BatchNorm must be frozen. None
+            for the whole batch.
         checkpoint_interval: epochs between two numbered checkpoints, or (from epoch, interval) pairs.
         image_dump_interval: steps between two images of a training sample; 0 for none.
     """
@@ -87,6 +90,7 @@ class TrainConfig:
     freeze_batchnorm: bool = False
     precise_bn_batches: int = 0
     interleaved_batches: int = 1
+    micro_batch: int | None = None
     checkpoint_interval: int | Sequence[tuple[int, int]] = 5
     image_dump_interval: int = 1000
 

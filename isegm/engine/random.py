@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 
@@ -25,3 +27,12 @@ class BatchRNG:
         self.whole = np.random.default_rng(key)
         positions = range(first + 1, first + count + 1)  # from 1, as NumPy treats the seed (key, 0) as (key)
         self.samples = [np.random.default_rng((*key, position)) for position in positions]
+
+    def state(self) -> list[dict[str, Any]]:
+        """Return the states of the samples' generators, as plain data."""
+        return [dict(generator.bit_generator.state) for generator in self.samples]
+
+    def load_state(self, states: list[dict[str, Any]]) -> None:
+        """Set the samples' generators to what ``state`` returned."""
+        for generator, state in zip(self.samples, states, strict=True):
+            generator.bit_generator.state = state

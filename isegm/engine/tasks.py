@@ -62,7 +62,7 @@ class Step:
     """The result of one training step's forward pass.
 
     Attributes:
-        losses: weighted losses by name, scalars with gradient.
+        losses: weighted losses by name, scalars.
         logits: (B, 1, H, W) the network's prediction without gradient, for metrics and images.
         points: (B, 2N, 3) the clicks that the network saw, see ``isegm.clicks``.
     """
@@ -92,6 +92,12 @@ class BatchSteps(Protocol):
 
         The weights may change between two steps.
         """
+
+    def state(self) -> dict[str, Any]:
+        """Return what the next step needs of those before it, as plain data and tensors; empty before the first."""
+
+    def load_state(self, state: dict[str, Any], losses: Losses) -> Step:
+        """Go on from a state that is not empty; return the step that was the last one, with these losses."""
 
 
 class TrainingTask(Protocol):
@@ -201,6 +207,19 @@ class ClickSteps:
             self._drop_previous_masks()
         losses, logits = forward(self.batch, self.prev_mask, self.points)
         self.logits = logits.detach()
+        return Step(losses, self.logits, self.points)
+
+    def state(self) -> dict[str, Any]:
+        """Return the clicks, the last prediction and the random numbers; see ``BatchSteps``."""
+        if self.logits is None:
+            return {}
+        return {"points": self.points.cpu(), "logits": self.logits.cpu(), "random": self.batch_rng.state()}
+
+    def load_state(self, state: dict[str, Any], losses: Losses) -> Step:
+        """Go on from a state; see ``BatchSteps``."""
+        self.points = state["points"].to(self.points)
+        self.logits = state["logits"].to(self.points.device)
+        self.batch_rng.load_state(state["random"])
         return Step(losses, self.logits, self.points)
 
     def _add_click(self, number: int, logits: Tensor) -> None:

@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
@@ -26,8 +28,9 @@ from isegm.engine.metrics import AdaptiveIoU
 from isegm.engine.optimizer import adam
 from isegm.engine.random import BatchRNG
 from isegm.engine.resume import check_kept_options, kept_options, random_states, restore_random_state
-from isegm.engine.tasks import Batch, Step
+from isegm.engine.tasks import Batch, Losses, Step
 from isegm.engine.training_step import TrainingStep, parallelize
+from isegm.engine.turns import Turns
 from isegm.engine.validation import validate
 from isegm.model.checkpoint import load_state, read_checkpoint, save_checkpoint
 from isegm.model.click_model import ClickModel
@@ -36,6 +39,7 @@ from isegm.utils.errors import InputError
 from isegm.utils.log import logger
 
 AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} batches [{elapsed}<{remaining}{postfix}]"
 TRAINING = 1  # in the key of random numbers, apart from validation and precise BatchNorm
 
 
@@ -74,6 +78,8 @@ class Trainer:
         self.metric = AdaptiveIoU()
         self.steps_per_epoch = len(train_set) // config.batch_size
         self.epoch, self.step_in_epoch = run_config.start_epoch or 0, 0
+        self.turns: Turns | None = None  # of the batches that are being trained
+        self._resumed_turns: tuple[dict[str, Any], Path] | None = None
         self.global_step = self.epoch * self.steps_per_epoch
         if run_config.init_from is not None:
             load_state(model, read_checkpoint(run_config.init_from)["state_dict"], run_config.init_from)
@@ -132,8 +138,10 @@ class Trainer:
             for layer in batchnorm_layers(self.model):
                 layer.eval()
         parts, batches = self._load(self.train_set, self.epoch, self.step_in_epoch)
+        self._position = float(self.step_in_epoch)
         progress = tqdm(
             initial=self.step_in_epoch,
+            bar_format=BAR,
             total=self.steps_per_epoch,
             desc=f"epoch {self.epoch}",
             mininterval=5,
@@ -143,16 +151,13 @@ class Trainer:
         started = time.perf_counter()
         while group := list(islice(batches, self.config.interleaved_batches * self.run_config.accumulate)):
             learning_rate = self._set_learning_rate()
-            every, before = self.run_config.save_every, self.global_step
-            for batch, step in zip(group, self._train_interleaved(group), strict=True):
+            for batch, step in zip(group, self._train_in_turn(group, progress), strict=True):
                 self.metric.update(step.logits.float(), batch["instances"])
                 self.global_step += 1
                 self.step_in_epoch += 1
                 self._log_step(step, batch, learning_rate)
             progress.set_postfix(loss=f"{self._last_loss:.3f}", iou=f"{self.metric.ema_iou:.3f}", refresh=False)
-            progress.update(len(group))
-            if every and self.global_step // every > before // every and self.step_in_epoch < self.steps_per_epoch:
-                self._save_last()
+            self._after_step(progress)
         progress.close()
         seconds = time.perf_counter() - started
         logger.info(
@@ -161,30 +166,77 @@ class Trainer:
         )  # fmt: skip
         self.log.values({"TrainMetrics/AdaptiveIoU": self.metric.epoch_value}, self.epoch)
 
-    def _train_interleaved(self, batches: Sequence[Batch]) -> list[Step]:
+    def _train_in_turn(self, batches: Sequence[Batch], progress: tqdm) -> list[Step]:
         """Train the first step of each batch, then the second of each, and so on; return the last step of each.
 
         Batches whose gradients are accumulated share one optimiser step and have the same number of steps.
         """
-        accumulate = self.run_config.accumulate
         begun = [self.training_step.task.begin(self.model, b, self._batch_rng(b, i)) for i, b in enumerate(batches)]
-        last: dict[int, Step] = {}
-        for index in range(max(steps.number_of_steps for steps in begun)):
-            for first in range(0, len(begun), accumulate):
-                if index >= begun[first].number_of_steps:
-                    continue
-                self.optimizer.zero_grad(set_to_none=True)
-                group = range(first, min(first + accumulate, len(begun)))
-                for position in group:
-                    with nullcontext() if position == group[-1] else self._without_averaging():
-                        with self.autocast:
-                            step = begun[position].step(index, self.parallel_step)
-                        self._backward(step)
-                    last[position] = step
-                self._optimise()
+        turns = self.turns = Turns(begun, self.run_config.accumulate)
+        if self._resumed_turns is not None:
+            turns.load_state(*self._resumed_turns)
+            self._resumed_turns = None
+        for index, group in turns.order[turns.done :]:
+            self.optimizer.zero_grad(set_to_none=True)
+            for position in group:
+                forward = partial(self._forward_backward, synchronise=position == group[-1])
+                with self.autocast:
+                    turns.last[position] = begun[position].step(index, forward)
+            self._optimise()
+            turns.done += 1
+            if not turns.finished:
+                self._after_step(progress)
+        self.turns = None
         if not (self.config.freeze_batchnorm or self.run_config.sync_batchnorm):
             average_statistics(self.model)
-        return [last[position] for position in range(len(batches))]
+        return [turns.last[position] for position in range(len(batches))]
+
+    def _after_step(self, progress: tqdm) -> None:
+        """Show how far the epoch is, and save if ``save_every`` asks for it; called after every optimiser step."""
+        before, self._position = self._position, self._batches_done()
+        progress.update(self._position - before)
+        if self.turns is not None and distributed.world_size() > 1:
+            return  # several processes save between turns only, as each knows the state of its own parts alone
+        every, offset = self.run_config.save_every, self.epoch * self.steps_per_epoch
+        due = every and (offset + self._position) // every > (offset + before) // every
+        if due and self._position < self.steps_per_epoch:
+            self._save_last()
+
+    def _batches_done(self) -> float:
+        """Batches of the epoch that have been trained; those that take turns count by the share of their steps."""
+        return self.step_in_epoch + (0.0 if self.turns is None else self.turns.batches_done)
+
+    def _forward_backward(
+        self, batch: Batch, prev_mask: Tensor, points: Tensor, *, synchronise: bool
+    ) -> tuple[Losses, Tensor]:
+        """Compute losses and gradients of a batch, ``micro_batch`` samples at a time.
+
+        Args:
+            batch, prev_mask, points: see ``TrainingTask.forward``.
+            synchronise: average the gradients over all processes once they are computed.
+
+        Returns:
+            the losses of the batch by name, and logits (B, 1, H, W), all without gradient.
+        """
+        count = len(points)
+        size = self.config.micro_batch or count
+        sums: Losses = {}
+        logits = []
+        for first in range(0, count, size):
+            part = slice(first, first + size)
+            last = first + size >= count
+            with nullcontext() if synchronise and last else self._without_averaging():
+                losses, predicted = self.parallel_step(
+                    {name: value[part] for name, value in batch.items()}, prev_mask[part], points[part]
+                )
+                if size < count:
+                    losses = {name: loss * (len(predicted) / count) for name, loss in losses.items()}
+                with torch.autocast(self.device.type, enabled=False):
+                    self._backward(Step(losses, predicted, points[part]))
+            logits.append(predicted)
+            for name, loss in losses.items():
+                sums[name] = sums.get(name, 0.0) + loss.detach()
+        return sums, torch.cat(logits)
 
     def _batch_rng(self, batch: Batch, position: int) -> BatchRNG:
         """Return the random numbers of this process's part of the batch ``position`` batches from now."""
@@ -262,6 +314,7 @@ class Trainer:
             "scaler": self.scaler.state_dict(),
             "metric": self.metric.state(),
             "random": random_states(self.device),
+            "turns": None if self.turns is None else self.turns.state(),
         }
         if distributed.is_main():
             save_checkpoint(self.model, self.run_config.checkpoints / "last_checkpoint.pth", training=state)
@@ -293,4 +346,6 @@ class Trainer:
         self.scaler.load_state_dict(state["scaler"])
         self.metric.load_state(state["metric"])
         restore_random_state(state["random"], self.device, path)
+        if state.get("turns") is not None:
+            self._resumed_turns = (state["turns"], path)
         logger.info("going on from %s: epoch %d, step %d", path, self.epoch, self.step_in_epoch)

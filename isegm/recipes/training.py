@@ -63,6 +63,7 @@ class Recipe:
         image_every: steps between two images of a training sample in the experiment's folder.
         train_every_click: every simulated click is a step of its own, see ``IterativeClicks``.
         interleaved_batches: batches that are trained a click each in turn, see ``TrainConfig``.
+        micro_batch: samples whose gradients are computed at once, see ``TrainConfig``; ``--micro-batch`` replaces it.
         initial_masks: lets some samples start from a mask with errors; None for none.
         backbone_lr: learning rate of ``feature_extractor.backbone`` relative to ``lr``, everything else learning at
             ``lr``; None for the network's own rates.
@@ -91,6 +92,7 @@ class Recipe:
     image_every: int = 3000
     train_every_click: bool = False
     interleaved_batches: int = 1
+    micro_batch: int | None = None
     initial_masks: SampleTransform | None = None
     backbone_lr: float | None = None
     clip_norm: float | None = None
@@ -170,6 +172,7 @@ def train_config(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> TrainCon
         freeze_batchnorm=recipe.freeze_batchnorm,
         precise_bn_batches=recipe.precise_bn_batches,
         interleaved_batches=recipe.interleaved_batches,
+        micro_batch=cfg.micro_batch or recipe.micro_batch,
         checkpoint_interval=interval,
         image_dump_interval=recipe.image_every,
     )

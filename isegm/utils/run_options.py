@@ -14,6 +14,7 @@ RUN_OPTIONS: dict[str, Kind] = {
     "exp_name": NAME,
     "data": Text(longest=100_000),
     "batch_size": Whole(1, 100_000) | FROM_SCRIPT,
+    "micro_batch": Whole(1, 100_000),
     "epochs": Whole(1, 1_000_000) | FROM_SCRIPT,
     "epoch_len": Whole(1, 10_000_000) | FROM_SCRIPT,
     "lr": Number(above=0, most=1000),

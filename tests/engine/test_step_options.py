@@ -43,6 +43,39 @@ def test_accumulated_halves_are_a_whole_batch(task, images, tmp_path):
         torch.testing.assert_close(halves.model.state_dict()[name], value, rtol=0, atol=1e-4, msg=name)
 
 
+@pytest.mark.parametrize("task", [PUBLISHED, EVERY_CLICK], ids=["published", "every click"])
+@pytest.mark.parametrize("micro_batch", [1, 3])
+def test_gradients_computed_in_parts_are_those_of_the_whole_batch(micro_batch, task, images, tmp_path):
+    short = {"task": task, "epoch_len": 16}
+    whole = finished(tiny(images, tmp_path / "whole", config={"epochs": 1}, **short))
+    sizes = []
+    parts = tiny(images, tmp_path / "parts", config={"epochs": 1, "micro_batch": micro_batch}, **short)
+    backward = parts._backward
+    parts._backward = lambda step: sizes.append(len(step.logits)) or backward(step)
+    in_parts = finished(parts)
+    assert sizes[:3] == ([1] * 3 if micro_batch == 1 else [3, 3, 2])
+    np.testing.assert_allclose(in_parts["curves"], whole["curves"], rtol=0, atol=1e-5)
+    for name, values in whole["weights"].items():
+        np.testing.assert_allclose(in_parts["weights"][name], values, rtol=0, atol=1e-4, err_msg=name)
+
+
+def test_parts_are_refused_where_batchnorm_learns_from_the_batch(images, tmp_path):
+    with pytest.raises(InputError, match=r"^--micro-batch would change what BatchNorm learns from: [^\n]+$"):
+        tiny(images, tmp_path, norm=True, config={"micro_batch": 2})
+    tiny(images, tmp_path, norm=True, config={"micro_batch": 2, "freeze_batchnorm": True})
+
+
+@pytest.mark.parametrize("options", [{}, {"accumulate": 2}, {"amp": "bf16"}], ids=str)
+def test_frozen_batchnorm_takes_batches_of_1(options, images, tmp_path):
+    frozen = {"epochs": 1, "freeze_batchnorm": True}
+    run = tiny(images, tmp_path, norm=True, batch_size=1, epoch_len=4, config=frozen, **options)
+    statistics = run.model.norm.running_mean.clone()
+    run.run()
+    assert run.global_step == 4 and torch.equal(run.model.norm.running_mean, statistics)
+    with pytest.raises(InputError, match="a batch of 1 is too small for BatchNorm"):
+        tiny(images, tmp_path, norm=True, batch_size=1, epoch_len=4, config={"epochs": 1}, **options)
+
+
 def test_what_is_left_of_an_epoch_is_a_step_whose_gradients_are_divided_likewise(images, tmp_path):
     still = {
         "task": NO_CLICKS,

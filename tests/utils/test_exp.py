@@ -153,6 +153,7 @@ WRONG_OPTIONS = {
     "workers": ["-1", "2.5", "x", "1000000"],
     "seed": ["-1", "x", "1.5", "0x10000000000000000"],
     "accumulate_grad": ["0", "-1", "x"],
+    "micro_batch": ["0", "-1", "2.5", "x"],
     "clip_grad_norm": ["-1", ".nan", "0", "x"],
     "ngpus": ["0", "100000"],
     "save_every": ["-1", "often"],
