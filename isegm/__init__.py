@@ -9,6 +9,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from isegm.utils.threads import bound_spinning
+
 if TYPE_CHECKING:
     from isegm.clicks import Click
     from isegm.inference.predictor import Predictor
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from isegm.model.checkpoint import load_model
     from isegm.utils.errors import InputError
     from isegm.utils.lookup import DEFAULT_CHECKPOINT
+
+bound_spinning()  # before PyTorch is loaded, which then keeps what it finds
 
 __version__ = "0.1.0"
 __all__ = [

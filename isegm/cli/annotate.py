@@ -18,6 +18,7 @@ from isegm.model.checkpoint import DEFAULT_CHECKPOINT
 from isegm.utils.cli import add_device_options, choose_device, program
 from isegm.utils.exp import load_config_file
 from isegm.utils.lookup import find_checkpoint
+from isegm.utils.threads import set_threads
 
 SAMPLE = next(image for image in IMAGES if image.name == "cat")
 
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.checkpoint is not None:
         weights = load_config_file(args.cfg).get("INTERACTIVE_MODELS_PATH", "./weights")
         checkpoint = find_checkpoint(weights, args.checkpoint)
+    set_threads(args.threads)
     device = choose_device(args.gpu, args.cpu, args.device)
     root = open_window()
     from isegm.demo.view import Program  # imports tkinter

@@ -11,13 +11,16 @@ import torch
 import torch.nn.functional as F
 
 from isegm.clicks import Click, DistMaps, used
+from isegm.inference.click_seconds import RUNTIME_DEFAULTS, busy_processes, seconds_per_click
 from isegm.inference.clicker import Clicker
 from isegm.inference.merge import change_around
 from isegm.inference.predictor import Predictor
 from isegm.model import build_model
 from isegm.model.heads.pixel_diffusion import DILATIONS, STEPS, PixelDiffusion
-from isegm.utils.cli import choose_device, program
+from isegm.utils.cli import add_thread_option, choose_device, program
 from isegm.utils.memory import keep_freed_memory
+from isegm.utils.schema import Whole, from_text
+from isegm.utils.threads import SPINS, set_threads
 
 REPEATS = 7
 NETWORKS = (
@@ -170,16 +173,49 @@ def click_on(device: torch.device, name: str) -> None:
     report(f"{name}, the same, of 8 together", cpu, eight)
 
 
+def clicks_beside(busy: int, clicks: int, rounds: int, threads: int | None) -> None:
+    """Time clicks as OpenMP waits by itself and with the bound of ``bound_spinning``, idle and beside busy processes.
+
+    Both are timed in turn in every round; the figures are medians over the rounds.
+    """
+    print(f"seconds per click, medians of {rounds} rounds of {clicks} clicks; by default, and with bounded spinning")
+    for name, count in (("idle", 0), (f"beside {busy} busy processes", busy)):
+        plain, ours = [], []
+        with busy_processes(count):
+            for _ in range(rounds):
+                plain.append(seconds_per_click(RUNTIME_DEFAULTS, clicks, threads))
+                ours.append(seconds_per_click(SPINS, clicks, threads))
+        before, after = statistics.median(plain), statistics.median(ours)
+        print(f"{name:<28} default {before:7.3f} s   here {after:7.3f} s   {before / after:6.2f} x", flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog=program("benchmark", arguments),
         description="Time the work at every click against plain implementations of the same results.",
     )
+    parser.add_argument(
+        "--busy",
+        type=from_text(Whole(1, 64)),
+        metavar="N",
+        help="time clicks instead, idle and beside N processes that spin, before and after spinning is bounded",
+    )
+    parser.add_argument(
+        "--clicks", type=from_text(Whole(1, 10_000)), default=40, help="clicks of a round (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rounds", type=from_text(Whole(1, 1000)), default=3, help="rounds of --busy (default: %(default)s)"
+    )
+    add_thread_option(parser)
     parser.add_argument("--device", help="time clicks on this device, such as cuda, against the CPU instead")
-    device = parser.parse_args(arguments).device
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
-    if device is not None:
-        chosen = choose_device(device=device)
+    args = parser.parse_args(arguments)
+    threads = set_threads(args.threads)
+    print(f"torch {torch.__version__}, {threads} threads")
+    if args.busy is not None:
+        clicks_beside(args.busy, args.clicks, args.rounds, args.threads)
+        return
+    if args.device is not None:
+        chosen = choose_device(device=args.device)
         if chosen.type == "cuda":
             print(torch.cuda.get_device_name(chosen))
         for name in NETWORKS:

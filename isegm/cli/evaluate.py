@@ -9,6 +9,7 @@ from dataclasses import fields
 from isegm.evaluation.options import EvalOptions
 from isegm.evaluation.run import run_evaluation
 from isegm.utils.cli import add_device_options, choose_device, program
+from isegm.utils.threads import set_threads
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -49,5 +50,6 @@ def add_options(parser: argparse._ActionsContainer, *names: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     options = vars(parse_args(arguments))
     started = sys.argv if arguments is None else ["isegm", "evaluate", *arguments]
+    set_threads(options.pop("threads"))
     device = choose_device(options.pop("gpus"), options.pop("cpu"), options.pop("device"))
     run_evaluation(EvalOptions(**options, device=device, command=shlex.join(started)))

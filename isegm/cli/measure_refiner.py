@@ -13,6 +13,7 @@ from isegm.utils.cli import add_device_options, choose_device, program
 from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
 from isegm.utils.lookup import find_checkpoint
+from isegm.utils.threads import set_threads
 
 
 def numbers(text: str) -> list[int]:
@@ -44,6 +45,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_args(arguments)
+    set_threads(args.threads)
     cfg = load_config_file(args.config_path)
     checkpoint = find_checkpoint(cfg.get("INTERACTIVE_MODELS_PATH", "./weights"), args.checkpoint)
     model = load_model(checkpoint, choose_device(args.gpus, args.cpu, args.device))

@@ -15,6 +15,7 @@ from isegm.utils.cli import add_device_options, choose_device, program
 from isegm.utils.exp import load_config_file
 from isegm.utils.files import read_image, read_mask, write_images
 from isegm.utils.lookup import find_checkpoint
+from isegm.utils.threads import set_threads
 from isegm.utils.vis import draw_with_blend_and_clicks
 
 
@@ -77,6 +78,7 @@ def read_init_mask(path: str, image: np.ndarray) -> np.ndarray:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_args(arguments)
+    set_threads(args.threads)
     out = Path(args.out)
     overlay = out.with_name(f"{out.stem}_overlay.png")
     if out.suffix.lower() not in MASK_ENDINGS:

@@ -8,11 +8,13 @@ from typing import Any
 import torch
 
 from isegm.engine.config import RunConfig
+from isegm.engine.loading import MOST_WORKERS
 from isegm.utils.cli import program
 from isegm.utils.distributed import launch, process_group
 from isegm.utils.exp import init_experiment, load_script
 from isegm.utils.run_options import RUN_OPTIONS
 from isegm.utils.schema import from_text
+from isegm.utils.threads import set_threads
 
 
 def value_of(name: str) -> Callable[[str], Any]:
@@ -63,8 +65,15 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--workers",
         type=value_of("workers"),
-        default=RunConfig.workers,
-        help="processes that load data, for each process that trains; default: %(default)s",
+        help="processes that load data, for each process that trains; default: one for each core, at most "
+        f"{MOST_WORKERS}",
+    )
+    parser.add_argument(
+        "--threads",
+        type=value_of("threads"),
+        metavar="N",
+        help="threads that compute on the CPU, for each process that trains; default: one for each core that it "
+        "may use, or OMP_NUM_THREADS",
     )
     parser.add_argument("--ngpus", type=value_of("ngpus"), default=1, help="processes on this machine, a GPU each")
     devices = parser.add_mutually_exclusive_group()
@@ -109,4 +118,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with process_group():
         script = load_script(args.temp_model_path or args.model_path)
         torch.manual_seed(args.seed)
-        script.main(init_experiment(args, script))
+        cfg = init_experiment(args, script)
+        set_threads(cfg.threads)
+        script.main(cfg)

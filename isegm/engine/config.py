@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from isegm.engine.loading import default_workers
 from isegm.engine.schedule import Schedule
 from isegm.engine.tasks import TrainingTask
 
@@ -40,7 +41,7 @@ class RunConfig:
     images: Path
     logs: Path
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    workers: int = 4
+    workers: int = field(default_factory=default_workers)
     amp: str | None = None
     seed: int = 0
     save_every: int = 500

@@ -10,7 +10,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from isegm.utils.errors import InputError
+from isegm.utils.threads import set_threads, usable_cpus
 
+MOST_WORKERS = 4  # where nobody says how many
 WORKER_PREFIX = f"{InputError.__module__}.{InputError.__qualname__}: "
 
 
@@ -59,6 +61,15 @@ class EpochBatches(Sampler[list[int]]):
         return sum(map(bool, self.parts))
 
 
+def default_workers(processes: int = 1) -> int:
+    """Return how many processes load data where nobody says: one for each usable CPU, at most ``MOST_WORKERS``.
+
+    Args:
+        processes: training processes on this machine, each of which has so many.
+    """
+    return max(1, min(MOST_WORKERS, usable_cpus() // processes))
+
+
 def load_batches(
     dataset: Dataset, batches: EpochBatches, workers: int, device: torch.device
 ) -> Iterator[dict[str, Tensor]]:
@@ -72,6 +83,7 @@ def load_batches(
         batch_sampler=batches,
         num_workers=workers,
         pin_memory=device.type == "cuda",
+        worker_init_fn=_one_thread,
         generator=torch.Generator(),  # so that loading takes no numbers from the generator of dropout
     )
     try:
@@ -79,3 +91,8 @@ def load_batches(
             yield {key: value.to(device, non_blocking=True) for key, value in batch.items()}
     except InputError as error:
         raise InputError(str(error).strip().splitlines()[-1].removeprefix(WORKER_PREFIX)) from error
+
+
+def _one_thread(_: int) -> None:
+    """Let a process that loads data compute with one thread, as there are several of them."""
+    set_threads(1)

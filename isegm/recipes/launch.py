@@ -9,10 +9,11 @@ from easydict import EasyDict
 
 from isegm.data.train_set import TrainSet
 from isegm.engine.config import RunConfig, TrainConfig
+from isegm.engine.loading import default_workers
 from isegm.engine.trainer import Trainer
 from isegm.model.click_model import ClickModel
 from isegm.model.pretrained import is_timm_source
-from isegm.utils.distributed import is_main, training_device
+from isegm.utils.distributed import is_main, local_processes, training_device
 from isegm.utils.errors import InputError
 from isegm.utils.exp import create_experiment
 from isegm.utils.log import log_to_file, logger
@@ -55,7 +56,7 @@ def run_config(cfg: EasyDict) -> RunConfig:
         images=cfg.VIS_PATH,
         logs=cfg.LOGS_PATH,
         device=training_device(cfg.gpus, cfg.ngpus, cfg.cpu, cfg.local_rank),
-        workers=cfg.workers,
+        workers=default_workers(local_processes()) if cfg.workers is None else cfg.workers,
         amp=cfg.amp,
         seed=cfg.seed,
         save_every=cfg.save_every,

@@ -18,10 +18,13 @@ from isegm.utils.arguments import BAD_INPUT, program
 from isegm.utils.errors import InputError
 from isegm.utils.log import log_to_console, say
 from isegm.utils.memory import keep_freed_memory
+from isegm.utils.run_options import THREADS
+from isegm.utils.schema import from_text
 from isegm.utils.signals import REQUESTS, WORDS, Stopped
 from isegm.utils.startup import INTERRUPTED
+from isegm.utils.threads import set_threads
 
-__all__ = ["BAD_INPUT", "INTERRUPTED", "add_device_options", "choose_device", "program", "run"]
+__all__ = ["BAD_INPUT", "INTERRUPTED", "add_device_options", "add_thread_option", "choose_device", "program", "run"]
 
 BROKEN_PIPE = 141  # as shells have it
 CPU_MEMORY = "DefaultCPUAllocator"  # in the message of the RuntimeError that PyTorch raises when main memory is full
@@ -45,6 +48,7 @@ def run(main: Callable[[], None], keep_memory: bool = True) -> NoReturn:
             stream.reconfigure(errors="backslashreplace")
     if keep_memory:
         keep_freed_memory()
+    set_threads()
     log_to_console()
     with _ending_signals() as came:
         try:
@@ -151,12 +155,23 @@ def _send_to_main_thread(number: int) -> None:
         signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
+def add_thread_option(parser: ArgumentParser) -> None:
+    """Add the option whose value ``set_threads`` takes."""
+    parser.add_argument(
+        "--threads",
+        type=from_text(THREADS),
+        metavar="N",
+        help="threads that compute on the CPU; default: one for each core that it may use, or OMP_NUM_THREADS",
+    )
+
+
 def add_device_options(parser: ArgumentParser, gpu_option: str = "--gpus") -> None:
-    """Add the options that ``choose_device`` reads, of which a user gives one at most."""
+    """Add the options that ``choose_device`` reads, of which a user gives one at most, and ``--threads``."""
     devices = parser.add_mutually_exclusive_group()
     devices.add_argument(gpu_option, help="CUDA id, of several the first is used; default: CUDA where there is one")
     devices.add_argument("--cpu", action="store_true", help="run on the CPU")
     devices.add_argument("--device", help="any device that PyTorch knows, such as cuda:1 or mps")
+    add_thread_option(parser)
 
 
 def choose_device(gpus: str | None = None, cpu: bool = False, device: str | None = None) -> torch.device:

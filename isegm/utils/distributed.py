@@ -159,7 +159,7 @@ def training_device(gpus: str = "", ngpus: int = 1, cpu: bool = False, local_ran
         return choose_device(gpus, cpu)
     ids = _listed(gpus)
     wanted = len(ids) or ngpus
-    processes = _number("LOCAL_WORLD_SIZE") or world_size()
+    processes = local_processes()
     if wanted != processes and (ids or ngpus > 1) and not cpu:
         raise InputError(
             f"{wanted} GPUs are asked for and {processes} processes run on this machine: name one GPU for each with "
@@ -172,6 +172,11 @@ def training_device(gpus: str = "", ngpus: int = 1, cpu: bool = False, local_ran
     device = choose_device(ids[number] if ids else str(number))
     torch.cuda.set_device(device)
     return device
+
+
+def local_processes() -> int:
+    """Return the number of processes of this run on this machine."""
+    return _number("LOCAL_WORLD_SIZE") or world_size()
 
 
 def _number(variable: str) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any
 from isegm.utils.schema import LARGEST, Flag, Kind, Number, PathText, Text, Whole, numeric
 
 FROM_SCRIPT = Whole(-1, -1)  # the experiment script's own number
+THREADS = Whole(1, 1024)
 NAME = Text(longest=200)
 
 RUN_OPTIONS: dict[str, Kind] = {
@@ -21,6 +22,7 @@ RUN_OPTIONS: dict[str, Kind] = {
     "accumulate_grad": Whole(1, 100_000),
     "clip_grad_norm": Number(above=0),
     "workers": Whole(0, 1024),
+    "threads": THREADS,
     "ngpus": Whole(1, 1024),
     "gpus": NAME,
     "cpu": Flag(),
