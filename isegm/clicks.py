@@ -14,6 +14,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from numbers import Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +24,13 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import described, plain_array, require
+from isegm.utils.schema import Number, Row
 
 UNUSED = -1.0
+COORDINATES = Row(Number(), Number())
+LARGEST_RADIUS = 10_000.0  # pixels, of a disk
+RADIUS = Number(above=0, most=LARGEST_RADIUS)
 SAMPLED_ORDER = 100.0  # order of a training click that was drawn at random rather than simulated in sequence
 FAR = 1e6  # squared distance to the nearest click where there is none
 
@@ -35,11 +43,20 @@ class Click:
         is_positive: True on the object, False on the background.
         coords: (row, column) in pixels, origin at the top left; fractions are allowed.
         indx: index in the sequence of clicks, from 0; None before the click is added to one.
+
+    Raises:
+        InputError: ``is_positive`` is neither true nor false, or ``coords`` are not two finite numbers.
     """
 
     is_positive: bool
     coords: tuple[float, float]
     indx: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.is_positive, (bool, int, np.bool_, np.integer)) or self.is_positive not in (0, 1):
+            raise InputError(f"is_positive of a click must be True or False, not {described(self.is_positive)}.")
+        coords = tuple(self.coords) if isinstance(self.coords, np.ndarray) else self.coords
+        require(coords, COORDINATES, "coords (row, column) of a click")
 
     def at(self, row: float, column: float) -> Click:
         """The same click at other coordinates."""
@@ -58,10 +75,8 @@ def clicks_from_xy(points: ArrayLike, labels: ArrayLike, image_size: tuple[int, 
         InputError: a value is not a number, shapes do not agree, a label is neither 0 nor 1, or a click
             lies outside the image.
     """
-    try:
-        xy, label = np.asarray(points, dtype=np.float64), np.asarray(labels, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError("points must be (N, 2) and labels (N,) numbers: give one label per (x, y) pair.") from error
+    xy = _real_numbers(points, "iuf", "points must be (N, 2) numbers")
+    label = _real_numbers(labels, "biuf", "labels must be 1 (on the object) or 0 (on the background), (N,) numbers")
     if xy.size == 0 and label.size == 0:
         return []
     if xy.ndim != 2 or xy.shape[1] != 2 or label.shape != (len(xy),):
@@ -75,12 +90,43 @@ def clicks_from_xy(points: ArrayLike, labels: ArrayLike, image_size: tuple[int, 
     clicks = []
     for index, ((x, y), is_positive) in enumerate(zip(xy.tolist(), label.tolist(), strict=True)):
         if not (0 <= x <= width - 1 and 0 <= y <= height - 1):  # also refuses NaN
-            raise InputError(
-                f"the click at x={x:g}, y={y:g} lies outside the image, {width} pixels wide and {height} high: "
-                "x goes from 0 to width-1, y from 0 to height-1."
-            )
+            raise _outside(x, y, image_size)
         clicks.append(Click(bool(is_positive), (y, x), index))
     return clicks
+
+
+def require_inside(clicks: Sequence[Click], image_size: tuple[int, int]) -> None:
+    """Check clicks for an image of ``image_size`` (H, W); they may lie anywhere on its pixels.
+
+    Raises:
+        InputError: one is no ``Click``, or lies outside the image.
+    """
+    height, width = image_size
+    for click in clicks:
+        if not isinstance(click, Click):
+            raise InputError(f"a click must be an isegm.Click(is_positive, (row, column)), not {described(click)}.")
+        row, column = click.coords
+        if not (0 <= row < height and 0 <= column < width):
+            raise _outside(column, row, image_size)
+
+
+def _outside(x: float, y: float, image_size: tuple[int, int]) -> InputError:
+    height, width = image_size
+    return InputError(
+        f"the click at x={x:g}, y={y:g} lies outside the image, {width} pixels wide and {height} high: "
+        "x goes from 0 to width-1, y from 0 to height-1."
+    )
+
+
+def _real_numbers(values: Any, kinds: str, wanted: str) -> np.ndarray:
+    """Numbers as float64, those of Python's ``decimal`` and ``fractions`` too; InputError for what is none."""
+    try:
+        array = plain_array(values, "they", f"{kinds}O")
+        if array.dtype.kind == "O" and not all(isinstance(value, (Real, Decimal)) for value in array.flat):
+            raise TypeError("a value is no number")
+        return array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:  # an InputError is a ValueError
+        raise InputError(f"{wanted}, not {described(values)}: give one label per (x, y) pair.") from error
 
 
 def points_tensor(
@@ -191,8 +237,11 @@ class DistMaps(nn.Module):
 
     def __init__(self, norm_radius: float, use_disks: bool = False) -> None:
         super().__init__()
-        if not isinstance(norm_radius, (int, float)) or not norm_radius > 0:
-            raise InputError(f"the radius of clicks must be a number of pixels above 0, got {norm_radius!r}.")
+        if not RADIUS.fits(norm_radius):
+            raise InputError(
+                f"the radius of clicks must be a number of pixels above 0 and at most {LARGEST_RADIUS:g}, "
+                f"not {described(norm_radius)}."
+            )
         self.norm_radius = norm_radius
         self.use_disks = use_disks
         self.channels = 2

@@ -9,7 +9,6 @@ meanwhile, and while it undoes, zooms, drags a slider, selects objects, saves, o
 same is measured with everything on the thread of the window, as in the published programs ("network inside").
 """
 
-# ruff: noqa: E402, I001
 
 from isegm.utils.startup import end_on_interrupt
 

@@ -20,12 +20,12 @@ from isegm.utils.vis import draw_with_blend_and_clicks
 
 
 def point(text: str) -> tuple[float, float, int]:
-    """Read x,y,label."""
+    """Read x,y,label, or x,y for a click on the object."""
     try:
-        x, y, label = text.split(",")
+        x, y, label = text.split(",") if text.count(",") != 1 else (*text.split(","), "1")
         return float(x), float(y), int(label)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not x,y,label, such as 210,140,1") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not x,y,label, such as 210,140,1, or x,y") from None
 
 
 def with_joined_points(arguments: Sequence[str]) -> list[str]:
@@ -49,7 +49,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         type=point,
         action="append",
         required=True,
-        help="a click as x,y,label (1 object, 0 background), in the order of clicking; may be repeated",
+        help="a click as x,y,label (1 object, 0 background) or x,y (object), in the order of clicking; may be repeated",
     )
     parser.add_argument("--out", required=True, help="mask to write, .png")
     parser.add_argument("--init-mask", help="mask to start from, of the image's size; not 0 is object")

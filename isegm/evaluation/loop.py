@@ -17,8 +17,11 @@ from isegm.data.sample import DSample
 from isegm.evaluation.records import ObjectRecord
 from isegm.inference.predictor import Predictor
 from isegm.inference.session import Session
+from isegm.inference.session_engine import SessionEngine
 from isegm.inference.simulation import ClickSimulation, EvalSettings
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import require
+from isegm.utils.schema import Instance, Nothing, Whole, shown
 
 MAX_NAME = 60  # characters of a sample's name in the name of a file, each of up to 4 bytes
 
@@ -135,10 +138,16 @@ def evaluate_dataset(
         one record per object, in the order of the data set whatever ``batch_size`` is.
 
     Raises:
-        InputError: ``batch_size`` is below 1, an object has no pixels, or a file of the data set cannot be read.
+        InputError: an argument is of another kind or out of its range, an object has no pixels, its mask is of another
+            size than the image, or a file of the data set cannot be read.
     """
-    if batch_size < 1:
-        raise InputError(f"batch_size is {batch_size}: give a number of at least 1.")
+    if not Whole(1).fits(batch_size):
+        raise InputError(f"batch_size is {shown(batch_size)}: give a number of at least 1.")
+    require(max_objects, Whole(0) | Nothing(), "max_objects")
+    require(predictor, Instance(SessionEngine, "a Predictor"), "the predictor of evaluate_dataset")
+    require(settings, Instance(EvalSettings, "EvalSettings"), "the settings of evaluate_dataset")
+    require(on_click, Instance(object, "a function", callable) | Nothing(), "on_click")
+    require(dataset, Instance(object, "a data set", lambda value: hasattr(value, "get_sample")), "dataset")
     waiting = islice(_start_objects(dataset, predictor, settings, frozenset(done), known or {}), max_objects)
     active: list[_ActiveObject] = []
     in_order: deque[tuple[int, int]] = deque()  # keys of objects whose records are not yielded yet
@@ -198,6 +207,11 @@ def _start_objects(
                 raise InputError(
                     f"object {object_id} of {sample.sample_id or f'sample {index}'} in {dataset.name} has no pixels: "
                     "draw it in the mask, or remove it."
+                )
+            if gt_mask.shape != sample.image.shape[:2]:
+                raise InputError(
+                    f"the mask of object {object_id} of {sample.sample_id or f'sample {index}'} in {dataset.name} is "
+                    f"{gt_mask.shape}, its image {sample.image.shape[:2]}: make them equal."
                 )
             if session is None:
                 session = predictor.start(sample.image, sample.init_mask)

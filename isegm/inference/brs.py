@@ -21,6 +21,8 @@ from isegm.inference.refinement import NetworkInput, register_refinement
 from isegm.inference.transforms import resized, with_flipped
 from isegm.model.click_model import ClickModel, EarlyFusionModel
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import require_fields
+from isegm.utils.schema import Instance, Nothing, Number, Whole, shown
 
 CLICK_RADIUS = 1  # the click loss covers a square of 2 * CLICK_RADIUS + 1 pixels
 BIAS_COST = 10.0  # penalty of a squared bias relative to a squared scale (f-BRS)
@@ -55,11 +57,13 @@ class BRSParams:
 
     def __post_init__(self) -> None:
         for name, least in (("optimize_after", 0), ("history", 1), ("max_evaluations", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name} of BRS is {getattr(self, name)}: give a whole number of at least {least}.")
+            value = getattr(self, name)
+            if not Whole(least).fits(value):
+                raise InputError(f"{name} of BRS is {shown(value)}: give a whole number of at least {least}.")
         for name in ("reg_weight", "min_iou_diff", "factr", "pgtol"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"{name} of BRS is {getattr(self, name):g}: give a number that is not negative.")
+            value = getattr(self, name)
+            if not Number(0).fits(value):
+                raise InputError(f"{name} of BRS is {shown(value)}: give a number that is not negative.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +175,10 @@ class _BackPropagatingRefinement(ABC):
     mode: str
     clicks_limit: int | None = None
     params: BRSParams = BRSParams()
+
+    def __post_init__(self) -> None:
+        kinds = {"clicks_limit": Whole(1) | Nothing(), "params": Instance(BRSParams, "BRSParams")}
+        require_fields(self, kinds)
 
     @abstractmethod
     def check(self, model: ClickModel) -> None: ...

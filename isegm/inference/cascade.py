@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 
 from isegm.inference.session import Session
 from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import require_fields
+from isegm.utils.schema import Flag, Whole, shown
 
 # The mask has settled when a pass changes at most 20 pixels. They are counted at a threshold of their own, whatever the
 # threshold of the predictor (docs/fidelity.md#cascade-threshold).
 SETTLED_PIXELS = 20
 MASK_THRESH = 0.49
+MOST_STEPS = 10_000  # passes of one click
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Cascade:
             network is shown; later clicks get one pass.
 
     Raises:
-        InputError: a number is below 1.
+        InputError: a value is of another kind or out of its range.
     """
 
     steps: int
@@ -41,8 +43,9 @@ class Cascade:
     def __post_init__(self) -> None:
         for name in ("steps", "clicks"):
             value = getattr(self, name)
-            if not isinstance(value, Integral) or value < 1:
-                raise InputError(f"{name} of the cascade is {value}: give a whole number of at least 1.")
+            if not Whole(1).fits(value):
+                raise InputError(f"{name} of the cascade is {shown(value)}: give a whole number of at least 1.")
+        require_fields(self, {"steps": Whole(most=MOST_STEPS), "adaptive": Flag()})
 
     def check(self, model: ClickModel) -> None:
         """Raise InputError, in one sentence, if repeated passes of the network would all be the same."""

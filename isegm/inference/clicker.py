@@ -12,10 +12,13 @@ import numpy as np
 from isegm.clicks import Click
 from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import binary_mask, label_map, require
+from isegm.utils.schema import Instance, Items, Nothing, Whole
 
 __all__ = ["Click", "Clicker"]
 
 
+CLICK = Instance(Click, "an isegm.Click(is_positive, (row, column))")
 EXACT_DEPTH = 1500  # pixels; squares of smaller depths are exact in float32
 
 
@@ -30,6 +33,9 @@ class Clicker:
 
     Attributes:
         clicks_list: the clicks so far, in order.
+
+    Raises:
+        InputError: ``gt_mask`` holds no (H, W) whole numbers, or ``init_clicks`` other things than clicks.
     """
 
     def __init__(
@@ -43,7 +49,9 @@ class Clicker:
         self.clicks_list: list[Click] = []
         self._object: np.ndarray | None = None
         self._background: np.ndarray | None = None
+        require(click_indx_offset, Whole(0), "click_indx_offset")
         if gt_mask is not None:
+            gt_mask = label_map(gt_mask, "gt_mask")
             valid = gt_mask != ignore_label
             self._object = (gt_mask == 1) & valid
             self._background = (gt_mask != 1) & valid
@@ -54,7 +62,12 @@ class Clicker:
         return len(self.clicks_list)
 
     def add_click(self, click: Click) -> Click:
-        """Append a click; returns it with its index in the sequence."""
+        """Append a click; returns it with its index in the sequence.
+
+        Raises:
+            InputError: it is no ``Click``.
+        """
+        require(click, CLICK, "a click of Clicker")
         click = replace(click, indx=self.click_indx_offset + len(self.clicks_list))
         self.clicks_list.append(click)
         return click
@@ -70,11 +83,11 @@ class Clicker:
 
         Raises:
             RuntimeError: there is no ground truth.
-            InputError: ``pred_mask`` is of another size.
+            InputError: ``pred_mask`` is of another size, or holds other values than 0 and 1.
         """
         if self._object is None:
             raise RuntimeError("make_next_click needs a Clicker that was given a gt_mask.")
-        pred_mask = np.asarray(pred_mask, dtype=bool)
+        pred_mask = binary_mask(pred_mask, "pred_mask")
         if pred_mask.shape != self._object.shape:
             raise InputError(
                 f"pred_mask is {pred_mask.shape} but the ground truth is {self._object.shape}: give a mask of its size."
@@ -86,6 +99,7 @@ class Clicker:
 
     def get_clicks(self, clicks_limit: int | None = None) -> list[Click]:
         """The first ``clicks_limit`` clicks; all if None."""
+        require(clicks_limit, Whole(0) | Nothing(), "clicks_limit")
         return self.clicks_list[:clicks_limit]
 
     def get_state(self) -> list[Click]:
@@ -93,8 +107,13 @@ class Clicker:
         return list(self.clicks_list)
 
     def set_state(self, state: Iterable[Click]) -> None:
-        """Replace all clicks; indices are computed anew."""
+        """Replace all clicks; indices are computed anew.
+
+        Raises:
+            InputError: a member of ``state`` is no ``Click``; nothing has changed then.
+        """
         clicks = list(state)
+        require(clicks, Items(CLICK), "the state of Clicker")
         self.reset_clicks()
         for click in clicks:
             self.add_click(click)

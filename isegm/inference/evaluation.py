@@ -18,6 +18,15 @@ from isegm.data.sample import DSample
 from isegm.inference.clicker import Clicker
 from isegm.inference.simulation import ClickSimulation, EvalSettings
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import label_map, require
+from isegm.utils.schema import Instance, Nothing
+
+CALLABLE = Instance(object, "a function", callable)
+PREDICTOR = Instance(
+    object,
+    "what get_predictor returns",
+    lambda value: hasattr(value, "set_input_image") and hasattr(value, "get_prediction"),
+)
 
 
 class ClickedPredictor(Protocol):
@@ -84,7 +93,9 @@ def evaluate_sample(
         InputError: a number is out of its range (see ``EvalSettings``), ``gt_mask`` holds no object or is of another
             size than the image; or the errors of the predictor.
     """
-    gt_mask = np.asarray(gt_mask)
+    gt_mask = label_map(gt_mask, "gt_mask")
+    require(callback, CALLABLE | Nothing(), "callback")
+    require(predictor, PREDICTOR, "predictor")
     if not (gt_mask == 1).any():
         raise InputError(
             f"gt_mask holds no object, whose pixels must be 1: it holds {np.unique(gt_mask)[:5].tolist()}. "

@@ -12,6 +12,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from isegm.utils.errors import InputError
+from isegm.utils.inputs import binary_mask, label_map
+
 
 def get_iou(gt_mask: np.ndarray, pred_mask: np.ndarray, ignore_label: int = -1) -> float:
     """Intersection over union of two masks, over the pixels that are not ignored.
@@ -23,8 +26,13 @@ def get_iou(gt_mask: np.ndarray, pred_mask: np.ndarray, ignore_label: int = -1) 
     Returns:
         a number in [0, 1]; 1 where both masks are empty, where the published code divides by zero
         (docs/fidelity.md#empty-union).
+
+    Raises:
+        InputError: the sizes differ, ``pred_mask`` holds other values than 0 and 1, or ``gt_mask`` fractions or NaN.
     """
-    pred_mask = np.asarray(pred_mask, dtype=bool)
+    gt_mask, pred_mask = label_map(gt_mask, "gt_mask"), binary_mask(pred_mask, "pred_mask")
+    if gt_mask.shape != pred_mask.shape:
+        raise InputError(f"gt_mask is {gt_mask.shape} but pred_mask {pred_mask.shape}: give masks of one image.")
     valid = gt_mask != ignore_label
     object_ = (gt_mask == 1) & valid
     union = np.count_nonzero((pred_mask & valid) | object_)

@@ -22,6 +22,8 @@ from isegm.inference.transforms import resized
 from isegm.model.click_model import ClickModel
 from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import require_fields
+from isegm.utils.schema import Number
 
 # A pixel is object above these probabilities. For the new prediction the published code compares a logit with 0.49
 # (docs/fidelity.md#focus-thresholds).
@@ -69,6 +71,9 @@ class FocusRefine:
     """
 
     crop_ratio: float = 1.4
+
+    def __post_init__(self) -> None:
+        require_fields(self, {"crop_ratio": Number(above=0)})
 
     def check(self, model: ClickModel) -> None:
         if not model.has_refiner:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from isegm.clicks import Click
+from isegm.clicks import Click, require_inside
 from isegm.inference.brs import BRSParams
 from isegm.inference.cascade import Cascade
 from isegm.inference.clicker import Clicker
@@ -26,10 +26,16 @@ from isegm.inference.session import Session
 from isegm.inference.transforms import ZoomIn
 from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import binary_mask, plain_array, require
 from isegm.utils.log import logger
+from isegm.utils.schema import Anything, Fields, Flag, Instance, Nothing, Row, Table, Text, Whole
 
 # Published names of what BRSParams holds.
 LBFGS_NAMES = {"m": "history", "factr": "factr", "pgtol": "pgtol", "maxfun": "max_evaluations"}
+STATES = Fields(
+    {"prev_prediction": Instance(Tensor, "a tensor"), "transform_states": Row(Instance(Session, "a Session"))},
+    others=Anything(),
+)
 ZOOM_IN_NAMES = [field.name for field in fields(ZoomIn)]
 
 
@@ -50,19 +56,19 @@ class ClickerPredictor:
         """Set the image to click on; the state of an earlier one is forgotten.
 
         Args:
-            image: (H, W, 3) RGB, uint8 or float in 0..1; or a tensor (3, H, W) or (1, 3, H, W), likewise.
+            image: (H, W, 3) RGB, uint8 or float in 0..1; or a tensor (3, H, W) or (1, 3, H, W), likewise; or what
+                ``Predictor.set_image`` takes.
 
         Raises:
             InputError: another shape or dtype, or floats beyond 0..1.
         """
         if not isinstance(image, Tensor):
-            pixels = np.asarray(image)
-            if pixels.dtype.kind != "f":
-                self._session = self._predictor.start(pixels)
+            if not isinstance(image, np.ndarray) or image.dtype.kind != "f":
+                self._session = self._predictor.start(image)
                 return
-            if pixels.ndim != 3:
-                raise InputError(f"the image must be (H, W, 3) RGB, got shape {pixels.shape}: give its three channels.")
-            image = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels, 2, 0)))
+            if image.ndim != 3:
+                raise InputError(f"the image must be (H, W, 3) RGB, got shape {image.shape}: give its three channels.")
+            image = torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, 2, 0), dtype=np.float32))
         self._session = self._predictor.start_tensor(_image_tensor(image))
 
     def get_prediction(self, clicker: Clicker, prev_mask: ArrayLike | Tensor | None = None) -> np.ndarray:
@@ -83,13 +89,13 @@ class ClickerPredictor:
 
         Raises:
             RuntimeError: no image was set.
-            InputError: ``prev_mask`` is of another size than the image, or holds other values.
+            InputError: ``clicker`` is no ``Clicker``, or ``prev_mask`` is of another size than the image or holds other
+                values.
         """
+        require(clicker, Instance(Clicker, "a Clicker"), "clicker")
         session = replace(self._present, clicks=tuple(clicker.get_clicks()))
         if prev_mask is not None and self._predictor.model.with_prev_mask:
-            mask = prev_mask.detach() if isinstance(prev_mask, Tensor) else np.asarray(prev_mask)
-            if isinstance(mask, Tensor):
-                mask = (mask if mask.dtype == torch.bool else mask.float()).cpu().numpy()
+            mask = plain_array(prev_mask, "prev_mask")
             if mask.ndim == 4 and mask.shape[:2] == (1, 1):
                 mask = mask[0, 0]
             session = replace(session, prev_probs=session.mask_tensor(mask))
@@ -127,15 +133,18 @@ class ClickerPredictor:
 
         Raises:
             RuntimeError: no image was set.
-            InputError: the states belong to an image of another size.
+            InputError: they are not what ``get_states`` returned, or belong to an image of another size.
         """
-        (session,) = states["transform_states"]
         image = self._present.image
+        require(states, STATES, "states")
+        (session,) = states["transform_states"]
         if session.image_size != self._present.image_size:
             raise InputError(
                 f"the states belong to an image of {session.image_size} pixels, but the present one has "
                 f"{self._present.image_size}: set that image first."
             )
+        if states["prev_prediction"].shape != session.prev_probs.shape:
+            raise InputError(f"prev_prediction of the states must be a tensor {tuple(session.prev_probs.shape)}.")
         if session.image is not image and not torch.equal(session.image, image):
             session = replace(session, view=None)  # what was computed from the other image is not used
         self._session = replace(session, image=image, prev_probs=states["prev_prediction"].to(image))
@@ -183,9 +192,18 @@ def Progressive_Merge(pred_mask: np.ndarray, previous_mask: np.ndarray, y: int, 
 
     Returns:
         (H, W) bool.
+
+    Raises:
+        InputError: the masks are of other kinds or sizes, or the click lies outside them.
     """
-    masks = (np.asarray(previous_mask) > 0, np.asarray(pred_mask) > 0)
-    return progressive_merge(*masks, Click(True, (y, x)))
+    previous, predicted = (
+        binary_mask(mask, name) for mask, name in ((previous_mask, "previous_mask"), (pred_mask, "pred_mask"))
+    )
+    if previous.shape != predicted.shape:
+        raise InputError(f"pred_mask is {predicted.shape}, previous_mask {previous.shape}: make them equal.")
+    click = Click(True, (y, x))
+    require_inside([click], (previous.shape[0], previous.shape[1]))
+    return progressive_merge(previous, predicted, click)
 
 
 def _clickseg_zoom(zoom_in: ZoomIn | None) -> ZoomIn | None:
@@ -238,6 +256,10 @@ def get_predictor(
     """
     if isinstance(net, Sequence):
         raise InputError("several networks, one for each click, are not supported: give get_predictor one network.")
+    require(net, Instance(ClickModel, "a network, as load_is_model returns"), "net of get_predictor")
+    require(brs_mode, Text(), "brs_mode of get_predictor")
+    require(with_flip, Flag() | Whole(0, 1) | Nothing(), "with_flip of get_predictor")
+    require(predictor_params, Table(Anything()) | Nothing(), "predictor_params of get_predictor")
     if brs_mode not in ("NoBRS", *CLICKSEG_MODES, *list_refinements()):
         known = ", ".join(("NoBRS", *CLICKSEG_MODES, *list_refinements()))
         raise InputError(f"there is no mode {brs_mode}: known are {known}.")
@@ -261,7 +283,7 @@ def get_predictor(
         return ClickerPredictor(Predictor(net, device, settings=settings, threshold=prob_thresh))
     settings = InferenceSettings(
         zoom_in=zoom_in,
-        flip=with_flip is not False,
+        flip=with_flip is None or bool(with_flip),
         max_size=params.get("max_size"),
         merge="published",
         cascade=_cascade(params),
@@ -275,15 +297,16 @@ def get_predictor(
 def _cascade(params: Mapping[str, Any]) -> Cascade | None:
     """The cascade that predictor_params ask for."""
     passes = params.get("cascade_step", 0)
-    if passes in (0, 1):
-        return None
-    if not isinstance(passes, (int, np.integer)) or passes < 0:
+    if not Whole(0).fits(passes):
         raise InputError(f"cascade_step of get_predictor is {passes}: give the number of passes, 1 for no cascade.")
+    if passes <= 1:
+        return None
     return Cascade(int(passes) - 1, bool(params.get("cascade_adaptive", False)), params.get("cascade_clicks", 1))
 
 
 def _known(argument: str, given: Mapping[str, Any] | None, names: Sequence[str]) -> dict[str, Any]:
     """Parameters as a dict of their own; InputError for a name that means nothing."""
+    require(given, Table(Anything()) | Nothing(), f"{argument} of get_predictor")
     given = dict(given or {})
     for name in given:
         if name not in names:
@@ -294,6 +317,8 @@ def _known(argument: str, given: Mapping[str, Any] | None, names: Sequence[str])
 def _image_tensor(image: Tensor) -> Tensor:
     """The image as float32 (1, 3, H, W) in 0..1; InputError if it is none."""
     pixels = image.detach()[None] if image.ndim == 3 else image.detach()
+    if image.is_meta or image.layout != torch.strided:
+        raise InputError("the image must be a dense tensor on a real device: give its to_dense().")
     if pixels.ndim != 4 or pixels.shape[:2] != (1, 3) or not pixels.numel():
         raise InputError(f"the image must hold three channels, RGB, got a tensor {tuple(image.shape)}: give (3, H, W).")
     if pixels.dtype == torch.uint8:

@@ -5,20 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
 
 from isegm.clicks import Click
 from isegm.inference.cascade import Cascade
 from isegm.inference.postprocess import FocusRefine, PixelDiffusion, Postprocess
-from isegm.inference.transforms import View, ZoomIn, ZoomState, with_longest_side
+from isegm.inference.transforms import LARGEST_SIDE, SIDE, View, ZoomIn, ZoomState, with_longest_side
 from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import require, require_fields
+from isegm.utils.schema import Flag, Instance, Nothing, Text, Whole
 
 # Side of the square input of ClickSEG's networks, by protocol.
 CLICKSEG_SIZES = {"clickseg": 384, "focalclick": 256, "cdnet": 384}
 # Protocol of each mode of ClickSEG's commands.
 CLICKSEG_MODES = {"Baseline": "clickseg", "FocalClick": "focalclick", "CDNet": "cdnet"}
 MERGES = ("guarded", "published", "none")
+SETTINGS = {
+    "zoom_in": Instance(ZoomIn, "a ZoomIn") | Nothing(),
+    "flip": Flag(),
+    "max_size": Whole(1) | Nothing(),
+    "clicks_limit": Whole(1) | Nothing(),
+    "postprocess": Instance(
+        object, "a postprocess of isegm.inference", lambda value: hasattr(value, "check") and callable(value)
+    )
+    | Nothing(),
+    "cascade": Instance(Cascade, "a Cascade") | Nothing(),
+}
 
 
 @dataclass(frozen=True)
@@ -52,20 +64,20 @@ class InferenceSettings:
     cascade: Cascade | None = None
 
     def __post_init__(self) -> None:
+        require_fields(self, SETTINGS)
         if self.resize is not None:
-            object.__setattr__(self, "resize", tuple(self.resize))
-            if len(self.resize) != 2 or min(self.resize) < 1:
-                raise InputError(f"resize must be (height, width) in pixels, got {self.resize}.")
+            if isinstance(self.resize, list):  # configurations read from files hold lists
+                object.__setattr__(self, "resize", tuple(self.resize))
+            if not isinstance(self.resize, tuple) or len(self.resize) != 2 or not all(map(SIDE.fits, self.resize)):
+                raise InputError(
+                    f"resize must be (height, width), whole numbers of 1 to {LARGEST_SIDE} pixels, got {self.resize}."
+                )
             if self.max_size is not None or (self.zoom_in is not None and self.zoom_in.target_size is not None):
                 raise InputError(
                     "resize fixes the size of the network's input: set max_size and the target_size of zoom_in to None."
                 )
         if self.merge not in MERGES:
             raise InputError(f"there is no way of merging named {self.merge}: known are {', '.join(MERGES)}.")
-        for name in ("max_size", "clicks_limit"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, Integral) or value < 1):
-                raise InputError(f"{name} must be at least 1, got {value}: leave it at None for no limit.")
 
     @property
     def input_size(self) -> tuple[int, int] | None:
@@ -111,7 +123,8 @@ def settings_for(
     Raises:
         InputError: no such protocol or mode.
     """
-    fixed = _fixed_size(eval_mode)
+    require(protocol_name, Text(), "the protocol")
+    fixed = _fixed_size(require(eval_mode, Text(), "the evaluation mode"))
     if protocol_name == "ritm":
         target_size = fixed or (600 if dataset_name == "DAVIS" else 400)
         zoom_in = ZoomIn(target_size=target_size, skip_clicks=-1 if fixed else 1)

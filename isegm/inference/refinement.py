@@ -6,6 +6,7 @@ changed in place, so that undo can return to the older session.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -98,9 +99,12 @@ def build_refinement(mode: str, **params: Any) -> Refinement:
     """Build the refinement of a mode, with its published parameters unless others are given.
 
     Raises:
-        InputError: there is no such mode.
+        InputError: there is no such mode, or it takes no such parameter.
     """
-    if mode not in _REFINEMENTS:
+    if not isinstance(mode, str) or mode not in _REFINEMENTS:
         raise InputError(f"there is no refinement mode {mode}: known are {', '.join(list_refinements())}.")
     strategy, fixed = _REFINEMENTS[mode]
+    known = set(inspect.signature(strategy).parameters) - set(fixed)
+    if unknown := sorted(set(params) - known):
+        raise InputError(f"{mode} takes no parameter {', '.join(unknown)}: known are {', '.join(sorted(known))}.")
     return strategy(**fixed, **params)

@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isegm.clicks import Click
+from isegm.clicks import Click, require_inside
 from isegm.inference.transforms import View, ZoomState
 from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import described, plain_array, require
+from isegm.utils.schema import Number
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,7 @@ class Session:
             ``isegm.inference.merge``. Do not write to it. None in other sessions.
         clicks_seen: number of clicks that the network has seen.
         focus: FocalClick's focus crop of the last prediction, in pixels of the image; None where there was none.
+        computed_by: id of the network, and the flip, that ``features``, ``cache`` and ``refinement`` belong to.
     """
 
     image: Tensor
@@ -51,6 +54,7 @@ class Session:
     merged: np.ndarray | None = None
     clicks_seen: int = 0
     focus: Box | None = None
+    computed_by: tuple[int, bool] | None = None
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -65,11 +69,21 @@ class Session:
         return probs
 
     def mask(self, threshold: float) -> np.ndarray:
-        """The visible mask, bool (H, W): ``merged`` if there is one, else ``probs`` above ``threshold``."""
+        """The visible mask, bool (H, W): ``merged`` if there is one, else ``probs`` above ``threshold``.
+
+        Raises:
+            InputError: the threshold is no number from 0 to 1.
+        """
+        require(threshold, Number(0, 1), "the mask threshold")
         return self.probs > threshold if self.merged is None else self.merged
 
     def with_click(self, *clicks: Click) -> Session:
-        """The session with clicks added that the network has not seen yet; they get their indices in the sequence."""
+        """The session with clicks added that the network has not seen yet; they get their indices in the sequence.
+
+        Raises:
+            InputError: one lies outside the image.
+        """
+        require_inside(clicks, self.image_size)
         numbered = (replace(click, indx=index) for index, click in enumerate(clicks, start=len(self.clicks)))
         return replace(self, clicks=(*self.clicks, *numbered))
 
@@ -82,13 +96,16 @@ class Session:
         Raises:
             InputError: the size is not that of the image, or a value lies outside [0, 1].
         """
-        values = np.asarray(mask)
+        values = plain_array(mask, "the mask")
         if values.shape != self.image_size:
             raise InputError(
-                f"the mask is {values.shape} but the image is {self.image_size}: give an (H, W) mask of its size."
+                f"the mask is {described(mask)} but the image is {self.image_size}: give an (H, W) mask of its size."
             )
-        if values.dtype.kind not in "bfiu" or not (values.min() >= 0 and values.max() <= 1):
-            raise InputError("the mask must be bool or hold probabilities from 0 to 1: divide a 0/255 mask by 255.")
+        if not (values.min() >= 0 and values.max() <= 1):  # also refuses NaN
+            raise InputError(
+                "the mask must be bool or hold probabilities from 0 to 1, "
+                f"not {values.min():g} to {values.max():g}: divide a 0/255 mask by 255."
+            )
         return torch.from_numpy(values.astype(np.float32))[None, None].to(self.image.device)
 
     def with_prev_mask(self, mask: np.ndarray) -> Session:
@@ -105,7 +122,7 @@ class Session:
         """
         probs = self.mask_tensor(mask)
         zoom = ZoomState(probs=probs if self.clicks else None)
-        return replace(self, prev_probs=probs, zoom=zoom, merged=np.asarray(mask) > 0.5)
+        return replace(self, prev_probs=probs, zoom=zoom, merged=plain_array(mask, "the mask") > 0.5)
 
     def with_merged(self, merged: np.ndarray) -> Session:
         """The session with another mask to merge into, which the crop rule reads but the network does not.

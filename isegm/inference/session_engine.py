@@ -15,6 +15,7 @@ from torch import Tensor
 
 from isegm.clicks import Click, points_tensor
 from isegm.inference.batch import Batch, Member, NetworkOutput
+from isegm.inference.images import rgb_image
 from isegm.inference.merge import guarded_merge, progressive_merge
 from isegm.inference.postprocess import Prediction
 from isegm.inference.protocols import InferenceSettings, settings_for
@@ -22,7 +23,23 @@ from isegm.inference.refinement import NetworkInput, Refinement
 from isegm.inference.session import Session, join_rows, take_rows
 from isegm.inference.transforms import ZoomState, flipped_clicks, mean_with_flipped, resized, with_flipped
 from isegm.model.click_model import ClickModel
+from isegm.utils.device import usable_device
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import Probability, described, require
+from isegm.utils.schema import Instance, Items, Nothing
+
+NETWORK = Instance(ClickModel, "a network, as load_model returns")
+SETTINGS = Instance(InferenceSettings, "InferenceSettings") | Nothing()
+REFINEMENT = (
+    Instance(
+        object,
+        "what build_refinement returns",
+        lambda value: not isinstance(value, type) and all(hasattr(value, name) for name in ("check", "refine", "mode")),
+    )
+    | Nothing()
+)
+SESSIONS = Items(Instance(Session, "a Session"))
+CLICKS = Items(Instance(Click, "an isegm.Click(is_positive, (row, column))"))
 
 
 class SessionEngine:
@@ -52,11 +69,13 @@ class SessionEngine:
         threshold: float = 0.49,
         refinement: Refinement | None = None,
     ) -> None:
-        if not 0 < threshold < 1:
-            raise InputError(f"the mask threshold is {threshold:g}: give a probability between 0 and 1.")
+        require(model, NETWORK, "the model")
+        require(settings, SETTINGS, "settings")
+        require(threshold, Probability(), "the mask threshold")
+        require(refinement, REFINEMENT, "refinement")
         if device is None:
             device = next(itertools.chain(model.parameters(), model.buffers())).device
-        self.device = torch.device(device)
+        self.device = usable_device(device)
         self.model = model.to(self.device).eval()
         self.settings = replace(settings_for(model.protocol), merge="guarded") if settings is None else settings
         self.refinement = refinement
@@ -74,28 +93,41 @@ class SessionEngine:
         """Return a session without clicks; a network that encodes an image once does so now.
 
         Args:
-            image: (H, W, 3) uint8 RGB.
+            image: (H, W, 3) uint8 RGB, the path of an image file, or a Pillow image; see ``rgb_image`` in
+                ``isegm.inference.images``.
             init_mask: (H, W) bool, or float probabilities in [0, 1], to start from; see ``Session.with_prev_mask``.
 
         Raises:
-            InputError: another shape or dtype.
+            InputError: another shape or dtype, or the file cannot be read.
         """
-        pixels = torch.from_numpy(_checked_image(image).copy()).to(self.device).permute(2, 0, 1)[None]  # (1, 3, H, W)
-        session = self.start_tensor(pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255))
+        pixels = torch.from_numpy(rgb_image(image).copy()).to(self.device).permute(2, 0, 1)[None]  # (1, 3, H, W)
+        session = self._started(pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255))
         return session if init_mask is None else session.with_prev_mask(init_mask)
 
     def start_tensor(self, image: Tensor) -> Session:
         """Return a session without clicks for an image tensor.
 
         Args:
-            image: float32 (1, 3, H, W) RGB in 0..1, which the session keeps; it is moved to the engine's device.
+            image: float (1, 3, H, W) RGB in 0..1, which the session keeps; it is moved to the engine's device.
+
+        Raises:
+            InputError: another shape or dtype, or a value outside 0..1.
         """
+        if not isinstance(image, Tensor) or image.ndim != 4 or image.shape[:2] != (1, 3) or not image.numel():
+            raise InputError(f"the image must be a tensor (1, 3, H, W), not {described(image)}: see start for arrays.")
+        if image.device.type == "meta" or not image.is_floating_point() or not (image.min() >= 0 and image.max() <= 1):
+            raise InputError(f"the image must hold floats from 0 to 1, not {described(image)}: divide levels by 255.")
+        return self._started(image.to(torch.float32))
+
+    def _started(self, image: Tensor) -> Session:
         image = image.to(self.device)
         session = Session(image=image, prev_probs=image.new_zeros((1, 1, *image.shape[2:])))
         if not self.model.encodes_once:
             return session
         view = self.settings.view(session.zoom, (), session.image_size)
-        return replace(session, view=view, features=self._encode([Member(session, session, view)]))
+        computed_by = (id(self.model), self.settings.flip)
+        features = self._encode([Member(session, session, view)])
+        return replace(session, view=view, features=features, computed_by=computed_by)
 
     def step(self, sessions: Sequence[Session], clicks: Sequence[Click]) -> list[Session]:
         """Add one click to each session and run the network.
@@ -106,7 +138,14 @@ class SessionEngine:
 
         Returns:
             the sessions after the click, in order. They do not depend on which sessions are handed in together.
+
+        Raises:
+            InputError: the arguments are of other kinds or lengths, or a click lies outside its image.
         """
+        require(sessions, SESSIONS, "sessions")
+        require(clicks, CLICKS, "clicks")
+        if len(sessions) != len(clicks):
+            raise InputError(f"there are {len(sessions)} sessions but {len(clicks)} clicks: give one click for each.")
         return self.run([session.with_click(click) for session, click in zip(sessions, clicks, strict=True)])
 
     def run(self, sessions: Sequence[Session], before: Sequence[Session] | None = None) -> list[Session]:
@@ -122,8 +161,15 @@ class SessionEngine:
 
         Returns:
             the sessions with their new predictions, in order.
+
+        Raises:
+            InputError: the arguments are of other kinds or lengths, or the network's output is not a number.
         """
+        require(sessions, SESSIONS, "sessions")
         starts = sessions if before is None else before
+        require(starts, SESSIONS, "before")
+        if len(starts) != len(sessions):
+            raise InputError(f"there are {len(sessions)} sessions but {len(starts)} in before: give one for each.")
         requests = [_Request(session, session, start) for session, start in zip(sessions, starts, strict=True)]
         predicted = self._predict(requests)
         if self.settings.cascade is not None:
@@ -166,12 +212,13 @@ class SessionEngine:
         return [predicted[i] for i in range(len(requests))]
 
     def _member(self, request: _Request) -> Member:
-        """The request with its view; a session that changes its view loses what was computed from the former one."""
+        """The request with its view; a session that changes view or network loses what was computed from the former."""
         session = request.session
         view = self.settings.view(session.zoom, session.clicks, session.image_size)
-        if session.view != view:
+        if session.view != view or session.computed_by != (id(self.model), self.settings.flip):
             kept = None if self.refinement is None else self.refinement.in_new_view(session.refinement)
-            session = replace(session, view=view, features=None, cache=None, refinement=kept)
+            computed_by = (id(self.model), self.settings.flip)
+            session = replace(session, view=view, features=None, cache=None, refinement=kept, computed_by=computed_by)
         return Member(session, request.given, view)
 
     def _prepare(self, members: Sequence[Member]) -> Batch:
@@ -210,6 +257,11 @@ class SessionEngine:
             )
             (member,) = batch.members
             logits, state = self.refinement.refine(self.model, given, member.session.refinement)  # (B, 1, h, w)
+        if logits.isnan().any():
+            raise InputError(
+                f"the output of {type(self.model).__name__} is not a number: its weights are damaged or overflow; "
+                "load another checkpoint."
+            )
         if batch.flip:  # outputs are averaged as logits (docs/fidelity.md#logits-averaged)
             logits = mean_with_flipped(logits)
         return NetworkOutput(batch, logits, outputs, state)
@@ -282,19 +334,3 @@ class _Request:
     session: Session
     given: Session
     start: Session
-
-
-def _checked_image(image: ArrayLike) -> np.ndarray:
-    """The image as an (H, W, 3) uint8 array; InputError if it is none."""
-    pixels = np.asarray(image)
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
-        raise InputError(
-            f"the image must be (H, W, 3) RGB with at least one pixel, got shape {pixels.shape}: drop an alpha channel "
-            "(image[..., :3]), repeat a gray one (np.stack([image] * 3, axis=-1)), move channels to the last axis."
-        )
-    if pixels.dtype != np.uint8:
-        raise InputError(
-            f"the image must be uint8 with values from 0 to 255, got {pixels.dtype}: scale it and convert it with "
-            "astype(np.uint8)."
-        )
-    return pixels

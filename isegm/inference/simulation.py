@@ -10,6 +10,8 @@ from isegm.clicks import Click
 from isegm.inference.clicker import Clicker
 from isegm.inference.mask_metrics import get_iou
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import Probability, require, require_fields
+from isegm.utils.schema import Number, Whole
 
 NEVER_STOP = 1.01  # a target IoU that cannot be reached: every object gets all clicks
 
@@ -34,14 +36,14 @@ class EvalSettings:
     threshold: float = 0.49
 
     def __post_init__(self) -> None:
+        require_fields(self, {"target_iou": Number(), "max_clicks": Whole(), "min_clicks": Whole()})
         if self.max_clicks < 1 or self.min_clicks < 1:
             raise InputError(
                 f"an object gets {self.min_clicks} to {self.max_clicks} clicks: both numbers must be at least 1."
             )
         if not 0 < self.target_iou < 2:
             raise InputError(f"the target IoU is {self.target_iou:g}: give a fraction such as 0.9, not a percentage.")
-        if not 0 < self.threshold < 1:
-            raise InputError(f"the mask threshold is {self.threshold:g}: give a probability between 0 and 1.")
+        require(self.threshold, Probability(), "the mask threshold")
 
 
 class ClickSimulation:

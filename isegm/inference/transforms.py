@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +17,19 @@ from torch import Tensor
 from isegm.clicks import Click
 from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import require_fields
+from isegm.utils.schema import Flag, Nothing, Number, Whole
+
+LARGEST_SIDE = 1 << 15  # pixels, of a network's input
+SIDE = Whole(1, LARGEST_SIDE)
+ZOOM_IN = {
+    "skip_clicks": Whole(),
+    "expansion_ratio": Number(above=0),
+    "min_crop_size": Number(0) | Nothing(),
+    "recompute_thresh_iou": Number(),
+    "prob_thresh": Number(0, 1),
+    "always_recompute": Flag(),
+}
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,9 @@ class ZoomIn:
         recompute_thresh_iou: the crop moves when ``bbox_iou`` with the box that would now be chosen is below this.
         prob_thresh: probability above which a pixel of the last prediction is object.
         always_recompute: choose a new crop at every click, and never repeat a click.
+
+    Raises:
+        InputError: a value is of another kind or out of its range.
     """
 
     target_size: int | tuple[int, int] | None = 400
@@ -111,10 +126,12 @@ class ZoomIn:
         if isinstance(size, list):  # configurations read from files hold lists
             object.__setattr__(self, "target_size", tuple(size))
         sides = size if isinstance(size, (list, tuple)) and len(size) == 2 else (size,)
-        if size is not None and not all(isinstance(side, Integral) and side > 0 for side in sides):
+        if size is not None and not all(SIDE.fits(side) for side in sides):
             raise InputError(
-                f"target_size of ZoomIn is {size}: give its longest side, (height, width), or None for no resizing."
+                f"target_size of ZoomIn is {size}: give its longest side, (height, width), or None for no resizing; "
+                f"a side is a whole number of at most {LARGEST_SIDE} pixels."
             )
+        require_fields(self, ZOOM_IN)
 
     def choose(self, state: ZoomState, clicks: Sequence[Click], image_size: tuple[int, int]) -> Box | None:
         """The crop for these clicks; None for the whole image without resizing.

@@ -17,6 +17,9 @@ from isegm.inference.mask_metrics import get_iou, number_of_clicks
 from isegm.model.checkpoint import load_model
 from isegm.model.click_model import ClickModel
 from isegm.utils import lookup
+from isegm.utils.errors import InputError
+from isegm.utils.inputs import plain_array, require
+from isegm.utils.schema import Items, Number, Whole
 
 __all__ = ["compute_noc_metric", "find_checkpoint", "get_dataset", "get_iou", "load_is_model"]
 
@@ -56,6 +59,17 @@ def compute_noc_metric(
         noc: for each threshold the mean number of clicks.
         over_max: for each threshold the number of objects of ``max_clicks`` clicks, among them those that reach the
             threshold exactly at the last click (docs/fidelity.md#failures-at-the-last-click).
+
+    Raises:
+        InputError: there is no object, or a number is out of its range.
     """
+    require(iou_thrs, Items(Number(0, 1)), "iou_thrs")
+    require(max_clicks, Whole(1), "max_clicks")
+    if isinstance(all_ious, (str, bytes)) or not len(all_ious):
+        raise InputError("all_ious must hold the IoUs of at least one object: evaluate a data set first.")
+    for ious in all_ious:
+        values = plain_array(ious, "the IoUs of an object")
+        if values.ndim != 1 or not values.size or not (values.min() >= 0 and values.max() <= 1):
+            raise InputError("the IoUs of an object must be numbers from 0 to 1, one for each click.")
     counts = [np.array([number_of_clicks(ious, threshold, max_clicks) for ious in all_ious]) for threshold in iou_thrs]
     return [float(count.mean()) for count in counts], [int((count == max_clicks).sum()) for count in counts]

@@ -19,10 +19,13 @@ from torch import Tensor
 
 from isegm.model.click_model import ClickModel
 from isegm.model.published import WITHOUT_EFFECT, model_from_published
-from isegm.model.registry import build_stored_model
+from isegm.model.registry import build_stored_model, list_models
+from isegm.utils.device import usable_device
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write
-from isegm.utils.lookup import DEFAULT_CHECKPOINT, shipped_if_missing
+from isegm.utils.inputs import described, require
+from isegm.utils.lookup import DEFAULT_CHECKPOINT, is_file, shipped_by_name
+from isegm.utils.schema import Instance
 
 SHOWN = 8  # how many differing keys a message names
 
@@ -35,8 +38,10 @@ def save_checkpoint(model: ClickModel, path: str | Path, **extra: Any) -> None:
         path: the file.
         extra: further entries of plain data and tensors, such as the state of a training run.
     """
+    require(model, Instance(ClickModel, "a network of isegm"), "the network to save")
+    require(path, Instance(object, "a path", lambda value: isinstance(value, (str, Path))), "the path of a checkpoint")
     if model.config is None:
-        raise ValueError("the network has no config: make it with build_model")
+        raise InputError("the network has no config: make it with build_model.")
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     with atomic_write(path) as file:
         try:
@@ -53,9 +58,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             the allow-list; or it holds weights without a click model's configuration, such as an ImageNet or MAE
             backbone; or its configuration or weights are not of the form that this module's first lines tell.
     """
-    path = shipped_if_missing(Path(path))
-    if not path.is_file():
-        raise InputError(f"there is no checkpoint {path}: check the path.")
+    path = shipped_by_name(Path(path))
+    if not is_file(path):
+        hint = f"; {path} is a network: build_model makes it, with random weights" if str(path) in list_models() else ""
+        raise InputError(f"there is no checkpoint {path}: check the path, or leave it out for the shipped model{hint}.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -167,7 +173,8 @@ def load_model(
     """Load a click model, ours or a published one, ready for inference.
 
     Args:
-        checkpoint: the file, or its content as ``torch.load`` gives it; default: the shipped model.
+        checkpoint: the file, or its content as ``torch.load`` gives it; default: the shipped model, which is also found
+            by its name ``mobilenetv2_default``.
         device: where the network goes.
         overrides: constructor arguments that win over those in the checkpoint.
 
@@ -175,10 +182,13 @@ def load_model(
         the network in eval mode, without gradients.
 
     Raises:
-        InputError: see ``read_checkpoint`` and ``model_from_checkpoint``.
+        InputError: see ``read_checkpoint`` and ``model_from_checkpoint``; or the device cannot be used.
     """
+    device = usable_device(device)
     if isinstance(checkpoint, (str, Path)):
         content, name = read_checkpoint(checkpoint), str(checkpoint)
+    elif not isinstance(checkpoint, Mapping):
+        raise InputError(f"the checkpoint must be a path, or what torch.load read, not {described(checkpoint)}.")
     else:
         name = "the loaded checkpoint"
         content = _checked(checkpoint, name)

@@ -14,9 +14,12 @@ from torch import Tensor, nn
 
 from isegm.clicks import DistMaps, GroupedDistMaps
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import require
+from isegm.utils.schema import Flag, Number, Row
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+MEAN_AND_STD = Row(Row(*[Number()] * 3), Row(*[Number(above=0)] * 3))
 
 
 class ClickModel(nn.Module, ABC):
@@ -28,6 +31,9 @@ class ClickModel(nn.Module, ABC):
         with_prev_mask, with_aux_output: see the attributes.
         binary_prev_mask: the previous mask is read as 0 and 1 instead of probabilities.
         norm_mean_std: mean and standard deviation of RGB in 0..1, by which ``encode`` normalises the image.
+
+    Raises:
+        InputError: an argument is of another kind, or a standard deviation not above 0.
 
     Attributes:
         with_prev_mask: the network reads the previous mask.
@@ -56,6 +62,13 @@ class ClickModel(nn.Module, ABC):
         norm_mean_std: Sequence[Sequence[float]] = (IMAGENET_MEAN, IMAGENET_STD),
     ) -> None:
         super().__init__()
+        for name, value in (
+            ("with_prev_mask", with_prev_mask),
+            ("with_aux_output", with_aux_output),
+            ("binary_prev_mask", binary_prev_mask),
+        ):
+            require(value, Flag(), f"{name} of {type(self).__name__}")
+        require(norm_mean_std, MEAN_AND_STD, f"norm_mean_std of {type(self).__name__}")
         self.with_prev_mask = with_prev_mask
         self.with_aux_output = with_aux_output
         self.binary_prev_mask = binary_prev_mask

@@ -9,6 +9,7 @@ from typing import Any
 
 from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
+from isegm.utils.schema import shown
 
 _BUILDERS: dict[str, tuple[type[ClickModel], dict[str, Any]]] = {}
 
@@ -43,9 +44,22 @@ def build_model(name: str, **overrides: Any) -> ClickModel:
         overrides: constructor arguments that differ from the registered ones.
 
     Raises:
-        InputError: no such network (the nearest name is suggested), or an argument that it does not take.
+        InputError: no such network (the nearest name is suggested), an argument that it does not take, or one of
+            another kind or out of its range.
     """
-    if name not in _BUILDERS:
+    try:
+        return _constructed(name, overrides)
+    except InputError:
+        raise
+    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RuntimeError) as error:
+        if not overrides:
+            raise
+        given = ", ".join(f"{key}={shown(value)}" for key, value in sorted(overrides.items()))
+        raise InputError(f"the network {name} cannot be built with {given} ({type(error).__name__}).") from error
+
+
+def _constructed(name: str, overrides: Mapping[str, Any]) -> ClickModel:
+    if not isinstance(name, str) or name not in _BUILDERS:
         near = difflib.get_close_matches(str(name), list_models(), n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(list_models())}."
         raise InputError(f"there is no network named {name}: {hint}")
@@ -65,7 +79,7 @@ def build_stored_model(name: str, params: Mapping[str, Any], path: str | Path) -
         InputError: for whatever is wrong with the name or the arguments, with the path of the file in front.
     """
     try:
-        return build_model(name, **params)
+        return _constructed(name, params)
     except InputError as error:
         raise InputError(f"{path} asks for a network that cannot be built: {error}") from error
     except Exception as error:  # a damaged value fails wherever the constructor first uses it

@@ -15,6 +15,7 @@ from typing import NoReturn
 import torch
 
 from isegm.utils.arguments import BAD_INPUT, program
+from isegm.utils.device import usable_device
 from isegm.utils.errors import InputError
 from isegm.utils.log import log_to_console, say
 from isegm.utils.memory import keep_freed_memory
@@ -195,9 +196,4 @@ def choose_device(gpus: str | None = None, cpu: bool = False, device: str | None
             device = f"cuda:{gpus.split(',')[0].strip()}"
         else:
             device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        chosen = torch.device(device)
-        torch.empty(1, device=chosen)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise InputError(f"the device {device} cannot be used on this machine: choose another, or --cpu.") from error
-    return chosen
+    return usable_device(device)

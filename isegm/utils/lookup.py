@@ -43,10 +43,24 @@ def only(found: list[Path], kind: str, beginning: str, folder: Path) -> Path:
     raise InputError(f"{kind} {beginning}* is not unique in {folder} ({names}{more}): write the name out.")
 
 
+def is_file(path: Path) -> bool:
+    """Return whether there is such a file; False for a path that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or with a zero byte
+        return False
+
+
 def shipped_if_missing(path: Path) -> Path:
     """Return the shipped checkpoint for ``weights/mobilenetv2_default.pth`` where that is no file, else ``path``."""
     named = path.parent.name == WEIGHTS_FOLDER and path.name == DEFAULT_CHECKPOINT.name
-    return DEFAULT_CHECKPOINT if named and not path.is_file() else path
+    return DEFAULT_CHECKPOINT if named and not is_file(path) else path
+
+
+def shipped_by_name(path: Path) -> Path:
+    """Return the shipped checkpoint for its name, with or without ``.pth``, where that is no file, else ``path``."""
+    bare = path.parent == Path() and path.name in (DEFAULT_CHECKPOINT.name, DEFAULT_CHECKPOINT.stem)
+    return DEFAULT_CHECKPOINT if bare and not is_file(path) else shipped_if_missing(path)
 
 
 def find_checkpoint(weights_folder: str | Path, name: str) -> Path:

@@ -130,10 +130,19 @@ def test_a_negative_coordinate_behind_a_space(call, tmp_path, point):
     assert_refused(call("--point", point), tmp_path, "outside the image")
 
 
-@pytest.mark.parametrize("point", ["30,20", "a,b,1", "30,20,1,2"])
+@pytest.mark.parametrize("point", ["30", "30,", "a,b,1", "a,b", "30,20,1,2", "30,20,"])
 def test_a_point_that_is_none(call, tmp_path, point):
     code, _, err = call(points=(point,))
     assert code == 2 and "is not x,y,label" in err
+
+
+def test_a_point_without_a_label_is_on_the_object(call, tmp_path):
+    masks = []
+    for point in ("30,20", "30,20,1"):
+        code, _, err = call(points=(point,))
+        assert code == 0, err
+        masks.append(read_mask(tmp_path / "out" / "mask.png"))
+    np.testing.assert_array_equal(*masks)
 
 
 def test_a_label_that_is_neither_0_nor_1(call, tmp_path):

@@ -363,3 +363,25 @@ def test_the_radius_that_clickseg_stores_is_not_the_one_that_it_draws(tmp_path):
     unread = {"norm_radius": (260, False), "use_disks": (False, False), **RGB}
     loaded = load_model(write(tmp_path / "cdnet.pth", stored(model, DEEPLAB, **said, **unread)))
     assert loaded.dist_maps.norm_radius == 5 and loaded.dist_maps.use_disks and loaded.protocol == "cdnet"
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2_default", "mobilenetv2_default.pth", "weights/mobilenetv2_default.pth"])
+def test_the_shipped_model_is_found_by_its_name_from_any_folder(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shipped = load_model().state_dict()
+    assert all(torch.equal(value, shipped[key]) for key, value in load_model(name).state_dict().items())
+    (tmp_path / "mobilenetv2_default.pth").write_text("a file of the user's own")
+    with pytest.raises(InputError, match="is not a PyTorch checkpoint"):
+        load_model("mobilenetv2_default.pth")
+
+
+@pytest.mark.parametrize("checkpoint", [None, 3, b"x", [], "", "no.pth", "x" * 5000, "a\0b", "ritm_hrnet18s"])
+def test_what_is_no_checkpoint_is_refused(checkpoint):
+    with pytest.raises(InputError, match="checkpoint"):
+        load_model(checkpoint)
+
+
+@pytest.mark.parametrize("device", ["gpu", "meta", "cuda:99", "", ["cpu"], 1.5, None])
+def test_a_device_that_is_none_is_refused(device):
+    with pytest.raises(InputError, match="device"):
+        load_model(device=device)

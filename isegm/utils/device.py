@@ -1,0 +1,29 @@
+"""Devices that networks can run on."""
+
+from __future__ import annotations
+
+import torch
+
+from isegm.utils.errors import InputError
+from isegm.utils.inputs import described
+
+
+def usable_device(device: torch.device | str | int) -> torch.device:
+    """Return a device on which tensors can be made.
+
+    Args:
+        device: a device, its name such as ``cuda:1`` or ``mps``, or the index of a CUDA device.
+
+    Raises:
+        InputError: it is no device, or does not exist on this machine.
+    """
+    if isinstance(device, bool) or not isinstance(device, (torch.device, str, int)):
+        raise InputError(f"the device must be a name such as cpu or cuda:0, not {described(device)}.")
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError, AttributeError) as error:
+        raise InputError(f"the device {device} cannot be used on this machine: choose another, or --cpu.") from error
+    if chosen.type == "meta":
+        raise InputError("the device meta holds no numbers: choose cpu, or a device that this machine has.")
+    return chosen

@@ -1,0 +1,136 @@
+"""Check arguments of public calls by the kinds of ``isegm.utils.schema``, and turn what callers have into arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isegm.utils.errors import InputError
+from isegm.utils.schema import Kind, Number, mismatch, shown
+
+NUMBERS = "biuf"  # kinds of dtypes that hold real numbers
+
+
+class Probability(Kind):
+    """A number strictly between 0 and 1."""
+
+    phrase = "a number between 0 and 1"
+
+    def fits(self, value: Any) -> bool:
+        return Number(above=0).fits(value) and value < 1
+
+
+def require(value: Any, kind: Kind, name: str) -> Any:
+    """Return an argument as it is.
+
+    Args:
+        value: the argument.
+        kind: what it must be.
+        name: what the message calls it, such as ``threshold of Predictor``.
+
+    Raises:
+        InputError: it is of another kind.
+    """
+    words = mismatch(value, kind, name)
+    if words is not None:
+        raise InputError(f"{words}.")
+    return value
+
+
+def require_fields(instance: Any, kinds: Mapping[str, Kind]) -> None:
+    """Check fields of a dataclass.
+
+    Raises:
+        InputError: one is of another kind than ``kinds`` says.
+    """
+    for name, kind in kinds.items():
+        require(getattr(instance, name), kind, f"{name} of {type(instance).__name__}")
+
+
+def described(value: Any) -> str:
+    """Describe an argument in a few words for a message: arrays by shape and dtype."""
+    if isinstance(value, (np.ndarray, Tensor)) and value.ndim:
+        kind = "a masked array" if isinstance(value, np.ma.MaskedArray) else "an array"
+        kind = "a tensor" if isinstance(value, Tensor) else kind
+        return f"{kind} {tuple(value.shape)} of {str(value.dtype).removeprefix('torch.')}"
+    if isinstance(value, Path):
+        return f"the path {shown(str(value))}"
+    return shown(value)
+
+
+def plain_array(value: Any, name: str, kinds: str = NUMBERS) -> np.ndarray:
+    """Return numbers as an array in main memory, which may share its memory with ``value``.
+
+    Args:
+        value: an array, a tensor of any device, a Pillow image, or lists of numbers. A bfloat16 tensor becomes float32.
+        name: what the message calls it, such as ``the mask``.
+        kinds: letters of ``numpy.dtype.kind`` that are accepted.
+
+    Raises:
+        InputError: it is something else, such as text, ragged lists, complex numbers, a masked array, or a sparse or
+            quantised tensor.
+    """
+    try:
+        array = _of_tensor(value) if isinstance(value, Tensor) else np.asarray(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError, AttributeError) as error:
+        raise _no_array(value, name) from error
+    if isinstance(value, np.ma.MaskedArray) or array.dtype.kind not in kinds:
+        raise _no_array(value, name)
+    return array
+
+
+def binary_mask(value: Any, name: str) -> np.ndarray:
+    """Return a mask as (H, W) bool: what is above 0, of numbers that must be 0 and another one.
+
+    Args:
+        value: (H, W) bool, or 0 and one other number, such as 1 or 255; see ``plain_array``.
+        name: what the message calls it.
+
+    Raises:
+        InputError: it is no mask, such as probabilities, logits or NaN.
+    """
+    mask = plain_array(value, name)
+    if mask.ndim != 2:
+        raise InputError(f"{name} must be (H, W), not {described(value)}.")
+    if mask.dtype == bool or not mask.size:
+        return mask.astype(bool, copy=False)
+    highest = mask.max()
+    if not ((mask == 0) | (mask == highest)).all() or not highest >= 0 or np.isinf(highest):  # also refuses NaN
+        raise InputError(f"{name} must be bool, or 0 and 1: compare probabilities with a threshold first.")
+    return mask > 0
+
+
+def label_map(value: Any, name: str) -> np.ndarray:
+    """Return labels of pixels as an (H, W) array of whole numbers or bool; whole floats count too.
+
+    Args:
+        value: see ``plain_array``.
+        name: what the message calls it.
+
+    Raises:
+        InputError: it is of another shape, has no pixel, or holds fractions or NaN.
+    """
+    labels = plain_array(value, name)
+    if labels.ndim != 2 or not labels.size:
+        raise InputError(f"{name} must be (H, W) with at least one pixel, not {described(value)}.")
+    if labels.dtype.kind == "f" and not (np.isfinite(labels).all() and (labels == np.trunc(labels)).all()):
+        raise InputError(f"{name} must hold whole numbers, not fractions or NaN: compare it with a threshold first.")
+    return labels
+
+
+def _no_array(value: Any, name: str) -> InputError:
+    return InputError(f"{name} must be an array of real numbers, not {described(value)}.")
+
+
+def _of_tensor(tensor: Tensor) -> np.ndarray:
+    tensor = tensor.detach()
+    if tensor.layout != torch.strided or tensor.is_quantized:
+        raise TypeError("the tensor is sparse or quantised")
+    if tensor.dtype == torch.bfloat16:
+        tensor = tensor.float()
+    return tensor.cpu().resolve_neg().numpy()
