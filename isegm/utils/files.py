@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,10 +18,17 @@ from PIL import Image, UnidentifiedImageError
 
 from isegm.utils.errors import InputError
 
+TEMPORARY = ".isegm"  # ends the names of temporary files
+SHOWN_NAME = 40  # characters of a file's name in that of its temporary file
+TRIES = 20
+_cleaned: set[str] = set()  # folders that this process has looked into
+
 
 @contextmanager
 def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """Open a temporary file beside ``path`` that replaces it when the block ends without an error.
+
+    The first write to a folder removes the temporary files that killed programs have left there.
 
     Raises:
         InputError: the folder cannot be made or written to, or the disk is full; nothing is left behind.
@@ -31,13 +39,16 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            mode, dir=path.parent, prefix=f".{path.name}.", delete=False, encoding=None if "b" in mode else "utf-8"
-        ) as file:
+        _remove_leftovers(path.parent)
+        with _temporary(path, mode) as file:
             temporary = Path(file.name)
             yield file
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+            file.flush()
+            temporary.chmod(0o666 & ~_umask())
+            if sys.platform != "win32":  # the lock lasts until the file has its name
+                temporary.replace(path)
+        if sys.platform == "win32":  # where an open file cannot be renamed
+            temporary.replace(path)
         temporary = None
     except OSError as error:
         raise InputError(
@@ -47,6 +58,51 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path, mode: str) -> IO[Any]:
+    """Open a locked file beside ``path``, whose name ``_remove_leftovers`` knows."""
+    for _ in range(TRIES):
+        file = tempfile.NamedTemporaryFile(  # noqa: SIM115, closed by the caller
+            mode,
+            dir=path.parent,
+            prefix=f".{path.name[:SHOWN_NAME]}.",
+            suffix=TEMPORARY,
+            delete=False,
+            encoding=None if "b" in mode else "utf-8",
+        )
+        if _is_ours(file.fileno(), Path(file.name)):
+            return file
+        file.close()  # taken for a leftover in the moment before it was locked
+        Path(file.name).unlink(missing_ok=True)
+    raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+
+def _is_ours(file: int, path: Path) -> bool:
+    """Lock an open temporary file, and return whether it is locked and still at its path.
+
+    Where the file system has no locks nothing is ever taken for a leftover.
+    """
+    try:
+        return lock_file(file) and path.exists()
+    except OSError:
+        return True
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove temporary files from a folder whose writers have ended, once for each folder and process."""
+    key = os.path.abspath(folder)
+    if key in _cleaned or sys.platform == "win32":  # where a file that is open and locked cannot be told apart
+        return
+    _cleaned.add(key)
+    for path in folder.glob(f".*{TEMPORARY}"):
+        with suppress(OSError):  # gone meanwhile, of another user, or without locks
+            file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                if lock_file(file):
+                    path.unlink()
+            finally:
+                os.close(file)
 
 
 def _umask() -> int:
