@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from isegm.utils.errors import InputError
+from isegm.utils.locks import lock_file
 
 TEMPORARY = ".isegm"  # ends the names of temporary files
 SHOWN_NAME = 40  # characters of a file's name in that of its temporary file

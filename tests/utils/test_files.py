@@ -1,5 +1,11 @@
 """Reading images and masks, writing files whole or not at all."""
 
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -7,6 +13,8 @@ from PIL import Image
 
 from isegm import InputError
 from isegm.utils.files import atomic_write, read_image, read_mask, sha256, write_image
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_colour_image_keeps_its_pixels(tmp_path):
@@ -128,3 +136,51 @@ def test_a_disk_that_fills_up_while_writing(tmp_path, monkeypatch):
 def test_checksum(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     assert sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea")
+
+
+WRITER = """
+import os, sys, time
+from isegm.utils.files import atomic_write
+with atomic_write(sys.argv[1]) as file:
+    file.write(b"half")
+    print("writing", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def writer(tmp_path):
+    """A program in the middle of writing a file."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path / "report.txt")], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert process.stdout.readline() == "writing\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there what a killed program leaves cannot be told apart")
+def test_the_temporary_file_of_a_killed_program_is_removed_by_the_next_that_writes_there(writer, tmp_path):
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.wait()
+    assert len(list(tmp_path.iterdir())) == 1
+    (tmp_path / ".mine.tmp").write_text("kept")
+    with atomic_write(tmp_path / "other.txt", "w") as file:
+        file.write("whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"other.txt", ".mine.tmp"}
+
+
+def test_the_temporary_file_of_a_program_at_work_is_kept(writer, tmp_path):
+    (half,) = tmp_path.iterdir()
+    with atomic_write(tmp_path / "other.txt", "w") as file:
+        file.write("whole")
+    assert set(tmp_path.iterdir()) == {half, tmp_path / "other.txt"}
+
+
+def test_a_long_name_can_be_written(tmp_path):
+    path = tmp_path / ("写" * 84)  # 252 bytes of the 255 that file systems take
+    with atomic_write(path, "w") as file:
+        file.write("whole")
+    assert path.read_text() == "whole" and len(list(tmp_path.iterdir())) == 1
