@@ -9,6 +9,7 @@ from isegm.utils.cli import program
 from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
 
+DATASETS = "GrabCut,Berkeley,DAVIS,COCO_MVal,SBD"
 MODES = ["NoBRS", "RGB-BRS", "DistMap-BRS", "f-BRS-A", "f-BRS-B", "f-BRS-C"]
 
 
@@ -29,8 +30,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--mode", nargs="*", choices=MODES, default=[], help="only files of these modes")
     parser.add_argument(
         "--datasets",
-        default="GrabCut,Berkeley,DAVIS,COCO_MVal,SBD",
-        help="only files of these data sets, with commas between them (default: %(default)s)",
+        help=f"only files of these data sets, with commas between them (default: all of --files, else {DATASETS})",
     )
     parser.add_argument("--config-path", default="./config.yml", help="configuration (default: %(default)s)")
     parser.add_argument(
@@ -66,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.n_clicks != ALL_CLICKS and args.n_clicks < 1:
         raise InputError(f"--n-clicks is {args.n_clicks}: give a number of at least 1, or -1 for all.")
     logs = Path(load_config_file(args.config_path).get("EXPS_PATH", "./experiments")) / "evaluation_logs"
-    datasets = [name.strip() for name in args.datasets.split(",") if name.strip()]
+    named = args.datasets or ("" if args.files else DATASETS)
+    datasets = [name.strip() for name in named.split(",") if name.strip()] or None
     files = select_files(candidates(args, logs), args.mode, datasets)
     curves = [read_curve(path, args.n_clicks) for path in files]
     for curve in curves:

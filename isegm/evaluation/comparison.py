@@ -24,7 +24,11 @@ from isegm.inference.mask_metrics import first_click_reaching
 from isegm.inference.protocols import settings_for
 from isegm.model.weights_table import Weights, published_file
 from isegm.utils.errors import InputError
+from isegm.utils.log import logger
+from isegm.utils.schema import Anything, Fields, Items, Text, mismatch
 
+# What is read of a summary, whose other entries may be those of another version.
+SUMMARY = Fields({"evaluations": Items(Fields({"checkpoint": Text(), "sha256": Text()}, others=Anything()))})
 THRESHOLDS = (0.85, 0.90)
 MIOU_CLICKS = (1, 3, 5, 10, 20)
 CONFIDENCE = 0.95
@@ -107,17 +111,24 @@ def metrics() -> tuple[str, ...]:
 def read_runs(paths: Sequence[str | Path]) -> list[Run]:
     """Read runs from records files, or from every ``records_*.jsonl`` below a folder.
 
-    A run is named by the part of its folder's path in which the folders differ.
+    A run is named by the part of its folder's path in which the folders differ. Folders without records, such as
+    those of pickles and plots beside the runs, are left out with a warning, unless there are no others.
 
     Raises:
-        InputError: no such file or folder, no records in it, or damaged ones.
+        InputError: no such file or folder, no records in any, or damaged ones.
     """
     files: list[Path] = []
+    empty: list[Path] = []
     for path in map(Path, paths):
         below = sorted(path.rglob("records_*.jsonl")) if path.is_dir() else [path]
-        if not below:
-            raise InputError(f"there are no records_<dataset>.jsonl below {path}: evaluate with isegm evaluate.")
         files += below
+        if not below:
+            empty.append(path)
+    named = ", ".join(map(str, empty))
+    if not files:
+        raise InputError(f"there are no records_<dataset>.jsonl below {named}: evaluate with isegm evaluate.")
+    if empty:
+        logger.warning("there are no records_<dataset>.jsonl below %s: left out", named)
     names = _distinguishing_names([file.resolve().parent for file in files])
     return [_read_run(file, names[file.resolve().parent]) for file in files]
 
@@ -173,10 +184,14 @@ def _published_weights(summary: Path, checkpoint: Any) -> Weights | None:
     if not summary.is_file():
         return None
     try:
-        entries = json.loads(summary.read_text(encoding="utf-8"))["evaluations"]
-        names = {Path(entry["checkpoint"]).name for entry in entries if entry["sha256"] == checkpoint}
-    except (ValueError, KeyError, TypeError) as error:
+        content = json.loads(summary.read_text(encoding="utf-8"))
+        problem = mismatch(content, SUMMARY)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{summary} is damaged: remove it, or evaluate again.") from error
+    if problem is not None:
+        raise InputError(f"{summary} is damaged ({problem}): remove it, or evaluate again.")
+    entries = content["evaluations"]
+    names = {Path(entry["checkpoint"]).name for entry in entries if entry["sha256"] == checkpoint}
     row = published_file(names.pop()) if len(names) == 1 else None
     return None if row is None or row.sha256 not in (None, checkpoint) else row
 

@@ -7,7 +7,7 @@ A published pickle (``evaluate_model.py --iou-analysis``) is a dict with ``datas
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +19,12 @@ from isegm.evaluation.plots import save_figure
 from isegm.evaluation.records import read_records
 from isegm.utils.errors import InputError
 from isegm.utils.safe_pickle import load_plain
+from isegm.utils.schema import Anything, Fields, Instance, Items, Number, Text, mismatch
 
 SHOWN_CLICKS = (1, 3, 5, 10, 20)
+KEPT = "objects that stopped earlier keep their last IoU"
+MOST_CLICKS = 10_000  # of an object in a pickle
+MOST_IOUS = 50_000_000  # of all its objects, of which several may be one list
 ALL_CLICKS = -1
 
 
@@ -30,14 +34,17 @@ class IouCurve:
 
     Attributes:
         dataset, model: names.
-        values: float64 (K,), mean IoU in [0, 1] after click 1, 2, ..., as far as every object was clicked.
+        values: float64 (K,), mean IoU in [0, 1] after click 1, 2, ..., as far as any object was clicked.
         objects: number of objects.
+        measured: so many first values are means of IoUs that were all measured; behind them, objects that reached the
+            target keep their last IoU.
     """
 
     dataset: str
     model: str
     values: np.ndarray
     objects: int
+    measured: int
 
     @classmethod
     def of(cls, dataset: str, model: str, ious: Sequence[ArrayLike], n_clicks: int = ALL_CLICKS) -> IouCurve:
@@ -49,14 +56,18 @@ class IouCurve:
             n_clicks: length of the curve at most; ``ALL_CLICKS`` for no limit.
         """
         rows = [np.asarray(row, dtype=np.float64) for row in ious]
-        clicks = min(len(row) for row in rows)
+        clicks = max(len(row) for row in rows)
         clicks = clicks if n_clicks == ALL_CLICKS else min(clicks, n_clicks)
-        return cls(dataset, model, np.mean([row[:clicks] for row in rows], axis=0), len(rows))
+        total = np.zeros(clicks)
+        for row in rows:
+            total += np.pad(row[:clicks], (0, max(0, clicks - len(row))), mode="edge")
+        return cls(dataset, model, total / len(rows), len(rows), min(clicks, *map(len, rows)))
 
     def summary(self) -> str:
         """Describe the curve in one line: mean IoU after some clicks."""
         shown = (f"mIoU@{k}={self.values[k - 1]:.2%}" for k in SHOWN_CLICKS if k <= len(self.values))
-        return f"{self.model} on {self.dataset}, {self.objects} objects: {'; '.join(shown)}"
+        kept = f" ({KEPT})" if self.measured < len(self.values) else ""
+        return f"{self.model} on {self.dataset}, {self.objects} objects: {'; '.join(shown)}{kept}"
 
 
 def read_curve(path: str | Path, n_clicks: int = ALL_CLICKS) -> IouCurve:
@@ -74,16 +85,36 @@ def read_curve(path: str | Path, n_clicks: int = ALL_CLICKS) -> IouCurve:
         model = "/".join(path.resolve().parent.parts[-2:])
         return IouCurve.of(found.records[0].dataset, model, ious, n_clicks)
     content = load_plain(path)
-    keys = ("dataset_name", "model_name", "all_ious")
-    if not isinstance(content, Mapping) or not all(key in content for key in keys):
-        raise InputError(f"{path} does not hold {', '.join(keys)}: write it with evaluate_model.py --iou-analysis.")
-    try:
-        rows = [np.asarray(row, dtype=np.float64) for row in content["all_ious"]]
-    except (TypeError, ValueError) as error:
-        raise InputError(f"all_ious in {path} are no lists of numbers: write it with --iou-analysis again.") from error
-    if not rows or any(row.ndim != 1 or not len(row) or not np.isfinite(row).all() for row in rows):
-        raise InputError(f"all_ious in {path} should be a list of IoUs for each object: write it again.")
-    return IouCurve.of(str(content["dataset_name"]), str(content["model_name"]), rows, n_clicks)
+    if isinstance(content, dict) and isinstance(content.get("all_ious"), np.ndarray):
+        content["all_ious"] = list(content["all_ious"])
+    problem = mismatch(content, CURVE)
+    if problem is not None:
+        raise InputError(f"{path} is no table of IoUs ({problem}): write it with evaluate_model.py --iou-analysis.")
+    rows = content["all_ious"]
+    if sum(map(len, rows)) > MOST_IOUS:
+        raise InputError(f"{path} holds more than {MOST_IOUS} IoUs: write it with evaluate_model.py --iou-analysis.")
+    return IouCurve.of(content["dataset_name"], content["model_name"], rows, n_clicks)
+
+
+def _is_ious(row: np.ndarray) -> bool:
+    """Whether an array holds the IoUs of an object."""
+    if row.ndim != 1 or not 0 < len(row) <= MOST_CLICKS or row.dtype.kind not in "fiu":
+        return False
+    return bool(np.isfinite(row).all() and (row >= 0).all() and (row <= 1).all())
+
+
+CURVE = Fields(
+    {
+        "dataset_name": Text(),
+        "model_name": Text(),
+        "all_ious": Items(
+            Instance(np.ndarray, "an array of IoUs from 0 to 1", _is_ious)
+            | Items(Number(0, 1), least=1, most=MOST_CLICKS),
+            least=1,
+        ),
+    },
+    others=Anything(),
+)
 
 
 def curves_figure(curves: Sequence[IouCurve]) -> Figure:
@@ -91,10 +122,13 @@ def curves_figure(curves: Sequence[IouCurve]) -> Figure:
     figure = Figure(figsize=(12, 7), layout="constrained")
     axes = figure.add_subplot()
     for curve in curves:
-        axes.plot(np.arange(1, len(curve.values) + 1), 100 * curve.values, linewidth=2, label=curve.model)
+        label = curve.model if curve.measured == len(curve.values) else f"{curve.model}, {KEPT}"
+        clicks = np.arange(1, len(curve.values) + 1)
+        axes.plot(clicks, 100 * curve.values, linewidth=2, marker="o", markersize=4, label=label)
     axes.set(xlabel="number of clicks", ylabel="mIoU, %")
     axes.set_title(curves[0].dataset, parse_math=False)
-    axes.set_xticks(range(1, max(len(curve.values) for curve in curves) + 1))
+    longest = max(len(curve.values) for curve in curves)
+    axes.set_xticks(range(1, longest + 1, max(1, longest // 20)))
     axes.grid(True)
     for text in axes.legend(loc="lower right").get_texts():
         text.set_parse_math(False)
@@ -121,7 +155,7 @@ def plot_curves(curves: Iterable[IouCurve], folder: str | Path) -> list[Path]:
     return written
 
 
-def select_files(files: Iterable[Path], modes: Sequence[str], datasets: Sequence[str]) -> list[Path]:
+def select_files(files: Iterable[Path], modes: Sequence[str], datasets: Sequence[str] | None) -> list[Path]:
     """Select files whose stem contains the name of a data set and, if modes are given, of a mode.
 
     Names are found anywhere in the stem, so that SBD also selects SBD_Train (docs/fidelity.md#names-anywhere). The mode
@@ -130,7 +164,7 @@ def select_files(files: Iterable[Path], modes: Sequence[str], datasets: Sequence
     Args:
         files: to select from.
         modes: names of evaluation modes; empty for all.
-        datasets: names of data sets.
+        datasets: names of data sets; None for all.
 
     Raises:
         InputError: no file is left.
@@ -139,13 +173,15 @@ def select_files(files: Iterable[Path], modes: Sequence[str], datasets: Sequence
 
     def wanted(path: Path) -> bool:
         searched = f"{path.parent.name}/{path.stem}" if path.suffix == ".jsonl" else path.stem
-        return any(name in path.stem for name in datasets) and (not modes or any(mode in searched for mode in modes))
+        of_dataset = datasets is None or any(name in path.stem for name in datasets)
+        return of_dataset and (not modes or any(mode in searched for mode in modes))
 
     chosen = [path for path in files if wanted(path)]
     if not chosen:
+        sought = [f"the data sets {', '.join(datasets)}"] if datasets is not None else []
+        sought += [f"the modes {', '.join(modes)}"] if modes else []
         raise InputError(
-            f"none of {len(files)} files is of the data sets {', '.join(datasets)}"
-            f"{' and the modes ' + ', '.join(modes) if modes else ''}: write some with evaluate_model.py "
-            "--iou-analysis, or change --datasets or --mode."
+            f"none of {len(files)} files is of {' and '.join(sought) or 'any data set'}: write some with "
+            "evaluate_model.py --iou-analysis, or change --datasets or --mode."
         )
     return chosen

@@ -37,9 +37,29 @@ def test_all_clicks_count_by_default_the_last_included(tmp_path):
     assert len(read_curve(tmp_path / "GrabCut_cvpr_NoBRS_3.pickle", n_clicks=2).values) == 2
 
 
-def test_objects_of_different_length_are_averaged_as_far_as_all_go(tmp_path):
-    curve = read_curve(dump(tmp_path / "GrabCut.pickle", [[0.5], [0.1, 0.2]]))
-    np.testing.assert_allclose(curve.values, [0.3], atol=1e-6)
+def test_objects_that_stopped_earlier_keep_their_last_iou_and_the_line_says_so(tmp_path):
+    curve = read_curve(dump(tmp_path / "GrabCut.pickle", [[0.5], [0.1, 0.2, 0.3]]))
+    np.testing.assert_allclose(curve.values, [0.3, 0.35, 0.4], atol=1e-6)
+    assert curve.measured == 1 and curve.summary().endswith(
+        "mIoU@3=40.00% (objects that stopped earlier keep their last IoU)"
+    )
+    assert read_curve(tmp_path / "GrabCut.pickle", n_clicks=1).summary().endswith("mIoU@1=30.00%")
+
+
+def test_the_plot_of_a_usual_run_is_not_empty(call, tmp_path, capsys):
+    for name, ious in (("a", [[0.95], [0.2, 0.92]]), ("b", [[0.91], [0.93]])):
+        with RecordWriter(tmp_path / name / "records_Samples.jsonl", {"dataset": "Samples"}) as writer:
+            for index, one in enumerate(ious):
+                writer.write(record(one, index, dataset="Samples"))
+    files = [tmp_path / name / "records_Samples.jsonl" for name in "ab"]
+    curves = [read_curve(path) for path in files]
+    axes = curves_figure(curves).axes[0]
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), [57.5, 93.5], atol=1e-4)
+    assert {line.get_marker() for line in axes.lines} == {"o"}  # a single value is a point that one sees
+    assert axes.get_legend().get_texts()[0].get_text().endswith("objects that stopped earlier keep their last IoU")
+    assert call("--files", *files, "--plots-path", tmp_path / "plots") == 0
+    drawn = read_image(tmp_path / "plots" / "Samples_000.png").astype(int)
+    assert (np.ptp(drawn[60:-60, 100:-60], axis=2) > 60).sum() > 200  # coloured pixels inside the axes
 
 
 def test_records_give_the_same_curve_as_the_pickle(tmp_path):
@@ -112,11 +132,20 @@ def test_bad_options_are_one_sentence(call, capsys, arguments, sentence):
 @pytest.mark.parametrize(
     "content, sentence",
     [
-        ([1, 2], "does not hold dataset_name, model_name, all_ious"),
-        ({"dataset_name": "a", "model_name": "b", "all_ious": []}, "should be a list of IoUs for each object"),
-        ({"dataset_name": "a", "model_name": "b", "all_ious": [[]]}, "should be a list of IoUs for each object"),
-        ({"dataset_name": "a", "model_name": "b", "all_ious": [["x"]]}, "are no lists of numbers"),
-        ({"dataset_name": "a", "model_name": "b", "all_ious": 3}, "are no lists of numbers"),
+        ([1, 2], "the content must be a mapping"),
+        ({"dataset_name": "a"}, "the content must have the key model_name"),
+        ({"dataset_name": 3, "model_name": "b", "all_ious": [[0.5]]}, "dataset_name must be text, not 3"),
+        ({"dataset_name": "a", "model_name": [], "all_ious": [[0.5]]}, "model_name must be text"),
+        ({"dataset_name": "a", "model_name": "b", "all_ious": []}, "all_ious must be a list of at least 1"),
+        ({"dataset_name": "a", "model_name": "b", "all_ious": [[]]}, r"all_ious\[0\] must be"),
+        ({"dataset_name": "a", "model_name": "b", "all_ious": [["x"]]}, r"all_ious\[0\]\[0\] must be"),
+        ({"dataset_name": "a", "model_name": "b", "all_ious": 3}, "all_ious must be a list"),
+        ({"dataset_name": "a", "model_name": "b", "all_ious": [[10**400]]}, "more than 64 bits"),
+        ({"dataset_name": "a", "model_name": "b", "all_ious": [[float("inf")]]}, "from 0 to 1, not inf"),
+        ({"dataset_name": "a", "model_name": "b", "all_ious": [[1j]]}, r"all_ious\[0\]\[0\] must be"),
+        ({"dataset_name": "a", "model_name": "b", "all_ious": [np.array([0.5, np.nan])]}, "an array of IoUs from 0"),
+        ({"dataset_name": "a", "model_name": "b", "all_ious": np.array([0.5, 0.6])}, r"all_ious\[0\] must be"),
+        ({"dataset_name": "a", "model_name": "b", "all_ious": [np.array(["a"])]}, "an array of IoUs from 0"),
     ],
 )
 def test_pickles_of_another_kind_are_named(tmp_path, content, sentence):
@@ -124,3 +153,17 @@ def test_pickles_of_another_kind_are_named(tmp_path, content, sentence):
     path.write_bytes(pickle.dumps(content))
     with pytest.raises(InputError, match=sentence):
         read_curve(path)
+
+
+def test_a_list_that_many_objects_share_is_bounded(tmp_path):
+    row = [0.5] * 10_000
+    path = tmp_path / "GrabCut.pickle"
+    path.write_bytes(pickle.dumps({"dataset_name": "a", "model_name": "b", "all_ious": [row] * 100_000}))
+    with pytest.raises(InputError, match=r"GrabCut\.pickle"):
+        read_curve(path)
+
+
+def test_arrays_of_published_pickles_may_be_one_table(tmp_path):
+    path = tmp_path / "GrabCut.pickle"
+    path.write_bytes(pickle.dumps({"dataset_name": "a", "model_name": "b", "all_ious": np.array(IOUS, np.float32)}))
+    np.testing.assert_allclose(read_curve(path).values, [0.3, 0.6, 0.9], atol=1e-6)

@@ -210,8 +210,31 @@ def test_bad_options_are_one_sentence(call, capsys, monkeypatch, tmp_path, argum
     assert sentence in capsys.readouterr().err
 
 
-def test_a_damaged_summary_is_one_sentence(tmp_path):
+def test_folders_without_records_are_left_out_with_a_warning(tmp_path, caplog):
+    for name in ("first", "second"):
+        write(tmp_path / "logs" / name, FIRST)
+    for name in ("ious", "plots"):
+        (tmp_path / "logs" / name).mkdir()
+        (tmp_path / "logs" / name / "GrabCut_cvpr_NoBRS_20.pkl").touch()
+    runs = comparing.read_runs(sorted((tmp_path / "logs").iterdir()))
+    assert [run.name for run in runs] == ["first", "second"]
+    (said,) = caplog.messages
+    assert "ious" in said and "plots: left out" in said
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{}",
+        "",
+        '{"evaluations": 3}',
+        '{"evaluations": [3]}',
+        '{"evaluations": [{"checkpoint": 1, "sha256": "abc"}]}',
+        "[" * 100_000,
+    ],
+)
+def test_a_damaged_summary_is_one_sentence(tmp_path, content):
     folder = write(tmp_path / "run", FIRST)
-    (folder / "summary.json").write_text("{}")
+    (folder / "summary.json").write_text(content)
     with pytest.raises(InputError, match=r"summary\.json is damaged"):
         comparing.read_runs([folder])
