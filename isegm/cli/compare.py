@@ -16,7 +16,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("runs", nargs="+", help="records_<dataset>.jsonl files, or folders with such files below them")
     parser.add_argument("--resamples", type=int, default=2000, help="bootstrap samples (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (default: %(default)s)")
-    parser.add_argument("--json", metavar="FILE", help="also write the numbers to a JSON file")
+    parser.add_argument("--json", metavar="FILE", help="also write the numbers to a JSON file (default: none)")
     return parser.parse_args(arguments)
 
 

@@ -8,27 +8,46 @@ from dataclasses import fields
 
 from isegm.evaluation.options import EvalOptions
 from isegm.evaluation.run import run_evaluation
+from isegm.utils.arguments import CommandParser
 from isegm.utils.cli import add_device_options, choose_device, program
 from isegm.utils.threads import set_threads
 
+EXAMPLES = """examples:
+  isegm evaluate --datasets=Samples --cpu
+      the model that comes with the code, on 14 objects that come with it too
+  isegm evaluate NoBRS --checkpoint=coco_lvis_h18_itermask --datasets=GrabCut,Berkeley
+      a published checkpoint in weights/, on published data sets (isegm download fetches both)
+  isegm evaluate --exp-path=light/folder_mobilenetv2/000:last --datasets=folder:my_images --resume
+      your own network on your own images; what was stopped goes on
+"""
+
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program("evaluate", arguments),
         description="Evaluate click models: number of clicks (NoC), failures (NoF), mean IoU, time.",
+        epilog=EXAMPLES,
     )
-    add_options(parser, "mode")
-    add_options(parser.add_mutually_exclusive_group(), "checkpoint", "exp_path")
-    add_options(parser, "model_dir", "datasets", "init_masks", "merge")
+    what = parser.add_argument_group("what is evaluated")
+    add_options(what, "mode")
+    add_options(what.add_mutually_exclusive_group(), "checkpoint", "exp_path")
+    add_options(what, "model_dir", "datasets", "init_masks", "max_objects")
 
-    add_device_options(parser)
+    clicking = parser.add_argument_group("when clicking stops")
+    add_options(clicking.add_mutually_exclusive_group(), "target_iou", "iou_analysis")
+    add_options(clicking, "n_clicks", "min_n_clicks", "thresh")
 
-    add_options(parser.add_mutually_exclusive_group(), "target_iou", "iou_analysis")
-    add_options(parser, "n_clicks", "min_n_clicks", "thresh", "clicks_limit")
-    add_options(parser, "eval_mode", "infer_size", "target_crop_r", "focus_crop_r")
-    add_options(parser, "cf_n", "cf_click", "acf")
-    add_options(parser, "save_ious", "print_ious", "vis_preds", "vis", "vis_path", "overlays", "model_name")
-    add_options(parser, "config_path", "logs_path", "batch_size", "resume", "max_objects")
+    network = parser.add_argument_group("what the network sees, and what follows it")
+    add_options(network, "eval_mode", "infer_size", "target_crop_r", "focus_crop_r", "clicks_limit")
+    add_options(network, "cf_n", "cf_click", "acf", "merge")
+
+    machine = parser.add_argument_group("where and how it runs")
+    add_device_options(machine)
+    add_options(machine, "batch_size", "resume", "config_path")
+
+    written = parser.add_argument_group("what is printed and written")
+    add_options(written, "logs_path", "print_ious", "save_ious", "model_name", "overlays")
+    add_options(written, "vis", "vis_path", "vis_preds")
     return parser.parse_args(arguments)
 
 
@@ -39,7 +58,8 @@ def add_options(parser: argparse._ActionsContainer, *names: str) -> None:
         default, metadata = options[name].default, options[name].metadata
         flag = metadata["flag"] or f"--{name.replace('_', '-')}"
         if isinstance(default, bool):
-            parser.add_argument(flag, dest=name, action=f"store_{str(not default).lower()}", **metadata["parser"])
+            told = {**metadata["parser"], "help": f"{metadata['parser']['help']} (default: off)"}
+            parser.add_argument(flag, dest=name, action=f"store_{str(not default).lower()}", **told)
         elif flag.startswith("-"):
             kind = str if default is None else type(default)
             parser.add_argument(flag, dest=name, default=default, **{"type": kind, **metadata["parser"]})

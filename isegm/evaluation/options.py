@@ -79,8 +79,8 @@ class EvalOptions:
         default=None,
         metadata=option(
             "NoBRS: the protocol the network was published with; Baseline, FocalClick, CDNet: those of ClickSEG; "
-            "the others fit features (f-BRS), the image (RGB-BRS) or the click maps (DistMap-BRS) to the clicks. "
-            "Left out, it is chosen by the network.",
+            "the others fit features (f-BRS), the image (RGB-BRS) or the click maps (DistMap-BRS) to the clicks "
+            "(default: that of the network)",
             flag="mode",
             choices=MODES,
         ),
@@ -88,12 +88,12 @@ class EvalOptions:
     checkpoint: str | None = field(
         default=None,
         metadata=option(
-            "path; or beginning of a file name below --model_dir; or model:checkpoint; several with commas. "
-            "Left out with --exp-path too, it is the checkpoint that comes with the code.",
+            "path; or beginning of a file name below --model_dir; or model:checkpoint; several with commas "
+            "(default: the checkpoint that comes with the code)",
         ),
     )
     exp_path: str | None = field(
-        default=None, metadata=option("experiment below EXPS_PATH, as path[:prefix of its checkpoints]")
+        default=None, metadata=option("experiment below EXPS_PATH, as path[:prefix of its checkpoints] (default: none)")
     )
     model_dir: str = field(
         default="",
@@ -112,7 +112,8 @@ class EvalOptions:
     init_masks: str | None = field(
         default=None,
         metadata=option(
-            "start from these masks, which isegm initial-masks makes, on one data set",
+            "start from these masks, which isegm initial-masks makes, on one data set "
+            "(default: those of the data set, if it has some)",
             metavar="FOLDER",
         ),
     )
@@ -196,12 +197,15 @@ class EvalOptions:
         default=False, metadata=option("write an image for each object: where it started, where it ended")
     )
     vis_path: str | None = field(
-        default=None, metadata=option(f"the same, into this folder (default of --vis: {VIS_PATH})", flag="--vis_path")
+        default=None,
+        metadata=option(f"the same, into this folder (default of --vis: below {VIS_PATH})", flag="--vis_path"),
     )
     overlays: bool = field(
         default=True, metadata=option("do not draw the best and the worst objects", flag="--no-overlays")
     )
-    model_name: str | None = field(default=None, metadata=option("name of the model in plots of --iou-analysis"))
+    model_name: str | None = field(
+        default=None, metadata=option("name of the model in plots of --iou-analysis (default: that above the table)")
+    )
     config_path: str = field(default="./config.yml", metadata=option("configuration (default: %(default)s)"))
     logs_path: str = field(default="", metadata=option("folder of all logs (default: EXPS_PATH/evaluation_logs)"))
     batch_size: int = field(
@@ -210,7 +214,8 @@ class EvalOptions:
     )
     resume: bool = field(default=False, metadata=option("go on with the records of an evaluation that was stopped"))
     max_objects: int | None = field(
-        default=None, metadata=option("evaluate only the first so many objects of each data set", type=int, least=1)
+        default=None,
+        metadata=option("evaluate only the first so many objects of each data set (default: all)", type=int, least=1),
     )
     command: str = ""
 

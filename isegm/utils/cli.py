@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from argparse import ArgumentParser
+from argparse import _ActionsContainer
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -156,7 +156,7 @@ def _send_to_main_thread(number: int) -> None:
         signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
-def add_thread_option(parser: ArgumentParser) -> None:
+def add_thread_option(parser: _ActionsContainer) -> None:
     """Add the option whose value ``set_threads`` takes."""
     parser.add_argument(
         "--threads",
@@ -166,12 +166,12 @@ def add_thread_option(parser: ArgumentParser) -> None:
     )
 
 
-def add_device_options(parser: ArgumentParser, gpu_option: str = "--gpus") -> None:
+def add_device_options(parser: _ActionsContainer, gpu_option: str = "--gpus") -> None:
     """Add the options that ``choose_device`` reads, of which a user gives one at most, and ``--threads``."""
     devices = parser.add_mutually_exclusive_group()
     devices.add_argument(gpu_option, help="CUDA id, of several the first is used; default: CUDA where there is one")
-    devices.add_argument("--cpu", action="store_true", help="run on the CPU")
-    devices.add_argument("--device", help="any device that PyTorch knows, such as cuda:1 or mps")
+    devices.add_argument("--cpu", action="store_true", help="run on the CPU (default: off)")
+    devices.add_argument("--device", help="any device that PyTorch knows, such as cuda:1 or mps (default: as above)")
     add_thread_option(parser)
 
 

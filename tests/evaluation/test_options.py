@@ -1,9 +1,11 @@
 """Options of an evaluation and the command line that is built from them."""
 
+import re
 from dataclasses import MISSING, fields
 
 import pytest
 
+from isegm.cli.compare import parse_args as parse_compare
 from isegm.cli.evaluate import parse_args
 from isegm.evaluation.options import EvalOptions
 from isegm.utils.errors import InputError
@@ -51,3 +53,26 @@ def test_values_out_of_bounds_are_one_sentence(options, sentence):
     with pytest.raises(InputError) as error:
         EvalOptions(**options)
     assert str(error.value) == sentence
+
+
+def test_the_help_has_groups_three_examples_and_every_default(capsys):
+    with pytest.raises(SystemExit):
+        parse_args(["--help"])
+    shown = capsys.readouterr().out
+    titles = re.findall(r"^(\w.*):$", shown, re.M)
+    assert titles[0] == "options" and titles[-1] == "examples" and len(titles) >= 6
+    examples = re.findall(r"^  isegm evaluate (.*)$", shown.split("examples:")[1], re.M)
+    assert len(examples) == 3
+    for line in examples:
+        parse_args(line.split())
+    entries = re.split(r"\n  (?=-|\{)", shown.split("examples:")[0])[1:]
+    assert len(entries) > 30
+    for entry in entries:
+        assert entry.startswith("-h") or "default" in " ".join(entry.split()), entry
+
+
+def test_every_option_of_compare_tells_its_default(capsys):
+    with pytest.raises(SystemExit):
+        parse_compare(["--help"])
+    entries = re.split(r"\n  (?=--)", capsys.readouterr().out)[1:]
+    assert len(entries) == 3 and all("default" in entry for entry in entries)
