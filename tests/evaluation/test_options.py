@@ -11,7 +11,7 @@ from isegm.evaluation.options import EvalOptions
 from isegm.utils.errors import InputError
 
 NOT_OPTIONS = {"device", "command"}
-DEVICE_OPTIONS = {"gpus", "cpu", "device"}
+DEVICE_OPTIONS = {"gpus", "cpu", "device", "threads"}
 
 
 def test_the_command_line_has_every_option_and_its_default():
