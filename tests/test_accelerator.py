@@ -177,7 +177,8 @@ def test_batchnorm_is_synchronised_in_a_process_group_of_nccl(images, tmp_path):
 
 def run(*words, cwd):
     """Run a command of this checkout; it must end well."""
-    variables = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    paths = os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
+    variables = {**os.environ, "PYTHONPATH": paths}
     ended = subprocess.run(
         [sys.executable, "-m", "isegm", *words], cwd=cwd, env=variables, capture_output=True, text=True, check=False
     )
