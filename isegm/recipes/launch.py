@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import shlex
+import time
 from pathlib import Path
 
 import torch
+import yaml
 from easydict import EasyDict
 
 from isegm.data.train_set import TrainSet
 from isegm.engine.config import RunConfig, TrainConfig
 from isegm.engine.loading import default_workers
 from isegm.engine.trainer import Trainer
+from isegm.evaluation.reports import device_name
 from isegm.model.click_model import ClickModel
 from isegm.model.pretrained import is_timm_source
 from isegm.utils.distributed import is_main, local_processes, training_device
 from isegm.utils.errors import InputError
 from isegm.utils.exp import create_experiment
+from isegm.utils.files import atomic_write
 from isegm.utils.log import log_to_file, logger
+from isegm.utils.memory import in_units, peak_memory, peak_memory_of_children
 
+FEW_IMAGES = 5  # on which an IoU of validation is little more than chance
 HRNET_RELEASE = "of github.com/HRNet/HRNet-Image-Classification"
 # Keys below IMAGENET_PRETRAINED_MODELS in config.yml and the file that each takes; all but SegFormer's take "timm" too.
 IMAGENET_FILES = {
@@ -119,12 +126,76 @@ def start(model: ClickModel, cfg: EasyDict, config: TrainConfig, train_set: Trai
     Raises:
         InputError: see ``run_config`` and ``Trainer``.
     """
-    trainer = Trainer(model, train_set, val_set, config, run_config(cfg))
+    run = run_config(cfg)
+    trainer = Trainer(model, train_set, val_set, config, run)
     if is_main():
         create_experiment(cfg)
-        log_to_file(cfg.LOGS_PATH)
-    logger.info("configuration: %s", {key: str(value) for key, value in cfg.items()})
-    trainer.run()
+        log = log_to_file(cfg.LOGS_PATH)
+        with atomic_write(log.with_suffix(".yml"), "w") as file:
+            yaml.safe_dump({key: str(value) for key, value in sorted(cfg.items())}, file)
+        logger.info("the options of this run are in %s", log.with_suffix(".yml"))
+    _announce(trainer)
+    started = time.perf_counter()
+    try:
+        trainer.run()
+    finally:
+        logger.info("%s", used_memory(run.device))
+    _conclude(cfg, time.perf_counter() - started)
+
+
+def _announce(trainer: Trainer) -> None:
+    """Say on what a run trains, where, and how long an epoch is."""
+    run, train_set, val_set = trainer.run_config, trainer.train_set, trainer.val_set
+    images = len(train_set.reader)
+    seen = 0 if val_set is None else len(val_set.reader)
+    logger.info(
+        "training on %s, validating on %s; %d epochs of %d batches of %d samples",
+        counted(images, "image"), counted(seen, "image"), trainer.config.epochs, trainer.steps_per_epoch,
+        trainer.config.batch_size,
+    )  # fmt: skip
+    threads = f" with {counted(torch.get_num_threads(), 'thread')}" if run.device.type == "cpu" else ""
+    workers = counted(run.workers, "process") if run.workers else "the training process"
+    logger.info("device: %s%s; data are loaded by %s", device_name(run.device), threads, workers)
+    if 0 < seen < FEW_IMAGES:
+        logger.warning(
+            "validation sees %s: its IoU says next to nothing about others; keep a folder of images that are not "
+            "trained on, and compare the checkpoints before and after with isegm evaluate",
+            "one image" if seen == 1 else f"{seen} images",
+        )
+
+
+def used_memory(device: torch.device) -> str:
+    """Say how much memory this process, the processes that loaded its data and its GPU took at most."""
+    said = f"peak memory: {in_units(peak_memory())}"
+    loading = peak_memory_of_children()
+    if loading:
+        said += f", and {in_units(loading)}, a part of it shared, in each process that loaded data"
+    if device.type == "cuda":
+        said += f"; on {device} {in_units(torch.cuda.max_memory_allocated(device))}"
+    return said
+
+
+def _conclude(cfg: EasyDict, seconds: float) -> None:
+    """Say how long a run took, where its checkpoint lies, and what to do with it next."""
+    last = cfg.CHECKPOINTS_PATH / "last_checkpoint.pth"
+    logger.info("trained in %s; the network is in %s", in_minutes(seconds), last)
+    data = [] if not cfg.get("data") else [f"folder:{name.strip()}:val" for name in cfg.data.split(",")]
+    words = ["isegm", "evaluate", "--checkpoint", str(last), "--datasets", ",".join(data) or "Samples"]
+    logger.info("evaluate it: %s", shlex.join(words))
+    logger.info("use it: %s", shlex.join(["isegm", "annotate", "--checkpoint", str(last), "IMAGES"]))
+
+
+def in_minutes(seconds: float) -> str:
+    """Write a duration as people say it."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun, such as 1 image or 2 processes."""
+    ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{number or 'no'} {noun}{ending}"
 
 
 def calibration_batches(
