@@ -9,7 +9,6 @@ meanwhile, and while it undoes, zooms, drags a slider, selects objects, saves, o
 same is measured with everything on the thread of the window, as in the published programs ("network inside").
 """
 
-
 from isegm.utils.startup import end_on_interrupt
 
 if __name__ == "__main__":

@@ -26,6 +26,9 @@ from isegm.utils.schema import Instance, Nothing, Whole, shown
 MAX_NAME = 60  # characters of a sample's name in the name of a file, each of up to 4 bytes
 
 
+MOST_PIXELS = 50_000_000  # of the images of all objects that are clicked side by side; each pixel takes about 20 bytes
+
+
 @dataclass(frozen=True)
 class ClickEvent:
     """The state of one object after a click, for callbacks that draw it.
@@ -128,7 +131,8 @@ def evaluate_dataset(
         dataset: the data set.
         predictor: predicts the mask of an object from its clicks.
         settings: when to stop.
-        batch_size: number of objects that are clicked side by side; clicks and IoUs do not depend on it.
+        batch_size: number of objects that are clicked side by side at most, and no more than have ``MOST_PIXELS``
+            together; clicks and IoUs do not depend on it.
         done: (index, object_id) of objects that are skipped because their records exist.
         max_objects: stop after so many first objects of the data set, those in ``done`` included; None for all.
         on_click: called after each click; its time is not counted.
@@ -155,7 +159,7 @@ def evaluate_dataset(
     exhausted = False
     while True:
         started = time.perf_counter()
-        while len(active) < batch_size and not exhausted:
+        while len(active) < batch_size and not exhausted and not _fill_memory(active):
             try:
                 new = next(waiting)
             except StopIteration:
@@ -181,6 +185,12 @@ def evaluate_dataset(
         active = [one for one in active if not one.simulation.finished]
         while in_order and in_order[0] in records:
             yield records.pop(in_order.popleft())
+
+
+def _fill_memory(active: Sequence[_ActiveObject]) -> bool:
+    """Whether one more object as large as the last one would exceed ``MOST_PIXELS``; one object is always clicked."""
+    sizes = [one.simulation.gt_mask.size for one in active]
+    return bool(sizes) and sum(sizes) + sizes[-1] > MOST_PIXELS
 
 
 def _start_objects(

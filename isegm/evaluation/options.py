@@ -13,19 +13,21 @@ from typing import Any
 import torch
 
 from isegm.data.initial_masks import INIT_SUFFIX
-from isegm.inference.cascade import Cascade
+from isegm.inference.cascade import MOST_CLICKS, MOST_STEPS, Cascade
 from isegm.inference.postprocess import FocusRefine
-from isegm.inference.protocols import CLICKSEG_MODES, MERGES, InferenceSettings, settings_for
+from isegm.inference.protocols import CLICKSEG_MODES, MERGES, MOST_SIDE, InferenceSettings, settings_for
 from isegm.inference.refinement import Refinement, build_refinement, list_refinements
 from isegm.inference.simulation import NEVER_STOP, EvalSettings
 from isegm.inference.transforms import ZoomIn
 from isegm.utils.errors import InputError
+from isegm.utils.schema import shown
 
 # Evaluation modes and the inference protocol of each; None: the network's own protocol.
 MODES: dict[str, str | None] = {"NoBRS": None, **CLICKSEG_MODES, **dict.fromkeys(list_refinements())}
 CPU = torch.device("cpu")
 VIS_PATH = "./experiments/vis_val"
 MIN_INPUT_SIDE = 32  # pixels; of a smaller network input nothing is left at the coarsest stage
+MOST_SIDE_BY_SIDE = 4096  # objects
 LOWEST_TARGET = 0.8  # published evaluations stop at no lower IoU
 PUBLISHED_SETS = ("GrabCut", "Berkeley", "DAVIS", "SBD", "PascalVOC")
 # Options that change results, beside those that stand in the names of all logs and the target; see ``named_settings``.
@@ -138,7 +140,8 @@ class EvalOptions:
         default=False, metadata=option("give every object all clicks, and pickle IoUs as published plots read them")
     )
     n_clicks: int = field(
-        default=EvalSettings.max_clicks, metadata=option("clicks per object at most (default: %(default)s)", least=1)
+        default=EvalSettings.max_clicks,
+        metadata=option("clicks per object at most (default: %(default)s)", least=1, most=MOST_CLICKS),
     )
     min_n_clicks: int = field(
         default=EvalSettings.min_clicks, metadata=option("clicks per object at least (default: %(default)s)", least=1)
@@ -162,6 +165,7 @@ class EvalOptions:
             "side of the network's input, ClickSEG's protocols but CDNet's (default: 256 for FocalClick, else 384)",
             type=int,
             least=MIN_INPUT_SIDE,
+            most=MOST_SIDE,
         ),
     )
     target_crop_r: float = field(
@@ -182,10 +186,12 @@ class EvalOptions:
             "Cascade-Forward Refinement: run the network so many times more at a click, each time from its last "
             "prediction (default: %(default)s)",
             least=0,
+            most=MOST_STEPS,
         ),
     )
     cf_click: int = field(
-        default=Cascade.clicks, metadata=option("do so with the first so many clicks (default: %(default)s)", least=1)
+        default=Cascade.clicks,
+        metadata=option("do so with the first so many clicks (default: %(default)s)", least=1, most=MOST_CLICKS),
     )
     acf: bool = field(
         default=Cascade.adaptive, metadata=option("leave out what remains of --cf-n once the mask has settled")
@@ -210,7 +216,12 @@ class EvalOptions:
     logs_path: str = field(default="", metadata=option("folder of all logs (default: EXPS_PATH/evaluation_logs)"))
     batch_size: int = field(
         default=1,
-        metadata=option("objects clicked side by side; does not change the results (default: %(default)s)", least=1),
+        metadata=option(
+            "objects clicked side by side at most, fewer where images are large; does not change the results "
+            "(default: %(default)s)",
+            least=1,
+            most=MOST_SIDE_BY_SIDE,
+        ),
     )
     resume: bool = field(default=False, metadata=option("go on with the records of an evaluation that was stopped"))
     max_objects: int | None = field(
@@ -303,6 +314,6 @@ def _check_bounds(flag: str, value: Any, least: float | None, most: float | None
     if value is None or least is None:
         return
     if most is not None and not least <= value <= most:
-        raise InputError(f"{flag} is {value:g}: give a number from {least:g} to {most:g}.")
+        raise InputError(f"{flag} is {shown(value)}: give a number from {least:g} to {most:g}.")
     if most is None and value < least:
-        raise InputError(f"{flag} is {value}: give a number of at least {least}.")
+        raise InputError(f"{flag} is {shown(value)}: give a number of at least {least}.")

@@ -19,7 +19,8 @@ from isegm.utils.schema import Flag, Whole, shown
 # threshold of the predictor (docs/fidelity.md#cascade-threshold).
 SETTLED_PIXELS = 20
 MASK_THRESH = 0.49
-MOST_STEPS = 10_000  # passes of one click
+MOST_STEPS = 100  # a mask that has not settled by then will not
+MOST_CLICKS = 10_000
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Cascade:
             network is shown; later clicks get one pass.
 
     Raises:
-        InputError: a value is of another kind or out of its range.
+        InputError: a value is of another kind, or a number is below 1 or above ``MOST_STEPS`` or ``MOST_CLICKS``.
     """
 
     steps: int
@@ -41,11 +42,11 @@ class Cascade:
     clicks: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("steps", "clicks"):
+        for name, most in (("steps", MOST_STEPS), ("clicks", MOST_CLICKS)):
             value = getattr(self, name)
-            if not Whole(1).fits(value):
-                raise InputError(f"{name} of the cascade is {shown(value)}: give a whole number of at least 1.")
-        require_fields(self, {"steps": Whole(most=MOST_STEPS), "adaptive": Flag()})
+            if not Whole(1, most).fits(value):
+                raise InputError(f"{name} of the cascade is {shown(value)}: give a whole number from 1 to {most}.")
+        require_fields(self, {"adaptive": Flag()})
 
     def check(self, model: ClickModel) -> None:
         """Raise InputError, in one sentence, if repeated passes of the network would all be the same."""

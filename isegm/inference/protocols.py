@@ -13,12 +13,13 @@ from isegm.inference.transforms import LARGEST_SIDE, SIDE, View, ZoomIn, ZoomSta
 from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import require, require_fields
-from isegm.utils.schema import Flag, Instance, Nothing, Text, Whole
+from isegm.utils.schema import Flag, Instance, Nothing, Text, Whole, shown
 
 # Side of the square input of ClickSEG's networks, by protocol.
 CLICKSEG_SIZES = {"clickseg": 384, "focalclick": 256, "cdnet": 384}
 # Protocol of each mode of ClickSEG's commands.
 CLICKSEG_MODES = {"Baseline": "clickseg", "FocalClick": "focalclick", "CDNet": "cdnet"}
+MOST_SIDE = 2048  # pixels of the network's input; larger ones need tens of GB
 MERGES = ("guarded", "published", "none")
 SETTINGS = {
     "zoom_in": Instance(ZoomIn, "a ZoomIn") | Nothing(),
@@ -76,6 +77,11 @@ class InferenceSettings:
                 raise InputError(
                     "resize fixes the size of the network's input: set max_size and the target_size of zoom_in to None."
                 )
+        size = self.input_size
+        if size is not None and max(size) > MOST_SIDE:
+            raise InputError(
+                f"the network's input would have {size[0]} x {size[1]} pixels: give sides of at most {MOST_SIDE}."
+            )
         if self.merge not in MERGES:
             raise InputError(f"there is no way of merging named {self.merge}: known are {', '.join(MERGES)}.")
 
@@ -163,7 +169,12 @@ def _fixed_size(eval_mode: str) -> tuple[int, int] | None:
     match = re.fullmatch(r"fixed([1-9]\d*)(?:,([1-9]\d*))?", eval_mode)
     if match is None:
         raise InputError(
-            f"the evaluation mode {eval_mode} is not known: write cvpr, fixed400 or fixed400,600 (height, width)."
+            f"the evaluation mode {shown(eval_mode)} is not known: write cvpr, fixed400 or fixed400,600 (height, "
+            "width)."
         )
-    height, width = match.groups()
-    return int(height), int(width or height)
+    sides = [match[1], match[2] or match[1]]
+    if any(len(side) > len(str(MOST_SIDE)) or int(side) > MOST_SIDE for side in sides):
+        raise InputError(
+            f"the evaluation mode {shown(eval_mode)} is too large: give sides of at most {MOST_SIDE} pixels."
+        )
+    return int(sides[0]), int(sides[1])

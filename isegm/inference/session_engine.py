@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,6 +40,8 @@ REFINEMENT = (
 )
 SESSIONS = Items(Instance(Session, "a Session"))
 CLICKS = Items(Instance(Click, "an isegm.Click(is_positive, (row, column))"))
+
+CPU_PIXELS, GPU_PIXELS = 1_500_000, 16_000_000  # of the network's input in one pass, by device
 
 
 class SessionEngine:
@@ -207,9 +209,16 @@ class SessionEngine:
             groups[member.view.size, session.features is None, session.cache is None, alone][i] = member
         predicted: dict[int, Session] = {}
         for group in groups.values():
-            output = self._forward(self._prepare(list(group.values())))
-            predicted.update(zip(group, self._postprocess(output), strict=True))
+            most = self._most_together(next(iter(group.values())).view.size)
+            for part in _parts(list(group.items()), most):
+                output = self._forward(self._prepare([member for _, member in part]))
+                predicted.update(zip((i for i, _ in part), self._postprocess(output), strict=True))
         return [predicted[i] for i in range(len(requests))]
+
+    def _most_together(self, size: tuple[int, int]) -> int:
+        """How many sessions of an input size go through the network together, so that its memory stays bounded."""
+        budget = CPU_PIXELS if self.device.type == "cpu" else GPU_PIXELS
+        return max(1, budget // (size[0] * size[1] * (2 if self.settings.flip else 1)))
 
     def _member(self, request: _Request) -> Member:
         """The request with its view; a session that changes view or network loses what was computed from the former."""
@@ -334,3 +343,8 @@ class _Request:
     session: Session
     given: Session
     start: Session
+
+
+def _parts(items: list[tuple[int, Member]], size: int) -> Iterator[list[tuple[int, Member]]]:
+    """Split a list into parts of at most ``size`` items."""
+    return (items[first : first + size] for first in range(0, len(items), size))

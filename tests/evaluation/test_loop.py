@@ -101,6 +101,28 @@ def test_batches_take_fewer_network_passes():
     assert three.model.calls < one.model.calls
 
 
+@pytest.mark.parametrize("protocol", ["ritm", "clickseg"])
+def test_a_network_pass_is_bounded_however_many_objects_are_clicked_together(protocol, monkeypatch):
+    expected = evaluate(predictor=blob_predictor(protocol))
+    monkeypatch.setattr("isegm.inference.session_engine.CPU_PIXELS", 3 * 64 * 64)
+    predictor, rows = blob_predictor(protocol), []
+    decode = predictor.model.decode
+    predictor.model.decode = lambda *arguments: rows.append(len(arguments[1])) or decode(*arguments)
+    assert without_time(evaluate(predictor=predictor, batch_size=100)) == without_time(expected)
+    assert 2 <= max(rows) <= 4  # RITM sees the flipped images too
+
+
+def test_objects_on_large_images_are_clicked_fewer_at_a_time(monkeypatch):
+    monkeypatch.setattr("isegm.evaluation.loop.MOST_PIXELS", 3 * HEIGHT * WIDTH - 1)
+    predictor, together = blob_predictor(), []
+    step = predictor.step
+    predictor.step = lambda sessions, clicks: together.append(len(sessions)) or step(sessions, clicks)
+    assert without_time(evaluate(predictor=predictor, batch_size=100)) == without_time(evaluate())
+    assert max(together) == 2
+    monkeypatch.setattr("isegm.evaluation.loop.MOST_PIXELS", 1)
+    assert len(evaluate(batch_size=100)) == 7  # one at a time
+
+
 def test_each_sample_is_read_once():
     dataset = DrawnDataset()
     evaluate(dataset, batch_size=2)

@@ -43,9 +43,27 @@ def test_values_have_the_types_of_the_options(words, expected):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"infer_size": 31}, "--infer-size is 31: give a number of at least 32."),
+        ({"infer_size": 31}, "--infer-size is 31: give a number from 32 to 2048."),
         ({"target_crop_r": 0.5}, "--target-crop-r is 0.5: give a number from 1 to 100."),
         ({"focus_crop_r": float("nan")}, "--focus-crop-r is nan: give a number from 1 to 100."),
+        ({"infer_size": 20_000}, "--infer-size is 20000: give a number from 32 to 2048."),
+        ({"cf_n": 1_000_000_000}, "--cf-n is 1000000000: give a number from 0 to 100."),
+        (
+            {"cf_n": 1, "cf_click": 10**30},
+            "--cf-click is a number of more than 64 bits: give a number from 1 to 10000.",
+        ),
+        ({"n_clicks": 10**400}, "--n-clicks is a number of more than 64 bits: give a number from 1 to 10000."),
+        ({"n_clicks": 10**9}, "--n-clicks is 1000000000: give a number from 1 to 10000."),
+        ({"batch_size": 10**9}, "--batch-size is 1000000000: give a number from 1 to 4096."),
+        ({"infer_size": 20_000}, "--infer-size is 20000: give a number from 32 to 2048."),
+        ({"cf_n": 1_000_000_000}, "--cf-n is 1000000000: give a number from 0 to 100."),
+        (
+            {"cf_n": 1, "cf_click": 10**30},
+            "--cf-click is a number of more than 64 bits: give a number from 1 to 10000.",
+        ),
+        ({"n_clicks": 10**400}, "--n-clicks is a number of more than 64 bits: give a number from 1 to 10000."),
+        ({"n_clicks": 10**9}, "--n-clicks is 1000000000: give a number from 1 to 10000."),
+        ({"batch_size": 10**9}, "--batch-size is 1000000000: give a number from 1 to 4096."),
         ({"target_iou": -1}, "--target-iou is -1: give a number from 0 to 1."),
     ],
 )

@@ -51,6 +51,32 @@ def test_unknown_modes_are_refused(protocol, mode):
         settings_for(protocol, mode)
 
 
+@pytest.mark.parametrize("mode", ["fixed20000", "fixed32,20000", "fixed20000,32", f"fixed{'9' * 5000}"])
+@pytest.mark.parametrize("protocol", ["ritm", "clickseg", "cdnet"])
+def test_inputs_that_fit_no_memory_are_refused(protocol, mode):
+    with pytest.raises(
+        InputError, match=r"^the evaluation mode \S+ is too large: give sides of at most 2048 pixels\.$"
+    ):
+        settings_for(protocol, mode)
+    assert settings_for("ritm", "fixed2048").input_size == (2048, 2048)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: settings_for("clickseg", infer_size=20_000),
+        lambda: InferenceSettings(resize=(32, 20_000)),
+        lambda: InferenceSettings(zoom_in=ZoomIn(target_size=20_000)),
+        lambda: InferenceSettings(zoom_in=ZoomIn(target_size=(20_000, 32))),
+    ],
+)
+def test_settings_whose_input_fits_no_memory_are_refused(make):
+    with pytest.raises(
+        InputError, match=r"the network's input would have \d+ x \d+ pixels: give sides of at most 2048"
+    ):
+        make()
+
+
 def test_unknown_protocols_are_refused():
     with pytest.raises(InputError, match="protocol"):
         settings_for("rtim")
