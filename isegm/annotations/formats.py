@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,8 +20,11 @@ from isegm.annotations.label_images import (
 from isegm.annotations.labelme_json import read_labelme, write_labelme
 from isegm.annotations.objects import Annotations
 from isegm.utils.errors import InputError
+from isegm.utils.json_text import decode_json, is_json
+from isegm.utils.log import logger
+from isegm.utils.opening import read_regular
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MOST_NAMED = 10  # parts of a file that a message names
 
 
 @dataclass(frozen=True)
@@ -95,27 +97,43 @@ FORMATS: dict[str, FileFormat] = {
 def read_annotations(path: str | Path, image_name: str, size: tuple[int, int]) -> Annotations:
     """Read the annotations of an image from a file of any format but overlays, recognised by its content.
 
+    What can be read is; the rest is listed in ``Annotations.left_out`` and in a warning of the log.
+
     Args:
         path: file to read.
         image_name: file name of the image, to find it in a COCO file of several images.
         size: (H, W) of the image in pixels.
 
     Raises:
-        InputError: the file is missing, of no known format or for another image, or a part of it cannot be read.
+        InputError: the file is missing, of no known format or for another image, or nothing in it can be read.
     """
     path = Path(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check path and permissions.") from error
-    if content.removeprefix(BYTE_ORDER_MARK).lstrip()[:1] not in (b"{", b"["):
-        return Annotations(image_name, size, read_label_image(path, size))
-    try:
-        found = json.loads(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not a JSON file, or is cut off: export it again.") from error
-    if isinstance(found, dict) and "shapes" in found:
-        return Annotations(image_name, size, read_labelme(path, found, size))
-    if isinstance(found, dict) and "images" in found and "annotations" in found:
-        return Annotations(image_name, size, read_coco(path, found, image_name, size))
-    raise InputError(f"{path} is neither a COCO nor a labelme file: export the annotations in one of these formats.")
+    if not path.exists():
+        raise InputError(f"{path} cannot be read (there is no such file): check the path.")
+    content = read_regular(path, "file")
+    if not is_json(content):
+        objects, left_out = read_label_image(path, size)
+    else:
+        found = decode_json(content, path, "export it again")
+        if isinstance(found, dict) and "shapes" in found:
+            objects, left_out = read_labelme(path, found, size)
+        elif isinstance(found, dict) and "images" in found and "annotations" in found:
+            objects, left_out = read_coco(path, found, image_name, size)
+        else:
+            raise InputError(
+                f"{path} is neither a COCO nor a labelme file: export the annotations in one of these formats."
+            )
+    annotations = Annotations(image_name, size, objects, left_out)
+    if left_out:
+        logger.warning("%s", describe_left_out(path, annotations))
+    return annotations
+
+
+def describe_left_out(path: str | Path, annotations: Annotations) -> str:
+    """Say in a sentence what was not read from a file of annotations; "" where nothing was left out."""
+    left_out, count = annotations.left_out, len(annotations.objects)
+    if not left_out:
+        return ""
+    more = f"; and {len(left_out) - MOST_NAMED} more" if len(left_out) > MOST_NAMED else ""
+    read = "1 object was" if count == 1 else f"{count} objects were"
+    return f"{path}: {read} read; left out: {'; '.join(left_out[:MOST_NAMED])}{more}."

@@ -14,8 +14,17 @@ from isegm.annotations.objects import CATEGORY, MAX_NUMBER, NUMBER_COLOR, Annota
 from isegm.annotations.region import Region
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write
+from isegm.utils.schema import shown
 
 COORDINATE_LIMIT = 2**20  # of points, in pixels
+FOREIGN = (  # what reading a record of an unknown program may raise
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+)
 CHUNK = 1000  # members of a list that are encoded at a time
 
 
@@ -137,6 +146,40 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
+def finish(
+    path: Path, found: Sequence[ReadObject], left_out: Sequence[str]
+) -> tuple[tuple[AnnotatedObject, ...], tuple[str, ...]]:
+    """Return the objects of a file, see ``assign_numbers``, and what was left out.
+
+    Raises:
+        InputError: all was left out, or there are more objects than numbers.
+    """
+    if left_out and not found:
+        more = f" (and {len(left_out) - 1} more cannot be read either)" if len(left_out) > 1 else ""
+        raise unreadable(path, left_out[0] + more)
+    return assign_numbers(found, path), tuple(left_out)
+
+
+def reason(error: Exception) -> str:
+    """Say in a few words why reading a record raised one of ``FOREIGN``."""
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]}"
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+
+
+def side(value: Any) -> int | None:
+    """Read the height or width of an image, which may be text; None where it is absent.
+
+    Raises:
+        ValueError: it is no whole number.
+    """
+    if value in (None, "", 0, "0"):
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)) or int(value) != float(value):
+        raise ValueError(f"the size of its image is {shown(value)}")
+    return int(value)
+
+
 def require_in_bounds(coordinates: np.ndarray) -> np.ndarray:
     """Return the coordinates unchanged if an image can have them.
 
@@ -153,13 +196,13 @@ def unreadable(path: Path, what: str, remedy: str = "save it again as masks or p
     return InputError(f"{path}: {what}: {remedy}.")
 
 
-def require_size(path: Path, found: tuple[Any, ...], wanted: tuple[int, int]) -> None:
-    """Compare the size (H, W) that a file states with the image's.
+def require_size(path: Path, found: tuple[int | None, ...], wanted: tuple[int, int]) -> None:
+    """Compare the size (H, W) that a file states with the image's; None agrees with any.
 
     Raises:
         InputError: they differ.
     """
-    if found != wanted:
+    if any(one not in (None, other) for one, other in zip(found, wanted, strict=True)):
         raise InputError(
             f"{path} is for an image of {found[1]}x{found[0]} pixels, this one has {wanted[1]}x{wanted[0]}: "
             "give the annotations of this image."

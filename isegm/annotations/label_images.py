@@ -13,7 +13,8 @@ from isegm.annotations.json_files import require_size
 from isegm.annotations.objects import NUMBER_COLOR, AnnotatedObject, Annotations
 from isegm.annotations.region import Region
 from isegm.utils.errors import InputError
-from isegm.utils.files import atomic_write, read_mask, write_image
+from isegm.utils.files import atomic_write, encode_image, write_image
+from isegm.utils.masks import read_labels, with_step
 from isegm.utils.vis import tint, voc_palette
 
 EIGHT_BITS = 255
@@ -29,7 +30,7 @@ def write_id_png(path: str | Path, annotations: Annotations) -> None:
     """
     _require_ending(path, (".png",), "object numbers")
     labels = annotations.labels()
-    write_image(path, labels if labels.max(initial=0) > EIGHT_BITS else labels.astype(np.uint8))
+    _write(path, labels if labels.max(initial=0) > EIGHT_BITS else labels.astype(np.uint8))
 
 
 def write_palette_png(path: str | Path, annotations: Annotations) -> None:
@@ -50,7 +51,7 @@ def write_palette_png(path: str | Path, annotations: Annotations) -> None:
     content = BytesIO()
     image.save(content, "PNG")
     with atomic_write(path) as file:
-        file.write(content.getbuffer())
+        file.write(with_step(content.getvalue(), 1))
 
 
 def write_mask(path: str | Path, annotations: Annotations) -> None:
@@ -67,7 +68,11 @@ def write_mask(path: str | Path, annotations: Annotations) -> None:
     last = int(labels.max(initial=0))
     if last > EIGHT_BITS and Path(path).suffix.lower() == ".bmp":
         raise InputError(f"{path} cannot hold {last} objects, BMP files hold {EIGHT_BITS}: end it in .png.")
-    write_image(path, labels if last > EIGHT_BITS else (labels * (EIGHT_BITS // max(last, 1))).astype(np.uint8))
+    if last > EIGHT_BITS:
+        _write(path, labels)
+    else:
+        step = EIGHT_BITS // max(last, 1)
+        _write(path, (labels * step).astype(np.uint8), step)
 
 
 def draw_overlay(annotations: Annotations, image: np.ndarray, alpha: float = ALPHA) -> np.ndarray:
@@ -106,27 +111,38 @@ def write_overlay(path: str | Path, annotations: Annotations, image: np.ndarray)
     write_image(path, draw_overlay(annotations, image))
 
 
-def read_label_image(path: Path, size: tuple[int, int]) -> tuple[AnnotatedObject, ...]:
+def read_label_image(path: Path, size: tuple[int, int]) -> tuple[tuple[AnnotatedObject, ...], tuple[str, ...]]:
     """Read the objects of a grey or palette image; values are their numbers, a palette gives their colours.
 
     Args:
         path: file to read.
         size: (H, W) that it must have.
 
+    Returns:
+        the objects, and sentences about what was left out: pixels to be ignored, the outer half of a soft edge.
+
     Raises:
-        InputError: it does not decode, is a colour image or of another size, or has values outside 0..65535.
+        InputError: it is of another size, or no mask of object ids, see ``isegm.utils.masks.read_labels``.
     """
-    labels = read_mask(path)
-    require_size(path, labels.shape, size)
-    if labels.min(initial=0) < 0 or labels.max(initial=0) > np.iinfo(np.uint16).max:
-        raise InputError(f"{path} has values outside 0 to 65535: save object numbers as a 16-bit PNG.")
-    with Image.open(path) as image:
-        palette = (image.getpalette("RGB") or []) if image.mode == "P" else []
-    colors = dict(enumerate(zip(palette[::3], palette[1::3], palette[2::3], strict=True)))
-    return tuple(
-        AnnotatedObject(number, region, color=colors.get(number, NUMBER_COLOR))
-        for number, region in _regions(labels.astype(np.uint16))
+    labels = read_labels(path)
+    require_size(path, labels.pixels.shape, size)
+    numbers = np.where(labels.selected, labels.pixels, 0).astype(np.uint16)
+    objects = tuple(
+        AnnotatedObject(number, region, color=labels.colors.get(number, NUMBER_COLOR))
+        for number, region in _regions(numbers)
     )
+    left_out = []
+    if labels.ignored is not None:
+        left_out.append(f"pixels of the value {labels.ignored}, which marks what to ignore")
+    if labels.soft:
+        left_out.append("the darker half of the object's soft edge")
+    return objects, tuple(left_out)
+
+
+def _write(path: str | Path, labels: np.ndarray, step: int = 1) -> None:
+    """Write a grey PNG or BMP whose values are object numbers times ``step``, and note the step in it."""
+    with atomic_write(path) as file:
+        file.write(with_step(encode_image(path, labels), step))
 
 
 def _regions(labels: np.ndarray) -> list[tuple[int, Region]]:

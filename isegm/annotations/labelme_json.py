@@ -6,22 +6,33 @@ import base64
 import binascii
 import math
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, UnidentifiedImageError
+from PIL import Image, ImageDraw
 
 from isegm.annotations import json_files
 from isegm.annotations.objects import AnnotatedObject, Annotations
 from isegm.annotations.polygons import centre_outlines
 from isegm.annotations.region import Region
+from isegm.utils.images import WRONG, open_with_pillow, recognised
+from isegm.utils.schema import shown
 
 MAX_RADIUS = 2**14  # in pixels, of circles drawn by Pillow, whose numbers overflow from 2**15 on
 VERSION = "5.5.0"  # of the format; masks exist since 5.3
-POINTS = {"rectangle": 2, "circle": 2, "oriented_rectangle": 4, "mask": 2}  # how many points shapes of a kind have
+ROUNDING = 1e-3  # pixels by which a point of a mask, once dragged, may miss a whole number
+MANY = range(3, 1 << 30)
+DRAWN = {  # the shapes that have pixels, and how many points they may have
+    "polygon": MANY,
+    "rectangle": (2, 4),
+    "rotation": (4,),
+    "quadrilateral": (4,),
+    "oriented_rectangle": (4,),
+    "circle": (2,),
+    "mask": (2,),
+}
 
 
 def write_labelme(path: str | Path, annotations: Annotations, polygons: bool = False) -> None:
@@ -92,33 +103,46 @@ def _mask_shape(pixels: np.ndarray, left: int, top: int) -> dict[str, Any]:
     }
 
 
-def read_labelme(path: Path, content: Mapping[str, Any], size: tuple[int, int]) -> tuple[AnnotatedObject, ...]:
+def read_labelme(
+    path: Path, content: Mapping[str, Any], size: tuple[int, int]
+) -> tuple[tuple[AnnotatedObject, ...], tuple[str, ...]]:
     """Read the objects from the content of a labelme file, whichever program wrote it.
 
-    Polygons, rectangles, circles and masks become the pixels that labelme itself draws. Shapes of the same label and
-    ``group_id`` are one object, as labelme counts instances.
+    Polygons, rectangles, circles and masks become the pixels that labelme itself draws. So do a rectangle of four
+    corners and the rotated ones of X-AnyLabeling. Shapes of the same label and ``group_id`` are one object, as labelme
+    counts instances. What cannot be read is left out, as are points and lines.
 
     Args:
         path: of the file, for messages.
         content: the decoded JSON.
         size: (H, W) of the image.
 
+    Returns:
+        the objects, and for each shape that was left out a few words that say why.
+
     Raises:
-        InputError: the image's size differs, a shape is a point or a line or cannot be read, or the content is not in
-            labelme's format.
+        InputError: the image's size differs, none of the shapes can be read, or the content is not in labelme's format.
     """
-    groups: dict[Any, list[tuple[Region, Mapping[str, Any]]]] = {}
+    shapes = content["shapes"]
+    if not isinstance(shapes, list) or (shapes and not any(map(_is_shape, shapes))):
+        raise json_files.unreadable(path, "it is not labelme's format (it has no list of shapes)", "save it again")
     try:
-        sides = content.get("imageHeight"), content.get("imageWidth")
-        if sides != (None, None):
-            json_files.require_size(path, sides, size)
-        for index, shape in enumerate(content["shapes"]):
-            key = (str(shape["label"]), index if shape.get("group_id") is None else ("group", shape["group_id"]))
-            groups.setdefault(key, []).append((_region(path, index, shape, size), shape))
-    except (AttributeError, KeyError, TypeError) as error:
-        raise json_files.unreadable(
-            path, f"it is not labelme's format ({type(error).__name__}: {error})", "save it again"
-        ) from error
+        stated = json_files.side(content.get("imageHeight")), json_files.side(content.get("imageWidth"))
+    except json_files.FOREIGN as error:
+        raise json_files.unreadable(path, str(error), "write imageHeight and imageWidth in pixels") from error
+    json_files.require_size(path, stated, size)
+    groups: dict[Any, list[tuple[Region, Mapping[str, Any]]]] = {}
+    left_out = []
+    for index, shape in enumerate(shapes):
+        which = f"shape {index + 1} ({_short(shape['label'])})" if _is_shape(shape) else f"shape {index + 1}"
+        try:
+            region, group = _region(shape, size), shape.get("group_id")
+            key = (str(shape["label"]), index if group is None else ("group", group))
+            groups.setdefault(key, []).append((region, shape))
+        except _WithoutPixels as error:
+            left_out.append(f"{which} {error}")
+        except json_files.FOREIGN as error:
+            left_out.append(f"{which} cannot be read ({json_files.reason(error)})")
     found = []
     for (label, _), parts in groups.items():
         first = parts[0][1]
@@ -131,38 +155,52 @@ def read_labelme(path: Path, content: Mapping[str, Any], size: tuple[int, int]) 
                 attributes=attributes if isinstance(attributes, dict) else {},
             )
         )
-    return json_files.assign_numbers(found, path)
+    return json_files.finish(path, found, left_out)
 
 
-def _region(path: Path, index: int, shape: Mapping[str, Any], size: tuple[int, int]) -> Region:
-    """Read the pixels of the shape at ``index``."""
+class _WithoutPixels(ValueError):
+    """A shape is a point or a line; the words follow its name."""
+
+
+def _is_shape(shape: Any) -> bool:
+    return isinstance(shape, Mapping) and isinstance(shape.get("label"), (str, int, float))
+
+
+def _short(text: Any) -> str:
+    return shown(str(text))[1:-1]
+
+
+def _region(shape: Mapping[str, Any], size: tuple[int, int]) -> Region:
+    """Read the pixels of a shape; raises one of ``json_files.FOREIGN`` if it cannot be read."""
     kind = shape.get("shape_type") or "polygon"
-    which = f"shape {index + 1} ({shape['label']})"
-    if kind != "polygon" and kind not in POINTS:
-        raise json_files.unreadable(path, f"{which} is a {kind}, which has no pixels", "leave it out or draw a polygon")
-    try:
-        points = json_files.require_in_bounds(np.asarray(shape["points"], np.float64))
-        fits = points.shape == (POINTS[kind], 2) if kind in POINTS else points.ndim == 2 and points.shape[1:] == (2,)
-        if not fits or len(points) < 2 or (kind == "polygon" and len(points) < 3):
-            raise ValueError("its points are too few, too many, or no x, y")
-        return _masked(shape["mask"], points, size) if kind == "mask" else _drawn(kind, points, size)
-    except (KeyError, TypeError, ValueError) as error:
-        raise json_files.unreadable(path, f"{which} cannot be read ({error})") from error
+    if kind not in DRAWN:
+        raise _WithoutPixels(f"is a {_short(kind)}, which has no pixels")
+    points = json_files.require_in_bounds(np.asarray(shape["points"], np.float64))
+    if points.ndim != 2 or points.shape[1:] != (2,) or len(points) < 2 or len(points) not in DRAWN[kind]:
+        raise ValueError("its points are too few, too many, or no x, y")
+    if kind == "mask":
+        return _masked(shape["mask"], points, size)
+    return _drawn(kind if len(points) == 2 else "polygon", points, size)
 
 
 def _masked(text: str, points: np.ndarray, size: tuple[int, int]) -> Region:
     """Read the pixels of a mask in base64, whose first point is its upper left pixel."""
     try:
-        with Image.open(BytesIO(base64.b64decode(text))) as image:
-            pixels = np.asarray(image.convert("L")) > 0
-    except (binascii.Error, UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        image = open_with_pillow(recognised(base64.b64decode(text), "its mask"))
+    except (binascii.Error, TypeError, ValueError) as error:
         raise ValueError("its mask is no image in base64") from error
-    (left, top), (right, bottom) = np.trunc(points).astype(int).tolist()
-    height, width = pixels.shape
+    whole = np.rint(points)
+    points = np.where(np.abs(points - whole) < ROUNDING, whole, np.trunc(points))
+    (left, top), (right, bottom) = points.astype(int).tolist()
+    width, height = image.size
     if (width, height) != (right - left + 1, bottom - top + 1):
         raise ValueError(f"its mask has {width}x{height} pixels, its points span another box")
     if left < 0 or top < 0 or right >= size[1] or bottom >= size[0]:
         raise ValueError("its mask does not lie in the image")
+    try:
+        pixels = np.asarray(image.convert("L")) > 0
+    except WRONG as error:
+        raise ValueError("its mask is no image in base64") from error
     return Region.within(size, top, left, pixels)
 
 

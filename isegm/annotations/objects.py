@@ -8,7 +8,7 @@ import numpy as np
 
 from isegm.annotations.region import Region
 from isegm.utils.errors import InputError
-from isegm.utils.vis import voc_palette
+from isegm.utils.vis import voc_color
 
 MAX_NUMBER = 2**16 - 1
 CATEGORY = "object"  # the default class
@@ -42,7 +42,7 @@ class AnnotatedObject:
         if not 1 <= self.number <= MAX_NUMBER:
             raise InputError(f"an object has the number {self.number}: give one from 1 to {MAX_NUMBER}.")
         if self.color == NUMBER_COLOR:
-            object.__setattr__(self, "color", tuple(voc_palette(self.number + 1)[-1].tolist()))
+            object.__setattr__(self, "color", voc_color(self.number))
         if len(self.color) != 3 or not all(isinstance(part, int) and 0 <= part <= 255 for part in self.color):
             raise InputError(f"object {self.number} has the colour {self.color}: give red, green, blue from 0 to 255.")
         if not self.category.strip():
@@ -57,11 +57,13 @@ class Annotations:
         image_name: file name of the image, without folders.
         size: (H, W) in pixels.
         objects: with different numbers; later ones lie over earlier ones.
+        left_out: what was not read from the file of the annotations, and why: a few words each.
     """
 
     image_name: str
     size: tuple[int, int]
     objects: tuple[AnnotatedObject, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def labels(self) -> np.ndarray:
         """Draw a label map, (H, W) uint16: the number of the uppermost object at each pixel, 0 for background."""

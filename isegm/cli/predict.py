@@ -1,6 +1,7 @@
 """Segment an object in an image from clicks, and write the mask and an overlay."""
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -13,8 +14,9 @@ from isegm.data.paired_files import MASK_ENDINGS
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
 from isegm.utils.cli import add_device_options, choose_device, program
 from isegm.utils.exp import load_config_file
-from isegm.utils.files import read_image, read_mask, write_images
+from isegm.utils.files import read_image, write_images
 from isegm.utils.lookup import find_checkpoint
+from isegm.utils.masks import read_start_mask
 from isegm.utils.threads import set_threads
 from isegm.utils.vis import draw_with_blend_and_clicks
 
@@ -52,7 +54,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="a click as x,y,label (1 object, 0 background) or x,y (object), in the order of clicking; may be repeated",
     )
     parser.add_argument("--out", required=True, help="mask to write, .png")
-    parser.add_argument("--init-mask", help="mask to start from, of the image's size; not 0 is object")
+    parser.add_argument("--init-mask", help="mask to start from, of the image's size: all objects of a mask file")
     parser.add_argument(
         "--checkpoint",
         default=str(DEFAULT_CHECKPOINT),
@@ -63,19 +65,6 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(with_joined_points(sys.argv[1:] if arguments is None else arguments))
 
 
-def read_init_mask(path: str, image: np.ndarray) -> np.ndarray:
-    """Read the mask to start from as (H, W) bool; raise ``InputError`` if it is empty or of another size."""
-    mask = read_mask(path) > 0
-    if mask.shape != image.shape[:2]:
-        raise InputError(
-            f"{path} is {mask.shape[1]}x{mask.shape[0]} pixels, the image {image.shape[1]}x{image.shape[0]}: "
-            "make them equal."
-        )
-    if not mask.any():
-        raise InputError(f"{path} is empty, every pixel is 0: leave --init-mask out to start from nothing.")
-    return mask
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_args(arguments)
     set_threads(args.threads)
@@ -83,11 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     overlay = out.with_name(f"{out.stem}_overlay.png")
     if out.suffix.lower() not in MASK_ENDINGS:
         raise InputError(f"--out {out} would not keep a mask as it is: end it in {', '.join(MASK_ENDINGS)}.")
-    inputs = [Path(path).resolve() for path in (args.image, args.init_mask) if path is not None]
-    if out.resolve() in inputs or overlay.resolve() in inputs:
+    inputs = [os.path.realpath(path) for path in (args.image, args.init_mask) if path is not None]
+    if os.path.realpath(out) in inputs or os.path.realpath(overlay) in inputs:
         raise InputError(f"--out {out} would overwrite an image that is read: choose another name.")
     image = read_image(args.image)
-    prev_mask = None if args.init_mask is None else read_init_mask(args.init_mask, image)
+    prev_mask = None if args.init_mask is None else read_start_mask(args.init_mask, image.shape[:2])
     weights = load_config_file("config.yml").get("INTERACTIVE_MODELS_PATH", "./weights")
     checkpoint = find_checkpoint(weights, args.checkpoint)
     model = load_model(checkpoint, choose_device(args.gpus, args.cpu, args.device))

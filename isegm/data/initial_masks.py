@@ -12,11 +12,12 @@ import numpy as np
 
 from isegm.data.datasets.base import EvaluationDataset
 from isegm.data.datasets.davis585 import require_initial_size
-from isegm.data.paired_files import MASK_ENDINGS, by_stem, list_files, name_some
+from isegm.data.paired_files import MASK_ENDINGS, by_stem, list_files, name_key, name_some
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
-from isegm.utils.files import read_mask, sha256
+from isegm.utils.files import sha256
 from isegm.utils.log import logger
+from isegm.utils.masks import read_labels
 
 INIT_SUFFIX = "_init"  # of the names of data sets with initial masks
 
@@ -99,13 +100,13 @@ class InitialMaskDataset:
         self.name = dataset.name + INIT_SUFFIX
         found = by_stem(list_files(self.folder, MASK_ENDINGS))
         self.objects = list_objects(dataset, max_objects)
-        missing = [f"{item.name}.png" for item in self.objects if item.name not in found]
+        missing = [f"{item.name}.png" for item in self.objects if name_key(item.name) not in found]
         if missing:
             raise InputError(
                 f"{len(missing)} of {len(self.objects)} objects of {dataset.name} have no initial mask in "
                 f"{self.folder}: {name_some(missing)}; add them, or make them with isegm initial-masks."
             )
-        self.files = [found[item.name] for item in self.objects]
+        self.files = [found[name_key(item.name)] for item in self.objects]
 
     def __len__(self) -> int:
         return len(self.objects)
@@ -129,7 +130,7 @@ class InitialMaskDataset:
         """
         empty = []
         for item, path in zip(self.objects[:samples], self.files, strict=False):
-            mask = read_mask(path)
+            mask = read_labels(path).selected
             require_initial_size(mask, path, item.size)
             if not mask.any():
                 empty.append(path)
@@ -147,6 +148,6 @@ class InitialMaskDataset:
         """
         item, path = self.objects[index], self.files[index]
         sample = read_object(self.dataset, item)
-        init_mask = (read_mask(path) > 0).astype(np.float32)
+        init_mask = read_labels(path).selected.astype(np.float32)
         require_initial_size(init_mask, path, item.size)
         return replace(sample, init_mask=init_mask, sample_id=item.name)

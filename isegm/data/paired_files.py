@@ -7,12 +7,13 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_mask, sha256
+from isegm.utils.images import IMAGE_ENDINGS, MASK_ENDINGS, PHOTO_ENDINGS
+from isegm.utils.opening import is_regular
 
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-MASK_ENDINGS = (".png", ".bmp", ".tif", ".tiff")
 NAMED = 10  # at most so many files are named in an error message
 
 
@@ -20,11 +21,27 @@ def list_files(folder: Path, endings: Sequence[str]) -> list[Path]:
     """List the files with one of the endings, sorted by name, without hidden files.
 
     Raises:
-        InputError: the folder is missing.
+        InputError: the folder is missing or cannot be read, or holds folders, pipes, devices or broken links with such
+            an ending (up to ten are named).
     """
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}: it should hold files ending in {', '.join(endings)}.")
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in endings and not p.name.startswith("."))
+    try:
+        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in endings and not p.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"the folder {folder} cannot be read ({error.strerror}): check its permissions.") from error
+    odd = [path.name for path in found if not is_regular(path)]
+    if odd:
+        raise InputError(
+            f"{folder} holds {len(odd)} entries that are no regular files (a folder, a pipe, a device or a link that "
+            f"leads nowhere): {name_some(odd)}; remove them."
+        )
+    return found
+
+
+def name_key(name: str) -> str:
+    """Return a name in one Unicode form, as macOS and zip files write accents in another one than keyboards do."""
+    return normalize("NFC", name)
 
 
 def name_some(names: Sequence[str]) -> str:
@@ -34,18 +51,18 @@ def name_some(names: Sequence[str]) -> str:
 
 
 def by_stem(files: Sequence[Path]) -> dict[str, Path]:
-    """Index the files of one folder by their stems.
+    """Index the files of one folder by the ``name_key`` of their stems.
 
     Raises:
         InputError: several files have the same stem (up to ten are named).
     """
-    duplicates = sorted(stem for stem, count in Counter(path.stem for path in files).items() if count > 1)
+    duplicates = sorted(stem for stem, count in Counter(name_key(path.stem) for path in files).items() if count > 1)
     if duplicates:
         raise InputError(
             f"{files[0].parent} holds several files of one name but for their endings: {name_some(duplicates)}; "
             "keep one of each."
         )
-    return {path.stem: path for path in files}
+    return {name_key(path.stem): path for path in files}
 
 
 def paired_files(root: str | Path, images: str, masks: str) -> list[tuple[Path, Path]]:
@@ -59,23 +76,33 @@ def paired_files(root: str | Path, images: str, masks: str) -> list[tuple[Path, 
     if not root.is_dir():
         raise InputError(f"there is no data folder {root}: it should hold {images}/ and {masks}/.")
     image_paths = list_files(root / images, IMAGE_ENDINGS)
-    by_stem(image_paths)
+    stems = by_stem(image_paths)
+    unread = [path.name for path in list_files(root / images, PHOTO_ENDINGS) if name_key(path.stem) not in stems]
+    if unread:
+        raise InputError(
+            f"{root / images} holds {len(unread)} photos in formats that are not read: {name_some(unread)}; convert "
+            "them to JPEG, or remove them."
+        )
     found = by_stem(list_files(root / masks, MASK_ENDINGS))
     if not image_paths:
         raise InputError(f"{root / images} holds no images: put files ending in .jpg or .png there.")
-    without_mask = [path.name for path in image_paths if path.stem not in found]
+    without_mask = [path.name for stem, path in stems.items() if stem not in found]
     if without_mask:
+        lossy = [
+            path.name for path in list_files(root / masks, IMAGE_ENDINGS) if path.suffix.lower() not in MASK_ENDINGS
+        ]
+        beside = f" (it holds {name_some(lossy[:1])}, but only {', '.join(MASK_ENDINGS)} are read)" if lossy else ""
         raise InputError(
             f"{len(without_mask)} of {len(image_paths)} images in {root / images} have no mask of the same name in "
-            f"{root / masks}: {name_some(without_mask)}; add their masks as .png, or remove them."
+            f"{root / masks}{beside}: {name_some(without_mask)}; add their masks as .png, or remove them."
         )
-    without_image = sorted(set(found) - {path.stem for path in image_paths})
+    without_image = sorted(set(found) - set(stems))
     if without_image:
         raise InputError(
             f"{len(without_image)} masks in {root / masks} have no image of the same name: {name_some(without_image)}; "
             "add their images, or remove them."
         )
-    return [(path, found[path.stem]) for path in image_paths]
+    return [(path, found[stem]) for stem, path in stems.items()]
 
 
 class PairedFiles:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from isegm.annotations.formats import FORMATS
 from isegm.utils.errors import InputError
-
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+from isegm.utils.images import IMAGE_ENDINGS as ENDINGS
+from isegm.utils.images import PHOTO_ENDINGS
+from isegm.utils.opening import is_regular
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Folder:
         path = Path(path)
         folder = path if path.is_dir() else path.parent
         try:
-            found = [each for each in folder.iterdir() if each.suffix.lower() in ENDINGS and each.is_file()]
+            found = [each for each in folder.iterdir() if each.suffix.lower() in ENDINGS and is_regular(each)]
+            others = [each for each in folder.iterdir() if each.suffix.lower() in PHOTO_ENDINGS]
         except OSError as error:
             raise InputError(f"the folder {folder} cannot be read ({error.strerror}): choose another one.") from error
         stems = {each.stem for each in found}
@@ -46,7 +48,10 @@ class Folder:
         images = sorted(shown, key=_order)
         if path.is_dir():
             if not images:
-                raise InputError(f"there are no images in {path}: it needs files that end in {', '.join(ENDINGS)}.")
+                unread = f", and {len(others)} in formats that are not read, such as {others[0].name}" if others else ""
+                raise InputError(
+                    f"there are no images in {path}{unread}: it needs files that end in {', '.join(ENDINGS)}."
+                )
             return cls(tuple(images))
         if path not in images:
             images = sorted([*images, path], key=_order)

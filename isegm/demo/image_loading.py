@@ -31,13 +31,13 @@ from isegm.demo.moved_work import COPIED, TWIN, FoundWork, KnownWork, adopt, fin
 from isegm.demo.pyramid import Pyramid
 from isegm.inference.predictor import Predictor
 from isegm.utils.errors import InputError
-from isegm.utils.files import read_image, read_stretched, sha256
+from isegm.utils.files import read_stretched, sha256
+from isegm.utils.masks import read_start_mask
 
 CHANGED = "objects of what has changed since or is gone"
 UNFINISHED = "objects that are not finished"
 DAMAGED = "what follows a damaged line of the autosaved work"
 MOST_NAMES = 5  # largest number of names in a sentence
-MASK_ABOVE = 127  # level above which a pixel of a loaded mask is object
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +153,9 @@ def _shown(image: np.ndarray) -> str:
 
 
 def read_start(path: str, size: tuple[int, int], threshold: float) -> Selected:
-    """Read the mask to start an object from: pixels of an image file whose first channel is above 127.
+    """Read the mask to start an object from: all objects of a mask file, see ``isegm.utils.masks.read_labels``.
+
+    Of a colour image, what is brighter than half in red is the mask, as in RITM's program.
 
     Args:
         size: (H, W) of the image.
@@ -162,15 +164,7 @@ def read_start(path: str, size: tuple[int, int], threshold: float) -> Selected:
     Raises:
         InputError: the file cannot be read, the sizes differ, or the mask is empty.
     """
-    mask = read_image(path)[..., 0] > MASK_ABOVE
-    if mask.shape != size:
-        (height, width), (own_height, own_width) = size, mask.shape
-        raise InputError(
-            f"the mask is {own_width}x{own_height} pixels, the image {width}x{height}: load a mask of its size."
-        )
-    if not mask.any():
-        raise InputError(f"the mask is empty, it has no pixel above {MASK_ABOVE}: make objects white (255).")
-    return Selected(Region.of(mask), threshold)
+    return Selected(Region.of(read_start_mask(path, size, "the mask", first_channel=True)), threshold)
 
 
 def read_objects(path: str, image_name: str, size: tuple[int, int]) -> tuple[AnnotatedObject, ...]:

@@ -5,6 +5,7 @@ A single process needs no process group: ``world_size()`` is 1, and reductions r
 
 from __future__ import annotations
 
+import atexit
 import gc
 import logging
 import os
@@ -112,6 +113,7 @@ def process_group() -> Iterator[None]:
             f"the processes of this run do not find each other ({_first_line(error)}): start it with torchrun, or "
             f"without {STARTED} in the environment."
         ) from error
+    atexit.register(_leave)  # where a process fails, frames of the caller keep the group until then
     if not is_main():
         logger.setLevel(logging.ERROR)
     try:
@@ -126,8 +128,14 @@ def process_group() -> Iterator[None]:
                 "then go on with --resume-exp."
             ) from error
         raise
+    _leave()
+
+
+def _leave() -> None:
+    """End the process group, whose threads now and then abort a process that ends while they live."""
     gc.collect()  # DistributedDataParallel, which knows the group, is part of reference cycles
-    dist.destroy_process_group()
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _is_connection_lost(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""Read images and masks; write files whole or not at all."""
+"""Write files whole or not at all; reading of images and masks, from ``images`` and ``masks``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,23 @@ from typing import IO, Any
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from isegm.utils.errors import InputError
+from isegm.utils.images import read_image, read_stretched
 from isegm.utils.locks import lock_file
+from isegm.utils.masks import read_mask
+
+__all__ = [
+    "atomic_write",
+    "checksum",
+    "encode_image",
+    "read_image",
+    "read_mask",
+    "read_stretched",
+    "sha256",
+    "write_image",
+    "write_images",
+]
 
 TEMPORARY = ".isegm"  # ends the names of temporary files
 SHOWN_NAME = 40  # characters of a file's name in that of its temporary file
@@ -112,82 +125,6 @@ def _umask() -> int:
     return mask
 
 
-def _read_bytes(path: Path) -> np.ndarray:
-    if not path.is_file():
-        raise InputError(f"there is no image file {path}: check the path.")
-    try:
-        return np.fromfile(path, dtype=np.uint8)  # cv2.imread cannot open every non-ASCII path
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
-
-
-def read_image(path: str | Path) -> np.ndarray:
-    """Read an image as (H, W, 3) uint8 RGB.
-
-    Grey images get three equal channels, 16-bit ones are reduced to 8 bits, transparency is dropped, and a rotation
-    noted in EXIF is carried out, so that the array is upright as viewers show it.
-
-    Raises:
-        InputError: no such file, or it does not decode.
-    """
-    return cv2.cvtColor(_decoded(Path(path), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-
-
-def read_stretched(path: str | Path) -> tuple[np.ndarray, tuple[float, float] | None]:
-    """Read an image as ``read_image`` does, but stretch the levels of one with more than 8 bits to 0..255.
-
-    Scientific images often use a small part of the 65536 levels of their file, and would look black.
-
-    Returns:
-        (H, W, 3) uint8 RGB, and the levels that became 0 and 255; None instead of levels where the file has 8 bits.
-
-    Raises:
-        InputError: no such file, it does not decode, or it has levels that are not finite.
-    """
-    image = _decoded(Path(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    levels = None
-    if image.dtype != np.uint8:
-        darkest, brightest = float(image.min()), float(image.max())
-        if not (np.isfinite(darkest) and np.isfinite(brightest)):
-            raise InputError(f"{path} has pixels without a finite number: export it with whole-numbered levels.")
-        levels = (darkest, brightest)
-        image = cv2.convertScaleAbs(image.astype(np.float32) - darkest, alpha=255 / max(brightest - darkest, 1e-9))
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), levels
-
-
-def _decoded(path: Path, mode: int) -> np.ndarray:
-    """Decode a file with OpenCV: (H, W, 3) BGR."""
-    content = _read_bytes(path)
-    try:
-        image = cv2.imdecode(content, mode) if content.size else None
-    except cv2.error:  # a header that asks for more pixels than OpenCV allows
-        image = None
-    if image is None:
-        raise InputError(f"{path} does not decode as an image: give a JPEG, PNG, BMP, TIFF or WebP file.")
-    return image
-
-
-def read_mask(path: str | Path) -> np.ndarray:
-    """Read a label image as (H, W) int32 ids: palette indices or grey values.
-
-    Raises:
-        InputError: no such file, it does not decode, or it is a colour image whose channels differ.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"there is no mask file {path}: check the path.")
-    try:
-        with Image.open(path) as opened:
-            mask = np.asarray(opened)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} does not decode as a mask: give a PNG or BMP of object ids.") from error
-    if mask.ndim == 3:
-        if (mask[..., :3] != mask[..., :1]).any() and mask.shape[2] >= 3:
-            raise InputError(f"{path} is a colour image: save object ids as a grey or palette PNG.")
-        mask = mask[..., 0]
-    return mask.astype(np.int32)
-
-
 def write_image(path: str | Path, image: np.ndarray) -> None:
     """Write (H, W) grey or (H, W, 3) RGB, uint8 or uint16, in the format that the file's ending names.
 
@@ -203,7 +140,7 @@ def write_images(images: Mapping[str | Path, np.ndarray]) -> None:
     Raises:
         InputError: as ``write_image``; no file has been replaced then, unless the system refuses the final renaming.
     """
-    contents = {path: _encoded(Path(path), image) for path, image in images.items()}
+    contents = {path: encode_image(path, image) for path, image in images.items()}
     with ExitStack() as stack:
         for path, content in contents.items():
             file = stack.enter_context(atomic_write(path))
@@ -211,7 +148,13 @@ def write_images(images: Mapping[str | Path, np.ndarray]) -> None:
             file.flush()  # a full disk must raise before the first file is replaced
 
 
-def _encoded(path: Path, image: np.ndarray) -> bytes:
+def encode_image(path: str | Path, image: np.ndarray) -> bytes:
+    """Encode an image as ``write_image`` does, without writing it; the path's ending names the format.
+
+    Raises:
+        InputError: an unknown ending.
+    """
+    path = Path(path)
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
     try:
         done, content = cv2.imencode(path.suffix or ".", pixels)

@@ -1,6 +1,8 @@
 """COCO files: as pycocotools reads them, of several images, and those of other programs."""
 
 import json
+import re
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from isegm.annotations import AnnotatedObject, Annotations, Region
 from isegm.annotations.coco_json import write_coco
 from isegm.annotations.formats import read_annotations
 from isegm.utils.errors import InputError
+from isegm.utils.vis import voc_palette
 from tests.annotations.drawn import SIZE, hard_masks, overlapping, same_objects
 
 DISK = np.hypot(*(np.indices(SIZE) - 18)) < 12
@@ -155,6 +158,89 @@ def test_the_image_is_found_by_its_exact_name_before_its_name_in_folders(tmp_pat
 def test_a_mask_that_cannot_be_read_is_named(entry, message, tmp_path):
     with pytest.raises(InputError, match=rf"theirs\.json: annotation 0 .*{message}"):
         read(foreign(entry), tmp_path)
+
+
+SQUARE = [[2, 2, 9, 2, 9, 9, 2, 9]]
+
+
+def read_all(content, folder, image_name="a.jpg"):
+    (folder / "theirs.json").write_text(json.dumps(content), encoding="utf-8")
+    return read_annotations(folder / "theirs.json", image_name, SIZE)
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"segmentation": [[1, 1, 5, 5]]}, r"annotation 1 cannot be read \(.*three corners"),
+        ({"segmentation": [[1, 2, 3, 4, 5, 6, 7]]}, r"annotation 1 cannot be read \(.*three corners"),
+        ({"segmentation": [[1, 2, 3, 4, 5, 10**400]]}, "annotation 1 cannot be read"),
+        ({"segmentation": [[1, 2, 3, 4, 5, float("inf")]]}, "annotation 1 cannot be read"),
+        ({"segmentation": {"size": list(SIZE), "counts": [10**30]}}, "annotation 1 cannot be read"),
+        ({"segmentation": {"size": [10**30, float("nan")], "counts": [1]}}, "annotation 1 cannot be read"),
+        ({"segmentation": SQUARE, "category_id": [[]]}, "annotation 1 has a class that is not listed"),
+        ({"segmentation": {}, "bbox": None}, "annotation 1 cannot be read"),
+        ({"segmentation": SQUARE, "image_id": None}, "the annotation at place 2 belongs to no image"),
+        ({"segmentation": SQUARE, "image_id": [0]}, "the annotation at place 2 belongs to no image"),
+    ],
+)
+def test_one_strange_annotation_is_left_out_and_the_others_are_read(entry, words, tmp_path, caplog):
+    found = read_all(foreign({"segmentation": SQUARE}, entry, {"segmentation": SQUARE}), tmp_path)
+    assert [item.region.area for item in found.objects] == [49, 49]
+    assert len(found.left_out) == 1 and re.match(words, found.left_out[0])
+    assert re.search(rf"theirs\.json: 2 objects were read; left out: {words}", caplog.text)
+
+
+def test_the_good_pieces_of_an_object_are_read(tmp_path):
+    (found,) = (content := read_all(foreign({"segmentation": [*SQUARE, [1, 1, 5, 5], []]}), tmp_path)).objects
+    assert found.region.area == 49 and content.left_out[0].startswith("2 of the 3 pieces of annotation 0 (")
+
+
+def test_what_is_left_out_is_named_up_to_ten(tmp_path, caplog):
+    found = read_all(foreign({"segmentation": SQUARE}, *[{"segmentation": [[1]]}] * 14), tmp_path)
+    assert len(found.left_out) == 14 and "annotation 10 cannot" in caplog.text and "; and 4 more." in caplog.text
+
+
+@pytest.mark.parametrize("pieces", [[[]], [[], []], [], None])
+def test_an_empty_list_of_pieces_is_no_mask(pieces, tmp_path):
+    (found,) = read(foreign({"segmentation": pieces, "bbox": [2, 2, 5, 4]}), tmp_path)
+    assert found.region.area == 20
+
+
+def test_ids_sizes_and_coordinates_written_as_text_and_run_lengths_as_fractions(tmp_path):
+    content = foreign(
+        {"segmentation": [[str(number) for number in SQUARE[0]]], "image_id": "0", "category_id": "3"},
+        {"segmentation": {"size": [str(side) for side in SIZE], "counts": [float(SIZE[0] * SIZE[1] - 50), 50.0]}},
+    )
+    content["images"][0] |= {"height": str(SIZE[0]), "width": f"{SIZE[1]}"}
+    objects = read(content, tmp_path)
+    assert [item.region.area for item in objects] == [49, 50] and {item.category for item in objects} == {"cat"}
+
+
+@pytest.mark.parametrize("absent", [None, 0, "", "gone"])
+def test_an_absent_size_of_the_image(absent, tmp_path):
+    content = foreign({"segmentation": SQUARE})
+    for key in ("height", "width"):
+        content["images"][0][key] = absent
+        if absent == "gone":
+            del content["images"][0][key]
+    assert len(read(content, tmp_path)) == 1
+    content["images"][0] |= {"height": "tall", "width": 5}
+    with pytest.raises(InputError, match=r"theirs\.json: .*write its height and width"):
+        read(content, tmp_path)
+
+
+@pytest.mark.parametrize(("in_file", "on_disk"), [("NFC", "NFD"), ("NFD", "NFC")])
+@pytest.mark.parametrize("folder", ["", "photos/", "C:\\photos\\"])
+def test_the_image_is_found_in_any_unicode_form_of_its_name(in_file, on_disk, folder, tmp_path):
+    content = foreign({"segmentation": SQUARE}, names=(folder + normalize(in_file, "café.jpg"),))
+    assert len(read(content, tmp_path, normalize(on_disk, "café.jpg"))) == 1
+
+
+def test_60_000_objects_are_read(tmp_path):
+    entries = [{"segmentation": [[x, y, x + 1, y, x + 1, y + 1]]} for x in range(40) for y in range(36)]
+    content = foreign(*(entries * 42)[:60_000])
+    objects = read(content, tmp_path)
+    assert len(objects) == 60_000 and objects[-1].color == tuple(voc_palette(60_001)[-1])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The table of formats: what is saved comes back, and what cannot be read or written is said in one sentence."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -181,6 +183,45 @@ def test_files_of_no_known_kind_are_refused(content, message, tmp_path):
     path.write_bytes(content)
     with pytest.raises(InputError, match=rf"a\.json.*{message}"):
         read_annotations(path, "a.png", SIZE)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_json_in_unicode_encodings_is_read(encoding, tmp_path):
+    annotations = overlapping()
+    path = saved("coco_rle", tmp_path, annotations)
+    path.write_bytes(path.read_text(encoding="utf-8").encode(encoding))
+    assert same_objects(read(path, annotations), annotations)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "shift_jis", "gb18030", "cp1251"])
+def test_json_in_another_encoding_is_called_that(encoding, tmp_path):
+    label = {"cp1252": "Fähre", "cp1251": "паром"}.get(encoding, "猫の写真")
+    (tmp_path / "a.json").write_bytes(f'{{"shapes": [{{"label": "{label}"}}]}}'.encode(encoding))
+    with pytest.raises(
+        InputError, match=r"a\.json .*no text in UTF-8, UTF-16 or UTF-32: byte 0x.*: save it in the enc"
+    ):
+        read_annotations(tmp_path / "a.json", "a.png", SIZE)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ('{"shapes": [' * 100_000, "it is nested too deeply"),
+        ('{"shapes": ' + "9" * 10_000 + "}", "Exceeds the limit"),
+        ('{"shapes": [}', "Expecting value in line 1, column 13"),
+    ],
+)
+def test_what_is_wrong_with_a_json_file_is_said(content, reason, tmp_path):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(InputError, match=rf"a\.json is not a JSON file, or is cut off \({reason}"):
+        read_annotations(tmp_path / "a.json", "a.png", SIZE)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="only Unix has pipes")
+def test_a_pipe_is_no_file_of_annotations(tmp_path):
+    os.mkfifo(tmp_path / "a.json")
+    with pytest.raises(InputError, match=r"a\.json cannot be read \(it is a folder, a pipe or a device\)"):
+        read_annotations(tmp_path / "a.json", "a.png", SIZE)
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -2,6 +2,9 @@
 
 import base64
 import json
+import re
+import struct
+import zlib
 from io import BytesIO
 
 import jsonschema
@@ -117,11 +120,15 @@ def shape(kind, points, **more):
     return {"label": "cat", "points": points, "group_id": None, "shape_type": kind, "flags": {}} | more
 
 
-def read(folder, *shapes, **more):
+def read_all(folder, *shapes, **more):
     content = {"version": "5.4.1", "shapes": shapes, "imagePath": "..\\a.jpg", "imageHeight": SIZE[0]}
     content |= {"imageWidth": SIZE[1], "imageData": None} | more
     (folder / "theirs.json").write_text(json.dumps(content), encoding="utf-8")
-    return read_annotations(folder / "theirs.json", "a.jpg", SIZE).objects
+    return read_annotations(folder / "theirs.json", "a.jpg", SIZE)
+
+
+def read(folder, *shapes, **more):
+    return read_all(folder, *shapes, **more).objects
 
 
 def test_shapes_of_labelme_are_what_it_draws(tmp_path):
@@ -176,10 +183,14 @@ def test_older_files_without_sizes_or_types_are_read(tmp_path):
         ({"shape_type": "mask", "points": [[1, 2], [3, 4]], "mask": None}, "cannot be read"),
     ],
 )
-def test_a_shape_that_cannot_be_read_is_named(damage, message, tmp_path):
+def test_a_shape_that_cannot_be_read_is_named(damage, message, tmp_path, caplog):
     good = shape("polygon", [[1, 2], [30, 4], [5, 26]])
-    with pytest.raises(InputError, match=rf"theirs\.json: shape 2 \(cat\) .*{message}"):
-        read(tmp_path, good, good | damage)
+    found = read_all(tmp_path, good, good | damage, good)
+    assert len(found.objects) == 2 and len(found.left_out) == 1
+    assert re.fullmatch(rf"shape 2 \(cat\) .*{message}.*", found.left_out[0])
+    assert re.search(rf"theirs\.json: 2 objects were read; left out: shape 2 \(cat\) .*{message}", caplog.text)
+    with pytest.raises(InputError, match=rf"theirs\.json: shape 1 \(cat\) .*{message}.*and 1 more"):
+        read(tmp_path, good | damage, good | damage)
 
 
 @pytest.mark.parametrize("points", [[[40, 2], [48, 4]], [[-1, 2], [7, 4]], [[3, 2], [7, 4]]])
@@ -190,6 +201,57 @@ def test_a_mask_that_does_not_fit_its_place_is_refused(points, tmp_path):
     assert read(tmp_path, shape("mask", [[3, 2], [11, 4]], mask=text))[0].region.area == 27
     with pytest.raises(InputError, match=r"its mask (does not lie|has 9x3 pixels)"):
         read(tmp_path, shape("mask", points, mask=text))
+
+
+def test_rectangles_of_four_corners_and_rotated_ones_of_other_programs(tmp_path):
+    corners = [[5, 6], [20, 6], [20, 18], [5, 18]]
+    for kind in ("rectangle", "rotation", "quadrilateral"):
+        (found,) = read(tmp_path, shape(kind, corners, direction=0.0))
+        np.testing.assert_array_equal(found.region.mask(), drawn(shape("polygon", corners), SIZE))
+
+
+@pytest.mark.parametrize("kind", ["point", "points", "line", "linestrip", "circle", "cuboid", 5, ["point"], "mask"])
+@pytest.mark.parametrize("points", [[], [[1, 1]], [[1, 1], [5, 5], [7, 3]], None, [[1, [2]]], [[10**400, 1]] * 3])
+def test_one_strange_shape_is_left_out_and_the_others_are_read(kind, points, tmp_path):
+    good = shape("polygon", [[1, 2], [30, 4], [5, 26]])
+    found = read_all(
+        tmp_path, good, shape(kind, points), 7, {"points": []}, good, shape("polygon", points[:2] if points else [])
+    )
+    assert len(found.objects) == 2 and [words.split()[1] for words in found.left_out] == ["2", "3", "4", "6"]
+
+
+def test_a_mask_that_was_dragged_lies_at_whole_pixels(tmp_path):
+    text = base64.b64encode(encoded(np.full((21, 21), 255, np.uint8))).decode()
+    (found,) = read(tmp_path, shape("mask", [[10.0, 9.000000001], [29.999999999999996, 29.0]], mask=text))
+    assert (found.region.left, found.region.top, found.region.area) == (10, 9, 441)
+
+
+def encoded(pixels, kind="PNG"):
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, kind)
+    return file.getvalue()
+
+
+def test_a_mask_that_is_an_eps_or_promises_too_many_pixels_is_no_image(tmp_path):
+    header = bytearray(encoded(np.zeros((3, 9), np.uint8)))
+    header[16:24] = struct.pack(">II", 30_000, 30_000)
+    header[29:33] = struct.pack(">I", zlib.crc32(bytes(header[12:29])))
+    good = shape("polygon", [[1, 2], [30, 4], [5, 26]])
+    for content in (encoded(np.zeros((3, 9, 3), np.uint8), "EPS"), bytes(header), b"", b"\x89PNG"):
+        text = base64.b64encode(content).decode()
+        found = read_all(tmp_path, good, shape("mask", [[3, 2], [11, 4]], mask=text))
+        assert found.left_out == ("shape 2 (cat) cannot be read (its mask is no image in base64)",)
+
+
+@pytest.mark.parametrize("sides", [("37", "46"), (37.0, None), ("", 0)])
+def test_sizes_of_the_image_may_be_text_or_absent(sides, tmp_path):
+    good = shape("polygon", [[1, 2], [30, 4], [5, 26]])
+    assert len(read(tmp_path, good, imageHeight=sides[0], imageWidth=sides[1])) == 1
+    for wrong in ("tall", [], -1e400, True):
+        with pytest.raises(
+            InputError, match=r"theirs\.json: the size of its image|theirs\.json is for an image|write im"
+        ):
+            read(tmp_path, good, imageHeight=wrong)
 
 
 @pytest.mark.parametrize("shapes", [5, [5], [{"points": []}], None])

@@ -294,6 +294,36 @@ print(sys.getrefcount(group), parallel())
     assert ended.stdout.split() == ["2", "None"]  # this name, and the argument
 
 
+def test_the_group_of_a_process_that_fails_ends_before_python_does():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    variables = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    code = """
+import atexit, sys, torch, weakref
+from isegm import InputError
+from isegm.utils import cli, distributed
+
+def at_the_end():
+    print(torch.distributed.is_initialized(), parallel_module())
+
+def main():
+    global parallel_module
+    with distributed.process_group():
+        parallel = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 2))
+        parallel_module = weakref.ref(parallel)
+        parallel(torch.ones(1, 2)).sum().backward()
+        raise InputError("07.png is broken.")
+
+atexit.register(at_the_end)
+cli.run(main)
+"""
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, env=ENVIRONMENT | variables, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (2, "error: 07.png is broken.\n")
+    assert ended.stdout.split() == ["False", "None"]
+
+
 def test_processes_have_dropout_of_their_own(images, tmp_path, monkeypatch):
     drawn = []
     for rank in range(3):

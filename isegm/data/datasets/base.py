@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,7 +13,9 @@ import numpy as np
 from isegm.data.paired_files import PairedFiles, name_some
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
-from isegm.utils.files import read_image
+from isegm.utils.images import read_image
+from isegm.utils.json_text import decode_json
+from isegm.utils.opening import read_regular
 from isegm.utils.safe_pickle import load_plain
 
 OBJECT, IGNORED = 1, 2
@@ -132,7 +133,7 @@ def read_names(path: Path) -> list[str]:
     if not path.is_file():
         raise InputError(f"there is no list {path}: {HELP}.")
     try:
-        names = path.read_text(encoding="utf-8").split()
+        names = read_regular(path, "list").decode("utf-8").split()
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no text file: it should hold one name a line.") from error
     if not names:
@@ -147,11 +148,7 @@ def read_json(path: Path) -> Any:
         InputError: there is no such file, or it is not JSON.
     """
     _require_annotations(path)
-    try:
-        with path.open(encoding="utf-8") as file:
-            return json.load(file)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not a JSON file, or is cut off: get the published file again.") from error
+    return decode_json(read_regular(path, "annotation file"), path, "get the published file again")
 
 
 def read_pickle(path: Path) -> Any:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
 
-from isegm.data.paired_files import PairedFiles, name_some, paired_files
+from isegm.data.paired_files import PairedFiles, paired_files
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
-from isegm.utils.files import read_image, read_mask
+from isegm.utils.images import read_image
 from isegm.utils.log import logger
+from isegm.utils.masks import read_labels
 
 VALIDATION = 20  # about one image in 20 is kept for validation
 HEAD = 16 * 1024  # bytes at the start of a file that, with its length, identify an image
@@ -21,7 +23,7 @@ class FolderDataset(PairedFiles):
     """Images in ``images/`` and id masks of the same stem in ``masks/``.
 
     In a mask 0 is background, 255 marks ignored pixels, and any other value is an object; palette images are read by
-    index. A mask of 0 and 255 alone holds one object, 255.
+    index. A mask of 0 and 255 alone holds one object, 255. ``isegm.utils.masks.read_labels`` says the rest.
 
     Args:
         root: the folder that holds ``images/`` and ``masks/``.
@@ -39,9 +41,10 @@ class FolderDataset(PairedFiles):
         if part not in (None, "train", "val"):
             raise ValueError(f"part is {part!r}: it must be 'train', 'val' or None")
         self.root = Path(root)
-        self.name = self.root.resolve().name
+        self.name = Path(os.path.realpath(root)).name
         self.allow_empty = allow_empty
         self._warned: set[Path] = set()
+        self._soft: set[Path] = set()
         self.pairs = paired_files(self.root, "images", "masks")
         if part is not None:
             held_out = _held_out([image for image, _ in self.pairs])
@@ -51,27 +54,20 @@ class FolderDataset(PairedFiles):
         """Read the image at ``index`` with its objects.
 
         Raises:
-            InputError: a file does not decode, sizes differ, or the mask holds no object.
+            InputError: a file does not decode, sizes differ, or the mask holds no object, or no object ids.
         """
         image_path, mask_path = self.pairs[index]
         image = read_image(image_path)
-        mask = read_mask(mask_path)
+        labels = read_labels(mask_path)
+        mask, ids = labels.pixels, list(labels.ids)
         if mask.shape != image.shape[:2]:
             raise InputError(
                 f"{mask_path} is {mask.shape[1]}x{mask.shape[0]} pixels, its image {image_path.name} "
                 f"{image.shape[1]}x{image.shape[0]}: make them equal."
             )
-        values = np.unique(mask)
-        ids = [int(value) for value in values if value not in (0, 255)]
-        if ids and ids != list(range(1, len(ids) + 1)) and np.count_nonzero(mask == 255) > np.isin(mask, ids).sum():
-            raise InputError(
-                f"{mask_path} has more pixels of 255 than of {name_some([str(value) for value in ids])} together, as "
-                "if 255 were the object and the rest its soft edge: make it 0 and 255 alone; or, if these are ids and "
-                "255 is to be ignored, number the objects 1, 2, ..."
-            )
-        ignore = [255] if 255 in values else []
-        if not ids and ignore:  # a mask of 0 and 255: the one object gets an id other than 255
-            mask, ids, ignore = (mask == 255).astype(np.int32), [1], []
+        ignore = [] if labels.ignored is None else [labels.ignored]
+        if ids == [255]:  # a mask of 0 and 255: the one object gets an id other than 255
+            mask, ids = (mask == 255).astype(np.int32), [1]
         if not ids and not self.allow_empty:
             raise InputError(f"{mask_path} holds no object: every pixel is 0; draw one, or remove the image.")
         if not ids:
@@ -79,6 +75,30 @@ class FolderDataset(PairedFiles):
                 logger.warning("%s holds no object: every pixel is 0", mask_path)
             self._warned.add(mask_path)
         return DSample.flat(image, mask, ids, ignore, sample_id=image_path.stem)
+
+    def holds_object(self, mask: Path) -> bool:
+        """Return whether a mask file holds an object.
+
+        Raises:
+            InputError: it is no mask of object ids, see ``read_labels``.
+        """
+        labels = read_labels(mask)
+        if labels.soft:
+            self._soft.add(mask)
+        return bool(labels.ids)
+
+    def check(self, samples: int | None = None) -> None:
+        """Check the masks of the first ``samples`` images, None for all; a warning counts those with soft edges.
+
+        Raises:
+            InputError: see ``PairedFiles.check``.
+        """
+        super().check(samples)
+        if self._soft:
+            logger.warning(
+                "%d masks of %s have soft edges, such as %s: the object is what is brighter than half",
+                *(len(self._soft), self.root, min(self._soft).name),
+            )
 
 
 def _held_out(images: list[Path]) -> set[Path]:

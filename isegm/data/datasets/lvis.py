@@ -13,6 +13,7 @@ from isegm.data.sample import DSample
 from isegm.utils.files import read_image
 
 Polygons = list[np.ndarray]  # each (N, 2) int32, corners (x, y) in whole pixels
+COORDINATE_LIMIT = 2**20  # of corners, in pixels
 FILES = ("lvis_v1_{}.json", "lvis_{}.json")  # names in published code; the second is LVIS 0.5
 
 
@@ -31,7 +32,9 @@ def read_lvis(root: Path, split: str) -> tuple[list[dict[str, Any]], dict[int, l
     try:
         polygons: dict[int, list[Polygons]] = {int(image["id"]): [] for image in content["images"]}
         for item in content["annotations"]:
-            polygons[int(item["image_id"])].append([_corners(points) for points in item["segmentation"]])
+            polygons[int(item["image_id"])].append(
+                [_corners(points) for points in item["segmentation"] if points != []]
+            )
         fits = all(isinstance(file_name(image), str) for image in content["images"])
     except (ArithmeticError, KeyError, TypeError, ValueError) as error:
         raise wrong_format(path, "LVIS annotations") from error
@@ -41,8 +44,10 @@ def read_lvis(root: Path, split: str) -> tuple[list[dict[str, Any]], dict[int, l
 
 
 def _corners(points: list[float]) -> np.ndarray:
-    with np.errstate(invalid="raise"):  # raise for NaN and infinity
-        return np.round(np.array(points, dtype=np.float64)).astype(np.int32).reshape(-1, 2)
+    corners = np.round(np.array(points, dtype=np.float64)).reshape(-1, 2)
+    if not (np.abs(corners) < COORDINATE_LIMIT).all():
+        raise ValueError("a corner is far outside of any image, or no number")
+    return corners.astype(np.int32)
 
 
 def annotation_file(root: Path, split: str) -> Path:

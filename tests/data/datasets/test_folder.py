@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import sys
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -180,6 +182,60 @@ def test_two_files_of_one_name(kind, tmp_path):
     draw_folder(tmp_path, 3)
     write_image(tmp_path / kind / "01.bmp", np.zeros((72, 96), np.uint8))
     with pytest.raises(InputError, match=rf"{kind} holds several files of one name .*: 01;"):
+        FolderDataset(tmp_path)
+
+
+def test_names_pair_in_any_unicode_form(tmp_path):
+    write_pair(tmp_path, normalize("NFD", "café"), np.eye(4))
+    (tmp_path / "masks" / normalize("NFD", "café.png")).rename(tmp_path / "masks" / normalize("NFC", "café.png"))
+    assert len(FolderDataset(tmp_path)) == 1 and FolderDataset(tmp_path).get_sample(0).objects_ids == [0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_no_utf8(tmp_path):
+    write_pair(tmp_path, os.fsdecode(b"caf\xe9"), np.eye(4))
+    dataset = FolderDataset(tmp_path)
+    dataset.check()
+    assert dataset.fingerprint and dataset.get_sample(0).objects_ids == [0]
+
+
+@pytest.mark.parametrize("kind", ["images", "masks"])
+@pytest.mark.parametrize("what", ["pipe", "loop", "nowhere", "folder"])
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="only Unix has such files")
+def test_what_is_no_regular_file_is_named_at_once(kind, what, tmp_path):
+    write_pair(tmp_path, "a", np.eye(4))
+    path = tmp_path / kind / "b.png"
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(path if what == "loop" else tmp_path / "gone")
+    with pytest.raises(InputError, match=rf"{kind} holds 1 entries that are no regular files .*: b\.png; remove"):
+        FolderDataset(tmp_path)
+
+
+def test_folders_that_link_to_themselves_are_missing(tmp_path):
+    (tmp_path / "images").symlink_to(tmp_path / "images")
+    with pytest.raises(InputError, match="there is no folder"):
+        FolderDataset(tmp_path)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(InputError, match="there is no data folder"):
+        FolderDataset(tmp_path / "loop")
+
+
+def test_photos_in_formats_that_are_not_read_are_named(tmp_path):
+    write_pair(tmp_path, "a", np.eye(4))
+    (tmp_path / "images" / "a.nef").write_bytes(b"raw")  # beside its JPEG
+    assert len(FolderDataset(tmp_path)) == 1
+    (tmp_path / "images" / "b.HEIC").write_bytes(b"apple")
+    with pytest.raises(InputError, match=r"images holds 1 photos in formats that are not read: b\.HEIC; convert"):
+        FolderDataset(tmp_path)
+
+
+def test_masks_that_are_jpegs_are_called_that(tmp_path):
+    write_pair(tmp_path, "a", np.eye(4), mask_ending=".jpg")
+    with pytest.raises(InputError, match=r"no mask of the same name in .*masks \(it holds a\.jpg, but only \.png, "):
         FolderDataset(tmp_path)
 
 
