@@ -115,12 +115,14 @@ class InitialMaskDataset:
     def origin(self) -> str:
         """Name of the folder, with a checksum of its masks."""
         masks = [(item.name, sha256(file)) for item, file in zip(self.objects, self.files, strict=True)]
-        return f"{self.folder.name} {hashlib.sha256(str(masks).encode()).hexdigest()[:16]}"
+        return f"{self.folder.name} {hashlib.sha256(str(masks).encode(errors='surrogateescape')).hexdigest()[:16]}"
 
     @property
     def fingerprint(self) -> str:
         """Checksum of the data set's fingerprint and of the initial masks."""
-        return hashlib.sha256(f"{self.dataset.fingerprint} {self.origin}".encode()).hexdigest()[:32]
+        return hashlib.sha256(f"{self.dataset.fingerprint} {self.origin}".encode(errors="surrogateescape")).hexdigest()[
+            :32
+        ]
 
     def check(self, samples: int | None = None) -> None:
         """Check the initial masks of the first ``samples`` objects, None for all; a warning counts empty ones.

@@ -18,7 +18,7 @@ import numpy as np
 from scipy import stats
 
 from isegm.evaluation.published_values import PublishedValue, find_published
-from isegm.evaluation.records import ObjectRecord, read_records
+from isegm.evaluation.records import ObjectRecord, RecordFile, read_records
 from isegm.evaluation.scores import noc_per_object, nof_published, seconds_per_click
 from isegm.inference.mask_metrics import first_click_reaching
 from isegm.inference.protocols import settings_for
@@ -112,25 +112,30 @@ def read_runs(paths: Sequence[str | Path]) -> list[Run]:
     """Read runs from records files, or from every ``records_*.jsonl`` below a folder.
 
     A run is named by the part of its folder's path in which the folders differ. Folders without records, such as
-    those of pickles and plots beside the runs, are left out with a warning, unless there are no others.
+    those of pickles and plots beside the runs, and evaluations that ended before their first object are left out with a
+    warning, unless there are no others.
 
     Raises:
         InputError: no such file or folder, no records in any, or damaged ones.
     """
-    files: list[Path] = []
+    files: list[tuple[Path, RecordFile | None]] = []
     empty: list[Path] = []
     for path in map(Path, paths):
-        below = sorted(path.rglob("records_*.jsonl")) if path.is_dir() else [path]
-        files += below
-        if not below:
-            empty.append(path)
+        found = {file: read_records(file) for file in _records_files(path)}
+        begun = {file: content for file, content in found.items() if content is not None and content.records}
+        files += (begun or found).items()
+        empty += [file for file in found if begun and file not in begun] if found else [path]
     named = ", ".join(map(str, empty))
     if not files:
         raise InputError(f"there are no records_<dataset>.jsonl below {named}: evaluate with isegm evaluate.")
     if empty:
-        logger.warning("there are no records_<dataset>.jsonl below %s: left out", named)
-    names = _distinguishing_names([file.resolve().parent for file in files])
-    return [_read_run(file, names[file.resolve().parent]) for file in files]
+        logger.warning("there are no records of objects in %s: left out", named)
+    names = _distinguishing_names([file.resolve().parent for file, _ in files])
+    return [_run_of(file, content, names[file.resolve().parent]) for file, content in files]
+
+
+def _records_files(path: Path) -> list[Path]:
+    return sorted(path.rglob("records_*.jsonl")) if path.is_dir() else [path]
 
 
 def _distinguishing_names(folders: Sequence[Path]) -> dict[Path, str]:
@@ -145,8 +150,7 @@ def _distinguishing_names(folders: Sequence[Path]) -> dict[Path, str]:
     return {folder: "/".join(one[first : len(one) - last]) for folder, one in parts.items()}
 
 
-def _read_run(path: Path, name: str) -> Run:
-    found = read_records(path)
+def _run_of(path: Path, found: RecordFile | None, name: str) -> Run:
     if found is None or not found.records:
         raise InputError(f"{path} holds no objects yet: evaluate again with --resume.")
     target, max_clicks = found.identity.get("target_iou"), found.identity.get("max_clicks")

@@ -17,7 +17,9 @@ from numpy.typing import ArrayLike
 
 from isegm.evaluation.plots import save_figure
 from isegm.evaluation.records import read_records
+from isegm.evaluation.selection import folder_name
 from isegm.utils.errors import InputError
+from isegm.utils.log import printable
 from isegm.utils.safe_pickle import load_plain
 from isegm.utils.schema import Anything, Fields, Instance, Items, Number, Text, mismatch
 
@@ -67,7 +69,7 @@ class IouCurve:
         """Describe the curve in one line: mean IoU after some clicks."""
         shown = (f"mIoU@{k}={self.values[k - 1]:.2%}" for k in SHOWN_CLICKS if k <= len(self.values))
         kept = f" ({KEPT})" if self.measured < len(self.values) else ""
-        return f"{self.model} on {self.dataset}, {self.objects} objects: {'; '.join(shown)}{kept}"
+        return f"{printable(self.model)} on {printable(self.dataset)}, {self.objects} objects: {'; '.join(shown)}{kept}"
 
 
 def read_curve(path: str | Path, n_clicks: int = ALL_CLICKS) -> IouCurve:
@@ -122,11 +124,13 @@ def curves_figure(curves: Sequence[IouCurve]) -> Figure:
     figure = Figure(figsize=(12, 7), layout="constrained")
     axes = figure.add_subplot()
     for curve in curves:
-        label = curve.model if curve.measured == len(curve.values) else f"{curve.model}, {KEPT}"
+        label = printable(curve.model)
+        if curve.measured < len(curve.values):
+            label += f", {KEPT}"
         clicks = np.arange(1, len(curve.values) + 1)
         axes.plot(clicks, 100 * curve.values, linewidth=2, marker="o", markersize=4, label=label)
     axes.set(xlabel="number of clicks", ylabel="mIoU, %")
-    axes.set_title(curves[0].dataset, parse_math=False)
+    axes.set_title(printable(curves[0].dataset), parse_math=False)
     longest = max(len(curve.values) for curve in curves)
     axes.set_xticks(range(1, longest + 1, max(1, longest // 20)))
     axes.grid(True)
@@ -149,7 +153,7 @@ def plot_curves(curves: Iterable[IouCurve], folder: str | Path) -> list[Path]:
         groups.setdefault(curve.dataset, []).append(curve)
     written = []
     for dataset, group in groups.items():
-        path = next_free(Path(folder), dataset.replace("/", "_").replace("\\", "_"))
+        path = next_free(Path(folder), folder_name(dataset, dataset))
         save_figure(curves_figure(group), path)
         written.append(path)
     return written

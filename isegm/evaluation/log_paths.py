@@ -11,6 +11,11 @@ from isegm.evaluation.selection import Selection, folder_name
 NO_TARGET = "target-iou-none"  # the last of the settings of an evaluation that stops at no IoU
 
 
+def file_name(dataset: str) -> str:
+    """Name a data set in the name of a file; those of folders in config.yml may have any letters."""
+    return folder_name(dataset, dataset) if dataset.strip(".") else "_"
+
+
 @dataclass(frozen=True)
 class LogPaths:
     """Paths of everything that the evaluation of one checkpoint writes.
@@ -58,7 +63,7 @@ class LogPaths:
 
         If several checkpoints are evaluated and there is a prefix, each data set has a table of its own.
         """
-        name = f"{dataset}_{self.run}" if self.checkpoint and self.prefix else self.run
+        name = f"{file_name(dataset)}_{self.run}" if self.checkpoint and self.prefix else self.run
         return self.logs_dir / f"{self._with_prefix(name)}.txt"
 
     def _with_settings(self, name: str) -> str:
@@ -75,31 +80,31 @@ class LogPaths:
 
     def records(self, dataset: str) -> Path:
         """One record per object."""
-        return self.folder / f"records_{dataset}.jsonl"
+        return self.folder / f"records_{file_name(dataset)}.jsonl"
 
     def report(self, dataset: str) -> Path:
         """The table's row and all other scores."""
-        return self.folder / f"report_{dataset}.txt"
+        return self.folder / f"report_{file_name(dataset)}.txt"
 
     def image(self, kind: str, dataset: str) -> Path:
         """An image of the whole data set: ``miou``, ``best`` or ``worst``."""
-        return self.folder / f"{kind}_{dataset}.png"
+        return self.folder / f"{kind}_{file_name(dataset)}.png"
 
     def ious(self, dataset: str) -> Path:
         """The pickle of ``--save-ious``."""
-        return self.logs_dir / "ious" / self.prefix / f"{self._with_settings(f'{dataset}_{self.run}')}.pkl"
+        return self.logs_dir / "ious" / self.prefix / f"{self._with_settings(f'{file_name(dataset)}_{self.run}')}.pkl"
 
     def curve(self, dataset: str) -> Path:
         """The pickle of ``--iou-analysis``, which stops at no IoU, so that its name does not say so."""
         name = replace(self, settings=self.settings.removesuffix(NO_TARGET).removesuffix("_"))._with_settings(
-            self._with_prefix(f"{dataset}_{self.run}")
+            self._with_prefix(f"{file_name(dataset)}_{self.run}")
         )
         return self.logs_dir / "plots" / f"{name}.pickle"
 
     def click_images(self, dataset: str) -> Path:
         """Folder of ``--vis-preds``."""
-        return self.logs_dir / "predictions_vis" / self._run_folder / dataset
+        return self.logs_dir / "predictions_vis" / self._run_folder / file_name(dataset)
 
     def object_images(self, vis_path: str, dataset: str) -> Path:
         """Folder of ``--vis``: ``<vis path>/<model>/[<prefix>_]<run>[_<settings>][/<checkpoint>]/<data set>``."""
-        return Path(vis_path) / self.model / self._run_folder / dataset
+        return Path(vis_path) / self.model / self._run_folder / file_name(dataset)

@@ -19,6 +19,7 @@ from isegm.evaluation.records import ObjectRecord
 from isegm.evaluation.scores import miou_carried_forward, miou_per_click
 from isegm.inference.mask_metrics import first_click_reaching, number_of_clicks
 from isegm.utils.files import atomic_write, write_image
+from isegm.utils.log import printable
 from isegm.utils.vis import NEGATIVE_COLOR, POSITIVE_COLOR, draw_probmap, draw_with_blend_and_clicks
 
 GT_COLOR = "yellow"
@@ -57,7 +58,7 @@ def miou_figure(records: Sequence[ObjectRecord], title: str) -> Figure:
         label += ", those that reached the target keep their last IoU"
     axes.plot(np.arange(1, len(values) + 1), 100 * values, marker="o", label=label)
     axes.set(xlabel="clicks", ylabel="mIoU, %")
-    axes.set_title(title, parse_math=False)  # a name with two $ is not a formula
+    axes.set_title(printable(title), parse_math=False)  # a name with two $ is not a formula
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(True)
     axes.legend(loc="lower right")
@@ -90,7 +91,7 @@ def contact_sheet(cases: Sequence[Case], title: str) -> Figure:
     columns = min(SHEET_COLUMNS, len(cases))
     rows = -(-len(cases) // columns)
     figure = Figure(figsize=(5 * columns, 4.2 * rows + 0.5), layout="constrained")
-    figure.suptitle(title, parse_math=False)
+    figure.suptitle(printable(title), parse_math=False)
     for case, axes in zip(cases, figure.subplots(rows, columns, squeeze=False).flat, strict=False):
         _draw_case(axes, case)
     for axes in figure.axes:
@@ -118,7 +119,7 @@ def _draw_case(axes: Axes, case: Case) -> None:
         )
     record = case.record
     axes.set_title(
-        f"{record.name or record.index}, object {record.object_id}: "
+        f"{printable(record.name) or record.index}, object {record.object_id}: "
         f"{len(record.clicks)} clicks, IoU {record.ious[-1]:.3f}",
         fontsize=9,
         parse_math=False,

@@ -26,7 +26,7 @@ from isegm.inference.protocols import CLICKSEG_SIZES, InferenceSettings
 from isegm.inference.simulation import EvalSettings
 from isegm.utils.files import atomic_write
 from isegm.utils.locks import hold_lock
-from isegm.utils.log import logger
+from isegm.utils.log import logger, printable
 from isegm.utils.schema import mismatch
 
 TABLE_THRESHOLDS = (0.80, 0.85, 0.90)  # columns of the published table
@@ -92,7 +92,7 @@ def table_header(model_name: str, protocol: str, max_clicks: int) -> str:
     ]
     row = _table_line(columns)
     rule = "-" * len(row)
-    title = [f"Eval results for model: {model_name}"] if model_name else []
+    title = [f"Eval results for model: {printable(model_name)}"] if model_name else []
     return "\n".join([*title, rule, row, rule])
 
 
@@ -118,8 +118,8 @@ def table_row(
         return f"{'?' if index is None else format(values[index], form):^{COLUMN_WIDTH}}"
 
     columns = [
-        f"{name:^{NAME_WIDTH}}",
-        f"{scores.dataset:^{DATASET_WIDTH}}",
+        f"{printable(name):^{NAME_WIDTH}}",
+        f"{printable(scores.dataset):^{DATASET_WIDTH}}",
         *(cell(scores.noc, threshold, ".2f") for threshold in TABLE_THRESHOLDS),
         *(cell(scores.nof_published, threshold, "d") for threshold in TABLE_OVER_MAX),
         f"{scores.spc:^{SPC_WIDTH}.3f}",
@@ -165,7 +165,7 @@ def all_scores(name: str, scores: DatasetScores) -> str:
         "mIoU": "   ".join(miou) + ("" if len(scores.miou) == limit else "   (later clicks: --iou-analysis)"),
     }
     lines = [
-        f"{name} on {scores.dataset}: {scores.objects} objects, {scores.clicks} clicks, "
+        f"{printable(f'{name} on {scores.dataset}')}: {scores.objects} objects, {scores.clicks} clicks, "
         f"{scores.spc:.3f} s per click, {scores.spi:.3f} s per object",
         *(f"  {label:32} {values}" for label, values in rows.items()),
     ]
@@ -182,7 +182,7 @@ def protocol_line(info: RunInfo, settings: EvalSettings, inference: InferenceSet
     clicks = f"{settings.min_clicks} to {settings.max_clicks} clicks, {stop}"
     seen = "" if inference.clicks_limit is None else f", the network sees the first {inference.clicks_limit}"
     only = "" if info.max_objects is None else f"; only the first {info.max_objects} objects"
-    only += "" if info.init_masks is None else f"; initial masks: {info.init_masks}"
+    only += "" if info.init_masks is None else f"; initial masks: {printable(info.init_masks)}"
     return (
         f"Protocol: {info.protocol} {info.eval_mode}, mode {info.mode}; mask where probability > "
         f"{settings.threshold:g}; {describe(inference)}; {clicks}{seen}; simulated user: {TIE_RULE}; "
@@ -312,9 +312,9 @@ def append_row(path: Path, row: str, header: str = "", repeat: bool = True) -> N
     """
     with _alone(path):
         text = path.read_bytes() if path.is_file() else b""
-        if not repeat and row.encode() in text.splitlines():
+        if not repeat and row.encode(errors="backslashreplace") in text.splitlines():
             return
-        with path.open("a", encoding="utf-8") as file:
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{row}\n" if text or not header else f"{header}\n{row}\n")
 
 

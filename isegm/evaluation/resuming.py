@@ -12,6 +12,7 @@ from tqdm import tqdm
 from isegm.data import DSample, EvaluationDataset
 from isegm.evaluation.records import ObjectRecord
 from isegm.utils.errors import InputError
+from isegm.utils.log import printable
 from isegm.utils.schema import shown
 
 
@@ -39,7 +40,7 @@ def recorded_objects(
         raise _foreign(path, f"{len(records)} records, and --max-objects is {max_objects}")
     found: dict[int, tuple[int, ...]] = {}
     by_index = sorted(records, key=attrgetter("index"))
-    with tqdm(total=len(records), desc=f"checking records of {dataset.name}", leave=False) as bar:
+    with tqdm(total=len(records), desc=f"checking records of {printable(dataset.name)}", leave=False) as bar:
         for index, group in groupby(by_index, key=attrgetter("index")):
             if index >= len(dataset):
                 raise _foreign(path, f"a record of index {index}, and {dataset.name} has {len(dataset)} samples")

@@ -35,7 +35,7 @@ from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
 from isegm.utils.files import atomic_write, sha256
-from isegm.utils.log import logger
+from isegm.utils.log import logger, printable
 
 SAMPLES = SamplesDataset.name
 USUAL_MODES = {protocol: mode for mode, protocol in CLICKSEG_MODES.items()}
@@ -97,7 +97,7 @@ def run_evaluation(options: EvalOptions) -> None:
                     tqdm.write(header)
                 summaries.append(_report(options, run, dataset, settings, predictor, records, header))
                 sink.on_finish(records, predictor)
-    print("", *summaries, f"Logs: {selection.logs_dir}", sep="\n")
+    print("", *summaries, f"Logs: {printable(str(selection.logs_dir))}", sep="\n")
 
 
 def _require_one_checkpoint(options: EvalOptions, selection: Selection) -> None:
@@ -256,7 +256,7 @@ def _with_progress(
     """Pass records on; a bar on stderr shows the sample and the running NoC, earlier records included."""
     target = settings.target_iou if settings.target_iou <= 1 else 0.90
     nocs = [number_of_clicks(record.ious, target, settings.max_clicks) for record in earlier]
-    with tqdm(total=len(dataset), initial=earlier[-1].index if earlier else 0, desc=dataset.name) as bar:
+    with tqdm(total=len(dataset), initial=earlier[-1].index if earlier else 0, desc=printable(dataset.name)) as bar:
         for record in new_records:
             yield record
             nocs.append(number_of_clicks(record.ious, target, settings.max_clicks))

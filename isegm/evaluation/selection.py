@@ -146,11 +146,12 @@ def _unique_name(path: Path, paths: Sequence[Path]) -> str:
 
 def folder_name(name: str, identity: str) -> str:
     """Turn a name into that of one folder; a long one is cut, and ends in a checksum of ``identity``."""
-    name = re.sub(r"[\\/:]+", "_", name)
-    if len(name.encode()) <= MAX_NAME_BYTES:
-        return name
-    checksum = hashlib.sha256(identity.encode()).hexdigest()[:8]
-    return f"{name.encode()[: MAX_NAME_BYTES - 9].decode(errors='ignore')}-{checksum}"
+    name = re.sub(r"[\\/:\x00-\x1f\x7f]+", "_", name)
+    encoded = name.encode(errors="backslashreplace")  # of a file whose name is no UTF-8
+    if len(encoded) <= MAX_NAME_BYTES:
+        return encoded.decode()
+    checksum = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:8]
+    return f"{encoded[: MAX_NAME_BYTES - 9].decode(errors='ignore')}-{checksum}"
 
 
 def select_experiment(spec: str, experiments: str | Path, logs_root: str | Path) -> Selection:

@@ -18,6 +18,7 @@ from isegm.evaluation.records import ObjectRecord
 from isegm.evaluation.reports import RunInfo
 from isegm.inference.predictor import Predictor
 from isegm.utils.files import atomic_write
+from isegm.utils.log import printable
 
 SHEET_OBJECTS = 6  # on a sheet of the best or worst objects
 
@@ -81,7 +82,9 @@ class EvaluationSink:
         sheets = {"best": ranked[:SHEET_OBJECTS], "worst": ranked[: -SHEET_OBJECTS - 1 : -1]}
         chosen = {record.key: record for sheet in sheets.values() for record in sheet}
         cases: dict[tuple[int, int], plots.Case] = {}
-        with tqdm(total=len(chosen) + len(sheets), desc=f"pictures of {self.dataset.name}", leave=False) as bar:
+        with tqdm(
+            total=len(chosen) + len(sheets), desc=f"pictures of {printable(self.dataset.name)}", leave=False
+        ) as bar:
             for key, record in chosen.items():
                 sample = self.dataset.get_sample(record.index)
                 mask = replay(record, sample, predictor).mask(settings.threshold)

@@ -84,6 +84,7 @@ def _temporary(path: Path, mode: str) -> IO[Any]:
             suffix=TEMPORARY,
             delete=False,
             encoding=None if "b" in mode else "utf-8",
+            errors=None if "b" in mode else "backslashreplace",  # names of files that are no UTF-8
         )
         if _is_ours(file.fileno(), Path(file.name)):
             return file

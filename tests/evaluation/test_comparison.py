@@ -220,6 +220,9 @@ def test_folders_without_records_are_left_out_with_a_warning(tmp_path, caplog):
     assert [run.name for run in runs] == ["first", "second"]
     (said,) = caplog.messages
     assert "ious" in said and "plots: left out" in said
+    write(tmp_path / "logs" / "stopped", [])
+    assert [run.name for run in comparing.read_runs([tmp_path / "logs"])] == ["first", "second"]
+    assert "records_GrabCut.jsonl: left out" in caplog.messages[-1]
 
 
 @pytest.mark.parametrize(

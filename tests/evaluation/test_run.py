@@ -287,6 +287,31 @@ def test_images_of_each_click(evaluate):
     assert "image1_1_0_0.jpg" in names  # and one with two
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_no_utf_8_are_evaluated_and_drawn(evaluate, home, tmp_path, capsys):
+    name = os.fsdecode(b"caf\xe9")
+    root = write_folder(tmp_path / name, 1)
+    for kind in ("images", "masks"):
+        (root / kind / "image0.png").rename(root / kind / f"{name}.png")
+    checkpoint = shutil.copy(home / "weights" / "tiny.pth", tmp_path / f"{name}.pth")
+    options = {"datasets": f"folder:{root}", "checkpoint": str(checkpoint), "vis_path": str(tmp_path / "vis")}
+    logs = evaluate(**options, overlays=True, iou_analysis=True, max_objects=1)
+    assert "caf\\udce9" in capsys.readouterr().out
+    (records,) = logs.rglob("records_*.jsonl")
+    assert read_records(records).records[0].name == name
+    assert "caf\\udce9" in (records.parent / "summary.csv").read_text(encoding="utf-8")
+    assert len(list((tmp_path / "vis").rglob("*.png"))) == 1
+
+
+def test_a_name_of_a_data_set_stays_in_the_folder_of_logs(evaluate, home, tmp_path):
+    (tmp_path / "config.yml").write_text(
+        f"INTERACTIVE_MODELS_PATH: {home}/weights\nFOLDER_DATASETS:\n  ../../a/b: {home}/drawn\n"
+    )
+    logs = evaluate(datasets="../../a/b", config_path=str(tmp_path / "config.yml"), max_objects=1, iou_analysis=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"config.yml", "logs"}
+    assert [path.name for path in logs.rglob("records_*.jsonl")] == ["records_.._.._a_b.jsonl"]
+
+
 def test_images_of_other_models_and_settings_stay(evaluate, home, tmp_path):
     shutil.copy(home / "weights" / "tiny.pth", tmp_path / "second.pth")
     options = {"vis_path": str(tmp_path / "vis"), "vis_preds": True, "max_objects": 1, "n_clicks": 1}
