@@ -97,7 +97,13 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--save-every",
         type=value_of("save_every"),
         default=RunConfig.save_every,
-        help="steps between checkpoints within an epoch; default: %(default)s",
+        help="steps between checkpoints within an epoch, 0 for no limit; default: %(default)s",
+    )
+    parser.add_argument(
+        "--save-seconds",
+        type=value_of("save_seconds"),
+        default=RunConfig.save_seconds,
+        help="seconds between checkpoints within an epoch, 0 for no limit; default: %(default)s",
     )
     parser.add_argument("--resume-exp", help="start of the name of the experiment folder to resume")
     parser.add_argument("--resume-prefix", default="last", help="start of the name of the checkpoint to resume from")

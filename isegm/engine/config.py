@@ -23,8 +23,9 @@ class RunConfig:
         workers: processes that load data for each training process; 0 loads in the training process itself.
         amp: "bf16" or "fp16" for autocast, None for float32.
         seed: seed of weights, samples and simulated clicks.
-        save_every: steps between two writes of ``last_checkpoint.pth`` within an epoch; 0 writes it only when an epoch
-            ends.
+        save_every: steps between two writes of ``last_checkpoint.pth`` within an epoch, where batches that are trained
+            in turn count by the share of their updates; 0 for no limit.
+        save_seconds: seconds between two such writes; 0 for no limit.
         resume: checkpoint of the run to resume; None starts a new run.
         start_epoch: first epoch; needed where ``resume`` holds weights without a training state.
         init_from: checkpoint whose weights a new run starts from.
@@ -45,6 +46,7 @@ class RunConfig:
     amp: str | None = None
     seed: int = 0
     save_every: int = 500
+    save_seconds: float = 60.0
     resume: Path | None = None
     start_epoch: int | None = None
     init_from: Path | None = None

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from isegm.utils.errors import InputError
+from isegm.utils.signals import quiet_children
 from isegm.utils.threads import set_threads, usable_cpus
 
 MOST_WORKERS = 4  # where nobody says how many
+DEAD_WORKER = "DataLoader worker (pid"  # in PyTorch's message
 WORKER_PREFIX = f"{InputError.__module__}.{InputError.__qualname__}: "
 
 
@@ -75,24 +80,48 @@ def load_batches(
 ) -> Iterator[dict[str, Tensor]]:
     """Load the samples of the parts that are not empty, and copy them to the device.
 
+    Interrupts of a terminal reach this process alone, not the workers.
+
     Raises:
-        InputError: a sample cannot be read; the message is the same whether this process or a worker reads it.
+        InputError: a sample cannot be read; the message is the same whether this process or a worker reads it. Or a
+            worker was killed.
     """
     loader = DataLoader(
         dataset,
         batch_sampler=batches,
         num_workers=workers,
         pin_memory=device.type == "cuda",
-        worker_init_fn=_one_thread,
+        worker_init_fn=_become_worker,
         generator=torch.Generator(),  # so that loading takes no numbers from the generator of dropout
     )
+    with quiet_children(), _one_opencv_thread():
+        samples = iter(loader)
     try:
-        for batch in loader:
+        for batch in samples:
             yield {key: value.to(device, non_blocking=True) for key, value in batch.items()}
     except InputError as error:
         raise InputError(str(error).strip().splitlines()[-1].removeprefix(WORKER_PREFIX)) from error
+    except (RuntimeError, EOFError, ConnectionError) as error:  # the last two while it hands over a sample
+        if str(error).startswith("Caught ") or (isinstance(error, RuntimeError) and DEAD_WORKER not in str(error)):
+            raise
+        raise InputError(
+            "a process that loads images was killed, as systems do when memory or /dev/shm is full: give fewer "
+            "--workers or a smaller --batch-size, and go on with --resume-exp."
+        ) from error
 
 
-def _one_thread(_: int) -> None:
-    """Let a process that loads data compute with one thread, as there are several of them."""
+@contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """Let OpenCV end its threads while the block lasts: a forked process would wait for threads it does not have."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _become_worker(_: int) -> None:
+    """Let a process that loads data compute with one thread, as there are several of them, and ignore interrupts."""
     set_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
+
+STATE_BYTES = 40  # of a generator: state and increment of PCG64, 16 bytes each, and its two words of 4 bytes
 
 
 class BatchRNG:
@@ -28,11 +32,29 @@ class BatchRNG:
         positions = range(first + 1, first + count + 1)  # from 1, as NumPy treats the seed (key, 0) as (key)
         self.samples = [np.random.default_rng((*key, position)) for position in positions]
 
-    def state(self) -> list[dict[str, Any]]:
-        """Return the states of the samples' generators, as plain data."""
-        return [dict(generator.bit_generator.state) for generator in self.samples]
+    def state(self) -> Tensor:
+        """Return the states of the samples' generators, (B, 40) uint8."""
+        return torch.tensor([list(_packed(rng)) for rng in self.samples], dtype=torch.uint8).reshape(-1, STATE_BYTES)
 
-    def load_state(self, states: list[dict[str, Any]]) -> None:
+    def load_state(self, states: Tensor) -> None:
         """Set the samples' generators to what ``state`` returned."""
-        for generator, state in zip(self.samples, states, strict=True):
-            generator.bit_generator.state = state
+        for rng, state in zip(self.samples, states, strict=True):
+            rng.bit_generator.state = _unpacked(bytes(state.tolist()))
+
+
+def _packed(rng: np.random.Generator) -> bytes:
+    state = rng.bit_generator.state
+    numbers = (
+        (state["state"]["state"], 16),
+        (state["state"]["inc"], 16),
+        (state["has_uint32"], 4),
+        (state["uinteger"], 4),
+    )
+    return b"".join(int(number).to_bytes(size, "little") for number, size in numbers)
+
+
+def _unpacked(packed: bytes) -> dict[str, Any]:
+    parts = (packed[:16], packed[16:32], packed[32:36], packed[36:])
+    state, increment, has_word, word = (int.from_bytes(part, "little") for part in parts)
+    inner = {"state": state, "inc": increment}
+    return {"bit_generator": "PCG64", "state": inner, "has_uint32": has_word, "uinteger": word}

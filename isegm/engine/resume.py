@@ -14,8 +14,70 @@ from isegm.engine.config import RunConfig, TrainConfig
 from isegm.utils import distributed
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
+from isegm.utils.schema import Anything, Fields, Flag, Instance, Items, Nothing, Number, Table, Text, Whole
 
 RandomStates = dict[str, Tensor]  # of one process's generators, by device type
+
+
+def _is_plain(value: Tensor, dtype: torch.dtype | None = None) -> bool:
+    return (
+        value.layout == torch.strided
+        and not value.is_quantized
+        and value.device.type == "cpu"
+        and (value.dtype == dtype if dtype is not None else value.is_floating_point() and bool(value.isfinite().all()))
+    )
+
+
+NUMBERS = Instance(Tensor, "a tensor of finite floating-point numbers", _is_plain)
+BYTES = Instance(Tensor, "a tensor of bytes", lambda value: _is_plain(value, torch.uint8))
+GENERATORS = Fields({"cpu": BYTES}, {"cuda": BYTES})
+SCALER = Fields(
+    {
+        "scale": Number(above=0),
+        "growth_factor": Number(above=1),
+        "backoff_factor": Number(above=0, most=1),
+        "growth_interval": Whole(1),
+        "_growth_tracker": Whole(0),
+    }
+)
+TURNS = Fields(
+    {
+        "done": Whole(1),
+        "batches": Items(Fields({"points": NUMBERS, "random": BYTES}, {"logits": NUMBERS})),
+        "losses": Items(Table(Number())),
+        "statistics": Items(Table(NUMBERS | Instance(Tensor, "a number", lambda v: _is_plain(v, torch.int64)))),
+    }
+)
+STATE = Fields(
+    {
+        "epoch": Whole(0),
+        "step_in_epoch": Whole(0),
+        "global_step": Whole(0),
+        "seed": Whole(0),
+        "batch_size": Whole(1),
+        "epoch_len": Whole(1),
+        "epochs": Whole(1),
+        "amp": Text(("bf16", "fp16")) | Nothing(),
+        "optimizer": Fields(
+            {
+                "state": Table(Fields({"step": NUMBERS, "exp_avg": NUMBERS, "exp_avg_sq": NUMBERS}), Whole(0)),
+                "param_groups": Items(Fields({"params": Items(Whole(0))}, others=Anything())),
+            }
+        ),
+        "scaler": SCALER | Fields({}),
+        "metric": Fields({"iou_thresh": Number(), "ema_iou": Number(), "total": Number(), "batches": Whole(0)}),
+        "random": Items(GENERATORS, least=1) | GENERATORS,
+    },
+    optional={
+        "images": Whole(1),
+        "photos": Whole(1),
+        "accumulate": Whole(1),
+        "lr": Number(above=0),
+        "clip_norm": Number(above=0) | Nothing(),
+        "sync_bn": Flag(),
+        "turns": TURNS | Nothing(),
+    },
+)
 
 
 def kept_options(config: TrainConfig, run_config: RunConfig, train_set: TrainSet) -> dict[str, Any]:
@@ -57,6 +119,60 @@ def check_kept_options(saved: Mapping[str, Any], options: Mapping[str, Any], pat
             )
 
 
+def check_belonging(
+    state: Mapping[str, Any], path: Path, config: TrainConfig, steps_per_epoch: int, optimizer: torch.optim.Optimizer
+) -> None:
+    """Check that a training state belongs to this network and to a step that this run reaches.
+
+    Args:
+        state: of the form ``STATE``.
+        path: the checkpoint, for messages.
+        config: of the run that goes on.
+        steps_per_epoch: of that run, too.
+        optimizer: that the state is for.
+
+    Raises:
+        InputError: it does not.
+    """
+    damaged = (
+        f"{path}: training says epoch {state['epoch']}, step {state['step_in_epoch']}, which this run never reaches"
+    )
+    if state["epoch"] > config.epochs or state["step_in_epoch"] > steps_per_epoch:
+        raise InputError(f"{damaged}: it is damaged.")
+    if state["global_step"] != state["epoch"] * steps_per_epoch + state["step_in_epoch"]:
+        raise InputError(f"{damaged} as step {state['global_step']} of all: it is damaged.")
+    if state["amp"] == "fp16" and not state["scaler"]:
+        raise InputError(f"{path}: training.scaler is empty, though amp is fp16: the file is damaged.")
+    if state.get("turns") is not None and state["step_in_epoch"] == steps_per_epoch:
+        raise InputError(f"{path}: training.turns has batches behind the end of the epoch: the file is damaged.")
+    if not _fits(state["optimizer"], optimizer):
+        raise InputError(
+            f"{path}: training.optimizer does not fit the parameters of this network: resume the run with the script "
+            "that it began with."
+        )
+
+
+def _fits(saved: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> bool:
+    """Whether the saved moments have the numbers and shapes of the optimiser's parameters."""
+    if [group["params"] for group in saved["param_groups"]] != [
+        group["params"] for group in optimizer.state_dict()["param_groups"]
+    ]:
+        return False
+    shapes = [parameter.shape for group in optimizer.param_groups for parameter in group["params"]]
+    return all(
+        index < len(shapes)
+        and entry["exp_avg"].shape == entry["exp_avg_sq"].shape == shapes[index]
+        and entry["step"].numel() == 1
+        for index, entry in saved["state"].items()
+    )
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:
+    """Load the moments of all parameters; settings of Adam stay those of the script."""
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": saved["state"], "param_groups": groups})
+
+
 def random_states(device: torch.device) -> list[RandomStates]:
     """Return the states of PyTorch's generators in all processes, by rank."""
     mine = {"cpu": torch.get_rng_state()}
@@ -69,6 +185,9 @@ def restore_random_state(states: list[RandomStates] | RandomStates, device: torc
     """Set this process's generators to their state among ``states``, a list by rank or, in older files, one state.
 
     Where another number of processes wrote them, say so and leave the generators as they are.
+
+    Raises:
+        InputError: they are no states of generators.
     """
     if isinstance(states, dict):
         states = [states]
@@ -81,6 +200,9 @@ def restore_random_state(states: list[RandomStates] | RandomStates, device: torc
         )
         return
     mine = states[distributed.rank()]
-    torch.set_rng_state(mine["cpu"])
-    if device.type == "cuda" and "cuda" in mine:
-        torch.cuda.set_rng_state(mine["cuda"], device)
+    try:
+        torch.set_rng_state(mine["cpu"])
+        if device.type == "cuda" and "cuda" in mine:
+            torch.cuda.set_rng_state(mine["cuda"], device)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"{path}: training.random is no state of PyTorch's generators: it is damaged.") from error

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from isegm.clicks import points_in_boxes
 from isegm.engine.metrics import RunningIoU
-from isegm.engine.random import BatchRNG
+from isegm.engine.random import STATE_BYTES, BatchRNG
 from isegm.engine.simulated_clicks import add_simulated_clicks, start_from_masks
 from isegm.model.click_model import ClickModel
 from isegm.model.losses import NormalizedFocalLoss
@@ -93,11 +93,15 @@ class BatchSteps(Protocol):
         The weights may change between two steps.
         """
 
-    def state(self) -> dict[str, Any]:
-        """Return what the next step needs of those before it, as plain data and tensors; empty before the first."""
+    def state(self) -> dict[str, Tensor]:
+        """Return what the next steps depend on besides the batch, as tensors whose first axis runs over samples."""
 
-    def load_state(self, state: dict[str, Any], losses: Losses) -> Step:
-        """Go on from a state that is not empty; return the step that was the last one, with these losses."""
+    def load_state(self, state: Mapping[str, Tensor], losses: Losses) -> Step | None:
+        """Go on from a state; return the step that was the last one, with these losses, or None before the first.
+
+        Raises:
+            ValueError: the state belongs to another batch.
+        """
 
 
 class TrainingTask(Protocol):
@@ -209,18 +213,25 @@ class ClickSteps:
         self.logits = logits.detach()
         return Step(losses, self.logits, self.points)
 
-    def state(self) -> dict[str, Any]:
-        """Return the clicks, the last prediction and the random numbers; see ``BatchSteps``."""
-        if self.logits is None:
-            return {}
-        return {"points": self.points.cpu(), "logits": self.logits.cpu(), "random": self.batch_rng.state()}
+    def state(self) -> dict[str, Tensor]:
+        """Return the clicks (B, 2N, 3), the generators' states, and the last logits (B, 1, H, W) if there are some."""
+        state = {"points": self.points, "random": self.batch_rng.state()}
+        return state if self.logits is None else {**state, "logits": self.logits}
 
-    def load_state(self, state: dict[str, Any], losses: Losses) -> Step:
+    def load_state(self, state: Mapping[str, Tensor], losses: Losses) -> Step | None:
         """Go on from a state; see ``BatchSteps``."""
+        wanted = {
+            "points": tuple(self.points.shape),
+            "random": (len(self.points), STATE_BYTES),
+            "logits": tuple(self.batch["instances"].shape),
+        }
+        found = {name: tuple(value.shape) for name, value in state.items()}
+        if not {"points", "random"} <= set(found) or any(wanted.get(name) != shape for name, shape in found.items()):
+            raise ValueError(f"{found} instead of {wanted}")
         self.points = state["points"].to(self.points)
-        self.logits = state["logits"].to(self.points.device)
         self.batch_rng.load_state(state["random"])
-        return Step(losses, self.logits, self.points)
+        self.logits = state["logits"].to(self.points.device) if "logits" in state else None
+        return None if self.logits is None else Step(losses, self.logits, self.points)
 
     def _add_click(self, number: int, logits: Tensor) -> None:
         """Make a prediction the previous mask, and simulate the click that corrects it, 1 for the first one."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -27,16 +27,27 @@ from isegm.engine.logs import TrainingLog
 from isegm.engine.metrics import AdaptiveIoU
 from isegm.engine.optimizer import adam
 from isegm.engine.random import BatchRNG
-from isegm.engine.resume import check_kept_options, kept_options, random_states, restore_random_state
+from isegm.engine.resume import (
+    STATE,
+    check_belonging,
+    check_kept_options,
+    kept_options,
+    random_states,
+    restore_optimizer,
+    restore_random_state,
+)
+from isegm.engine.save_clock import SaveClock
 from isegm.engine.tasks import Batch, Losses, Step
 from isegm.engine.training_step import TrainingStep, parallelize
-from isegm.engine.turns import Turns
+from isegm.engine.turns import Turns, mean_losses
 from isegm.engine.validation import validate
 from isegm.model.checkpoint import load_state, read_checkpoint, save_checkpoint
 from isegm.model.click_model import ClickModel
 from isegm.utils import distributed
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
+from isegm.utils.schema import check
+from isegm.utils.signals import WORDS, Stopped, StopRequest, noted_signals
 
 AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} batches [{elapsed}<{remaining}{postfix}]"
@@ -76,10 +87,12 @@ class Trainer:
         self.train_set, self.val_set = train_set, val_set
         check_batch_size(self.config, run_config, model, len(train_set))
         self.metric = AdaptiveIoU()
+        self.clock = SaveClock(run_config.save_every, run_config.save_seconds)
+        self.stop_request = StopRequest()
         self.steps_per_epoch = len(train_set) // config.batch_size
         self.epoch, self.step_in_epoch = run_config.start_epoch or 0, 0
         self.turns: Turns | None = None  # of the batches that are being trained
-        self._resumed_turns: tuple[dict[str, Any], Path] | None = None
+        self._resumed_turns: tuple[dict[str, Any], Path] | None = None  # until their batches are loaded
         self.global_step = self.epoch * self.steps_per_epoch
         if run_config.init_from is not None:
             load_state(model, read_checkpoint(run_config.init_from)["state_dict"], run_config.init_from)
@@ -108,17 +121,24 @@ class Trainer:
             torch.backends.cudnn.benchmark = True
 
     def run(self) -> None:
-        """Train from the current epoch and step to the end of the last epoch."""
+        """Train from the current epoch and step to the end of the last epoch.
+
+        An interrupt or SIGTERM lets the step under way end and writes the checkpoint from which to resume.
+
+        Raises:
+            Stopped: after such a signal.
+            InputError: an image cannot be read, a loss is not finite, or a file cannot be written.
+        """
         purge = self.global_step + 1 if self.global_step else None  # points of a killed run after its last checkpoint
+        promise = "saving after the step under way ..." if distributed.is_main() else ""
         self.log = TrainingLog(self.run_config.logs, self.run_config.images, purge)
-        while self.epoch < self.config.epochs:
-            self._train_epoch()
-            if self.config.precise_bn_batches:
-                self._precise_batchnorm()
-            self._validate()
-            self.epoch, self.step_in_epoch = self.epoch + 1, 0
-            self._save()
-        self.log.close()
+        self.clock.restart(self.global_step)
+        with closing(self.log), noted_signals(promise, patient=distributed.is_launched()) as self.stop_request:
+            while self.epoch < self.config.epochs:
+                self._train_epoch()
+                self._measure()
+                self.epoch, self.step_in_epoch = self.epoch + 1, 0
+                self._save()
 
     def _load(
         self, dataset: TrainSet, epoch: int, first: int = 0, whole: bool = True
@@ -129,6 +149,19 @@ class Trainer:
         rank, count = distributed.rank(), distributed.world_size()
         parts = EpochBatches(len(dataset), size, seed, epoch, first, whole, rank, count)
         return parts, load_batches(dataset, parts, self.run_config.workers, self.device)
+
+    def _next_group(self, batches: Iterator[Batch]) -> list[Batch]:
+        """Load the batches that are trained in turn, fewer at the end of an epoch; a failure costs no training."""
+        group: list[Batch] = []
+        try:
+            for batch in islice(batches, self.config.interleaved_batches * self.run_config.accumulate):
+                group.append(batch)
+                self._save_if_due()
+        except InputError:
+            if distributed.world_size() == 1:  # else the others wait elsewhere
+                self._save_last()
+            raise
+        return group
 
     def _train_epoch(self) -> None:
         if self.step_in_epoch == 0:
@@ -149,7 +182,7 @@ class Trainer:
             disable=not distributed.is_main(),
         )
         started = time.perf_counter()
-        while group := list(islice(batches, self.config.interleaved_batches * self.run_config.accumulate)):
+        while group := self._next_group(batches):
             learning_rate = self._set_learning_rate()
             for batch, step in zip(group, self._train_in_turn(group, progress), strict=True):
                 self.metric.update(step.logits.float(), batch["instances"])
@@ -172,7 +205,7 @@ class Trainer:
         Batches whose gradients are accumulated share one optimiser step and have the same number of steps.
         """
         begun = [self.training_step.task.begin(self.model, b, self._batch_rng(b, i)) for i, b in enumerate(batches)]
-        turns = self.turns = Turns(begun, self.run_config.accumulate)
+        turns = self.turns = Turns(begun, self.run_config.accumulate, self.model)
         if self._resumed_turns is not None:
             turns.load_state(*self._resumed_turns)
             self._resumed_turns = None
@@ -192,15 +225,10 @@ class Trainer:
         return [turns.last[position] for position in range(len(batches))]
 
     def _after_step(self, progress: tqdm) -> None:
-        """Show how far the epoch is, and save if ``save_every`` asks for it; called after every optimiser step."""
+        """Show how far the epoch is, and save if it is time; called after every optimiser step."""
         before, self._position = self._position, self._batches_done()
         progress.update(self._position - before)
-        if self.turns is not None and distributed.world_size() > 1:
-            return  # several processes save between turns only, as each knows the state of its own parts alone
-        every, offset = self.run_config.save_every, self.epoch * self.steps_per_epoch
-        due = every and (offset + self._position) // every > (offset + before) // every
-        if due and self._position < self.steps_per_epoch:
-            self._save_last()
+        self._save_if_due()
 
     def _batches_done(self) -> float:
         """Batches of the epoch that have been trained; those that take turns count by the share of their steps."""
@@ -265,15 +293,15 @@ class Trainer:
             group["lr"] = rate * group["mult"]
         return rate
 
-    def _log_step(self, step: Step, batch: Batch, learning_rate: float) -> None:
-        losses = distributed.all_reduce(
-            torch.stack(list(step.losses.values())).detach() / distributed.world_size()
-        ).tolist()
-        values = {f"TrainLosses/{name}": loss for name, loss in zip(step.losses, losses, strict=True)}
-        self._last_loss = sum(values.values())
-        if not np.isfinite(self._last_loss):
+    def _check_loss(self, loss: float) -> None:
+        if not np.isfinite(loss):
             hint = "train without --amp" if self.run_config.amp else "lower the learning rate with --lr"
-            raise InputError(f"the loss is {self._last_loss} in epoch {self.epoch}, step {self.step_in_epoch}: {hint}.")
+            raise InputError(f"the loss is {loss} in epoch {self.epoch}, step {self.step_in_epoch}: {hint}.")
+
+    def _log_step(self, step: Step, batch: Batch, learning_rate: float) -> None:
+        values = {f"TrainLosses/{name}": loss for name, loss in mean_losses(step).items()}
+        self._last_loss = sum(values.values())
+        self._check_loss(self._last_loss)
         values["TrainLosses/overall"] = self._last_loss
         values["TrainStates/learning_rate"] = learning_rate
         values["TrainMetrics/AdaptiveIoU_ema_iou"] = self.metric.ema_iou
@@ -283,11 +311,19 @@ class Trainer:
         if interval and self.global_step % interval == 0:
             self.log.image(batch, step, self.global_step)
 
+    def _measure(self) -> None:
+        """Measure BatchNorm's statistics, and validate, where the run does; a failure costs no training."""
+        if self.config.precise_bn_batches or self.val_set is not None:
+            self._save_last()
+        if self.config.precise_bn_batches:
+            self._precise_batchnorm()
+        self._validate()
+
     def _precise_batchnorm(self) -> None:
         """Measure BatchNorm's statistics over all clicks of the epoch's first batches."""
         self.model.train()
         parts, batches = self._load(self.train_set, self.epoch)
-        first = islice(batches, self.config.precise_bn_batches)
+        first = self._heeding_stops(islice(batches, self.config.precise_bn_batches))
         measure_statistics(self.training_step, parts, first, self.run_config.seed, self.autocast)
         average_statistics(self.model)
 
@@ -295,16 +331,58 @@ class Trainer:
         """Log losses and IoU on validation samples, if there are any, that are the same in every epoch."""
         if self.val_set is None:
             return
-        self._save_last()  # a validation that fails or is killed costs no training
         self.model.eval()
         parts, batches = self._load(self.val_set, epoch=0, whole=False)
-        losses, iou = validate(self.training_step, parts, batches, self.run_config.seed, self.autocast)
+        losses, iou = validate(
+            self.training_step, parts, batches, self.run_config.seed, self.autocast, self._end_if_stopped
+        )
         self.log.values({f"ValLosses/{name}": loss for name, loss in losses.items()}, self.epoch)
         self.log.values({"ValMetrics/AdaptiveIoU": iou}, self.epoch)
         logger.info("epoch %d: validation IoU %.4f", self.epoch, iou)
 
+    def _heeding_stops(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Pass batches on, as many in all processes, until a signal ends the run."""
+        for batch in batches:
+            self._end_if_stopped()
+            yield batch
+
+    def _save_if_due(self) -> None:
+        """Write the checkpoint to resume from if it is time, or if a signal ends the run; all processes together."""
+        is_due = self.step_in_epoch < self.steps_per_epoch and self.clock.is_due(self._steps_done())
+        number, due = distributed.largest(self.stop_request.number, is_due)
+        if number or due:
+            self._save_last()
+        if number:
+            self._end(number)
+
+    def _steps_done(self) -> int:
+        return self.epoch * self.steps_per_epoch + int(self._batches_done())
+
+    def _end_if_stopped(self) -> None:
+        """End the run if a process got a signal, when all that is learnt is in the checkpoint."""
+        (number,) = distributed.largest(self.stop_request.number)
+        if number:
+            self._end(number)
+
+    def _end(self, number: int) -> NoReturn:
+        path = self._last_checkpoint
+        raise Stopped(
+            number,
+            f"{WORDS[number]} in epoch {self.epoch}, step {self.step_in_epoch}: {path} is written; go on with the same "
+            f"options and --resume-exp {path.parent.parent.name}.",
+        )
+
+    @property
+    def _last_checkpoint(self) -> Path:
+        return self.run_config.checkpoints / "last_checkpoint.pth"
+
     def _save_last(self) -> None:
-        """Write the checkpoint from which the run can be resumed."""
+        """Write the checkpoint from which the run can be resumed, also between two updates of batches in turn."""
+        turns = None if self._resumed_turns is None else self._resumed_turns[0]
+        if self.turns is not None:
+            turns = self.turns.state()
+        for losses in [] if turns is None else turns["losses"]:
+            self._check_loss(sum(losses.values()))
         state = {
             "epoch": self.epoch,
             "step_in_epoch": self.step_in_epoch,
@@ -314,10 +392,11 @@ class Trainer:
             "scaler": self.scaler.state_dict(),
             "metric": self.metric.state(),
             "random": random_states(self.device),
-            "turns": None if self.turns is None else self.turns.state(),
+            "turns": turns,
         }
         if distributed.is_main():
-            save_checkpoint(self.model, self.run_config.checkpoints / "last_checkpoint.pth", training=state)
+            save_checkpoint(self.model, self._last_checkpoint, training=state)
+        self.clock.restart(self._steps_done())
 
     def _save(self) -> None:
         """Write the checkpoints at the end of an epoch."""
@@ -338,11 +417,13 @@ class Trainer:
                 )
             logger.info("weights from %s, starting at epoch %d", path, self.epoch)
             return
+        check(state, STATE, path, key="training")
         check_kept_options(state, kept_options(self.config, self.run_config, self.train_set), path)
+        check_belonging(state, path, self.config, self.steps_per_epoch, self.optimizer)
         if self.run_config.start_epoch is not None:
             raise InputError(f"{path} knows at which step its run stands: leave --start-epoch out.")
         self.epoch, self.step_in_epoch, self.global_step = (state[k] for k in ("epoch", "step_in_epoch", "global_step"))
-        self.optimizer.load_state_dict(state["optimizer"])
+        restore_optimizer(self.optimizer, state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         self.metric.load_state(state["metric"])
         restore_random_state(state["random"], self.device, path)

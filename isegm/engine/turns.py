@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
+from isegm.engine.batchnorm import batchnorm_layers
 from isegm.engine.tasks import BatchSteps, Step
+from isegm.utils import distributed
 from isegm.utils.errors import InputError
 
 
@@ -18,6 +21,7 @@ class Turns:
     Args:
         batches: the steps of each batch.
         accumulate: batches that share one optimiser step; they have the same number of steps.
+        model: the network, whose statistics of BatchNorm differ between processes until all steps are taken.
 
     Attributes:
         order: for each optimiser step the number of the training step, 0 for a batch's first, and the positions of
@@ -26,8 +30,8 @@ class Turns:
         last: the last step that each batch has taken, by its position.
     """
 
-    def __init__(self, batches: Sequence[BatchSteps], accumulate: int) -> None:
-        self.batches = batches
+    def __init__(self, batches: Sequence[BatchSteps], accumulate: int, model: nn.Module) -> None:
+        self.batches, self.model = batches, model
         starts = range(0, len(batches), accumulate)
         self.order = [
             (index, range(first, min(first + accumulate, len(batches))))
@@ -49,19 +53,23 @@ class Turns:
         return len(self.batches) * self.done / len(self.order)
 
     def state(self) -> dict[str, Any]:
-        """Return the state of unfinished turns, which ``load_state`` reads, as plain data and tensors."""
+        """Return the state of unfinished turns, which ``load_state`` reads, as plain data and tensors.
+
+        It holds the whole batches, all processes' parts together, so that any number of processes can go on.
+        """
+        mine = [{name: value.cpu() for name, value in steps.state().items()} for steps in self.batches]
+        parts = distributed.all_gather(mine)
+        whole = [{name: torch.cat([part[i][name] for part in parts]) for name in mine[i]} for i in range(len(mine))]
+        losses = [mean_losses(self.last[i]) if i in self.last else {} for i in range(len(mine))]
+        statistics = {name: value.cpu() for name, value in self._statistics().items()}
         return {
             "done": self.done,
-            "batches": [steps.state() for steps in self.batches],
-            "losses": [
-                {name: float(loss) for name, loss in self.last[position].losses.items()}
-                if position in self.last
-                else {}
-                for position in range(len(self.batches))
-            ],
+            "batches": whole,
+            "losses": losses,
+            "statistics": distributed.all_gather(statistics),
         }
 
-    def load_state(self, state: dict[str, Any], path: Path) -> None:
+    def load_state(self, state: Mapping[str, Any], path: Path) -> None:
         """Go on from a state of the same batches.
 
         Args:
@@ -69,17 +77,54 @@ class Turns:
             path: the checkpoint that holds it, for messages.
 
         Raises:
-            InputError: it belongs to another number of batches.
+            InputError: it belongs to other batches.
         """
-        if len(state["batches"]) != len(self.batches) or not 0 < state["done"] < len(self.order):
+        saved, losses = state["batches"], state["losses"]
+        if len(saved) != len(self.batches) or len(losses) != len(saved) or state["done"] >= len(self.order):
             raise InputError(
-                f"{path} was written while {len(state['batches'])} batches took turns, and {len(self.batches)} do so "
+                f"{path} was written while {len(saved)} batches took turns, and {len(self.batches)} do so "
                 "here: resume it with the same script and data, or start a new run with --weights."
             )
-        self.done = state["done"]
-        for position, (steps, saved, losses) in enumerate(
-            zip(self.batches, state["batches"], state["losses"], strict=True)
-        ):
-            if saved:
-                tensors = {name: torch.tensor(loss) for name, loss in losses.items()}
-                self.last[position] = steps.load_state(saved, tensors)
+        try:
+            self._load(saved, losses, state["done"])
+            if len(state["statistics"]) == distributed.world_size():
+                self._load_statistics(state["statistics"][distributed.rank()])
+        except ValueError as error:
+            raise InputError(
+                f"{path}: training.turns is of other batches ({error}): resume it with the same script and data, or "
+                "start a new run with --weights."
+            ) from error
+
+    def _load(self, saved: Sequence[Mapping[str, Tensor]], losses: Sequence[Mapping[str, float]], done: int) -> None:
+        rank, count = distributed.rank(), distributed.world_size()
+        for position, (steps, whole) in enumerate(zip(self.batches, saved, strict=True)):
+            mine = {name: _part_of(value, rank, count) for name, value in whole.items()}
+            step = steps.load_state(mine, {name: torch.tensor(loss) for name, loss in losses[position].items()})
+            if step is not None and step.losses:
+                self.last[position] = step
+        self.done = done
+        if {position for _, group in self.order[:done] for position in group} != set(self.last):
+            raise ValueError(f"{len(self.last)} of them with a last step")
+
+    def _statistics(self) -> dict[str, Tensor]:
+        """Buffers of BatchNorm, which differ between several processes; none where there is one process."""
+        layers = batchnorm_layers(self.model) if distributed.world_size() > 1 else []
+        return {f"{i}.{name}": value for i, layer in enumerate(layers) for name, value in layer.named_buffers()}
+
+    def _load_statistics(self, saved: Mapping[str, Tensor]) -> None:
+        for name, value in self._statistics().items():
+            if name not in saved or saved[name].shape != value.shape:
+                raise ValueError(f"without statistics of {name}")
+            value.copy_(saved[name])
+
+
+def mean_losses(step: Step) -> dict[str, float]:
+    """Return the losses of a step by name, as means over all processes' parts of the batch."""
+    means = distributed.all_reduce(torch.stack(list(step.losses.values())).detach() / distributed.world_size())
+    return dict(zip(step.losses, means.tolist(), strict=True))
+
+
+def _part_of(batch: Tensor, rank: int, count: int) -> Tensor:
+    """Return one process's part of a whole batch's tensor."""
+    size = len(batch) // count
+    return batch[rank * size : (rank + 1) * size]

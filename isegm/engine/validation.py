@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
@@ -18,7 +18,12 @@ VALIDATION = 2  # in the key of random numbers, apart from those of training
 
 @torch.no_grad()
 def validate(
-    step: TrainingStep, parts: EpochBatches, batches: Iterator[Batch], seed: int, autocast: torch.autocast
+    step: TrainingStep,
+    parts: EpochBatches,
+    batches: Iterator[Batch],
+    seed: int,
+    autocast: torch.autocast,
+    before_batch: Callable[[], None],
 ) -> tuple[dict[str, float], float]:
     """Take all steps of each batch without training; the last step of each counts.
 
@@ -28,6 +33,7 @@ def validate(
         batches: the samples of each part that is not empty, on the device.
         seed: seed of simulated clicks, which are the same in every epoch.
         autocast: precision of the network.
+        before_batch: called in all processes before each batch, such as to end the run.
 
     Returns:
         the mean losses over all samples of all processes by name, and the mean IoU.
@@ -36,6 +42,7 @@ def validate(
     sums: dict[str, float] = {}
     empty = torch.zeros(0, 1, 1, 1, device=next(step.parameters()).device)
     for number, (part, start) in enumerate(zip(parts.parts, parts.starts, strict=True)):
+        before_batch()
         if not part:
             metric.update(empty, empty)
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ from isegm.model.click_model import ClickModel
 from isegm.model.pretrained import is_timm_source
 from isegm.utils.distributed import is_main, local_processes, training_device
 from isegm.utils.errors import InputError
-from isegm.utils.exp import create_experiment
+from isegm.utils.exp import checkpoint_to_resume, create_experiment, running
 from isegm.utils.files import atomic_write
 from isegm.utils.log import log_to_file, logger
 from isegm.utils.memory import in_units, peak_memory, peak_memory_of_children
@@ -44,20 +45,12 @@ def run_config(cfg: EasyDict) -> RunConfig:
     """Build the trainer's configuration of where and how a run happens from the options of the command line.
 
     Raises:
-        InputError: the devices do not fit the processes (see ``training_device``), weights to start from are given
-            together with a run to go on with, or no single checkpoint fits ``--resume-prefix``.
+        InputError: the devices do not fit the processes (see ``training_device``), or no single checkpoint fits
+            ``--resume-prefix``.
     """
-    if cfg.resume_exp and cfg.weights is not None:
-        raise InputError("--resume-exp goes on with a run's own weights: leave --weights out, or start a new run.")
-    resume = None
-    if cfg.resume_exp:
-        found = sorted(cfg.CHECKPOINTS_PATH.glob(f"{cfg.resume_prefix}*.pth"))
-        if len(found) != 1:
-            raise InputError(
-                f"--resume-prefix {cfg.resume_prefix} fits {len(found)} files in {cfg.CHECKPOINTS_PATH}: "
-                "give the start of the name of one checkpoint."
-            )
-        resume = found[0]
+    resume = checkpoint_to_resume(cfg) if cfg.resume_exp else None
+    if resume is not None and cfg.weights is not None:
+        logger.info("%s is not read again: the run goes on with weights of its own", cfg.weights)
     return RunConfig(
         checkpoints=cfg.CHECKPOINTS_PATH,
         images=cfg.VIS_PATH,
@@ -67,9 +60,10 @@ def run_config(cfg: EasyDict) -> RunConfig:
         amp=cfg.amp,
         seed=cfg.seed,
         save_every=cfg.save_every,
+        save_seconds=cfg.save_seconds,
         resume=resume,
         start_epoch=cfg.start_epoch,
-        init_from=None if cfg.weights is None else Path(cfg.weights),
+        init_from=None if resume is not None or cfg.weights is None else Path(cfg.weights),
         lr=cfg.lr,
         clip_norm=cfg.clip_grad_norm,
         accumulate=cfg.accumulate_grad,
@@ -123,24 +117,31 @@ def start_from_imagenet(network: ClickModel, cfg: EasyDict, key: str) -> bool:
 def start(model: ClickModel, cfg: EasyDict, config: TrainConfig, train_set: TrainSet, val_set: TrainSet) -> None:
     """Train in the experiment's folder, which is made once the input is known to be good.
 
+    No other run works in that folder meanwhile.
+
     Raises:
-        InputError: see ``run_config`` and ``Trainer``.
+        InputError: see ``run_config`` and ``Trainer``; or another run works in the folder.
     """
-    run = run_config(cfg)
-    trainer = Trainer(model, train_set, val_set, config, run)
-    if is_main():
-        create_experiment(cfg)
-        log = log_to_file(cfg.LOGS_PATH)
-        with atomic_write(log.with_suffix(".yml"), "w") as file:
-            yaml.safe_dump({key: str(value) for key, value in sorted(cfg.items())}, file)
-        logger.info("the options of this run are in %s", log.with_suffix(".yml"))
-    _announce(trainer)
-    started = time.perf_counter()
-    try:
-        trainer.run()
-    finally:
-        logger.info("%s", used_memory(run.device))
-    _conclude(cfg, time.perf_counter() - started)
+    with ExitStack() as stack:
+        if is_main() and cfg.resume_exp:
+            stack.enter_context(running(cfg))
+        run = run_config(cfg)
+        trainer = Trainer(model, train_set, val_set, config, run)
+        if is_main():
+            create_experiment(cfg)
+            if not cfg.resume_exp:
+                stack.enter_context(running(cfg))
+            log = log_to_file(cfg.LOGS_PATH)
+            with atomic_write(log.with_suffix(".yml"), "w") as file:
+                yaml.safe_dump({key: str(value) for key, value in sorted(cfg.items())}, file)
+            logger.info("configuration: the options of this run are in %s", log.with_suffix(".yml"))
+        _announce(trainer)
+        started = time.perf_counter()
+        try:
+            trainer.run()
+        finally:
+            logger.info("%s", used_memory(run.device))
+        _conclude(cfg, time.perf_counter() - started)
 
 
 def _announce(trainer: Trainer) -> None:

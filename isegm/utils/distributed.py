@@ -25,9 +25,10 @@ from torch import Tensor
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-from isegm.utils.cli import BAD_INPUT, INTERRUPTED, choose_device
+from isegm.utils.cli import BAD_INPUT, choose_device
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
+from isegm.utils.signals import Stopped
 
 STARTED = "WORLD_SIZE"  # environment variable that torchrun and other launchers set in the processes they start
 KILLED = 1  # exit code where a process was ended by a signal
@@ -44,6 +45,11 @@ def world_size() -> int:
 def rank() -> int:
     """Return the number of this process over all machines, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
+
+
+def is_launched() -> bool:
+    """Whether a launcher has started this process, and passes on the signals that it gets."""
+    return STARTED in os.environ
 
 
 def is_main() -> bool:
@@ -81,8 +87,8 @@ def launch(gpus: str = "", ngpus: int = 1, cpu: bool = False, command: Sequence[
     except ChildFailedError as error:
         code = error.get_first_failure()[1].exitcode
         sys.exit(code if code > 0 else KILLED)
-    except SignalException:
-        sys.exit(INTERRUPTED)
+    except SignalException as error:
+        sys.exit(128 + error.sigval)
     sys.exit(0)
 
 
@@ -121,7 +127,7 @@ def process_group() -> Iterator[None]:
         all_gather(None)  # wait: the end of one process would end those that still write their files
     except BaseException as error:
         if not _is_first_failure(store):
-            sys.exit(BAD_INPUT)
+            sys.exit(error.exit_code if isinstance(error, Stopped) else BAD_INPUT)
         if _is_connection_lost(error):
             raise InputError(
                 f"another process of this run has ended or does not answer ({_first_line(error)}): see what it said, "
@@ -202,6 +208,15 @@ def all_reduce(tensor: Tensor) -> Tensor:
     if world_size() > 1:
         dist.all_reduce(tensor)
     return tensor
+
+
+def largest(*numbers: int) -> list[int]:
+    """Return, for each number, the largest that any process gives; they agree on it without asking a GPU."""
+    if world_size() == 1:
+        return list(numbers)
+    tensor = torch.tensor(numbers)
+    dist.all_reduce(tensor, dist.ReduceOp.MAX)
+    return tensor.tolist()
 
 
 def all_gather(value: T) -> list[T]:

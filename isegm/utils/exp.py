@@ -7,6 +7,7 @@ import importlib.util
 import re
 import shutil
 from argparse import Namespace
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,7 @@ from typing import Any
 from easydict import EasyDict
 
 from isegm.utils.errors import InputError
+from isegm.utils.locks import hold_lock
 from isegm.utils.run_options import RUN_OPTIONS, configured
 from isegm.utils.schema import (
     Anything,
@@ -171,8 +173,14 @@ def init_experiment(args: Namespace, script: ModuleType) -> EasyDict:
     line join the configuration; a key of the same name in a configuration file wins, as published.
 
     Raises:
-        InputError: the script lies outside a folder named models, or no single folder fits ``resume_exp``.
+        InputError: the script lies outside a folder named models, ``exp_name`` is no name of a folder, or no single
+            folder fits ``resume_exp``.
     """
+    if any(letter in "/\\" or not letter.isprintable() for letter in args.exp_name):
+        raise InputError(
+            f"--exp-name {args.exp_name} cannot end the name of a folder: give a name without slashes, such as "
+            "first-try."
+        )
     path = Path(args.model_path).resolve()
     if "models" not in path.parent.parts:
         raise InputError(f"{args.model_path} lies outside a folder named models: move it below models/.")
@@ -199,6 +207,38 @@ def init_experiment(args: Namespace, script: ModuleType) -> EasyDict:
     return cfg
 
 
+def checkpoint_to_resume(cfg: EasyDict) -> Path:
+    """Return the one checkpoint of the experiment whose name starts with ``resume_prefix``.
+
+    Raises:
+        InputError: there is none, or there are several.
+    """
+    folder = cfg.CHECKPOINTS_PATH
+    names = sorted(path.name for path in folder.glob("[!.]*.pth")) if folder.is_dir() else []
+    if not names:
+        raise InputError(
+            f"{cfg.EXP_PATH} has no checkpoint yet, as its run was stopped before it wrote the first one: start it "
+            "again without --resume-exp."
+        )
+    fitting = [name for name in names if name.startswith(cfg.resume_prefix)]
+    if len(fitting) != 1:
+        raise InputError(
+            f"--resume-prefix {cfg.resume_prefix} fits {len(fitting)} files in {folder}: give the start of the name of "
+            f"one of {', '.join(names)}."
+        )
+    return folder / fitting[0]
+
+
+def running(cfg: EasyDict) -> AbstractContextManager[None]:
+    """Keep other runs out of the experiment's folder, which is there, while the block lasts.
+
+    Raises:
+        InputError: another run is at work there.
+    """
+    advice = "wait until it has ended, stop it, or start a new run without --resume-exp"
+    return hold_lock(cfg.EXP_PATH / "running.lock", str(cfg.EXP_PATH), advice)
+
+
 def create_experiment(cfg: EasyDict) -> None:
     """Make the folders of an experiment and copy its script there; call it once the input is known to be good.
 
@@ -212,6 +252,8 @@ def create_experiment(cfg: EasyDict) -> None:
         for folder in (cfg.CHECKPOINTS_PATH, cfg.VIS_PATH, cfg.LOGS_PATH):
             folder.mkdir(exist_ok=True)
     except OSError as error:
+        if isinstance(error, FileExistsError) and cfg.EXP_PATH.is_dir():
+            raise InputError(f"{cfg.EXP_PATH} has just been made by another run: start this one again.") from error
         raise InputError(f"{cfg.EXP_PATH} cannot be made ({error.strerror}): set EXPS_PATH in config.yml.") from error
     stamp = datetime.now().strftime("%Y-%m-%d-%H-%M-%S")
     source = Path(cfg.temp_model_path or cfg.model_path)

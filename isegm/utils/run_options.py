@@ -32,6 +32,7 @@ RUN_OPTIONS: dict[str, Kind] = {
     "local_rank": Whole(0, 100_000),
     "seed": Whole(0),
     "save_every": Whole(0),
+    "save_seconds": Number(0),
     "resume_exp": NAME,
     "resume_prefix": NAME,
     "start_epoch": Whole(0, 1_000_000),
