@@ -8,11 +8,11 @@ import numpy as np
 
 from isegm.annotations.region import Region
 from isegm.utils.errors import InputError
-from isegm.utils.vis import voc_color
+from isegm.utils.vis import object_color
 
 MAX_NUMBER = 2**16 - 1
 CATEGORY = "object"  # the default class
-NUMBER_COLOR = (-1, -1, -1)  # stands for the colour of the object's number in Pascal VOC's palette
+NUMBER_COLOR = (-1, -1, -1)  # stands for ``object_color`` of the object's number
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class AnnotatedObject:
         region: all of its pixels, including those under other objects.
         name: any text, may be empty.
         category: its class, not empty.
-        color: RGB, each 0..255; ``NUMBER_COLOR`` becomes the number's colour in Pascal VOC's palette.
+        color: RGB, each 0..255; ``NUMBER_COLOR`` becomes ``object_color`` of the number.
         protected: later objects take no pixels away from it.
 
     Raises:
@@ -42,7 +42,7 @@ class AnnotatedObject:
         if not 1 <= self.number <= MAX_NUMBER:
             raise InputError(f"an object has the number {self.number}: give one from 1 to {MAX_NUMBER}.")
         if self.color == NUMBER_COLOR:
-            object.__setattr__(self, "color", voc_color(self.number))
+            object.__setattr__(self, "color", object_color(self.number))
         if len(self.color) != 3 or not all(isinstance(part, int) and 0 <= part <= 255 for part in self.color):
             raise InputError(f"object {self.number} has the colour {self.color}: give red, green, blue from 0 to 255.")
         if not self.category.strip():

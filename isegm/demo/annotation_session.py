@@ -17,7 +17,7 @@ from isegm.demo.journal import Journal
 from isegm.inference.predictor import Predictor
 from isegm.utils.errors import InputError
 
-OF_THE_DRAFT = ("click", KEEP, "mask", "reopen")  # kinds of actions that a reset of the object in progress drops
+OF_THE_DRAFT = ("click", KEEP, "mask", "reopen", "color")  # kinds of actions that a reset drops
 AT_THRESHOLD = ("click", KEEP, "mask")  # kinds of actions that use the threshold of the time of the request
 NOT_KEPT = "Work on this image is not autosaved."
 

@@ -20,7 +20,7 @@ from isegm.annotations.objects import CATEGORY
 from isegm.clicks import Click, clicks_from_xy
 from isegm.demo.actions import Action
 from isegm.demo.annotation_session import AnnotationSession, Request
-from isegm.demo.document import KEEP, Document, Draft
+from isegm.demo.document import KEEP, Color, Document, Draft
 from isegm.demo.image_folder import Folder
 from isegm.demo.image_loading import LoadedImage, OpenedImage, open_image
 from isegm.demo.inference_state import build_predictor
@@ -228,6 +228,16 @@ class Controller:
         """Finish the object in progress, if there is one."""
         if self.in_progress:
             self._ready().ask(Action("finish", {"category": self.category, "protected": self.protect}))
+
+    def color(self, color: Color) -> None:
+        """Give the object in progress a colour, RGB of 0 to 255 each.
+
+        Raises:
+            InputError: no object is in progress, or it is no colour.
+        """
+        if not self._waits:
+            self.document.colored(color)  # raises before the action is written to the journal
+        self._ready().ask(Action("color", {"color": list(color)}))
 
     def reset(self) -> None:
         """Drop the object in progress, and reset threshold and blending (docs/fidelity.md#reset-clicks).

@@ -12,9 +12,11 @@ from isegm.annotations import AnnotatedObject, Annotations, Region
 from isegm.annotations.objects import CATEGORY, MAX_NUMBER
 from isegm.clicks import Click
 from isegm.utils.errors import InputError
+from isegm.utils.vis import object_color
 
 KEEP: Final = "keep"  # a partial finish
 Move = Click | str
+Color = tuple[int, int, int]
 RECENT = 20  # steps of the history whose masks stay unpacked; older ones are unpacked on undo
 
 
@@ -45,6 +47,7 @@ class Draft:
         moves: clicks and partial finishes (``KEEP``) in order.
         thresholds: threshold at each of them.
         kept: the selection at the last partial finish; None before one.
+        color: RGB; None for that of the finished object, or of the number that a new one will get.
     """
 
     region: Region
@@ -54,6 +57,7 @@ class Draft:
     moves: tuple[Move, ...] = ()
     thresholds: tuple[float, ...] = ()
     kept: Region | None = None
+    color: Color | None = None
 
     @property
     def clicks(self) -> tuple[Click, ...]:
@@ -117,6 +121,14 @@ class Document:
         if self.draft is not None and self.draft.number is not None:
             return self.draft.number
         return next(_free_numbers({item.number for item in self.objects}))
+
+    @property
+    def draft_color(self) -> Color:
+        """RGB colour of the object in progress, or of the next one."""
+        draft = self.draft
+        if draft is not None and draft.color is not None:
+            return draft.color
+        return self.get(draft.number).color if draft is not None and draft.number else object_color(self.draft_number)
 
     def get(self, number: int) -> AnnotatedObject:
         """The object of that number.
@@ -183,10 +195,22 @@ class Document:
         if not self.selection:
             raise InputError("nothing is selected: click on the object, or reset the clicks.")
         if self.draft.number is None:
-            added = AnnotatedObject(self.draft_number, self.selection, name, category, protected=protected)
+            color = self.draft_color
+            added = AnnotatedObject(self.draft_number, self.selection, name, category, color, protected)
             return replace(self, objects=(*self.objects, added), draft=None)
-        changed = replace(self.get(self.draft.number), region=self.selection)
+        changed = replace(self.get(self.draft.number), region=self.selection, color=self.draft_color)
         return replace(self._with(changed), draft=None)
+
+    def colored(self, color: Color) -> Document:
+        """The document with another colour of the object in progress.
+
+        Raises:
+            InputError: there is none, or a part of the colour is not from 0 to 255.
+        """
+        if self.draft is None:
+            raise InputError("no object is in progress: click on one first, or choose a colour in the list.")
+        AnnotatedObject(self.draft_number, Region.empty(self.size), color=color)  # checks it
+        return replace(self, draft=replace(self.draft, color=color))
 
     def abandoned(self) -> Document:
         """The document without the object in progress; an object that was open again keeps its earlier state."""

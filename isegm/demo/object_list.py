@@ -10,7 +10,7 @@ from typing import Any
 from isegm.annotations import AnnotatedObject
 from isegm.annotations.objects import CATEGORY
 from isegm.demo.controller import Controller
-from isegm.demo.document import Document
+from isegm.demo.document import Color, Document
 from isegm.demo.widgets import Hint, enable, group
 
 SWATCH = 14  # side of a colour swatch in pixels
@@ -42,7 +42,7 @@ class ObjectList(tk.Frame):
         self._document: Document | None = None
         self._shown: AnnotatedObject | None = None  # the object in the fields, apart from unread text
         self._filled: dict[str, str] = {}  # the fields before the user's edit
-        self._swatches: dict[tuple[int, int, int], tk.PhotoImage] = {}
+        self._swatches: dict[Color, tk.PhotoImage] = {}
         self._categories = {CATEGORY}
         self._add_new()
         self._add_selected()
@@ -63,6 +63,8 @@ class ObjectList(tk.Frame):
         document = self._controller.document
         if document is not self._document:
             self._fill(document)
+            self.new_color["image"] = self._swatch(document.draft_color)
+        enable([self.new_color], document.draft is not None)
         self._show_selected()
 
     def apply_texts(self) -> None:
@@ -131,10 +133,14 @@ class ObjectList(tk.Frame):
         protected = tk.Checkbutton(box, text="Protected", variable=self.new_protected, command=self._protect)
         tk.Label(box, text="Class").grid(row=0, column=0, sticky="w", padx=5)
         self.new_category_box.grid(row=0, column=1, sticky="ew", padx=5, pady=1)
+        self.new_color = tk.Button(box, text="Colour", compound=tk.LEFT, padx=2, pady=0, command=self._choose_new_color)
+        self.new_color.grid(row=1, column=0, padx=5, pady=2, sticky="ew")
         protected.grid(row=1, column=1, sticky="w")
         box.columnconfigure(1, weight=1)
         self._bind_field(self.new_category_box)
         Hint(protected, lambda: "Later objects do not take pixels away from new ones")
+        Hint(self.new_color, lambda: "The colour of the object in progress")
+        Hint(self.new_category_box, lambda: "The class of new objects")
 
     def _bind_field(self, field: tk.Widget) -> None:
         field.bind("<FocusOut>", lambda _: self.apply_texts())
@@ -157,7 +163,7 @@ class ObjectList(tk.Frame):
                 region, name = document.selection, f"{item.name} (open)".strip()
             values = (name, item.category, "yes" if item.protected else "", region.area)
             row, label = str(item.number), f" {item.number}"
-            self.table.insert("", tk.END, row, text=label, image=self._swatch(item), values=values)
+            self.table.insert("", tk.END, row, text=label, image=self._swatch(item.color), values=values)
         if document.selection is not None and opened is None:
             values = ("in progress", self._controller.category, "", document.selection.area)
             self.table.insert("", tk.END, DRAFT, text=str(document.draft_number), values=values)
@@ -184,12 +190,12 @@ class ObjectList(tk.Frame):
         """The texts of the fields."""
         return {"name": self.name.get(), "category": self.category.get()}
 
-    def _swatch(self, item: AnnotatedObject) -> tk.PhotoImage:
-        if item.color not in self._swatches:
+    def _swatch(self, color: Color) -> tk.PhotoImage:
+        if color not in self._swatches:
             swatch = tk.PhotoImage(master=self, width=SWATCH, height=SWATCH)
-            swatch.put("#{:02x}{:02x}{:02x}".format(*item.color), to=(0, 0, SWATCH, SWATCH))
-            self._swatches[item.color] = swatch
-        return self._swatches[item.color]
+            swatch.put(_hexadecimal(color), to=(0, 0, SWATCH, SWATCH))
+            self._swatches[color] = swatch
+        return self._swatches[color]
 
     def _edit(self, number: int, **changes: Any) -> None:
         self._shown = None
@@ -203,10 +209,24 @@ class ObjectList(tk.Frame):
         number = self.selected
         if number is None:
             return
-        present = "#{:02x}{:02x}{:02x}".format(*self._controller.document.get(number).color)
-        color, _ = colorchooser.askcolor(present, parent=self, title=f"Colour of object {number}")
+        color = self._ask_color(self._controller.document.get(number).color, number)
         if color is not None:
-            self._edit(number, color=tuple(int(part) for part in color))
+            self._edit(number, color=color)
+
+    def _choose_new_color(self) -> None:
+        """Choose the colour of the object in progress."""
+        document = self._controller.document
+        color = self._ask_color(document.draft_color, document.draft_number)
+        if color is not None:
+            self._act(lambda: self._controller.color(color))
+
+    def _ask_color(self, present: Color, number: int) -> Color | None:
+        """Ask for a colour; None for none."""
+        color, _ = colorchooser.askcolor(_hexadecimal(present), parent=self, title=f"Colour of object {number}")
+        if color is None:
+            return None
+        red, green, blue = (min(int(part), 255) for part in color)
+        return red, green, blue
 
     def _choose(self) -> None:
         """Handle the selection of another row."""
@@ -225,3 +245,8 @@ class ObjectList(tk.Frame):
 
     def _protect(self) -> None:
         self._controller.protect = self.new_protected.get()
+
+
+def _hexadecimal(color: Color) -> str:
+    """A colour as Tk names it."""
+    return "#{:02x}{:02x}{:02x}".format(*color)

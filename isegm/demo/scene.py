@@ -9,12 +9,15 @@ import cv2
 import numpy as np
 
 from isegm.annotations import AnnotatedObject, Region
+from isegm.demo.document import Document
 from isegm.demo.pyramid import Layer, Patch, Pyramid
+from isegm.demo.settings import Settings
 from isegm.demo.viewport import Viewport
 from isegm.utils.vis import MASK_COLOR, NEGATIVE_COLOR, POSITIVE_COLOR, DrawnClick
 
 SMALLEST_DOT = 3.0  # smallest radius of a click, in pixels of the screen
 WHITE = (255, 255, 255)
+BLACK = (0, 0, 0)
 CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 DISK = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 FRACTION_BITS = 4  # fractional bits of the coordinates of clicks on the screen
@@ -36,6 +39,7 @@ class Scene:
         alpha: share of an object's colour in its pixels, 0..1.
         click_radius: in pixels of the image, but at least ``SMALLEST_DOT`` on the screen; 0 hides all clicks.
         outlines: whether each object has an outline, one pixel of the screen wide, in its full colour.
+        contrast: whether the selection's outline is white, with a black one around it, to be seen on any image.
         selected: number of an object with a white outline, drawn below only the one in progress; None for none.
     """
 
@@ -48,7 +52,36 @@ class Scene:
     alpha: float = 0.5
     click_radius: float = 3
     outlines: bool = True
+    contrast: bool = False
     selected: int | None = None
+
+
+def scene_of(
+    document: Document, settings: Settings, waiting: Sequence[DrawnClick], selected: int | None, hidden: bool
+) -> Scene:
+    """The scene of a document.
+
+    Args:
+        waiting: clicks on which the network has not run yet.
+        selected: number of the selected object; None for none.
+        hidden: leave out all masks, but not the clicks.
+    """
+    draft = document.draft
+    clicks = () if draft is None else draft.clicks
+    if hidden:
+        return Scene(clicks=clicks, waiting=waiting, click_radius=settings.click_radius)
+    return Scene(
+        objects=document.finished,
+        selection=document.selection,
+        color=document.draft_color,
+        kept=document.kept,
+        clicks=clicks,
+        waiting=waiting,
+        alpha=settings.alpha,
+        click_radius=settings.click_radius,
+        contrast=True,
+        selected=selected,
+    )
 
 
 class Renderer:
@@ -89,9 +122,12 @@ class Renderer:
             self._looks, self._under = looks, self._with_objects(image, seen, scene)
         pixels = self._under.copy()
         if scene.selection is not None:
-            self._paint(pixels, image, seen, scene.selection, scene.color, scene.alpha, scene.outlines)
+            outline = scene.outlines and not scene.contrast
+            self._paint(pixels, image, seen, scene.selection, scene.color, scene.alpha, outline)
         if scene.kept is not None:
             self._paint(pixels, pixels, seen, scene.kept, scene.color, scene.alpha, outline=False)
+        if scene.selection is not None and scene.contrast:
+            self._outline(pixels, seen, scene.selection)
         _draw_clicks(pixels, seen, scene)
         drawn = {scene.selection, scene.kept, *(item.region for item in scene.objects)}
         self._halvings = {region: layers for region, layers in self._halvings.items() if region in drawn}
@@ -111,6 +147,20 @@ class Renderer:
                 height, width = around.shape
                 cv2.copyTo(_plain((height, width, 3), WHITE), around, seen.cut(pixels, part))
         return pixels
+
+    def _outline(self, pixels: np.ndarray, seen: Patch, region: Region) -> None:
+        """Draw the outline of a region: white inside and black outside, one pixel of the screen each."""
+        covered = self._cover(seen, region)
+        if covered is None:
+            return
+        part, cover = covered
+        inside = (cover > 0).view(np.uint8)
+        height, width = inside.shape
+        for border, color in (
+            (cv2.subtract(inside, cv2.erode(inside, CROSS)), WHITE),
+            (cv2.subtract(cv2.dilate(inside, CROSS), inside), BLACK),
+        ):
+            cv2.copyTo(_plain((height, width, 3), color), border, seen.cut(pixels, part))
 
     def _paint(
         self,

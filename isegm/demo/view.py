@@ -17,25 +17,18 @@ from isegm.demo.canvas import ImageCanvas
 from isegm.demo.controller import Controller
 from isegm.demo.controls import ClickButtons, Controls
 from isegm.demo.dialogs import ANNOTATIONS, IMAGES, MASKS, FileDialogs
+from isegm.demo.document import Document
+from isegm.demo.hints import ABOUT, next_step
 from isegm.demo.keyboard import bind_editing_keys, shortcut
 from isegm.demo.object_list import ObjectList
-from isegm.demo.scene import Scene
+from isegm.demo.scene import Scene, scene_of
 from isegm.demo.signals import KILLED_BY, noted_signals
 from isegm.demo.toolbar import ToolBar
 from isegm.demo.widgets import StatusLine
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
-from isegm.utils.vis import voc_palette
 
 TITLE = "isegm: interactive segmentation"
-ABOUT = """Click-based interactive segmentation.
-
-Left button: a click on the object. Right button: a click on the background; held down it moves the image.
-Wheel: zoom. Space: finish the object. A: keep what is selected and go on without the clicks.
-W, A, S, D, arrows: move the image, A while no object is in progress.
-Ctrl+Z, Ctrl+Y: undo, redo. Page up, page down: the images of the folder. Ctrl+O: load an image. Ctrl+S: save.
-
-Every click is autosaved: whatever happens, the image will be as you left it."""
 UNFINISHED = "The object in progress is not finished.\n\nSave it as it is, too? (No: leave it out.)"
 UNSAVED = "This image is not autosaved, and what is not saved will be lost.\n\nGo on?"
 CLOSING = "closing when all is saved"
@@ -58,6 +51,8 @@ class Program:
         self.root = root
         self.controller = controller
         self.files = FileDialogs(root, controller)
+        self.scene = Scene()
+        self._hidden: Document | None = None  # the document whose masks the user hides
         self._shown: tuple = ()  # the state that the image shows
         self.watching = False
         self._closing = False  # waiting until all files are saved
@@ -139,11 +134,14 @@ class Program:
     def redraw(self) -> None:
         """Update the window to the controller's state."""
         controller = self.controller
+        if not self.hidden:
+            self._hidden = None  # the same objects may come back by redo
         self.bar.refresh()
         self.clicks.refresh()
         self.controls.refresh()
         self.objects.refresh()
         self.status.show(CLOSING if self._closing else controller.busy, controller.notice, self._image_description())
+        self.hint["text"] = next_step(controller, self.hidden)
         self.image.busy(bool(controller.busy))
         self._draw()
 
@@ -167,6 +165,8 @@ class Program:
 
     def _add_image(self) -> ImageCanvas:
         frame = tk.LabelFrame(self.root, text="Image")
+        self.hint = tk.Label(frame, anchor=tk.W)
+        self.hint.pack(side=tk.BOTTOM, fill=tk.X, padx=5)
         image = ImageCanvas(frame, self._click)
         image.pack(fill=tk.BOTH, expand=True, padx=5, pady=5)
         frame.pack(side=tk.LEFT, fill=tk.BOTH, expand=True, padx=5, pady=3)
@@ -194,6 +194,7 @@ class Program:
         self._keys: dict[str, Callable[[], None]] = {
             "space": self._finish,
             "a": self._partially_finish,
+            "h": self._hide,
             "Ctrl+z": self._undo,
             "Ctrl+y": self._redo,
             "Ctrl+Shift+z": self._redo,
@@ -246,29 +247,24 @@ class Program:
         """Draw the image if its state has changed."""
         controller = self.controller
         image, document, settings = controller.image, controller.document, controller.settings
-        waiting, selected = controller.waiting, self.objects.selected
-        now = (image, document, settings, waiting, selected)
+        now = (image, document, settings, controller.waiting, self.objects.selected, self.hidden)
         if image is None or now == self._shown:
             return
-        draft = document.draft
-        number = document.draft_number
-        color = document.get(number).color if draft and draft.number else tuple(voc_palette(number + 1)[-1].tolist())
-        scene = Scene(
-            objects=document.finished,
-            selection=document.selection,
-            color=color,
-            kept=document.kept,
-            clicks=() if draft is None else draft.clicks,
-            waiting=waiting,
-            alpha=settings.alpha,
-            click_radius=settings.click_radius,
-            selected=selected,
-        )
+        self.scene = scene_of(document, settings, controller.waiting, self.objects.selected, self.hidden)
         another = not self._shown or image is not self._shown[0]
-        self.image.show(image.pyramid, scene, fit=another)
+        self.image.show(image.pyramid, self.scene, fit=another)
         self._shown = now
         if another:
             self.root.after(TIDY_MS, self.controller.tidy)
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the masks are hidden, until the key is pressed again or the objects change."""
+        return self._hidden is not None and self._hidden is self.controller.document
+
+    def _hide(self) -> None:
+        self._hidden = None if self.hidden else self.controller.document
+        self.redraw()
 
     # User input
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -13,6 +14,24 @@ from isegm.utils.errors import InputError
 POSITIVE_COLOR = (0, 255, 0)
 NEGATIVE_COLOR = (255, 0, 0)
 MASK_COLOR = (0, 128, 255)
+OBJECT_COLORS = (
+    (0, 150, 255),  # azure
+    (255, 140, 0),  # orange
+    (255, 70, 230),  # magenta
+    (255, 230, 0),  # yellow
+    (0, 235, 140),  # sea green
+    (200, 125, 255),  # violet
+    (255, 70, 80),  # red
+    (0, 230, 240),  # cyan
+    (150, 240, 0),  # lime
+    (255, 120, 170),  # pink
+    (80, 110, 255),  # blue
+    (225, 190, 90),  # sand
+)
+GOLDEN_ANGLE = 0.381966  # of a turn
+STRONG_AND_PALE = (0.95, 0.6)  # saturations
+LUMA = np.array((0.299, 0.587, 0.114))  # of red, green, blue (ITU-R BT.601)
+DARKEST = 0.5  # luma of a colour of an object
 
 
 class DrawnClick(Protocol):
@@ -49,6 +68,20 @@ def _voc_colors(numbers: np.ndarray) -> np.ndarray:
     labels = numbers[:, None]
     bits = [((labels >> (3 * bit + np.arange(3))) & 1) << (7 - bit) for bit in range(8)]
     return np.sum(bits, axis=0).astype(np.uint8)
+
+
+def object_color(number: int) -> tuple[int, int, int]:
+    """Return the RGB colour of an object's number from 1: bright, and unlike those of the numbers beside it.
+
+    After a dozen chosen colours the hue goes on by the golden angle, and dark ones, such as blue, are mixed with white.
+    """
+    if number <= len(OBJECT_COLORS):
+        return OBJECT_COLORS[number - 1]
+    pure = np.array(colorsys.hsv_to_rgb(number * GOLDEN_ANGLE % 1, STRONG_AND_PALE[number % 2], 1.0))
+    light = float(pure @ LUMA)
+    white = max(0.0, (DARKEST - light) / (1 - light))
+    red, green, blue = np.rint(255 * (pure * (1 - white) + white)).astype(int).tolist()
+    return red, green, blue
 
 
 def draw_clicks(

@@ -11,7 +11,7 @@ from isegm.annotations.formats import FORMATS, read_annotations
 from isegm.annotations.label_images import draw_overlay
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image, read_mask, write_image
-from isegm.utils.vis import voc_palette
+from isegm.utils.vis import object_color
 from tests.annotations.drawn import SIZE, hard_masks, overlapping, same_objects
 
 WHOLE = [name for name, kind in FORMATS.items() if kind.keeps == "all"]
@@ -126,7 +126,7 @@ def test_an_overlay_tints_what_is_visible_and_outlines_it():
     np.testing.assert_array_equal(drawn[~(mask | cover)], IMAGE[~(mask | cover)])
     inner = (slice(6, 14), slice(6, 14))
     np.testing.assert_allclose(drawn[inner], IMAGE[inner] * 0.75 + np.array((255, 0, 0)) * 0.25, atol=0.5001)
-    assert (drawn[5, 5:25] == (255, 0, 0)).all() and (drawn[15, 15:30] == voc_palette(3)[2]).all()
+    assert (drawn[5, 5:25] == (255, 0, 0)).all() and (drawn[15, 15:30] == object_color(2)).all()
 
 
 def test_an_overlay_is_written_but_is_no_annotation(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from isegm.annotations import AnnotatedObject, Annotations, Region
 from isegm.utils.errors import InputError
-from isegm.utils.vis import voc_palette
+from isegm.utils.vis import object_color
 from tests.annotations.drawn import SIZE, hard_masks
 
 
@@ -87,7 +87,7 @@ def test_later_objects_lie_over_earlier_ones():
 
 def test_an_object_has_its_numbers_colour_unless_another_is_given():
     region = Region.empty(SIZE)
-    assert AnnotatedObject(5, region).color == tuple(voc_palette(6)[5])
+    assert AnnotatedObject(5, region).color == object_color(5)
     assert AnnotatedObject(5, region, color=(9, 8, 7)).color == (9, 8, 7)
 
 

@@ -191,8 +191,9 @@ def test_an_outline_is_one_pixel_wide_inside_the_object_and_not_at_the_edge_of_t
     mask[20:40, 30:120] = True
     viewport = Viewport((120, 90), (120, 90), scale=scale, offset=(-20 * scale, -10 * scale) if scale > 1 else (0, 0))
     pixels, _ = render(np.zeros((90, 120, 3), np.uint8), viewport, Scene(objects(mask)))
-    ring = (pixels == (128, 0, 0)).all(axis=2)
-    inside = (pixels == (64, 0, 0)).all(axis=2)
+    item = objects(mask)[0]
+    ring = (pixels == item.color).all(axis=2)
+    inside = (pixels == np.rint(np.array(item.color) / 2)).all(axis=2)
     x, y = (round(viewport.offset[0] + 30 * scale), round(viewport.offset[1] + 20 * scale))
     assert ring[y, x:].all() and ring[y : y + 15, x].all() and inside[y + 1 : y + 15, x + 1 : -1].all()
     assert not (ring | inside)[:y].any() and not (ring | inside)[:, :x].any()
