@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path, PureWindowsPath
 from typing import Any
 from unicodedata import normalize
@@ -40,7 +41,8 @@ def write_coco(path: str | Path, annotated: Sequence[Annotations], polygons: boo
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"{path} cannot hold two images named {twice}: rename one.")
-    classes = list(dict.fromkeys(item.category for one in annotated for item in one.objects))
+    listed = chain.from_iterable(one.classes for one in annotated)
+    classes = list(dict.fromkeys(chain(listed, (item.category for one in annotated for item in one.objects))))
     numbers = {name: number for number, name in enumerate(classes, start=1)}
     images: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []

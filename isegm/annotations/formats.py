@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from isegm.annotations.classes import YAML_ENDINGS
 from isegm.annotations.coco_json import read_coco, write_coco
 from isegm.annotations.label_images import (
     read_label_image,
@@ -19,11 +20,13 @@ from isegm.annotations.label_images import (
 )
 from isegm.annotations.labelme_json import read_labelme, write_labelme
 from isegm.annotations.objects import Annotations
+from isegm.annotations.yolo import read_yolo, write_yolo, write_yolo_folder
 from isegm.utils.errors import InputError
-from isegm.utils.json_text import decode_json, is_json
+from isegm.utils.json_text import START, decode_json, is_json
 from isegm.utils.log import logger
-from isegm.utils.opening import read_regular
+from isegm.utils.opening import open_regular, read_regular
 
+YOLO_ENDINGS = (".txt", *YAML_ENDINGS)
 MOST_NAMED = 10  # parts of a file that a message names
 
 
@@ -37,9 +40,10 @@ class FileFormat:
         write: called with a path, annotations and the image, (H, W, 3) uint8 RGB, which only overlays need. Raises
             ``InputError`` if the format cannot hold the annotations or the file cannot be written, and leaves no
             half-written file.
-        keeps: pixels of objects that ``read_annotations`` restores: "all", "visible" (without those under other
-            objects), or "none" for an image to look at.
+        keeps: what ``read_annotations`` restores: "all"; "shapes" (all pixels and the class of each object); "visible"
+            (pixels, without those under other objects); or "none" for an image to look at.
         write_all: called with a path and the annotations of several images; None where a file holds one image.
+        ending_all: of the path that ``write_all`` takes.
     """
 
     label: str
@@ -47,11 +51,7 @@ class FileFormat:
     write: Callable[[str | Path, Annotations, np.ndarray], None]
     keeps: str
     write_all: Callable[[str | Path, Sequence[Annotations]], None] | None = None
-
-    @property
-    def ending_all(self) -> str:
-        """Ending of the files of ``write_all``."""
-        return self.ending
+    ending_all: str = ".json"
 
 
 FORMATS: dict[str, FileFormat] = {
@@ -91,13 +91,22 @@ FORMATS: dict[str, FileFormat] = {
         lambda path, annotations, image: write_labelme(path, annotations, polygons=True),
         "all",
     ),
+    "yolo": FileFormat(
+        "YOLO polygons (txt)",
+        ".txt",
+        lambda path, annotations, image: write_yolo(path, annotations),
+        "shapes",
+        write_yolo_folder,
+        ".yaml",
+    ),
 }
 
 
 def read_annotations(path: str | Path, image_name: str, size: tuple[int, int]) -> Annotations:
-    """Read the annotations of an image from a file of any format but overlays, recognised by its content.
+    """Read the annotations of an image from a file of any format but overlays.
 
-    What can be read is; the rest is listed in ``Annotations.left_out`` and in a warning of the log.
+    The format is recognised by the content, YOLO's by the ending .txt, or .yaml for a data set. What can be read
+    is; the rest is listed in ``Annotations.left_out`` and in a warning of the log.
 
     Args:
         path: file to read.
@@ -111,7 +120,9 @@ def read_annotations(path: str | Path, image_name: str, size: tuple[int, int]) -
     if not path.exists():
         raise InputError(f"{path} cannot be read (there is no such file): check the path.")
     content = read_regular(path, "file")
-    if not is_json(content):
+    if path.suffix.lower() in YOLO_ENDINGS and not is_json(content):
+        objects, left_out = read_yolo(path, image_name, size)
+    elif not is_json(content):
         objects, left_out = read_label_image(path, size)
     else:
         found = decode_json(content, path, "export it again")
@@ -127,6 +138,19 @@ def read_annotations(path: str | Path, image_name: str, size: tuple[int, int]) -
     if left_out:
         logger.warning("%s", describe_left_out(path, annotations))
     return annotations
+
+
+def holds_objects(path: str | Path) -> bool:
+    """Return whether a file is one of objects rather than an image, by its ending and its first bytes.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    path = Path(path)
+    if path.suffix.lower() in (".json", *YOLO_ENDINGS):
+        return True
+    with open_regular(path, "file") as file:
+        return is_json(file.read(START))
 
 
 def describe_left_out(path: str | Path, annotations: Annotations) -> str:

@@ -142,6 +142,11 @@ def _flat(value: list[Any] | np.ndarray) -> bool:
     return not isinstance(value[0], (Mapping, list, np.ndarray))
 
 
+def text(words: str) -> str:
+    """Return a text in quotes, as JSON and YAML have it."""
+    return _json(words)
+
+
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 

@@ -58,12 +58,14 @@ class Annotations:
         size: (H, W) in pixels.
         objects: with different numbers; later ones lie over earlier ones.
         left_out: what was not read from the file of the annotations, and why: a few words each.
+        classes: all classes that there are, in the order of their numbers in files; objects may have others, too.
     """
 
     image_name: str
     size: tuple[int, int]
     objects: tuple[AnnotatedObject, ...] = ()
     left_out: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
     def labels(self) -> np.ndarray:
         """Draw a label map, (H, W) uint16: the number of the uppermost object at each pixel, 0 for background."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from isegm import load_model
+from isegm.annotations.classes import read_classes
 from isegm.data.datasets.samples import IMAGES, image_path
 from isegm.demo.controller import Controller
 from isegm.demo.journal import default_folder
@@ -48,16 +49,21 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="FOLDER",
         help="where work is kept while it goes on (default: %(default)s)",
     )
+    parser.add_argument(
+        "--classes",
+        metavar="FILE",
+        help="classes to choose from: a text file with one in each line, the names of a data.yaml, or COCO JSON",
+    )
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_args(arguments)
     Settings(max_size=args.limit_longest_size, target_size=min(400, args.limit_longest_size))
-    checkpoint = DEFAULT_CHECKPOINT
-    if args.checkpoint is not None:
-        weights = load_config_file(args.cfg).get("INTERACTIVE_MODELS_PATH", "./weights")
-        checkpoint = find_checkpoint(weights, args.checkpoint)
+    classes = () if args.classes is None else read_classes(args.classes)
+    config = load_config_file(args.cfg) if args.checkpoint is not None or Path(args.cfg).is_file() else {}
+    weights = config.get("INTERACTIVE_MODELS_PATH", "./weights")
+    checkpoint = DEFAULT_CHECKPOINT if args.checkpoint is None else find_checkpoint(weights, args.checkpoint)
     set_threads(args.threads)
     device = choose_device(args.gpu, args.cpu, args.device)
     root = open_window()
@@ -66,7 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.backends.cudnn.deterministic = True
     model = load_model(checkpoint, device)
     settings = Settings.for_model(model, args.limit_longest_size)
-    program = Program(root, Controller(model, device, settings, autosave=args.autosave, background=True))
+    name = Path(checkpoint).stem
+    controller = Controller(
+        model, device, settings, autosave=args.autosave, background=True, network=name, classes=classes
+    )
+    program = Program(root, controller, weights)
     nothing_given = not (sys.argv[1:] if arguments is None else arguments)
     image = image_path(SAMPLE) if nothing_given else args.image
     if image is not None:

@@ -152,20 +152,22 @@ def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
     return {"objects": objects}
 
 
-def outcome_from_json(size: tuple[int, int], content: Mapping[str, Any]) -> Outcome:
+def outcome_from_json(size: tuple[int, int], content: Mapping[str, Any], checked: bool = True) -> Outcome:
     """The outcome from the data of ``outcome_to_json``, for an image of ``size`` (H, W).
 
     Args:
         content: passes the check of ``OUTCOMES``.
+        checked: unpack all masks, see ``Region.from_json``.
 
     Raises:
         ValueError: a mask does not fit into the image, or an object is refused by ``AnnotatedObject``.
     """
     if "region" in content:
-        return Selected(Region.from_json(size, content["region"]), float(content["threshold"]))
+        return Selected(Region.from_json(size, content["region"], checked), float(content["threshold"]))
     if "objects" in content:
+        regions = [Region.from_json(size, item["region"], checked) for item in content["objects"]]
         return tuple(
-            AnnotatedObject(**item | {"region": Region.from_json(size, item["region"]), "color": tuple(item["color"])})
-            for item in content["objects"]
+            AnnotatedObject(**item | {"region": region, "color": tuple(item["color"])})
+            for item, region in zip(content["objects"], regions, strict=True)
         )
     return None

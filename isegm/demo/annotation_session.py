@@ -11,7 +11,8 @@ from typing import Any
 
 from isegm.demo.actions import Action, Outcome, carry_out
 from isegm.demo.document import KEEP, Document, Draft, History, Selected
-from isegm.demo.image_loading import OpenedImage, read_objects, read_start
+from isegm.demo.image_loading import OpenedImage, ReadObjects, read_new_objects, read_start
+from isegm.demo.inference_state import InferenceState
 from isegm.demo.jobs import Job, Jobs
 from isegm.demo.journal import Journal
 from isegm.inference.predictor import Predictor
@@ -19,6 +20,7 @@ from isegm.utils.errors import InputError
 
 OF_THE_DRAFT = ("click", KEEP, "mask", "reopen", "color")  # kinds of actions that a reset drops
 AT_THRESHOLD = ("click", KEEP, "mask")  # kinds of actions that use the threshold of the time of the request
+Work = Callable[[], Outcome | ReadObjects]  # of the worker thread
 NOT_KEPT = "Work on this image is not autosaved."
 
 
@@ -38,7 +40,7 @@ class AnnotationSession:
         jobs: the program's queue.
         predictor: runs the network on clicks.
         threshold: pixels of a greater probability are selected.
-        warn: called with sentences to show to the user.
+        say: called with a sentence for the status line and one to show to the user; either may be "".
 
     Attributes:
         image: the image.
@@ -47,7 +49,7 @@ class AnnotationSession:
     """
 
     def __init__(
-        self, opened: OpenedImage, jobs: Jobs, predictor: Predictor, threshold: float, warn: Callable[[str], None]
+        self, opened: OpenedImage, jobs: Jobs, predictor: Predictor, threshold: float, say: Callable[[str, str], None]
     ) -> None:
         self.image = opened.image
         self.journal = opened.journal
@@ -57,7 +59,7 @@ class AnnotationSession:
         self._jobs = jobs
         self._predictor = predictor
         self._threshold = threshold
-        self._warn = warn
+        self._say = say
 
     @property
     def draft(self) -> Draft | None:
@@ -130,6 +132,12 @@ class AnnotationSession:
         inference_state = self._inference_state = self._inference_state.for_predictor(predictor)
         self._jobs.add(Job("preparing the network", lambda: inference_state.start, lambda _: None))
 
+    def use_network(self, predictor: Predictor) -> None:
+        """Use the predictor of another network for later objects."""
+        self._predictor = predictor
+        inference_state = self._inference_state = InferenceState(predictor, self.image.pixels)
+        self._jobs.add(Job("preparing the network", lambda: inference_state.start, lambda _: None))
+
     def close(self) -> None:
         """Close the journal, so that other programs may write to it."""
         if self.journal is not None:
@@ -152,22 +160,26 @@ class AnnotationSession:
         begin = partial(self._begin, action, cancelled)
         self._jobs.add(Job(_doing(action), begin, partial(self._end, token), token, cancelled=cancelled))
 
-    def _begin(self, action: Action, cancelled: Event) -> Callable[[], Outcome] | None:
+    def _begin(self, action: Action, cancelled: Event) -> Work | None:
         """The part of an action that runs in the worker thread; None if there is none."""
         inference_state, draft, image, values = self._inference_state, self.draft, self.image, action.values
-        work: Callable[[], Outcome]
+        work: Work
         if action.kind == "click" or (action.kind == KEEP and draft is not None):
             step, threshold = inference_state.find(draft), values.get("threshold", self._threshold)
             work = partial(inference_state.predict, draft, step, action.move, self._predictor, threshold, cancelled)
         elif action.kind == "mask":
             work = partial(read_start, values["path"], image.size, values.get("threshold", self._threshold))
         elif action.kind == "import":
-            work = partial(read_objects, values["path"], image.name, image.size)
+            objects = self.history.present.objects
+            work = partial(read_new_objects, values["path"], image.name, image.size, objects)
         else:
             return None
         return partial(_kept, self.journal, work)
 
-    def _end(self, asked: Request, outcome: Outcome) -> None:
+    def _end(self, asked: Request, outcome: Outcome | ReadObjects) -> None:
+        if isinstance(outcome, ReadObjects):
+            self._say(outcome.notice, outcome.warning)
+            outcome = outcome.objects
         carry_out(self.history, asked.action, outcome)
         self._note(Journal.done, asked.identity, outcome)
         if isinstance(outcome, Selected):
@@ -184,7 +196,7 @@ class AnnotationSession:
         """Select again at the present threshold, once all that wait are done."""
         draft, predictor, threshold, cancelled = None, self._predictor, self._threshold, Event()
 
-        def begin() -> Callable[[], Outcome] | None:
+        def begin() -> Work | None:
             nonlocal draft
             draft, inference_state = self.draft, self._inference_state
             if draft is None or draft.threshold == threshold:
@@ -194,7 +206,7 @@ class AnnotationSession:
             )
             return partial(_kept, None, work)
 
-        def end(selected: Outcome) -> None:
+        def end(selected: Outcome | ReadObjects) -> None:
             if isinstance(selected, Selected) and draft is self.draft:
                 action = Action("threshold")
                 self._end(Request(action, self._note(Journal.ask, action)), selected)
@@ -210,7 +222,7 @@ class AnnotationSession:
         try:
             return method(self.journal, *args)
         except InputError as error:
-            self._warn(f"{error} {NOT_KEPT}")
+            self._say("", f"{error} {NOT_KEPT}")
             self.close()
             return None
 
@@ -219,11 +231,12 @@ def _doing(action: Action) -> str:
     return {"mask": "reading the mask", "import": "reading the objects"}.get(action.kind, "the network is working")
 
 
-def _kept(journal: Journal | None, work: Callable[[], Outcome]) -> Outcome:
+def _kept(journal: Journal | None, work: Work) -> Outcome | ReadObjects:
     """Run ``work`` after syncing the journal, and pack the masks of its outcome for the journal."""
     if journal is not None:
         journal.sync()
     outcome = work()
-    for selected in (outcome,) if isinstance(outcome, Selected) else outcome or ():
+    objects = outcome.objects if isinstance(outcome, ReadObjects) else outcome
+    for selected in (objects,) if isinstance(objects, Selected) else objects or ():
         _ = selected.region.bits  # packed here, not in the interface's thread
     return outcome

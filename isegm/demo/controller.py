@@ -13,139 +13,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from isegm.annotations import Annotations
-from isegm.annotations.objects import CATEGORY
-from isegm.clicks import Click, clicks_from_xy
+from isegm.annotations.classes import read_classes
+from isegm.clicks import clicks_from_xy
 from isegm.demo.actions import Action
-from isegm.demo.annotation_session import AnnotationSession, Request
-from isegm.demo.document import KEEP, Color, Document, Draft
+from isegm.demo.annotation_session import AnnotationSession
+from isegm.demo.controller_state import NO_IMAGE, ControllerState
+from isegm.demo.document import KEEP, Color
 from isegm.demo.image_folder import Folder
-from isegm.demo.image_loading import LoadedImage, OpenedImage, open_image
+from isegm.demo.image_loading import OpenedImage, open_image
 from isegm.demo.inference_state import build_predictor
-from isegm.demo.jobs import Job, Jobs
+from isegm.demo.jobs import Job
 from isegm.demo.saving import Begin, saving, saving_folder
 from isegm.demo.settings import Settings, unavailable
 from isegm.inference.predictor import Predictor
+from isegm.model.checkpoint import load_model
 from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
 
-NO_IMAGE = "there is no image yet: load one first."
-NOTHING = Document((0, 0))  # before an image is open
 POLL_SECONDS = 0.002
 
 
-class Controller:
-    """Annotates images, one at a time.
-
-    Args:
-        model: the network; it is moved to ``device``.
-        device: device of the network; None to leave it where it is.
-        settings: None for ``Settings.for_model``.
-        autosave: folder to which every action is written immediately, see ``isegm.demo.journal``; None for no autosave.
-        background: run slow work in a thread of its own; else calls return when it is done.
-
-    Attributes:
-        settings: the present settings; ``change`` replaces them.
-        unavailable: for each option that does not work with this network, the reason.
-        folder: the images in the folder of the open image; None before one is open.
-        category: class of new objects.
-        protect: whether new objects are protected.
-        notice: sentence about the last result that is not visible otherwise.
-        warnings: sentences to show to the user; the window removes those it has shown.
-    """
-
-    def __init__(
-        self,
-        model: ClickModel,
-        device: torch.device | str | None = None,
-        settings: Settings | None = None,
-        *,
-        autosave: Path | None = None,
-        background: bool = False,
-    ) -> None:
-        self.settings = Settings.for_model(model) if settings is None else settings
-        self.unavailable = unavailable(model)
-        self.folder: Folder | None = None
-        self.category = CATEGORY
-        self.protect = False
-        self.notice = ""
-        self.warnings: list[str] = []
-        self._autosave = autosave
-        self._session: AnnotationSession | None = None
-        self._bound_for: Folder | None = None  # where ``walk`` is going
-        self._left: list[AnnotationSession] = []  # whose memory is not yet free
-        self._predictor = build_predictor(model, device, self.settings)
-        self._jobs = Jobs(background, self._dropped)
-
-    # State
-
-    @property
-    def image(self) -> LoadedImage | None:
-        """The image that is annotated; None before one is open."""
-        return None if self._session is None else self._session.image
-
-    @property
-    def document(self) -> Document:
-        """Finished objects and the one in progress; of size (0, 0) before an image is open."""
-        return NOTHING if self._session is None else self._session.history.present
-
-    @property
-    def draft(self) -> Draft | None:
-        """The object in progress, after the last action that was carried out."""
-        return self.document.draft
-
-    @property
-    def in_progress(self) -> bool:
-        """Whether there is an unfinished object, or may be one when all waiting actions are done."""
-        return self.draft is not None or self._waits
-
-    @property
-    def waiting(self) -> tuple[Click, ...]:
-        """Clicks on which the network has not run yet."""
-        actions = [] if self._session is None else self._session.waiting
-        return tuple(action.click for action in actions if action.kind == "click")
-
-    @property
-    def busy(self) -> str:
-        """Description of the running job, such as "opening cat.png"; "" for none."""
-        unfinished = self._jobs.unfinished
-        return unfinished[0].description if unfinished else ""
-
-    @property
-    def opening(self) -> bool:
-        """Whether another image is being opened."""
-        return any(job.token is OpenedImage for job in self._jobs.unfinished)
-
-    @property
-    def saving(self) -> bool:
-        """Whether a file is being written, or waits to be."""
-        return any(job.lasting for job in self._jobs.unfinished)
-
-    @property
-    def can_undo(self) -> bool:
-        return self._waits or (self._session is not None and self._session.history.can_undo)
-
-    @property
-    def can_redo(self) -> bool:
-        return self._session is not None and self._session.history.can_redo
-
-    @property
-    def autosaves(self) -> bool:
-        """Whether the image is autosaved, so that a killed program loses nothing."""
-        return self._session is not None and self._session.journal is not None
-
-    def annotations(self, with_draft: bool = False) -> Annotations:
-        """The objects, for writing to a file.
-
-        Args:
-            with_draft: include the object in progress as if it were finished.
-
-        Raises:
-            InputError: there is no image, or ``with_draft`` and nothing is selected.
-        """
-        return self.document.annotations(self._present().name, with_draft)
+class Controller(ControllerState):
+    """Annotates images, one at a time. Its arguments and attributes are those of ``ControllerState``."""
 
     # Images
 
@@ -159,7 +48,7 @@ class Controller:
 
         def begin() -> Callable[[], OpenedImage]:
             journal = None if self._session is None else self._session.journal
-            return partial(open_image, path, self._predictor, self._autosave, journal)
+            return partial(open_image, path, self._predictor, self.autosave, journal)
 
         self._jobs.add(Job(f"opening {path.name}", begin, self._opened, token=OpenedImage))
 
@@ -187,12 +76,9 @@ class Controller:
         if draft is not None:
             self.settings = replace(self.settings, threshold=draft.threshold)
             self._predictor = self._built(self.settings)
-        self._session = AnnotationSession(
-            opened, self._jobs, self._predictor, self.settings.threshold, self.warnings.append
-        )
+        self._session = AnnotationSession(opened, self._jobs, self._predictor, self.settings.threshold, self._say)
         self.folder, self.notice = opened.folder, opened.notice
-        if opened.warning:
-            self.warnings.append(opened.warning)
+        self._say("", opened.warning)
         if opened.kept is not None:
             self._session.resume()
             progress = " and the one in progress" if self.in_progress else ""
@@ -294,7 +180,7 @@ class Controller:
         Raises:
             InputError: there is no image, or another one is being opened.
         """
-        self._write(path, saving(path, kind, self._ready(), with_draft))
+        self._write(path, saving(path, kind, self._ready(), self.classes, with_draft))
 
     def save_folder(self, path: str | Path, kind: str, with_draft: bool = False) -> None:
         """Write the finished objects of all images in the folder into one file.
@@ -310,7 +196,7 @@ class Controller:
         session, folder = self._ready(), self.folder
         if folder is None:
             raise InputError(NO_IMAGE)
-        self._write(path, saving_folder(path, kind, session, folder, self._autosave, with_draft))
+        self._write(path, saving_folder(path, kind, session, folder, self.autosave, self.classes, with_draft))
 
     # Settings and the queue
 
@@ -332,6 +218,46 @@ class Controller:
         self.settings = settings
         if seen and self._session is not None:
             self._session.change_view(self._predictor)
+
+    def use_network(self, checkpoint: str | Path) -> None:
+        """Load another network for what is clicked from now on; ``poll`` raises the errors.
+
+        Threshold and drawing stay as they are, the other options are those of the network. An earlier object that is
+        opened again goes on from its mask.
+
+        Raises:
+            InputError: an object is in progress.
+        """
+        if self.in_progress:
+            raise InputError("the network cannot change within an object: finish or reset it first.")
+        path, device = Path(checkpoint), self._predictor.device
+        begin = partial(partial, load_model, path, device)
+        self._jobs.add(Job(f"loading {path.name}", begin, partial(self._use, path.stem)))
+
+    def _use(self, name: str, model: ClickModel) -> None:
+        old = self.settings
+        settings = replace(
+            Settings.for_model(model, old.max_size),
+            threshold=old.threshold,
+            alpha=old.alpha,
+            click_radius=old.click_radius,
+        )
+        self._predictor = build_predictor(model, self._predictor.device, settings)
+        self.settings, self.unavailable, self.network = settings, unavailable(model), name
+        if self._session is not None:
+            self._session.use_network(self._predictor)
+        self._say(f"the network is {name} from now on")
+
+    def load_classes(self, path: str | Path) -> None:
+        """Read the classes to choose from, see ``read_classes``; new objects get the first one.
+
+        Raises:
+            InputError: the file cannot be read, or lists no classes.
+        """
+        self.classes = read_classes(path)
+        self.category = self.classes[0]
+        count = len(self.classes)
+        self._say(f"{count} class{'' if count == 1 else 'es'} from {path}")
 
     def poll(self) -> bool:
         """Apply the result of a finished job, raise its error if it failed; returns whether there was one."""
@@ -359,15 +285,6 @@ class Controller:
             if self._session is not None:
                 self._session.close()
 
-    @property
-    def _waits(self) -> bool:
-        return self._session is not None and bool(self._session.waiting)
-
-    def _present(self) -> LoadedImage:
-        if self.image is None:
-            raise InputError(NO_IMAGE)
-        return self.image
-
     def _ready(self) -> AnnotationSession:
         """The session of the open image.
 
@@ -387,12 +304,6 @@ class Controller:
         """Queue the writing of a file, after all earlier actions."""
 
         def end(warning: str | None) -> None:
-            self.notice = f"saved {path}"
-            if warning:
-                self.warnings.append(warning)
+            self._say(f"saved {path}", warning or "")
 
         self._jobs.add(Job(f"saving {Path(path).name}", begin, end, lasting=True))
-
-    def _dropped(self, job: Job) -> None:
-        if isinstance(job.token, Request) and self._session is not None:
-            self._session.dropped(job.token)

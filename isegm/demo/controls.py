@@ -15,6 +15,21 @@ from isegm.demo.widgets import Hint, enable, group
 IN_PROGRESS = "An object is in progress: finish or reset it first."
 NO_REFINEMENT = "Only with a BRS mode."
 WITHIN_OBJECTS = ("adaptive_cascade", "cascade_steps")  # as published
+HINTS = {
+    "zoom_in": "Show the network a crop around the object, so that small objects get more pixels; else the whole image",
+    "fixed_crop": "Resize each crop to a square of the target size; else keep its proportions",
+    "skip_clicks": "Up to this number of clicks the network sees the whole image; -1: crops from the first click on",
+    "target_size": "Side of the crop in pixels as the network sees it: more is finer and slower",
+    "expand_ratio": "Side of the crop relative to that of the object: 1 is tight, 2 shows twice as much around it",
+    "brs_mode": "Back-propagating refinement: adapts the network to the clicks, slower but closer to them",
+    "network_clicks": "The network is shown this number of first clicks, the refinement all; INF: all to both",
+    "lbfgs_iterations": "Steps of the optimiser at each click: more is closer to the clicks and slower",
+    "adaptive_cascade": "Stop the additional passes as soon as the mask has settled",
+    "cascade_steps": "Additional passes of the network at the first click of an object; 0: none",
+    "threshold": "Pixels of a greater probability belong to the object: less makes the mask larger",
+    "alpha": "How much of an object's colour covers the image: 0 is clear, 1 opaque",
+    "click_radius": "Radius of the dots of clicks, in pixels of the image; 0 hides them",
+}
 SLIDERS = (("threshold", 0.01), ("alpha", 0.01), ("click_radius", 1))
 
 
@@ -111,6 +126,10 @@ class Controls(tk.Frame):
         refined = self._controller.settings.brs_mode != NO_BRS
         return NO_REFINEMENT if name in ("network_clicks", "lbfgs_iterations") and not refined else ""
 
+    def _hint(self, name: str) -> str:
+        """What an option does, and why it is unavailable now."""
+        return "\n\n".join(filter(None, (f"{HINTS[name]}.", self._hindrance(name))))
+
     def _add_zoom_in(self) -> None:
         zoom_in = group(self, "ZoomIn options")
         self._add_check(zoom_in, 0, "zoom_in", "Use ZoomIn")
@@ -126,7 +145,7 @@ class Controls(tk.Frame):
         self.mode_menu.grid(row=0, column=0, rowspan=2, padx=5, sticky="w")
         for mode in self._controller.unavailable.keys() & set(BRS_MODES):
             self.mode_menu["menu"].entryconfigure(BRS_MODES.index(mode), foreground="gray55")
-        self.hints["brs_mode"] = Hint(self.mode_menu, lambda: self._hindrance("brs_mode"))
+        self.hints["brs_mode"] = Hint(self.mode_menu, lambda: self._hint("brs_mode"))
         self._add_entry(brs, 0, "network_clicks")
         self._add_entry(brs, 1, "lbfgs_iterations")
 
@@ -140,7 +159,7 @@ class Controls(tk.Frame):
         check = tk.Checkbutton(master, text=label, variable=value, command=lambda: self._change({name: value.get()}))
         check.grid(row=row, column=0, sticky="w", padx=5)
         self.checks[name] = (check, value)
-        self.hints[name] = Hint(check, lambda: self._hindrance(name))
+        self.hints[name] = Hint(check, lambda: self._hint(name))
 
     def _add_entry(self, master: tk.Misc, row: int, name: str) -> None:
         text = tk.StringVar(self)
@@ -151,7 +170,7 @@ class Controls(tk.Frame):
         for event in ("<FocusOut>", "<Return>"):
             entry.bind(event, lambda _: self._read_entry(name))
         self.entries[name] = (entry, text)
-        self.hints[name] = Hint(entry, lambda: self._hindrance(name))
+        self.hints[name] = Hint(entry, lambda: self._hint(name))
 
     def _add_slider(self, name: str, step: float) -> None:
         numeric = NUMERIC[name]
@@ -167,6 +186,7 @@ class Controls(tk.Frame):
         slider.configure(command=lambda text: self._slide(name, text))
         slider.pack(side=tk.RIGHT)
         tk.Label(row, textvariable=value, width=4, anchor=tk.E).pack(side=tk.RIGHT)
+        self.hints[name] = Hint(slider, lambda: f"{HINTS[name]}.")
         self.sliders[name] = slider
 
     def _change(self, values: dict[str, Any]) -> None:

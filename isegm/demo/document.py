@@ -251,19 +251,20 @@ class Document:
             added.append(item if number == item.number else replace(item, number=number))
         return replace(self, objects=(*self.objects, *added))
 
-    def annotations(self, image: str, with_draft: bool = False) -> Annotations:
+    def annotations(self, image: str, with_draft: bool = False, classes: tuple[str, ...] = ()) -> Annotations:
         """The objects for a file.
 
         Args:
             image: file name of the image.
             with_draft: include the object in progress as if it were finished; else an object that is open again has its
                 earlier state.
+            classes: see ``Annotations``.
 
         Raises:
             InputError: ``with_draft``, and nothing is selected.
         """
         objects = self.concluded().objects if with_draft else self.objects
-        return Annotations(image, self.size, objects)
+        return Annotations(image, self.size, objects, classes=classes)
 
     def _unprotected(self, region: Region) -> Region:
         for item in self.finished:

@@ -15,8 +15,8 @@ Ctrl+Z, Ctrl+Y: undo, redo. Page up, page down: the images of the folder. Ctrl+O
 Every click is autosaved: whatever happens, the image will be as you left it."""
 NOTHING_OPEN = "Load an image (Ctrl+O) or a folder to begin."
 FIRST = "Left click on the object that you want. Wheel: zoom. Right button held down: move the image."
-CORRECT = "Left click: add. Right click: take away. Space: finish. A: keep and go on. H: hide the mask. Ctrl+Z: undo."
-FURTHER = "Left click on the next object. Double click in the list: correct one. Page down: next image. Ctrl+S: save."
+CORRECT = "Left click: add. Right click: take away. Space: finish. H: hide. Ctrl+Z: undo. A: keep and go on."
+FURTHER = "Left click: next object. Page down: next image. Ctrl+S: save. Double click in the list: correct one."
 HIDDEN = "Masks are hidden: H shows them."
 
 
@@ -33,3 +33,13 @@ def next_step(controller: Controller, hidden: bool) -> str:
     if controller.in_progress:
         return CORRECT
     return FURTHER if controller.document.objects else FIRST
+
+
+def describe_image(controller: Controller) -> str:
+    """Describe the open image in one line."""
+    image, folder = controller.image, controller.folder
+    if image is None or folder is None:
+        return ""
+    height, width = image.size
+    kept = "autosaved" if controller.autosaves else "not autosaved"
+    return f"{image.name}, {folder.index + 1} of {len(folder.images)}, {width} x {height} pixels, {kept}"

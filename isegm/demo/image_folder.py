@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from isegm.annotations.formats import FORMATS
+from isegm.data.datasets.samples import sample_names
 from isegm.utils.errors import InputError
 from isegm.utils.images import IMAGE_ENDINGS as ENDINGS
 from isegm.utils.images import PHOTO_ENDINGS
@@ -30,7 +31,7 @@ class Folder:
         """The images of a folder, at the first one; or of an image's folder, at that image.
 
         Files that were saved beside an image under the proposed name, such as cat_mask.png beside cat.jpg, are left
-        out, unless ``path`` is such a file.
+        out, unless ``path`` is such a file. So are the test patterns, such as chessboards, beside the sample images.
 
         Raises:
             InputError: there is no such folder, it cannot be read, or it holds no image.
@@ -45,7 +46,8 @@ class Folder:
         stems = {each.stem for each in found}
         saved = {saved_name(stem, kind).casefold() for stem in stems for kind in FORMATS}
         shown = (each for each in found if not each.name.startswith(".") and each.name.casefold() not in saved)
-        images = sorted(shown, key=_order)
+        names = sample_names(folder)
+        images = sorted((each for each in shown if not names or each.name in names), key=_order)
         if path.is_dir():
             if not images:
                 unread = f", and {len(others)} in formats that are not read, such as {others[0].name}" if others else ""

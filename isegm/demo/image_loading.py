@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from isegm.annotations import AnnotatedObject, Annotations, Region
-from isegm.annotations.formats import read_annotations
+from isegm.annotations.formats import describe_left_out, holds_objects, read_annotations
 from isegm.annotations.json_files import require_size
 from isegm.demo.document import Document, Selected
 from isegm.demo.image_folder import Folder
@@ -164,6 +164,8 @@ def read_start(path: str, size: tuple[int, int], threshold: float) -> Selected:
     Raises:
         InputError: the file cannot be read, the sizes differ, or the mask is empty.
     """
+    if holds_objects(path) or is_journal(path):
+        raise InputError(f'{path} holds objects, not a mask: read it with "Load objects".')
     return Selected(Region.of(read_start_mask(path, size, "the mask", first_channel=True)), threshold)
 
 
@@ -175,8 +177,12 @@ def read_objects(path: str, image_name: str, size: tuple[int, int]) -> tuple[Ann
     Raises:
         InputError: the file cannot be read, is damaged, or belongs to an image of another size.
     """
+    return _read_annotations(path, image_name, size).objects
+
+
+def _read_annotations(path: str, image_name: str, size: tuple[int, int]) -> Annotations:
     if not is_journal(path):
-        return read_annotations(path, image_name, size).objects
+        return read_annotations(path, image_name, size)
     _, kept = read_journal(Path(path))
     if kept is None:
         raise InputError(f"{path} has no objects: it is cut off in its first line.")
@@ -186,7 +192,54 @@ def read_objects(path: str, image_name: str, size: tuple[int, int]) -> tuple[Ann
         )
     present = kept.history.present
     require_size(Path(path), present.size, size)
-    return present.annotations(image_name, with_draft=bool(present.selection)).objects
+    return present.annotations(image_name, with_draft=bool(present.selection))
+
+
+@dataclass(frozen=True, eq=False)
+class ReadObjects:
+    """Objects from a file.
+
+    Attributes:
+        objects: those that were not there before.
+        notice: sentence for the status line, or "".
+        warning: sentence to show to the user, or "".
+    """
+
+    objects: tuple[AnnotatedObject, ...]
+    notice: str = ""
+    warning: str = ""
+
+
+def read_new_objects(
+    path: str, image_name: str, size: tuple[int, int], present: Sequence[AnnotatedObject]
+) -> ReadObjects:
+    """Read objects as ``read_objects`` does, without those that the image has already, such as from the same file.
+
+    Args:
+        present: objects of the image; each stands for one object of the file with exactly its pixels.
+
+    Raises:
+        InputError: as ``read_objects``.
+    """
+    annotations = _read_annotations(path, image_name, size)
+    there: dict[tuple[int, ...], list[Region]] = {}
+    for item in present:
+        there.setdefault(_box(item.region), []).append(item.region)
+    fresh = []
+    for item in annotations.objects:
+        others = there.get(_box(item.region), [])
+        same = next((index for index, other in enumerate(others) if other.same(item.region)), None)
+        if same is None:
+            fresh.append(item)
+        else:
+            del others[same]
+    left = len(annotations.objects) - len(fresh)
+    words = "1 object was there already and was" if left == 1 else f"{left} objects were there already and were"
+    return ReadObjects(tuple(fresh), f"{words} left out" if left else "", describe_left_out(path, annotations))
+
+
+def _box(region: Region) -> tuple[int, ...]:
+    return region.top, region.left, *region.shape
 
 
 def annotations_in(folder: Folder, autosave: Path | None, present: Annotations) -> tuple[list[Annotations], str]:
@@ -231,9 +284,11 @@ def _document(path: Path, own: Path, known: Sequence[KnownWork]) -> tuple[Docume
     document, omissions = _contents(kept)
     if kept is not None and ((not omissions and not document.objects) or _unchanged(path, header)):
         return document, omissions
-    moved = _moved(path, [each for each in known if each.path != own and (kept is not None or each.may_be(path))])
+    moved = moved_journal(
+        path, [each for each in known if each.path != own and (kept is not None or each.may_be(path))]
+    )
     if moved is not None:
-        return _contents(read_journal(moved.path)[1])
+        return _contents(read_journal(moved)[1])
     return None, [*(each for each in omissions if each == DAMAGED), *([CHANGED] if kept is not None else [])]
 
 
@@ -246,8 +301,12 @@ def _contents(kept: RecoveredWork | None) -> tuple[Document, list[str]]:
     return document, [*([DAMAGED] if kept.damage else []), *([UNFINISHED] if unfinished else [])]
 
 
-def _moved(path: Path, known: Sequence[KnownWork]) -> KnownWork | None:
-    """Find the journal of an image that was renamed, moved, or copied with its folder; None for none."""
+def moved_journal(path: Path, known: Sequence[KnownWork]) -> Path | None:
+    """Find, among ``known``, the journal of an image that was renamed, moved, or copied with its folder.
+
+    Returns:
+        its path; None for none.
+    """
     if not known:
         return None
     try:
@@ -262,7 +321,7 @@ def _moved(path: Path, known: Sequence[KnownWork]) -> KnownWork | None:
     if size is None:
         return None
     found = find_work(known, describe(path, digest, pixels, tuple(size)), _unchanged)
-    return None if found is None or found.relation == TWIN else found.known
+    return None if found is None or found.relation == TWIN else found.known.path
 
 
 def _unchanged(path: Path, header: Mapping[str, Any]) -> bool:

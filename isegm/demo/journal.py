@@ -16,33 +16,21 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
-from isegm.annotations.region import LONGEST_SIDE
-from isegm.clicks import clicks_from_xy
-from isegm.demo.actions import OUTCOMES, VALUES, Action, Outcome, carry_out, outcome_from_json, outcome_to_json
-from isegm.demo.document import Document, History
+from isegm.demo.actions import Action, Outcome, outcome_to_json
+from isegm.demo.replay import APPLICATION, HEADER, WRONG, RecoveredWork, replayed
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write
 from isegm.utils.locks import lock_file
-from isegm.utils.schema import Anything, Fields, Flag, Kind, Row, Table, Text, Whole, mismatch
+from isegm.utils.schema import mismatch
 
 FORMAT = 1
-APPLICATION = "isegm"
-WRONG = (ValueError, RecursionError)  # InputError is a ValueError
 ENDING, ASIDE = ".jsonl", ".old"  # of journals, and of those that were put aside
 LONGEST_HEADER = 1 << 20  # bytes
-HEADER = Fields(
-    {APPLICATION: Whole(), "picture": Text(), "size": Row(Whole(1, LONGEST_SIDE), Whole(1, LONGEST_SIDE))},
-    {"sha256": Text(), "pixels": Text()},
-    Anything(),
-)
-REQUEST = Fields({"id": Whole(1), "do": Text(tuple(VALUES)), "values": Table(Anything())}, {"again": Flag()})
-REFERENCE = Whole(1)  # to the id of a request
 APPENDING = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
@@ -56,27 +44,6 @@ def journal_path(folder: Path, image: str | Path) -> Path:
     image = Path(image)
     digest = hashlib.sha256(os.fsencode(os.path.abspath(image))).hexdigest()[:16]
     return folder / f"{image.stem[:60]}_{digest}{ENDING}"
-
-
-@dataclass
-class RecoveredWork:
-    """The work in a journal file.
-
-    Attributes:
-        history: the document with its undo history.
-        unfinished: requested actions that were neither carried out nor withdrawn, by id and in order.
-        last_id: id of the last action.
-        length: bytes of the complete lines before the first damaged one.
-        damage: description of that damage; "" for none.
-        lost: number of complete lines from the damaged one on.
-    """
-
-    history: History
-    unfinished: dict[int, Action]
-    last_id: int = 0
-    length: int = 0
-    damage: str = ""
-    lost: int = 0
 
 
 class Journal:
@@ -256,10 +223,13 @@ def read_header(path: Path) -> dict[str, Any] | None:
     return found if mismatch(found, HEADER) is None else None
 
 
-def read_journal(path: Path) -> tuple[dict[str, Any], RecoveredWork | None]:
+def read_journal(path: Path, checked: bool = True) -> tuple[dict[str, Any], RecoveredWork | None]:
     """Read the first line of a journal, and its work.
 
     Everything from a damaged line on is left out, see ``RecoveredWork.damage``.
+
+    Args:
+        checked: unpack and check all masks, which takes most of the time.
 
     Returns:
         the first line, {} if it is damaged; and the work, None without a complete first line.
@@ -274,85 +244,12 @@ def read_journal(path: Path) -> tuple[dict[str, Any], RecoveredWork | None]:
     lines = content.split(b"\n")[:-1]
     if not lines:
         return {}, None
-    header, kept, read, damage = _replayed(lines)
+    header, kept, read, damage = replayed(lines, checked)
     if damage:  # the damaged line may have been applied in part
-        header, kept, _, _ = _replayed(lines[:read])
+        header, kept, _, _ = replayed(lines[:read], checked)
     kept.length = sum(len(line) + 1 for line in lines[:read])
     kept.damage, kept.lost = damage, len(lines) - read
     return header, kept
-
-
-def _replayed(lines: list[bytes]) -> tuple[dict[str, Any], RecoveredWork, int, str]:
-    """First line, work of the lines, number of readable lines, and the damage of the next one."""
-    header: dict[str, Any] = {}
-    kept = RecoveredWork(History(Document((0, 0))), {})
-    read, damage = 0, ""
-    try:
-        for text in lines:
-            line = json.loads(text)
-            if read == 0:
-                _require(line, HEADER)
-                kept = RecoveredWork(History(Document(tuple(line["size"]))), {})
-                header = line
-            else:
-                _read_line(kept, line)
-            read += 1
-    except WRONG as error:
-        damage = f"in line {read + 1} ({error})"
-    return header, kept, read, damage
-
-
-def _read_line(kept: RecoveredWork, line: Any) -> None:
-    history = kept.history
-    _require(line, Table(Anything()))
-    if "do" in line:
-        _require(line, REQUEST)
-        _require(line["values"], VALUES[line["do"]], "values")
-        action = Action(line["do"], line["values"])
-        if action.kind == "click":
-            values = action.values
-            clicks_from_xy([(values["x"], values["y"])], [values["positive"]], history.present.size)
-        kept.last_id = line["id"]
-        kept.unfinished[kept.last_id] = action
-        if line.get("again"):
-            if not isinstance(history.next, Action):
-                raise ValueError("there is nothing to redo")
-            history.resume()
-        elif action.forward:
-            history.branch()
-    elif "of" in line:
-        action = _named(kept, line["of"])
-        outcome = {key: value for key, value in line.items() if key != "of"}
-        _require(outcome, OUTCOMES.get(action.kind, Fields({})))
-        carry_out(history, action, outcome_from_json(history.present.size, outcome))
-    elif "undone" in line:
-        history.postpone(_named(kept, line["undone"]))
-    else:
-        _require(line, Fields({"dropped": REFERENCE}))
-        _named(kept, line["dropped"])
-
-
-def _require(value: Any, kind: Kind, key: str = "") -> None:
-    """Check a part of a line.
-
-    Raises:
-        ValueError: it is of another kind.
-    """
-    wrong = mismatch(value, kind, key)
-    if wrong is not None:
-        raise ValueError(wrong)
-
-
-def _named(kept: RecoveredWork, identity: Any) -> Action:
-    """Remove and return the request that a line refers to.
-
-    Raises:
-        ValueError: there is none.
-    """
-    _require(identity, REFERENCE, "the reference")
-    if identity not in kept.unfinished:
-        raise ValueError(f"no action {identity} is waiting")
-    return kept.unfinished.pop(identity)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tkinter as tk
 from collections.abc import Callable
+from functools import partial
 from tkinter import colorchooser, ttk
 from typing import Any
 
@@ -11,10 +12,16 @@ from isegm.annotations import AnnotatedObject
 from isegm.annotations.objects import CATEGORY
 from isegm.demo.controller import Controller
 from isegm.demo.document import Color, Document
-from isegm.demo.widgets import Hint, enable, group
+from isegm.demo.widgets import Hint, enable, group, table
 
 SWATCH = 14  # side of a colour swatch in pixels
-COLUMNS = (("name", "Name", 80), ("category", "Class", 70), ("protected", "Prot.", 44), ("pixels", "Pixels", 78))
+COLUMNS = (
+    ("#0", "No.", 60),
+    ("name", "Name", 80),
+    ("category", "Class", 70),
+    ("protected", "Prot.", 44),
+    ("pixels", "Pixels", 78),
+)
 DRAFT = "draft"  # row of a new object in progress
 
 
@@ -26,6 +33,7 @@ class ObjectList(tk.Frame):
         controller: the controller of the objects.
         act: carries out an action and redraws.
         leave: returns the focus to the image after an edit.
+        ask_classes: asks for a file of classes, "" for none.
     """
 
     def __init__(
@@ -34,16 +42,20 @@ class ObjectList(tk.Frame):
         controller: Controller,
         act: Callable[[Callable[[], None]], None],
         leave: Callable[[], None],
+        ask_classes: Callable[[], str],
     ) -> None:
         super().__init__(master)
         self._controller = controller
         self._act = act
         self._leave = leave
+        self._ask_classes = ask_classes
         self._document: Document | None = None
         self._shown: AnnotatedObject | None = None  # the object in the fields, apart from unread text
         self._filled: dict[str, str] = {}  # the fields before the user's edit
         self._swatches: dict[Color, tk.PhotoImage] = {}
         self._categories = {CATEGORY}
+        self._listed: tuple[str, ...] = ()  # classes in the boxes
+        self._applied = CATEGORY  # class of new objects when its box was last read or written
         self._add_new()
         self._add_selected()
         self._add_list()
@@ -65,6 +77,7 @@ class ObjectList(tk.Frame):
             self._fill(document)
             self.new_color["image"] = self._swatch(document.draft_color)
         enable([self.new_color], document.draft is not None)
+        self._show_classes()
         self._show_selected()
 
     def apply_texts(self) -> None:
@@ -75,34 +88,22 @@ class ObjectList(tk.Frame):
             changes = {key: text for key, text in written.items() if text != getattr(item, key)}
             if changes:
                 self._edit(item.number, **changes)
-        if self.new_category.get().strip():
-            self._controller.category = self.new_category.get().strip()
+        category = self.new_category.get().strip()
+        if category and category != self._applied:
+            self._controller.category = self._applied = category
 
     def _add_list(self) -> None:
         buttons = tk.Frame(self)
         buttons.pack(side=tk.BOTTOM, fill=tk.X, padx=5, pady=3)
-        self.buttons = {
-            label: tk.Button(buttons, text=label, command=command)
-            for label, command in (("Open again", self._reopen), ("Delete", self._remove))
-        }
-        for button in self.buttons.values():
+        for label, command, hint in (
+            ("Open again", self._reopen, "Go on with the selected object, from its mask (or double-click it)"),
+            ("Delete", self._remove, "Delete: removes the selected object; undo brings it back"),
+        ):
+            button = self.buttons[label] = tk.Button(buttons, text=label, command=command)
             button.pack(side=tk.LEFT, expand=True, fill=tk.X)
-        Hint(self.buttons["Open again"], lambda: "Go on with the selected object, from its mask (or double-click it)")
-        frame = tk.Frame(self)
-        frame.pack(side=tk.TOP, fill=tk.BOTH, expand=True, padx=5, pady=3)
-        self.table = ttk.Treeview(frame, columns=[name for name, *_ in COLUMNS], selectmode="browse", height=2)
-        self.table.column("#0", width=60, stretch=False)
-        self.table.heading("#0", text="No.")
-        for name, label, width in COLUMNS:
-            self.table.column(
-                name, width=width, anchor=tk.E if name == "pixels" else tk.W, stretch=name in ("name", "category")
-            )
-            self.table.heading(name, text=label)
-        bar = tk.Scrollbar(frame, orient=tk.VERTICAL, command=self.table.yview)
-        self.table.configure(yscrollcommand=bar.set)
-        bar.pack(side=tk.RIGHT, fill=tk.Y)
-        self.table.pack(side=tk.LEFT, fill=tk.BOTH, expand=True)
-        self.table.bind("<<TreeviewSelect>>", lambda _: self._choose())
+            Hint(button, partial(str, hint))
+        self.table = table(self, COLUMNS, ("name", "category"), self._choose)
+        self.table.column("pixels", anchor=tk.E)
         self.table.bind("<Double-1>", lambda _: self._reopen())
         self.table.bind("<Delete>", lambda _: self._remove())
 
@@ -124,6 +125,9 @@ class ObjectList(tk.Frame):
             self._bind_field(widget)
         self._fields = (name, self.category_box, self.color, protected)
         Hint(protected, lambda: "Other objects do not take pixels away from it")
+        Hint(name, lambda: "A name of your own, such as Mia; Return applies it")
+        Hint(self.category_box, lambda: "The class of the selected object")
+        Hint(self.color, lambda: "The colour of the selected object")
 
     def _add_new(self) -> None:
         box = group(self, "New objects")
@@ -133,6 +137,10 @@ class ObjectList(tk.Frame):
         protected = tk.Checkbutton(box, text="Protected", variable=self.new_protected, command=self._protect)
         tk.Label(box, text="Class").grid(row=0, column=0, sticky="w", padx=5)
         self.new_category_box.grid(row=0, column=1, sticky="ew", padx=5, pady=1)
+        load = tk.Button(box, text="Load ...", padx=2, pady=0, command=self._load_classes)
+        load.grid(row=0, column=2, padx=5)
+        Hint(load, lambda: "The classes to choose from, from a file: a class in each line, data.yaml, or COCO JSON")
+        self.buttons = {"Load classes": load}
         self.new_color = tk.Button(box, text="Colour", compound=tk.LEFT, padx=2, pady=0, command=self._choose_new_color)
         self.new_color.grid(row=1, column=0, padx=5, pady=2, sticky="ew")
         protected.grid(row=1, column=1, sticky="w")
@@ -170,8 +178,22 @@ class ObjectList(tk.Frame):
             self.table.see(DRAFT)
         if selected is not None and self.table.exists(str(selected)):
             self.select(selected)
-        for box in (self.category_box, self.new_category_box):
-            box.configure(values=sorted(self._categories))
+
+    def _show_classes(self) -> None:
+        """List the classes, those of the file first, and show the class of new objects unless it is being written."""
+        known = self._controller.classes
+        listed = (*known, *sorted(self._categories - set(known) - ({CATEGORY} if known else set())))
+        if listed != self._listed:
+            self._listed = listed
+            for box in (self.category_box, self.new_category_box):
+                box.configure(values=listed)
+        if self._controller.category != self._applied:
+            self._applied = self._controller.category
+            self.new_category.set(self._applied)
+
+    def _load_classes(self) -> None:
+        if path := self._ask_classes():
+            self._act(lambda: self._controller.load_classes(path))
 
     def _show_selected(self) -> None:
         number = self.selected

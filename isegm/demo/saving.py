@@ -14,18 +14,26 @@ from isegm.utils.errors import InputError
 Begin = Callable[[], Callable[[], str | None]]  # of a job that returns a warning, or nothing
 
 
-def saving(path: str | Path, kind: str, session: AnnotationSession, with_draft: bool) -> Begin:
+def saving(
+    path: str | Path, kind: str, session: AnnotationSession, classes: tuple[str, ...], with_draft: bool
+) -> Begin:
     """Return the beginning of a job that writes the objects of an image, see ``Controller.save``."""
 
     def begin() -> Callable[[], None]:
-        annotations = session.history.present.annotations(session.image.name, with_draft)
+        annotations = session.history.present.annotations(session.image.name, with_draft, classes)
         return lambda: FORMATS[kind].write(path, annotations, session.image.pixels)
 
     return begin
 
 
 def saving_folder(
-    path: str | Path, kind: str, session: AnnotationSession, folder: Folder, autosave: Path | None, with_draft: bool
+    path: str | Path,
+    kind: str,
+    session: AnnotationSession,
+    folder: Folder,
+    autosave: Path | None,
+    classes: tuple[str, ...],
+    with_draft: bool,
 ) -> Begin:
     """Return the beginning of a job that writes the objects of a folder, see ``Controller.save_folder``.
 
@@ -33,7 +41,7 @@ def saving_folder(
     """
 
     def begin() -> Callable[[], str]:
-        present = session.history.present.annotations(session.image.name, with_draft)
+        present = session.history.present.annotations(session.image.name, with_draft, classes)
 
         def write() -> str:
             write_all = FORMATS[kind].write_all

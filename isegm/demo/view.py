@@ -16,10 +16,12 @@ from isegm.annotations.formats import FORMATS
 from isegm.demo.canvas import ImageCanvas
 from isegm.demo.controller import Controller
 from isegm.demo.controls import ClickButtons, Controls
-from isegm.demo.dialogs import ANNOTATIONS, IMAGES, MASKS, FileDialogs
+from isegm.demo.dialogs import ANNOTATIONS, CLASSES, IMAGES, MASKS, FileDialogs
 from isegm.demo.document import Document
-from isegm.demo.hints import ABOUT, next_step
+from isegm.demo.hints import ABOUT, describe_image, next_step
+from isegm.demo.image_list import ImageList
 from isegm.demo.keyboard import bind_editing_keys, shortcut
+from isegm.demo.network_menu import NetworkMenu
 from isegm.demo.object_list import ObjectList
 from isegm.demo.scene import Scene, scene_of
 from isegm.demo.signals import KILLED_BY, noted_signals
@@ -27,6 +29,7 @@ from isegm.demo.toolbar import ToolBar
 from isegm.demo.widgets import StatusLine
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
+from isegm.utils.lookup import WEIGHTS_FOLDER
 
 TITLE = "isegm: interactive segmentation"
 UNFINISHED = "The object in progress is not finished.\n\nSave it as it is, too? (No: leave it out.)"
@@ -45,9 +48,10 @@ class Program:
     Args:
         root: an empty window.
         controller: with or without an image.
+        weights: folder of the networks to choose from.
     """
 
-    def __init__(self, root: tk.Tk, controller: Controller) -> None:
+    def __init__(self, root: tk.Tk, controller: Controller, weights: str | Path = WEIGHTS_FOLDER) -> None:
         self.root = root
         self.controller = controller
         self.files = FileDialogs(root, controller)
@@ -61,10 +65,12 @@ class Program:
         root.report_callback_exception = self._report
         root.protocol("WM_DELETE_WINDOW", self.exit)
         self.status = StatusLine(root)
+        self.network = NetworkMenu(self.status, controller, self.files, weights, self.act)
+        self.network.pack(side=tk.RIGHT, padx=2, pady=1, before=self.status.right)
         self.status.pack(side=tk.BOTTOM, fill=tk.X)
         self.bar = self._add_bar()
         self.save_menu = self.bar.save_menu
-        self.clicks, self.objects, self.controls = self._add_side()
+        self.clicks, self.objects, self.images, self.controls = self._add_side()
         self.buttons = self.bar.buttons | self.clicks.buttons | self.objects.buttons
         self.image = self._add_image()
         self._bind_keys()
@@ -140,7 +146,10 @@ class Program:
         self.clicks.refresh()
         self.controls.refresh()
         self.objects.refresh()
-        self.status.show(CLOSING if self._closing else controller.busy, controller.notice, self._image_description())
+        self.images.refresh()
+        busy = CLOSING if self._closing else controller.busy
+        self.status.show(busy, controller.notice, describe_image(controller))
+        self.network.refresh()
         self.hint["text"] = next_step(controller, self.hidden)
         self.image.busy(bool(controller.busy))
         self._draw()
@@ -172,20 +181,27 @@ class Program:
         frame.pack(side=tk.LEFT, fill=tk.BOTH, expand=True, padx=5, pady=3)
         return image
 
-    def _add_side(self) -> tuple[ClickButtons, ObjectList, Controls]:
-        """The right side: buttons, and below them the pages of objects and options."""
+    def _add_side(self) -> tuple[ClickButtons, ObjectList, ImageList, Controls]:
+        """The right side: buttons, and below them the pages of objects, images and options."""
         side = tk.Frame(self.root)
         side.pack(side=tk.RIGHT, fill=tk.Y, padx=5, pady=3)
         actions = {"finish": self._finish, "undo": self._undo, "redo": self._redo, "reset": self._reset}
         clicks = ClickButtons(side, self.controller, actions)
         clicks.pack(side=tk.TOP, fill=tk.X)
         pages = self.pages = ttk.Notebook(side)
-        objects = ObjectList(pages, self.controller, self.act, lambda: self.image.canvas.focus_set())
+        objects = ObjectList(
+            pages,
+            self.controller,
+            self.act,
+            leave=lambda: self.image.canvas.focus_set(),
+            ask_classes=lambda: self.files.open("Choose a list of classes", CLASSES),
+        )
+        images = ImageList(pages, self.controller, self.open)
         controls = Controls(pages, self.controller, lambda: self.act(lambda: None))
-        for label, page in (("Objects", objects), ("Options", controls)):
+        for label, page in (("Objects", objects), ("Images", images), ("Options", controls)):
             pages.add(page, text=label)
         pages.pack(side=tk.TOP, fill=tk.BOTH, expand=True, pady=5)
-        return clicks, objects, controls
+        return clicks, objects, images, controls
 
     def _bind_keys(self) -> None:
         for kind in ("Button", "Checkbutton"):
@@ -233,15 +249,6 @@ class Program:
         )
         x, y = (screen[0] - width) // 2, (screen[1] - height) // 2
         self.root.geometry(f"{width}x{height}+{max(x, 0)}+{max(y, 0)}")
-
-    def _image_description(self) -> str:
-        """Description of the open image, for the status line."""
-        image, folder = self.controller.image, self.controller.folder
-        if image is None or folder is None:
-            return ""
-        height, width = image.size
-        kept = "autosaved" if self.controller.autosaves else "not autosaved"
-        return f"{image.name}, {folder.index + 1} of {len(folder.images)}, {width} x {height} pixels, {kept}"
 
     def _draw(self) -> None:
         """Draw the image if its state has changed."""

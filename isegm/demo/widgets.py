@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tkinter as tk
 from collections.abc import Callable, Iterable
+from tkinter import ttk
 
 HINT_COLOR = "#ffffe0"
 BUSY_COLOR = "#ffe599"
@@ -24,6 +25,31 @@ def enable(widgets: Iterable[tk.Widget], enabled: bool) -> None:
         state = tk.NORMAL if enabled else tk.DISABLED
         if str(widget["state"]) != state:
             widget["state"] = state
+
+
+def table(
+    master: tk.Misc, columns: Iterable[tuple[str, str, int]], wide: Iterable[str], chosen: Callable[[], None]
+) -> ttk.Treeview:
+    """A table of which one row can be selected, with a scroll bar, in the space that is left.
+
+    Args:
+        columns: name, heading and width of each; "#0" is the first one.
+        wide: names of those that take the space that is left.
+        chosen: called when another row is selected.
+    """
+    frame = tk.Frame(master)
+    frame.pack(side=tk.TOP, fill=tk.BOTH, expand=True, padx=5, pady=3)
+    listed, wide = list(columns), set(wide)
+    made = ttk.Treeview(frame, columns=[name for name, *_ in listed[1:]], selectmode="browse", height=2)
+    for name, label, width in listed:
+        made.heading(name, text=label)
+        made.column(name, width=width, stretch=name in wide)
+    bar = tk.Scrollbar(frame, orient=tk.VERTICAL, command=made.yview)
+    made.configure(yscrollcommand=bar.set)
+    bar.pack(side=tk.RIGHT, fill=tk.Y)
+    made.pack(side=tk.LEFT, fill=tk.BOTH, expand=True)
+    made.bind("<<TreeviewSelect>>", lambda _: chosen())
+    return made
 
 
 class Hint:
@@ -88,9 +114,9 @@ class StatusLine(tk.Frame):
     def show(self, busy: str, notice: str, image: str) -> None:
         """Show the running job, or the last notice without one, and the description of the image."""
         text = f"{busy[0].upper()}{busy[1:]} ..." if busy else notice
-        for label, changes in (
+        for part, changes in (
             (self.left, {"text": text, "background": BUSY_COLOR if busy else self._plain}),
             (self.right, {"text": image}),
         ):
-            if any(str(label[key]) != value for key, value in changes.items()):
-                label.configure(**changes)
+            if any(str(part[key]) != value for key, value in changes.items()):
+                part.configure(**changes)

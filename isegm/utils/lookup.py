@@ -51,6 +51,12 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def checkpoints_in(weights_folder: str | Path) -> list[Path]:
+    """List the shipped checkpoint, and the others below a folder of weights, sorted; a missing folder has none."""
+    others = [path for path in sorted(Path(weights_folder).glob("**/*.pth")) if path.name != DEFAULT_CHECKPOINT.name]
+    return [DEFAULT_CHECKPOINT, *others]
+
+
 def shipped_if_missing(path: Path) -> Path:
     """Return the shipped checkpoint for ``weights/mobilenetv2_default.pth`` where that is no file, else ``path``."""
     named = path.parent.name == WEIGHTS_FOLDER and path.name == DEFAULT_CHECKPOINT.name

@@ -53,19 +53,9 @@ def draw_probmap(probs: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_HOT), cv2.COLOR_BGR2RGB)
 
 
-def voc_color(label: int) -> tuple[int, int, int]:
-    """Return the colour RGB of a label, see ``voc_palette``."""
-    red, green, blue = _voc_colors(np.array([label]))[0].tolist()
-    return red, green, blue
-
-
 def voc_palette(count: int) -> np.ndarray:
     """Return (count, 3) uint8 RGB colours of labels, as Pascal VOC's masks have them; label 0 is black."""
-    return _voc_colors(np.arange(count))
-
-
-def _voc_colors(numbers: np.ndarray) -> np.ndarray:
-    labels = numbers[:, None]
+    labels = np.arange(count)[:, None]
     bits = [((labels >> (3 * bit + np.arange(3))) & 1) << (7 - bit) for bit in range(8)]
     return np.sum(bits, axis=0).astype(np.uint8)
 

@@ -48,10 +48,10 @@ def pixels(path):
     return read_annotations(path, "photo.png", SIZE).labels() > 0
 
 
-def started(place, *clicks, model=None, background=False, **changes):
+def started(place, *clicks, model=None, background=False, autosave=None, **changes):
     """A controller with the image open, after some clicks."""
     settings = Settings(**{"max_size": 800, "target_size": 100, **changes})
-    controller = Controller(model or BlobModel(), settings=settings, background=background)
+    controller = Controller(model or BlobModel(), settings=settings, background=background, autosave=autosave)
     controller.open(place / "photo.png")
     controller.wait()
     for click in clicks:

@@ -1,12 +1,13 @@
 """The interactive program without its window: clicks, objects, files, settings."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from isegm import Click, InputError
-from isegm.annotations.formats import read_annotations
+from isegm.annotations.formats import FORMATS, read_annotations
 from isegm.demo.controller import Controller
 from isegm.demo.settings import Settings
 from isegm.inference.clicker import Clicker
@@ -287,6 +288,59 @@ def test_saved_objects_come_back(kind, place):
     np.testing.assert_array_equal(other.annotations().labels(), expected)
     other.undo()
     assert other.document.objects == ()
+
+
+@pytest.mark.parametrize("kind", ["coco_rle", "labelme", "yolo", "journal", "broken"])
+def test_load_mask_on_a_file_of_objects_points_to_load_objects(kind, place):
+    controller = started(place, CLICKS[0], autosave=place / "auto")
+    controller.finish()
+    path = place / f"objects{'.txt' if kind == 'yolo' else '.json'}"
+    if kind == "journal":
+        (path,) = (place / "auto").glob("*.jsonl")
+    elif kind == "broken":
+        path.write_text('{"shapes": [')
+    else:
+        controller.save(path, kind)
+    before = controller.document
+    with pytest.raises(InputError, match=r'holds objects, not a mask: read it with "Load objects"\.$'):
+        controller.load_mask(path)
+    assert controller.document is before
+
+
+@pytest.mark.parametrize("kind", ["id", "palette", "coco_rle", "coco_polygons", "labelme", "yolo"])
+def test_objects_that_are_there_already_are_not_loaded_a_second_time(kind, place):
+    controller = started(place, CLICKS[0])
+    controller.finish()
+    controller.click(*CLICKS[3])
+    controller.finish()
+    path = place / f"objects{FORMATS[kind].ending}"
+    controller.save(path, kind)
+    loaded = started(place)
+    for _ in range(2):
+        loaded.load_annotations(path)
+        assert len(loaded.document.objects) == 2
+    assert loaded.notice == "2 objects were there already and were left out"
+    loaded.edit(2, name="Mia", category="cat", color=(1, 2, 3))
+    loaded.load_annotations(path)
+    assert [item.name for item in loaded.document.objects] == ["", "Mia"]
+    loaded.remove(1)
+    loaded.load_annotations(path)
+    assert len(loaded.document.objects) == 2 and loaded.notice == "1 object was there already and was left out"
+    loaded.undo()
+    assert len(loaded.document.objects) == 1
+
+
+def test_two_objects_of_the_same_pixels_in_a_file_are_both_loaded_once(place):
+    controller = started(place, CLICKS[0])
+    controller.finish()
+    controller.save(place / "one.json", "coco_rle")
+    content = json.loads((place / "one.json").read_text())
+    content["annotations"].append(content["annotations"][0] | {"id": 2, "attributes": {"name": "twin"}})
+    (place / "two.json").write_text(json.dumps(content))
+    loaded = started(place)
+    for _ in range(2):
+        loaded.load_annotations(place / "two.json")
+        assert [item.name for item in loaded.document.objects] == ["", "twin"]
 
 
 def test_a_file_that_cannot_be_written_is_told_and_the_work_stays(place):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from isegm import InputError
+from isegm.data.datasets.samples import IMAGES, image_path
 from isegm.demo.image_folder import Folder
 
 
@@ -47,6 +48,15 @@ def test_an_image_opens_its_folder_at_its_place(tmp_path, monkeypatch):
     assert names(odd) == ["a.png", "b.png", "c.gif"] and odd.index == 2
     monkeypatch.chdir(tmp_path)
     assert Folder.of("b.png").present == Path("b.png") and Folder.of("./b.png").index == 1
+
+
+def test_the_sample_images_are_walked_through_without_the_test_patterns_beside_them():
+    samples = [image_path(entry) for entry in IMAGES]
+    folder = Folder.of(samples[2])
+    assert set(folder.images) == set(samples) and folder.present == samples[2]
+    assert Folder.of(samples[0].parent).images == folder.images
+    other = next(path for path in sorted(samples[0].parent.glob("*.png")) if path not in samples)
+    assert Folder.of(other).present == other  # somebody asked for it
 
 
 def test_walking_ends_at_both_ends(tmp_path):

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+from isegm.demo.settings import NUMERIC
 from isegm.utils.files import read_mask, write_image
 from tests.analytic import BlobModel, CDNetBlobModel, TinyModel
 from tests.demo.conftest import SIZE
@@ -29,7 +30,7 @@ class FailingModel(BlobModel):
         raise MemoryError
 
 
-ALWAYS = {"Load image", "Load folder", "About", "Exit"}
+ALWAYS = {"Load image", "Load folder", "Load classes", "About", "Exit"}
 LOADED = ALWAYS | {"Save mask", "Load mask", "Load objects"}
 CASCADE = {"cascade_steps", "adaptive_cascade"}
 DRAFT = {"Finish object", "Undo", "Reset clicks"} | CASCADE
@@ -192,9 +193,15 @@ def test_a_folder_is_walked_through_and_saved_as_one_file(drive, answer, photo, 
     user.key("Prior")
     assert user.controller.image.name == "photo 2.png" and len(user.controller.document.objects) == 1
     user.save_as("COCO JSON, masks (RLE), all images of the folder")
-    user.press("Load objects") if answer(askopenfilename=str(tmp_path / "all.json")) else None
-    first, second = user.controller.document.objects
-    assert first.region.same(second.region) and user.rows()[1][0] == "2"
+    answer(askopenfilename=str(tmp_path / "all.json"))
+    (first,) = user.controller.document.objects
+    user.program.act(lambda: user.controller.remove(1))
+    user.settle()
+    user.press("Load objects")
+    user.press("Load objects")  # the second time there is nothing new
+    (second,) = user.controller.document.objects
+    assert first.region.same(second.region) and [row[0] for row in user.rows()] == ["1"]
+    assert user.program.status.left["text"] == "1 object was there already and was left out"
 
 
 def test_what_a_network_lacks_is_greyed_out_and_the_hint_says_why(drive):
@@ -203,12 +210,33 @@ def test_what_a_network_lacks_is_greyed_out_and_the_hint_says_why(drive):
     controls = user.program.controls
     for name in ("adaptive_cascade", "cascade_steps"):
         assert name not in user.enabled()
-    assert user.hint(controls.entries["cascade_steps"][0]) == _sentence(user.controller.unavailable["cascade_steps"])
-    assert user.hint(controls.entries["skip_clicks"][0]) is None
+    reason = _sentence(user.controller.unavailable["cascade_steps"])
+    assert user.hint(controls.entries["cascade_steps"][0]).endswith(f"0: none.\n\n{reason}")
+    assert user.hint(controls.entries["skip_clicks"][0]).endswith("from the first click on.")
     user.left(40, 30)
-    assert user.hint(controls.entries["skip_clicks"][0]) == "An object is in progress: finish or reset it first."
+    hint = user.hint(controls.entries["skip_clicks"][0])
+    assert hint.endswith("first click on.\n\nAn object is in progress: finish or reset it first.")
     assert "takes no BRS mode" in user.hint(controls.mode_menu)
     assert str(controls.mode_menu["menu"].entrycget(4, "foreground")) == "gray55"
+
+
+def test_every_option_button_and_field_has_a_hint(drive):
+    user = drive(TinyModel())
+    for page in (user.program.objects, user.program.images, user.program.controls):
+        user.program.pages.select(page)
+        user.settle()
+        for widget in with_parts(page):
+            if isinstance(widget, (tk.Entry, tk.Button, tk.Checkbutton, tk.Menubutton, tk.Scale)):
+                assert len(user.hint(widget) or "") > 10, widget
+    for button in user.program.buttons.values():
+        assert user.hint(button), button["text"]
+    assert set(user.program.controls.hints) == {*NUMERIC, "zoom_in", "fixed_crop", "brs_mode", "adaptive_cascade"} - {
+        "max_size"
+    }
+
+
+def with_parts(widget):
+    return [widget, *(below for child in widget.winfo_children() for below in with_parts(child))]
 
 
 def _sentence(text):
@@ -349,7 +377,7 @@ def test_masks_are_loaded_and_their_faults_told(drive, answer, tmp_path):
         answer(askopenfilename=str(tmp_path / name))
         user.press("Load mask")
     np.testing.assert_array_equal(user.controller.draft.region.mask(), mask == 255)
-    assert user.warnings == ["The mask is 96x50 pixels, the image 96x72: load a mask of its size."]
+    assert user.warnings == ["The mask is 96x50 pixels, the image 96x72: give a mask of the image's size."]
     answer(askopenfilename=())  # what Tk gives for Cancel
     for label in ("Load mask", "Load image", "Load objects"):
         user.press(label)

@@ -125,6 +125,14 @@ def mask_paths(entry: SampleImage) -> list[Path]:
     return [MASKS / f"{entry.name}{'' if layer == 0 else f'_{layer + 1}'}.png" for layer in range(entry.layers)]
 
 
+def sample_names(folder: Path) -> frozenset[str]:
+    """File names of the set's images if ``folder`` is scikit-image's data folder, else none."""
+    spec = find_spec("skimage")
+    if spec is None or spec.origin is None or folder.absolute() != Path(spec.origin).absolute().parent / "data":
+        return frozenset()
+    return frozenset(entry.file for entry in IMAGES)
+
+
 class SamplesDataset:
     """The six images as an evaluation set, in the order of ``IMAGES``."""
 

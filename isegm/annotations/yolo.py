@@ -1,0 +1,197 @@
+"""YOLO's text format (Ultralytics): a line for each object, with the number of its class and a polygon or a box.
+
+Coordinates are shares of the image's width and height. A label file belongs to the image of the same stem. The names of
+the classes stand in a file beside the labels, ``classes.txt``, or in the ``data.yaml`` of a data set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isegm.annotations import json_files
+from isegm.annotations.classes import YAML_ENDINGS, read_classes
+from isegm.annotations.objects import AnnotatedObject, Annotations
+from isegm.annotations.polygons import corner_outlines, fill_polygon
+from isegm.utils.errors import InputError
+from isegm.utils.files import atomic_write
+from isegm.utils.opening import is_regular, read_regular
+
+CLASSES = "classes.txt"
+DATA = ("data.yaml", "dataset.yaml", "data.yml")  # of a data set, some folders above its labels
+FOLDERS_UP = 3
+LABELS, IMAGES = "labels", "images"  # folders of a data set
+DIGITS = 8  # behind the point, enough for images of a million pixels in width
+BOX, SCORED_BOX, SMALLEST_POLYGON = 4, 5, 6  # numbers of a line behind the class
+OUTSIDE = 0.5  # share of the image by which a point may lie outside it
+
+
+def write_yolo(path: str | Path, annotations: Annotations) -> None:
+    """Write the polygons of an image, and the classes to ``classes.txt`` beside them.
+
+    Polygons run along pixel edges and fill to exactly the object; those under others are written whole. The pieces of
+    an object are joined by lines without width. A ``classes.txt`` that is there keeps its numbers, and gets further
+    classes at its end. Number, name, colour and protection have no place in the format.
+
+    Args:
+        path: file to write, ending in .txt.
+        annotations: objects of the image.
+
+    Raises:
+        InputError: another ending, an object without pixels, a class of several lines, or a file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".txt" or path.name == CLASSES:
+        raise InputError(f"{path} is no name for YOLO's labels: end it in .txt, other than {CLASSES}.")
+    listed = path.parent / CLASSES
+    known = read_classes(listed) if listed.exists() else ()
+    classes = _classes(path, known, [annotations])
+    lines = _lines(path, annotations, classes)
+    if classes != known:
+        _write(listed, classes)
+    _write(path, lines)
+
+
+def write_yolo_folder(path: str | Path, annotated: Sequence[Annotations]) -> None:
+    """Write a data set: ``data.yaml`` with the classes, and beside it ``labels/`` with a file for each image.
+
+    A ``data.yaml`` that is there keeps the numbers of its classes.
+
+    Args:
+        path: the file with the classes, ending in .yaml.
+        annotated: images whose file names have different stems.
+
+    Raises:
+        InputError: as ``write_yolo``, another ending, or two images whose labels would have the same name.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in YAML_ENDINGS:
+        raise InputError(f"{path} is no name for the list of YOLO's classes: end it in .yaml.")
+    stems = [Path(one.image_name).stem for one in annotated]
+    if len(set(stems)) < len(stems):
+        twice = next(stem for stem in stems if stems.count(stem) > 1)
+        raise InputError(f"{path.parent} cannot hold the labels of two images named {twice}: rename one.")
+    classes = _classes(path, read_classes(path) if path.exists() else (), annotated)
+    for one, stem in zip(annotated, stems, strict=True):
+        _write(path.parent / LABELS / f"{stem}.txt", _lines(path, one, classes))
+    names = [f"  {number}: {json_files.text(name)}" for number, name in enumerate(classes)]
+    head = f"# Labels of {len(annotated)} images lie in {LABELS}/. To train on them, put the images into {IMAGES}/."
+    _write(path, [head, "path: .", f"train: {IMAGES}", f"val: {IMAGES}", "names:", *names])
+
+
+def _classes(path: Path, known: Sequence[str], annotated: Sequence[Annotations]) -> tuple[str, ...]:
+    """The classes in the order of their numbers: known ones, those of the annotations' lists, and others."""
+    used = (item.category for one in annotated for item in one.objects)
+    names = tuple(dict.fromkeys(chain(known, *(one.classes for one in annotated), used)))
+    odd = next((name for name in names if name != name.strip() or not name.isprintable()), None)
+    if odd is not None:
+        raise InputError(f"{path} cannot hold the class {odd!r}: rename it to a word or a few in one line.")
+    return names
+
+
+def _lines(path: Path, annotations: Annotations, classes: Sequence[str]) -> list[str]:
+    numbers = {name: number for number, name in enumerate(classes)}
+    return [f"{numbers[item.category]} {_polygon(path, item)}" for item in annotations.objects]
+
+
+def _polygon(path: Path, item: AnnotatedObject) -> str:
+    """The polygon of an object as text; each further piece is reached from the first corner, and left to it."""
+    if not item.region:
+        raise InputError(f"{path} cannot hold object {item.number}, which has no pixels: delete it, or save COCO JSON.")
+    first, *others = corner_outlines(item.region)
+    start = first[:1]
+    parts = [first, *chain.from_iterable((start, piece, piece[:1]) for piece in others), *([start] if others else [])]
+    height, width = item.region.size
+    shares = np.concatenate(parts) / (width, height)
+    return " ".join(f"{number:.{DIGITS}f}".rstrip("0").rstrip(".") for number in shares.ravel().tolist())
+
+
+def _write(path: Path, lines: Iterable[str]) -> None:
+    with atomic_write(path) as file:
+        file.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
+
+
+def read_yolo(
+    path: Path, image_name: str, size: tuple[int, int]
+) -> tuple[tuple[AnnotatedObject, ...], tuple[str, ...]]:
+    """Read the objects of an image from a label file, or from the data set of a ``data.yaml``.
+
+    Classes are named by ``classes.txt`` beside the labels, or by a ``data.yaml`` in their folder or up to three folders
+    above; without either, class 0 is named "class 0". Boxes are read as rectangles.
+
+    Args:
+        path: ends in .txt, .yaml or .yml.
+        image_name: file name of the image, to find its labels in a data set.
+        size: (H, W) of the image.
+
+    Returns:
+        the objects, and what was left out: a few words each.
+
+    Raises:
+        InputError: the file cannot be read, none of its lines can, or the data set has no labels of this image.
+    """
+    if path.suffix.lower() in YAML_ENDINGS:
+        classes, path = read_classes(path), _labels_in(path, image_name)
+    else:
+        classes = _classes_of(path)
+    try:
+        text = read_regular(path, "label file").decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text, as YOLO's labels are: choose another file.") from error
+    found, left_out = [], []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            try:
+                found.append(_object(line, classes, size))
+            except ValueError as error:
+                left_out.append(f"line {number} ({error})")
+    return json_files.finish(path, found, left_out)
+
+
+def _labels_in(path: Path, image_name: str) -> Path:
+    """Find the label file of an image in a data set."""
+    name = f"{Path(image_name).stem}.txt"
+    found = sorted(each for each in (path.parent / LABELS).rglob("*.txt") if each.name == name)
+    if len(found) != 1:
+        count = f"{len(found)} files" if found else "no file"
+        raise InputError(f"{path.parent / LABELS} has {count} {name} for this image: choose its label file itself.")
+    return found[0]
+
+
+def _classes_of(path: Path) -> tuple[str, ...]:
+    """The classes of a label file; () where no file lists them."""
+    folders = path.absolute().parents[: 1 + FOLDERS_UP]
+    listed = [folders[0] / CLASSES, *(folder / name for folder in folders for name in DATA)]
+    return next((read_classes(each) for each in listed if is_regular(each)), ())
+
+
+def _object(line: str, classes: Sequence[str], size: tuple[int, int]) -> json_files.ReadObject:
+    """Read a line.
+
+    Raises:
+        ValueError: it is none of YOLO's.
+    """
+    first, *rest = line.split()
+    try:
+        numbers: Any = np.array(rest, np.float64)
+    except ValueError:
+        raise ValueError("it has something else than numbers") from None
+    if not first.isdecimal() or len(first) > 9:
+        raise ValueError("it does not begin with the number of a class")
+    polygon = len(numbers) >= SMALLEST_POLYGON and len(numbers) % 2 == 0
+    if not polygon and len(numbers) not in (BOX, SCORED_BOX):
+        raise ValueError(f"it has {len(numbers)} numbers, not those of a box or of a polygon of three corners or more")
+    if not (np.abs(numbers - 0.5) <= 0.5 + OUTSIDE).all():
+        raise ValueError("its numbers are no shares of the image")
+    if not polygon:
+        x, y, width, height = numbers[:BOX]
+        left, right, top, bottom = x - width / 2, x + width / 2, y - height / 2, y + height / 2
+        numbers = np.array([left, top, left, bottom, right, bottom, right, top])
+    if classes and int(first) >= len(classes):
+        raise ValueError(f"there is no class {first}, only {len(classes)} are listed")
+    category = classes[int(first)] if classes else f"class {int(first)}"
+    return json_files.ReadObject(fill_polygon(numbers.reshape(-1, 2) * size[::-1], size), category=category)

@@ -1,0 +1,166 @@
+"""YOLO's label files: exact both ways, with numbers of classes that stay, and read from other programs."""
+
+import json
+
+import numpy as np
+import pytest
+
+from isegm.annotations import AnnotatedObject, Annotations, Region
+from isegm.annotations.classes import read_classes
+from isegm.annotations.formats import FORMATS, read_annotations
+from isegm.utils.errors import InputError
+from tests.annotations.drawn import SIZE, hard_masks, overlapping
+
+IMAGE = np.zeros((*SIZE, 3), np.uint8)
+
+
+def write(path, annotations):
+    FORMATS["yolo"].write(path, annotations, IMAGE)
+    return path
+
+
+def labels(path, text, size=(80, 100)):
+    path.write_text(text)
+    return read_annotations(path, "a.png", size)
+
+
+def of_classes(*classes):
+    mask = np.zeros((8, 8), bool)
+    mask[2:5, 1:6] = True
+    objects = tuple(AnnotatedObject(n, Region.of(mask), category=name) for n, name in enumerate(classes, 1))
+    return Annotations("a.png", (8, 8), objects)
+
+
+@pytest.mark.parametrize("name", hard_masks())
+def test_masks_come_back_identical_with_pieces_and_holes(name, tmp_path):
+    mask = hard_masks()[name]
+    annotations = Annotations("a.png", mask.shape, (AnnotatedObject(1, Region.of(mask)),))
+    (item,) = read_annotations(write(tmp_path / "a.txt", annotations), "a.png", mask.shape).objects
+    np.testing.assert_array_equal(item.region.mask(), mask)
+
+
+def test_objects_under_others_come_back_whole_with_their_classes(tmp_path):
+    annotations = overlapping()
+    found = read_annotations(write(tmp_path / "a.txt", annotations), annotations.image_name, annotations.size)
+    assert [item.category for item in found.objects] == [item.category for item in annotations.objects]
+    assert all(one.region.same(other.region) for one, other in zip(found.objects, annotations.objects, strict=True))
+
+
+@pytest.mark.parametrize("side", [1, 3, 4097, 30_000])
+def test_corners_of_images_of_any_size_are_exact(side, tmp_path):
+    size = (3, side)
+    region = Region.within(size, 1, side - 1, np.ones((1, 1), bool))
+    path = write(tmp_path / "a.txt", Annotations("a.png", size, (AnnotatedObject(1, region),)))
+    assert read_annotations(path, "a.png", size).objects[0].region.same(region)
+
+
+def test_lines_are_those_that_training_reads(tmp_path):
+    path = write(tmp_path / "a.txt", of_classes("cat"))
+    assert path.read_text() == "0 0.125 0.25 0.75 0.25 0.75 0.625 0.125 0.625\n"
+    assert (tmp_path / "classes.txt").read_text() == "cat\n"
+
+
+def test_numbers_of_classes_stay_from_file_to_file(tmp_path):
+    write(tmp_path / "a.txt", of_classes("dog", "cat"))
+    before = (tmp_path / "a.txt").read_text()
+    path = write(tmp_path / "b.txt", of_classes("cat", "猫 Käse"))
+    assert (tmp_path / "classes.txt").read_text(encoding="utf-8") == "dog\ncat\n猫 Käse\n"
+    assert [line[0] for line in path.read_text().splitlines()] == ["1", "2"]
+    assert [line[0] for line in before.splitlines()] == ["0", "1"]
+    found = read_annotations(path, "b.png", (8, 8)).objects
+    assert [item.category for item in found] == ["cat", "猫 Käse"]
+
+
+def test_the_list_of_classes_gives_the_numbers(tmp_path):
+    listed = Annotations("a.png", (8, 8), of_classes("cat").objects, classes=("ant", "bee", "cat"))
+    assert write(tmp_path / "a.txt", listed).read_text()[0] == "2"
+    FORMATS["coco_rle"].write(tmp_path / "a.json", listed, IMAGE)
+    content = json.loads((tmp_path / "a.json").read_text())
+    assert [each["name"] for each in content["categories"]] == ["ant", "bee", "cat"]
+    assert content["annotations"][0]["category_id"] == 3
+
+
+def test_a_folder_is_a_data_set_that_is_read_back_image_by_image(tmp_path):
+    one, two = of_classes("cat", "dog"), of_classes("dog")
+    two = Annotations("b.jpg", two.size, two.objects)
+    path = tmp_path / "out" / "data.yaml"
+    FORMATS["yolo"].write_all(path, [one, two])
+    assert FORMATS["yolo"].ending_all == ".yaml" and read_classes(path) == ("cat", "dog")
+    assert sorted(each.name for each in (tmp_path / "out" / "labels").iterdir()) == ["a.txt", "b.txt"]
+    for source in (path, tmp_path / "out" / "labels" / "b.txt"):
+        found = read_annotations(source, "b.jpg", (8, 8)).objects
+        assert [item.category for item in found] == ["dog"] and found[0].region.same(two.objects[0].region)
+    with pytest.raises(InputError, match=r"labels has no file c\.txt for this image"):
+        read_annotations(path, "c.jpg", (8, 8))
+    FORMATS["yolo"].write_all(path, [Annotations("c.png", one.size, of_classes("ant", "dog").objects)])
+    assert read_classes(path) == ("cat", "dog", "ant")
+
+
+def test_what_the_format_cannot_hold_is_refused_and_nothing_is_written(tmp_path):
+    empty = Annotations("a.png", (8, 8), (AnnotatedObject(3, Region.empty((8, 8))),))
+    twins = [of_classes("cat"), Annotations("a.jpg", (8, 8))]
+    for sentence, call in (
+        ("cannot hold object 3, which has no pixels", lambda: write(tmp_path / "a.txt", empty)),
+        ("cannot hold the class 'two", lambda: write(tmp_path / "a.txt", of_classes("two\nlines"))),
+        (r"end it in \.txt", lambda: write(tmp_path / "a.json", of_classes("cat"))),
+        (r"other than classes\.txt", lambda: write(tmp_path / "classes.txt", of_classes("cat"))),
+        (r"end it in \.yaml", lambda: FORMATS["yolo"].write_all(tmp_path / "a.json", twins[:1])),
+        ("two images named a", lambda: FORMATS["yolo"].write_all(tmp_path / "a.yaml", twins)),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            call()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_boxes_of_other_programs_are_rectangles(tmp_path):
+    found = labels(tmp_path / "a.txt", "0 0.5 0.5 0.2 0.5\n\n3 0.1 0.1 0.2 0.2 0.93\n").objects
+    assert [item.category for item in found] == ["class 0", "class 3"]
+    expected = np.zeros((80, 100), bool)
+    expected[20:60, 40:60] = True
+    np.testing.assert_array_equal(found[0].region.mask(), expected)
+    assert found[1].region.area == 16 * 20
+
+
+@pytest.mark.parametrize("place", ["classes.txt", "data.yaml", "../data.yaml", "../../data.yaml"])
+def test_classes_are_named_by_the_files_that_training_uses(place, tmp_path):
+    folder = tmp_path / "labels" / "train"
+    folder.mkdir(parents=True)
+    listed = "cat\r\ndog\r\n" if place.endswith("txt") else "nc: 2\nnames: [cat, dog]\n"
+    (folder / place).write_text(listed)
+    assert labels(folder / "a.txt", "1 0.5 0.5 0.2 0.5\n").objects[0].category == "dog"
+    found = labels(folder / "b.txt", "1 0.5 0.5 0.2 0.5\n2 0.5 0.5 0.2 0.5\n")
+    assert len(found.objects) == 1 and found.left_out == ("line 2 (there is no class 2, only 2 are listed)",)
+
+
+def test_an_empty_file_has_no_objects(tmp_path):
+    assert labels(tmp_path / "a.txt", "").objects == () == labels(tmp_path / "a.txt", "\n \n").objects
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "0 0.5 0.5 0.2",
+        "0 0.1 0.1 0.2 0.2 0.3 0.3 0.4",
+        "cat 0.5 0.5 0.2 0.2",
+        "0.5 0.5 0.5 0.2 0.2",
+        "-1 0.5 0.5 0.2 0.2",
+        "0 nan 0.5 0.2 0.2",
+        "0 1e999 0.5 0.2 0.2",
+        "0 50 50 20 20",
+        "0 half 0.5 0.2 0.2",
+        "99999999999 0.5 0.5 0.2 0.2",
+        "0",
+        "0x1 0.5 0.5 0.2 0.2",
+    ],
+)
+def test_a_strange_line_does_not_make_the_others_unreadable(line, tmp_path):
+    found = labels(tmp_path / "a.txt", f"0 0.5 0.5 0.2 0.5\n{line}\n1 0.5 0.5 0.2 0.5\n")
+    assert len(found.objects) == 2 and found.left_out[0].startswith("line 2 (") and len(found.left_out) == 1
+    with pytest.raises(InputError, match=r"a\.txt: line 1 \("):
+        labels(tmp_path / "a.txt", line)
+
+
+def test_what_is_no_text_is_refused(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(InputError, match="is no text, as YOLO's labels are"):
+        read_annotations(tmp_path / "a.txt", "a.png", (8, 8))
