@@ -92,7 +92,7 @@ class Driver:
         """What is said of a widget on which the pointer rests; None for nothing."""
         before = set(_windows(widget))
         widget.event_generate("<Enter>")
-        end = time.monotonic() + 1
+        end = time.monotonic() + SECONDS
         while not (new := set(_windows(widget)) - before) and time.monotonic() < end:
             time.sleep(0.01)
             self.root.update()

@@ -272,7 +272,11 @@ def test_a_folder_that_cannot_be_made_is_told_once_and_work_goes_on(place):
 def test_earlier_work_that_may_not_be_written_is_told_and_the_image_opens(place, refused, monkeypatch):
     begun(place, CLICKS[0]).close()
 
-    def refuse(*_):
+    real = getattr(os, refused)
+
+    def refuse(file, how, *more):
+        if refused == "open" and not how & os.O_WRONLY:
+            return real(file, how, *more)
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(os, refused, refuse)

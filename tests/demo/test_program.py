@@ -220,7 +220,8 @@ def test_what_a_network_lacks_is_greyed_out_and_the_hint_says_why(drive):
     assert str(controls.mode_menu["menu"].entrycget(4, "foreground")) == "gray55"
 
 
-def test_every_option_button_and_field_has_a_hint(drive):
+def test_every_option_button_and_field_has_a_hint(drive, monkeypatch):
+    monkeypatch.setattr("isegm.demo.widgets.HINT_MS", 1)
     user = drive(TinyModel())
     for page in (user.program.objects, user.program.images, user.program.controls):
         user.program.pages.select(page)
