@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from isegm.evaluation.iou_curves import ALL_CLICKS, plot_curves, read_curve, select_files
+from isegm.evaluation.iou_curves import ALL_CLICKS, plot_curves, read_curve, select_files, told_apart
 from isegm.utils.cli import program
 from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     named = args.datasets or ("" if args.files else DATASETS)
     datasets = [name.strip() for name in named.split(",") if name.strip()] or None
     files = select_files(candidates(args, logs), args.mode, datasets)
-    curves = [read_curve(path, args.n_clicks) for path in files]
+    curves = told_apart([read_curve(path, args.n_clicks) for path in files], files)
     for curve in curves:
         print(curve.summary())
     for path in plot_curves(curves, args.plots_path or logs / "iou_analysis"):

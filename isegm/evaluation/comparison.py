@@ -18,7 +18,7 @@ import numpy as np
 from scipy import stats
 
 from isegm.evaluation.published_values import PublishedValue, find_published
-from isegm.evaluation.records import ObjectRecord, RecordFile, read_records
+from isegm.evaluation.records import ObjectRecord, RecordFile, is_records_file, read_records
 from isegm.evaluation.scores import noc_per_object, nof_published, seconds_per_click
 from isegm.inference.mask_metrics import first_click_reaching
 from isegm.inference.protocols import settings_for
@@ -111,9 +111,9 @@ def metrics() -> tuple[str, ...]:
 def read_runs(paths: Sequence[str | Path]) -> list[Run]:
     """Read runs from records files, or from every ``records_*.jsonl`` below a folder.
 
-    A run is named by the part of its folder's path in which the folders differ. Folders without records, such as
-    those of pickles and plots beside the runs, and evaluations that ended before their first object are left out with a
-    warning, unless there are no others.
+    A run is named by the part of its folder's path in which the folders differ. Files and folders without records, as
+    those of tables, pickles and plots beside the runs, and evaluations that ended before their first object are left
+    out with a warning, unless there are no others.
 
     Raises:
         InputError: no such file or folder, no records in any, or damaged ones.
@@ -135,7 +135,10 @@ def read_runs(paths: Sequence[str | Path]) -> list[Run]:
 
 
 def _records_files(path: Path) -> list[Path]:
-    return sorted(path.rglob("records_*.jsonl")) if path.is_dir() else [path]
+    """List the records files at a path; tables and pictures, which ``DIR/*`` names too, are none."""
+    if path.is_dir():
+        return sorted(path.rglob("records_*.jsonl"))
+    return [path] if is_records_file(path) or not path.is_file() else []
 
 
 def _distinguishing_names(folders: Sequence[Path]) -> dict[Path, str]:

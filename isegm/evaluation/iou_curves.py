@@ -7,8 +7,9 @@ A published pickle (``evaluate_model.py --iou-analysis``) is a dict with ``datas
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from isegm.evaluation.plots import save_figure
-from isegm.evaluation.records import read_records
+from isegm.evaluation.records import is_records_file, read_records
 from isegm.evaluation.selection import folder_name
 from isegm.utils.errors import InputError
 from isegm.utils.log import printable
@@ -79,7 +80,7 @@ def read_curve(path: str | Path, n_clicks: int = ALL_CLICKS) -> IouCurve:
         InputError: the file is damaged, of another kind, or holds no objects.
     """
     path = Path(path)
-    if path.suffix == ".jsonl":
+    if is_records_file(path):
         found = read_records(path)
         if found is None or not found.records:
             raise InputError(f"{path} holds no objects yet: evaluate again with --resume.")
@@ -117,6 +118,15 @@ CURVE = Fields(
     },
     others=Anything(),
 )
+
+
+def told_apart(curves: Sequence[IouCurve], files: Sequence[Path]) -> list[IouCurve]:
+    """Name curves of one data set that would have one name by their folders too."""
+    counts = Counter((curve.dataset, curve.model) for curve in curves)
+    return [
+        curve if counts[curve.dataset, curve.model] == 1 else replace(curve, model=f"{curve.model} in {path.parent}")
+        for curve, path in zip(curves, files, strict=True)
+    ]
 
 
 def curves_figure(curves: Sequence[IouCurve]) -> Figure:
@@ -176,7 +186,7 @@ def select_files(files: Iterable[Path], modes: Sequence[str], datasets: Sequence
     files = sorted(dict.fromkeys(files))
 
     def wanted(path: Path) -> bool:
-        searched = f"{path.parent.name}/{path.stem}" if path.suffix == ".jsonl" else path.stem
+        searched = f"{path.parent.name}/{path.stem}" if is_records_file(path) else path.stem
         of_dataset = datasets is None or any(name in path.stem for name in datasets)
         return of_dataset and (not modes or any(mode in searched for mode in modes))
 

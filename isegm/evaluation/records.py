@@ -22,6 +22,7 @@ from isegm.utils.log import logger
 from isegm.utils.schema import Fields, Items, Kind, Nothing, Number, Plain, Row, Table, Text, Whole, mismatch, shown
 
 Identity = Mapping[str, Any]
+SHOWN_VALUE = 100  # characters of a value in a message
 COUNT = Whole(least=0)
 RECORD = Fields(
     {
@@ -116,6 +117,11 @@ class RecordFile:
     identity: dict[str, Any]
     records: list[ObjectRecord]
     size: int
+
+
+def is_records_file(path: Path) -> bool:
+    """Whether a file is named as one of records, or as one that was put aside."""
+    return path.suffix == ".jsonl" or path.name.endswith(".jsonl.bak")
 
 
 def read_records(path: str | Path) -> RecordFile | None:
@@ -290,4 +296,9 @@ def _differences(before: Identity, now: Identity, prefix: str = "") -> Iterator[
                 else "images or masks of the data set have changed since"
             )
         elif old != new:
-            yield f"{prefix}{key} was {json.dumps(old)} and is now {json.dumps(new)}"
+            yield f"{prefix}{key} was {_shortened(old)} and is now {_shortened(new)}"
+
+
+def _shortened(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= SHOWN_VALUE else f"{text[:SHOWN_VALUE]}..."

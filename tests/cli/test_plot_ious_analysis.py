@@ -82,6 +82,18 @@ def test_the_figure_has_a_line_for_each_model_in_percent():
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a$b$", "other"]
 
 
+def test_curves_of_one_name_are_told_apart_by_their_folders(call, tmp_path, capsys):
+    for folder in ("first", "second"):
+        path = tmp_path / folder / "h18" / "cvpr_NoBRS_3" / "records_GrabCut.jsonl"
+        with RecordWriter(path, {}) as writer:
+            writer.write(record(IOUS[0], dataset="GrabCut"))
+    files = [tmp_path / folder / "h18" / "cvpr_NoBRS_3" / "records_GrabCut.jsonl" for folder in ("first", "second")]
+    assert call("--files", *files, "--plots-path", tmp_path) == 0
+    shown = capsys.readouterr().out
+    for path in files:
+        assert f"h18/cvpr_NoBRS_3 in {path.parent} on GrabCut" in shown
+
+
 def test_figures_are_numbered_behind_those_that_are_there(tmp_path):
     for name in ("SBD_000.png", "SBD_004.png", "SBD_Train_007.png"):
         (tmp_path / name).touch()

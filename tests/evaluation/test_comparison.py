@@ -216,10 +216,11 @@ def test_folders_without_records_are_left_out_with_a_warning(tmp_path, caplog):
     for name in ("ious", "plots"):
         (tmp_path / "logs" / name).mkdir()
         (tmp_path / "logs" / name / "GrabCut_cvpr_NoBRS_20.pkl").touch()
+    (tmp_path / "logs" / "cvpr_NoBRS_20.txt").write_text("a table")
     runs = comparing.read_runs(sorted((tmp_path / "logs").iterdir()))
     assert [run.name for run in runs] == ["first", "second"]
     (said,) = caplog.messages
-    assert "ious" in said and "plots: left out" in said
+    assert "cvpr_NoBRS_20.txt, " in said and "ious, " in said and "plots: left out" in said
     write(tmp_path / "logs" / "stopped", [])
     assert [run.name for run in comparing.read_runs([tmp_path / "logs"])] == ["first", "second"]
     assert "records_GrabCut.jsonl: left out" in caplog.messages[-1]
