@@ -14,7 +14,8 @@ from isegm.data.paired_files import MASK_ENDINGS
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
 from isegm.utils.cli import add_device_options, choose_device, program
 from isegm.utils.exp import load_config_file
-from isegm.utils.files import read_image, write_images
+from isegm.utils.files import read_stretched, write_images
+from isegm.utils.log import logger
 from isegm.utils.lookup import find_checkpoint
 from isegm.utils.masks import read_start_mask
 from isegm.utils.threads import set_threads
@@ -75,7 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     inputs = [os.path.realpath(path) for path in (args.image, args.init_mask) if path is not None]
     if os.path.realpath(out) in inputs or os.path.realpath(overlay) in inputs:
         raise InputError(f"--out {out} would overwrite an image that is read: choose another name.")
-    image = read_image(args.image)
+    image, levels = read_stretched(args.image)
+    if levels is not None:
+        logger.info("levels %g to %g of %s are read as 0 to 255", *levels, args.image)
     prev_mask = None if args.init_mask is None else read_start_mask(args.init_mask, image.shape[:2])
     weights = load_config_file("config.yml").get("INTERACTIVE_MODELS_PATH", "./weights")
     checkpoint = find_checkpoint(weights, args.checkpoint)

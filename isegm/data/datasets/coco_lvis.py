@@ -18,7 +18,7 @@ from isegm.data.datasets.base import (
 )
 from isegm.data.sample import DSample, ObjectNode
 from isegm.utils.errors import InputError
-from isegm.utils.files import read_image
+from isegm.utils.images import decoded, read_image, recognised
 
 Hierarchy = dict[int, dict[str, Any] | None]
 
@@ -144,9 +144,10 @@ def read_layers(path: Path) -> tuple[np.ndarray, list[tuple[int, int]]]:
     wanted = "layers of encoded masks and the list of what they hold"
     try:
         encoded, mapping = content
-        decoded = [cv2.imdecode(np.asarray(layer, dtype=np.uint8), cv2.IMREAD_UNCHANGED) for layer in encoded]
-        layers = [layer for layer in decoded if layer is not None]
-        if len(layers) < len(decoded):
+        files = [recognised(np.asarray(layer, dtype=np.uint8).tobytes(), str(path), "mask") for layer in encoded]
+        decodable = [decoded(file, cv2.IMREAD_UNCHANGED) for file in files]
+        layers = [layer for layer in decodable if layer is not None]
+        if len(layers) < len(decodable):
             raise ValueError("a layer is not an image")
         pairs = [(int(layer), int(value)) for layer, value in mapping]
         masks = np.stack(layers, axis=-1).astype(np.int32)  # (H, W, L)
