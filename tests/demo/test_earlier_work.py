@@ -254,3 +254,15 @@ def test_objects_that_are_not_finished_and_damage_are_told_at_an_export(place):
     assert "objects that are not finished in 2 of the images (b.png, c.png); what follows a damaged line" in warning
     assert "(d.png). Open these images" in warning
     controller.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="only Unix has pipes")
+def test_pipes_are_neither_images_nor_objects_nor_masks(tmp_path):
+    os.mkfifo(tmp_path / "x.json")
+    for read in (
+        lambda path: image_loading.read_objects(path, "a.png", (40, 56)),
+        lambda path: image_loading.read_start(path, (40, 56), 0.5),
+        image_loading.read_stretched,
+    ):
+        with pytest.raises(InputError, match=r"x\.json cannot be read \(it is a folder, a pipe or a device\)"):
+            read(str(tmp_path / "x.json"))
