@@ -7,9 +7,6 @@ A checkpoint is a ``torch.save``d dict with ``state_dict`` and ``config``. Ours 
 
 from __future__ import annotations
 
-import pickle
-import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ import torch
 from torch import Tensor
 
 from isegm.model.click_model import ClickModel
+from isegm.model.filling import usable, without_weights
 from isegm.model.published import WITHOUT_EFFECT, model_from_published
 from isegm.model.registry import build_stored_model, list_models
 from isegm.utils.device import usable_device
@@ -25,8 +23,10 @@ from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write
 from isegm.utils.inputs import described, require
 from isegm.utils.lookup import DEFAULT_CHECKPOINT, is_file, shipped_by_name
-from isegm.utils.schema import Instance
+from isegm.utils.schema import Instance, Plain, check, escaped
+from isegm.utils.tensor_files import read_tensor_file
 
+MOST_ARGUMENTS = 10_000  # values in a configuration
 SHOWN = 8  # how many differing keys a message names
 
 
@@ -62,25 +62,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not is_file(path):
         hint = f"; {path} is a network: build_model makes it, with random weights" if str(path) in list_models() else ""
         raise InputError(f"there is no checkpoint {path}: check the path, or leave it out for the shipped model{hint}.")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        named = re.search(r"GLOBAL (\S+)", str(error))
-        if named and zipfile.is_zipfile(path):
-            raise InputError(
-                f"{path} asks for the Python object {named[1]}, which click models do not need: it was not loaded, as "
-                "it could run foreign code; use a file from a source that you trust."
-            ) from error
-        raise InputError(f"{path} is not a PyTorch checkpoint: give a .pth file of a click model.") from error
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read ({error.strerror or error}): check its permissions and its disk."
-        ) from error
-    except Exception as error:  # torch.load raises many types for damaged files
-        raise InputError(
-            f"{path} is not a PyTorch checkpoint, or is cut off ({type(error).__name__}): "
-            "give a .pth file of a click model."
-        ) from error
+    content = read_tensor_file(path, "give a .pth file of a click model")
     return _checked(content, path)
 
 
@@ -93,6 +75,7 @@ def _checked(content: Any, path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path} has a configuration or weights that are no mapping: it is damaged.")
     if not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()):
         raise InputError(f"{path} has weights that are not all tensors by name: it is damaged.")
+    check(config, Plain(MOST_ARGUMENTS), path, "config")
     return dict(content)
 
 
@@ -117,11 +100,12 @@ def load_state(model: ClickModel, state: Mapping[str, Tensor], path: str | Path)
     """Load a state dict strictly.
 
     Raises:
-        InputError: keys are missing, unexpected, or of another shape; the message lists them.
+        InputError: keys are missing, unexpected, or of another shape, which the message lists; or a tensor is not
+            finite, or of a kind that no weight can be (see ``usable``).
     """
     wanted = model.state_dict()
     missing = [key for key in wanted if key not in state]
-    unexpected = [key for key in state if key not in wanted]
+    unexpected = [escaped(key, 100) for key in state if key not in wanted]
     shapes = [
         f"{key} {tuple(state[key].shape)} instead of {tuple(value.shape)}"
         for key, value in wanted.items()
@@ -138,31 +122,36 @@ def load_state(model: ClickModel, state: Mapping[str, Tensor], path: str | Path)
         raise InputError(
             f"{path} does not fit the network {name}: {'; '.join(difference)}; give a checkpoint of this architecture."
         )
-    model.load_state_dict(state)
+    fitting = {key: usable(key, state[key], value, path) for key, value in wanted.items()}
+    model.load_state_dict(fitting, assign=any(value.is_meta for value in wanted.values()))
 
 
 def model_from_checkpoint(content: Mapping[str, Any], path: str | Path = "the checkpoint") -> ClickModel:
     """Build the network that a checkpoint describes and load its weights.
 
     Args:
-        content: output of ``read_checkpoint``.
+        content: output of ``read_checkpoint``, whose tensors become those of the network.
         path: the file, for messages.
 
     Raises:
         InputError: the configuration names no network, or the weights do not fit it (see ``load_state``).
     """
-    config, state = content["config"], content["state_dict"]
-    if "class" in config:
-        model = model_from_published(config, state, path)
-    elif isinstance(config.get("model"), str):
-        params = config.get("params", {})
-        if not isinstance(params, Mapping):
-            raise InputError(f"{path} has a configuration whose params are no mapping: it is damaged.")
-        model = build_stored_model(config["model"], params, path)
-    else:
-        raise InputError(f"{path} has a configuration that names no network: it is damaged.")
-    load_state(model, state, path)
+    with without_weights(content["state_dict"], path):
+        model = _described(content["config"], content["state_dict"], path)
+    load_state(model, content["state_dict"], path)
     return model
+
+
+def _described(config: Mapping[str, Any], state: Mapping[str, Tensor], path: str | Path) -> ClickModel:
+    """Build the network of a configuration."""
+    if "class" in config:
+        return model_from_published(config, state, path)
+    if not isinstance(config.get("model"), str):
+        raise InputError(f"{path} has a configuration that names no network: it is damaged.")
+    params = config.get("params", {})
+    if not isinstance(params, Mapping):
+        raise InputError(f"{path} has a configuration whose params are no mapping: it is damaged.")
+    return build_stored_model(config["model"], params, path)
 
 
 def load_model(
@@ -192,6 +181,7 @@ def load_model(
     else:
         name = "the loaded checkpoint"
         content = _checked(checkpoint, name)
+        content["state_dict"] = {key: value.clone() for key, value in content["state_dict"].items()}
     model = model_from_checkpoint(_with_arguments(content, overrides), name)
     return model.to(device).eval().requires_grad_(False)
 

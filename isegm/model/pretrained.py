@@ -15,8 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from isegm.model.filling import usable
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
+from isegm.utils.tensor_files import read_tensor_file
 
 TIMM = "timm"
 
@@ -53,16 +55,13 @@ def read_file(path: str | Path) -> Mapping[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"the pretrained weights {path} are not there: set their path in config.yml.")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises many types for damaged files
-        raise InputError(
-            f"{path} cannot be read as PyTorch weights ({type(error).__name__}): download it again."
-        ) from error
+    content = read_tensor_file(path, "download it again")
     for key in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+    if not isinstance(content, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
+    ):
         raise InputError(f"{path} holds no weights by name: it must be a state dict.")
     return content
 
@@ -136,7 +135,8 @@ def load_backbone(
         timm_name: see ``read_weights``.
 
     Raises:
-        InputError: a parameter is missing, has another shape, or has no counterpart (the first ones are named).
+        InputError: a parameter is missing, has another shape, has no counterpart (the first ones are named), or is not
+            finite or of a kind that no weight can be (see ``isegm.model.filling.usable``).
     """
     wanted = module.state_dict()
     renamed = {rename(key): value for key, value in read_weights(source, timm_name).items()}
@@ -158,7 +158,8 @@ def load_backbone(
             f"{source} does not fit {type(module).__name__}: it has {len(foreign)} entries too many, "
             f"first {', '.join(foreign[:3])}: give the weights of that network."
         )
-    module.load_state_dict({key: renamed.get(key, value) for key, value in wanted.items()})
+    filled = {key: usable(key, renamed[key], value, source) for key, value in wanted.items() if key in renamed}
+    module.load_state_dict({**wanted, **filled})
 
 
 def has_folded_batchnorm(module: nn.Module) -> bool:

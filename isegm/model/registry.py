@@ -9,8 +9,18 @@ from typing import Any
 
 from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
-from isegm.utils.schema import shown
+from isegm.utils.schema import Flag, Items, Kind, Nothing, Number, Row, check, shown
 
+# Constructor arguments of which a network takes wrong values without a word, and what a file may give for them.
+_CHANNELS = Items(Number(-1e6, 1e6), 3, 3)
+STORED_ARGUMENTS: dict[str, Kind] = {
+    **dict.fromkeys(("with_prev_mask", "with_aux_output", "binary_prev_mask", "use_disks", "use_leaky_relu"), Flag()),
+    **dict.fromkeys(("use_rgb_conv", "conv_extend", "small"), Flag()),
+    "norm_radius": Number(above=0, most=10_000),
+    "aspp_dropout": Number(0, 1),
+    "backbone_lr_mult": Number(0, 1_000_000),
+    "norm_mean_std": Row(_CHANNELS, Items(Number(above=0, most=1e6), 3, 3)) | Nothing(),
+}
 _BUILDERS: dict[str, tuple[type[ClickModel], dict[str, Any]]] = {}
 
 
@@ -78,6 +88,9 @@ def build_stored_model(name: str, params: Mapping[str, Any], path: str | Path) -
     Raises:
         InputError: for whatever is wrong with the name or the arguments, with the path of the file in front.
     """
+    for argument, kind in STORED_ARGUMENTS.items():
+        if argument in params:
+            check(params[argument], kind, path, f"config.params.{argument}")
     try:
         return _constructed(name, params)
     except InputError as error:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import mmap
 import pickle
 import pickletools
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from typing import IO, Any, ClassVar
 
 KEYS = (str, bytes, int, float, bool, type(None))
 FLAT = 1000  # parts of a tuple that is a key
-_Python: Any = pickle._Unpickler  # type: ignore[attr-defined]
+_Python: Any = pickle._Unpickler
 
 
 class CheckedUnpickler(_Python):
@@ -106,6 +107,21 @@ def checked_key(key: Any) -> Any:
     if not all(type(part) in KEYS for part in parts):
         raise pickle.UnpicklingError(f"it has a {type(key).__name__} of parts as a key")
     return key
+
+
+def checked_ordered_dict(pairs: Iterable[tuple[Any, Any]] = ()) -> OrderedDict:
+    """Make an ``OrderedDict`` with checked keys."""
+    return OrderedDict((checked_key(key), value) for key, value in pairs)
+
+
+def checked_set(items: Iterable[Any] = ()) -> set:
+    """Make a set of checked items."""
+    return set(map(checked_key, items))
+
+
+def checked_frozenset(items: Iterable[Any] = ()) -> frozenset:
+    """Make a frozenset of checked items."""
+    return frozenset(map(checked_key, items))
 
 
 def check_opcodes(content: bytes | mmap.mmap) -> None:

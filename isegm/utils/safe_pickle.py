@@ -20,7 +20,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from isegm.utils.checked_pickle import CheckedUnpickler, check_opcodes, checked_key
+from isegm.utils.checked_pickle import (
+    CheckedUnpickler,
+    check_opcodes,
+    checked_frozenset,
+    checked_ordered_dict,
+    checked_set,
+)
 from isegm.utils.errors import InputError
 
 SMALL = 1 << 21  # bytes; the bounded unpickler reads about 2 MB a second
@@ -117,7 +123,7 @@ class _PlainData:
 
     def find_class(self, module: str, name: str) -> Callable[..., Any] | str:
         if (module, name) == ("collections", "OrderedDict"):
-            return _ordered
+            return checked_ordered_dict
         if module in ("builtins", "__builtin__") and name in _BUILTINS:
             return _BUILTINS[name]
         if (module, name) == ("numpy", "ndarray"):
@@ -176,24 +182,12 @@ def _bytearray(*parts: Any) -> bytearray:
     return bytearray(_bytes(*parts))
 
 
-def _ordered(pairs: Any = ()) -> OrderedDict:
-    return OrderedDict((checked_key(key), value) for key, value in pairs)
-
-
-def _set(items: Any = ()) -> set:
-    return set(map(checked_key, items))
-
-
-def _frozenset(items: Any = ()) -> frozenset:
-    return frozenset(map(checked_key, items))
-
-
 _BUILTINS: dict[str, Callable[..., Any]] = {
     "bytes": _bytes,
     "bytearray": _bytearray,
     "complex": complex,
-    "set": _set,
-    "frozenset": _frozenset,
+    "set": checked_set,
+    "frozenset": checked_frozenset,
 }
 
 

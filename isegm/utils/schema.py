@@ -29,7 +29,8 @@ from typing import Any
 from isegm.utils.errors import InputError
 
 DEPTH = 32  # containers within containers that ``Plain`` goes into
-SHOWN = 40  # characters of a value or a key that a message shows
+SHOWN = 40  # characters of a value that a message shows
+LONGEST_KEY = 80  # the same of a key
 LARGEST = 2**63 - 1
 LONGEST_PATH = 4096
 Key = tuple[str, ...]  # of a value within the content, from the outside in
@@ -91,12 +92,12 @@ def mismatch(value: Any, kind: Kind, key: str = "") -> str | None:
     return f"{_joined(at) or 'the content'} {words}"
 
 
-def shown(value: Any) -> str:
-    """Describe a value in a few printable characters, whatever it is."""
+def shown(value: Any, longest: int = SHOWN) -> str:
+    """Describe a value in a few printable characters, whatever it is; of a text at most ``longest``."""
     if value is None or isinstance(value, bool):
         return str(value)
     if isinstance(value, str):
-        return repr(value if len(value) <= SHOWN else f"{value[:SHOWN]}...")
+        return repr(value if len(value) <= longest else f"{value[:longest]}...")
     if isinstance(value, numbers.Integral):
         return str(int(value)) if abs(int(value)) <= LARGEST else "a number of more than 64 bits"
     if isinstance(value, float):
@@ -121,7 +122,7 @@ def _joined(key: Key) -> str:
 def _part(key: Any) -> str:
     """A key as a part of a message: plain words as they stand, anything else as ``shown`` has it."""
     plain = isinstance(key, str) and 0 < len(key) <= SHOWN and key.isprintable() and not set(key) & set(".[] '\"")
-    return key if plain else f"[{shown(key)}]"
+    return key if plain else f"[{shown(key, LONGEST_KEY)}]"
 
 
 class Kind:
@@ -386,12 +387,18 @@ class Plain(Kind):
 
     Containers lie ``DEPTH`` deep at most; the whole may hold ``most`` values, where one that several containers share
     counts each time, as often as it would be written out.
+
+    Args:
+        most: see above.
+        leaf: says of any other object what is wrong with it, as the end of a sentence, or None; by default nothing
+            else is allowed.
     """
 
     phrase = "plain data"
 
-    def __init__(self, most: int = 1 << 20) -> None:
+    def __init__(self, most: int = 1 << 20, leaf: Callable[[Any], str | None] | None = None) -> None:
         self.most = most
+        self.leaf = leaf
 
     def problem(self, value: Any, at: Key) -> Problem | None:
         left = self.most - 1
@@ -407,7 +414,9 @@ class Plain(Kind):
                 items = value.items() if isinstance(value, Mapping) else enumerate(value)
                 waiting += ((item, (*key, _part(name)), depth + 1) for name, item in items)
             elif not (value is None or isinstance(value, (bool, int, float, str, bytes))):
-                return key, f"must be plain data, not {shown(value)}"
+                words = self.leaf(value) if self.leaf else f"must be plain data, not {shown(value)}"
+                if words is not None:
+                    return key, words
             elif isinstance(value, int) and not -LARGEST - 1 <= value <= LARGEST:
                 return key, f"must be a number of at most 64 bits, not {shown(value)}"
         return None

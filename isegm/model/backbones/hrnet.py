@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from isegm.model.filling import usable
 from isegm.model.layers import conv_bn, conv_bn_relu, resize
 from isegm.model.pretrained import read_weights
 from isegm.utils.errors import InputError
@@ -190,7 +191,8 @@ class HRNet(nn.Module):
                 f"{source} fits {len(backbone) - len(wrong)} of the {len(backbone)} entries of this HRNet backbone "
                 f"({wrong[0]} is missing or of another shape): give the weights of the same width and depth."
             )
-        self.load_state_dict({**own, **matching})
+        filled = {key: usable(key, value, own[key], source) for key, value in matching.items()}
+        self.load_state_dict({**own, **filled})
 
 
 def own_key(key: str) -> str:

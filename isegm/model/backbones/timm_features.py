@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from isegm.model.backbones.two_scale import TwoScaleBackbone
+from isegm.model.filling import usable, with_weights
 from isegm.model.initializer import xavier_gluon
 from isegm.model.layers import resize
 from isegm.model.pretrained import check_timm_name, is_timm_source, read_file, timm_network
@@ -195,7 +196,8 @@ class TimmBackbone(TwoScaleBackbone):
         self.traits = traits_of(name)
         self.channels = self.traits.channels
         self.arguments = {**FEATURES, "out_indices": self.traits.out_indices, **self.traits.options}
-        self.network = timm.create_model(name, **self.arguments)
+        with with_weights():
+            self.network = timm.create_model(name, **self.arguments)
         for path in self.traits.unused:
             self.network.get_parameter(path).requires_grad_(False)
         convolutions = {
@@ -262,4 +264,4 @@ class TimmBackbone(TwoScaleBackbone):
                 f"{path} does not fit the backbone {self.name}: {len(wrong)} of {len(whole)} entries are missing or of "
                 f"another shape, first {', '.join(wrong[:3])}: give the weights of that network by timm's names."
             )
-        return state
+        return {key: usable(key, value, whole[key], path) if key in whole else value for key, value in state.items()}
