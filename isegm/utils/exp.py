@@ -253,7 +253,9 @@ def create_experiment(cfg: EasyDict) -> None:
             folder.mkdir(exist_ok=True)
     except OSError as error:
         if isinstance(error, FileExistsError) and cfg.EXP_PATH.is_dir():
-            raise InputError(f"{cfg.EXP_PATH} has just been made by another run: start this one again.") from error
+            raise InputError(
+                f"{cfg.EXP_PATH} cannot be made, as another run has just made it: start this one again."
+            ) from error
         raise InputError(f"{cfg.EXP_PATH} cannot be made ({error.strerror}): set EXPS_PATH in config.yml.") from error
     stamp = datetime.now().strftime("%Y-%m-%d-%H-%M-%S")
     source = Path(cfg.temp_model_path or cfg.model_path)
