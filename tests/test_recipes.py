@@ -13,6 +13,8 @@ from isegm.data.corrupted_masks import CorruptedInitialMasks
 from isegm.data.refiner_crops import FocusCrops
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT, save_checkpoint
 from isegm.recipes import folder_data, launch, light, ritm
+from isegm.utils.exp import create_experiment
+from isegm.utils.files import write_image
 from tests.drawn import draw_folder
 from tests.imagenet import write_folded_mobilenetv2
 
@@ -136,14 +138,85 @@ def test_frozen_batchnorm_needs_a_trained_network(configure, tmp_path):
         module.main(cfg)
 
 
-def test_weights_and_a_run_to_go_on_with_exclude_each_other(configure, configure_small, tmp_path):
+def test_a_run_goes_on_with_the_same_options_weights_included(configure, configure_small, tmp_path, caplog):
+    caplog.set_level("INFO", logger="isegm")
     images = draw_folder(tmp_path / "photos", 4)
-    short = ("--data", str(images), "--epochs", "1", "--epoch-len", "2", "--batch-size", "2")
-    module, cfg = configure_small("models/light/mobilenetv2_folder.py", *short)
+    given = ("--data", str(images), "--epochs", "1", "--epoch-len", "2", "--batch-size", "2")
+    given += ("--weights", str(DEFAULT_CHECKPOINT))
+    module, cfg = configure_small("models/light/mobilenetv2_finetune.py", *given)
     module.main(cfg)
-    module, cfg = configure("models/light/mobilenetv2_folder.py", *short, "--resume-exp", "000", "--weights", "x.pth")
-    with pytest.raises(InputError, match="leave --weights out"):
+    last = cfg.CHECKPOINTS_PATH / "last_checkpoint.pth"
+    trained = last.read_bytes()
+    module, cfg = configure("models/light/mobilenetv2_finetune.py", *given, "--resume-exp", "000")
+    module.main(cfg)
+    assert "mobilenetv2_default.pth is not read again" in caplog.text
+    assert last == cfg.CHECKPOINTS_PATH / "last_checkpoint.pth"
+    assert torch.load(last)["training"]["global_step"] == 1 and len(last.read_bytes()) == len(trained)
+
+
+def test_a_run_without_a_checkpoint_says_so(configure, tmp_path):
+    images = draw_folder(tmp_path / "photos", 4)
+    given = ("--data", str(images), "--epochs", "1", "--epoch-len", "2", "--batch-size", "2")
+    _, cfg = configure("models/light/mobilenetv2_folder.py", *given)
+    create_experiment(cfg)
+    module, cfg = configure("models/light/mobilenetv2_folder.py", *given, "--resume-exp", "000")
+    with pytest.raises(InputError, match=r"/000 has no checkpoint yet, .*: start it again without --resume-exp\.$"):
         module.main(cfg)
+    for name in ("last_checkpoint.pth", "000.pth"):
+        (cfg.CHECKPOINTS_PATH / name).touch()
+    for prefix in ("../", "/", "*", "["):
+        module, cfg = configure(
+            "models/light/mobilenetv2_folder.py", *given, "--resume-exp", "000", "--resume-prefix", prefix
+        )
+        with pytest.raises(InputError, match=r"fits 0 files in .* one of 000\.pth, last_checkpoint\.pth\.$"):
+            module.main(cfg)
+
+
+def test_one_run_at_a_time_works_in_a_folder(configure, configure_small, tmp_path, monkeypatch):
+    images = draw_folder(tmp_path / "photos", 4)
+    given = ("--data", str(images), "--epochs", "1", "--epoch-len", "2", "--batch-size", "2")
+    module, cfg = configure_small("models/light/mobilenetv2_folder.py", *given)
+    trained, refused = launch.Trainer.run, []
+
+    def train_beside_another(trainer):
+        trained(trainer)
+        second, resumed = configure("models/light/mobilenetv2_folder.py", *given, "--resume-exp", "000")
+        with pytest.raises(InputError, match=r"/000 is in use by another program .* new run without --resume-exp\.$"):
+            second.main(resumed)
+        refused.append(0)
+
+    monkeypatch.setattr(launch.Trainer, "run", train_beside_another)
+    module.main(cfg)
+    assert refused
+    assert not [path for path in cfg.EXP_PATH.iterdir() if path.suffix == ".lock"]
+
+
+def test_broken_images_and_masks_are_named_together_before_the_first_step(configure, tmp_path):
+    images = draw_folder(tmp_path / "photos", 30, size=(48, 64))
+    for number in range(14):
+        path = images / ("masks" if number % 2 else "images") / f"{number:02d}.png"
+        path.write_bytes(path.read_bytes()[:60])
+    write_image(images / "images" / "29.jpg", np.zeros((48, 64, 3), np.uint8))
+    (images / "images" / "29.png").unlink()
+    (images / "images" / "29.jpg").write_bytes((images / "images" / "29.jpg").read_bytes()[:-60])
+    module, cfg = configure("models/light/mobilenetv2_folder.py", "--data", str(images))
+    with pytest.raises(InputError) as refused:
+        module.main(cfg)
+    said = str(refused.value)
+    assert said.startswith(f"15 of 30 images of {images} cannot be used: ") and said.endswith(" (and 5 more).")
+    assert said.count(".png") == 10 and not cfg.EXP_PATH.exists()
+
+
+def test_images_of_one_pixel_give_samples_or_one_sentence(configure, tmp_path):
+    images = draw_folder(tmp_path / "photos", 4, size=(48, 64))
+    for name in ("a", "b"):
+        write_image(images / "images" / f"{name}.png", np.full((1, 1, 3), 120, np.uint8))
+        write_image(images / "masks" / f"{name}.png", np.ones((1, 1), np.uint8))
+    for script in FOLDER_SCRIPTS:
+        module, cfg = configure(script, "--data", str(images), "--epoch-len", "12")
+        steps = () if module.RECIPE.initial_masks is None else (module.RECIPE.initial_masks,)
+        train_set, _ = module.RECIPE.data.open(cfg, {0: (96, 96)}, module.RECIPE.sampler, steps)
+        assert {tuple(train_set[index]["images"].shape) for index in range(12)} == {(3, 96, 96)}
 
 
 @pytest.mark.parametrize("recipes", [light, ritm])

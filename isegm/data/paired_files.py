@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from unicodedata import normalize
 
+from isegm.data.checking import check_samples
+from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_mask, sha256
 from isegm.utils.images import IMAGE_ENDINGS, MASK_ENDINGS, PHOTO_ENDINGS
@@ -105,7 +108,7 @@ def paired_files(root: str | Path, images: str, masks: str) -> list[tuple[Path, 
     return [(path, found[stem]) for stem, path in stems.items()]
 
 
-class PairedFiles:
+class PairedFiles(ABC):
     """A data set of images with one mask file each.
 
     Attributes:
@@ -137,10 +140,10 @@ class PairedFiles:
         return digest.hexdigest()[:32]
 
     def check(self, samples: int | None = None) -> None:
-        """Check the masks of the first ``samples`` images, None for all.
+        """Check the first ``samples`` images and their masks, None for all.
 
         Raises:
-            InputError: a mask does not decode, or some hold no object (up to ten are named).
+            InputError: some images or masks are broken, or some masks hold no object (up to ten are named).
         """
         pairs = self.pairs[:samples]
         empty = [mask for _, mask in pairs if not self.holds_object(mask)]
@@ -151,6 +154,12 @@ class PairedFiles:
                 f"{len(empty)} of {len(pairs)} masks in {folder} hold no object: {names}; "
                 "draw one in each, or remove them and their images."
             )
+        first = {image: index for index, (image, _) in reversed(list(enumerate(pairs)))}  # of the samples of an image
+        check_samples(self.get_sample, sorted(first.values()), self.name)
+
+    @abstractmethod
+    def get_sample(self, index: int) -> DSample:
+        """Read the image at ``index`` with its objects."""
 
     def holds_object(self, mask: Path) -> bool:
         """Return whether a mask file holds an object; here: whether any pixel is not 0."""

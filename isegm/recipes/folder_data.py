@@ -8,12 +8,14 @@ from typing import Any
 
 from easydict import EasyDict
 
+from isegm.data.checking import check_samples
 from isegm.data.compose import ComposeDataset
 from isegm.data.datasets.folder import FolderDataset
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.train_set import CopyPaste, SampleTransform, TrainSet
 from isegm.data.transforms import Transform
 from isegm.recipes.data_config import Crops, Size
+from isegm.utils.distributed import is_main
 from isegm.utils.errors import InputError
 from isegm.utils.schema import Number
 
@@ -37,12 +39,16 @@ class FolderData:
     def open(
         self, cfg: EasyDict, crops: Crops, sampler: MultiPointSampler, steps: Sequence[SampleTransform]
     ) -> tuple[TrainSet, TrainSet]:
-        """Open the folders; see ``TrainingData``.
+        """Open the folders and read every image with its mask once; see ``TrainingData``.
 
         Raises:
-            InputError: no folder is given, or one is absent, malformed or too small.
+            InputError: no folder is given, or one is absent, malformed or too small; or some images or masks are
+                broken, of which up to ten are named.
         """
         train_reader, val_reader = open_folders(cfg)
+        if is_main():
+            joined = ComposeDataset([*train_reader.readers, *val_reader.readers])
+            check_samples(joined.get_sample, range(len(joined)), ", ".join(training_folders(cfg)[0]))
         _, val_view = self.views(list(crops.values())[-1])
         train_set = TrainSet(
             train_reader,

@@ -52,10 +52,16 @@ def test_folders_are_numbered_named_and_made_only_when_asked(script, tmp_path):
     assert following.EXP_PATH.name == "001"
 
 
+@pytest.mark.parametrize("name", ["../../x", "a/b", "/tmp/x", "a\\b", "..\\x", "a\nb", "a\0b"])
+def test_a_name_stays_within_the_folder_of_experiments(script, name):
+    with pytest.raises(InputError, match="cannot end the name of a folder: give a name without slashes"):
+        init_experiment(arguments(script, exp_name=name), SimpleNamespace())
+
+
 def test_two_runs_never_share_a_folder(script):
     first, second = (init_experiment(arguments(script), SimpleNamespace()) for _ in range(2))
     create_experiment(first)
-    with pytest.raises(InputError, match="cannot be made"):
+    with pytest.raises(InputError, match=r"000 cannot be made, as another run has just made it: start this one again\.$"):
         create_experiment(second)
 
 

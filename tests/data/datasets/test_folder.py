@@ -290,3 +290,22 @@ def test_data_sets_by_name(tmp_path):
             get_dataset(name, cfg)
     with pytest.raises(InputError, match="add DAVIS_PATH to config"):
         get_dataset("DAVIS", cfg)
+
+
+def test_check_names_broken_images_together_and_says_that_a_jpeg_is_cut_off(tmp_path):
+    root = draw_folder(tmp_path / "photos", 6)
+    FolderDataset(root).check()
+    for number in (1, 4):
+        image = read_image(root / "images" / f"{number:02d}.png")
+        (root / "images" / f"{number:02d}.png").unlink()
+        path = root / "images" / f"{number:02d}.jpg"
+        write_image(path, image)
+        path.write_bytes(path.read_bytes()[: -path.stat().st_size // 2])
+    with pytest.raises(InputError) as refused:
+        FolderDataset(root).check()
+    said = str(refused.value)
+    assert said.startswith("2 of 6 images of photos cannot be used: ")
+    assert said.count("JPEG file is cut off") == 2 and "01.jpg" in said and "04.jpg" in said
+    FolderDataset(root).check(1)
+    with pytest.raises(InputError, match=r"^\S+01\.jpg [^;]*cut off"):
+        FolderDataset(root).check(3)
