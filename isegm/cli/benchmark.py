@@ -28,7 +28,7 @@ NETWORKS = (
     "ritm_hrnet18s",
     "ritm_hrnet32",
     "focalclick_hrnet18s_s2",
-    "focalclick_segformer_b3_s2",
+    "focalclick_segformerb3_s2",
 )
 
 
@@ -189,7 +189,8 @@ def clicks_beside(busy: int, clicks: int, rounds: int, threads: int | None) -> N
         print(f"{name:<28} default {before:7.3f} s   here {after:7.3f} s   {before / after:6.2f} x", flush=True)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the options, from ``sys.argv`` by default."""
     parser = argparse.ArgumentParser(
         prog=program("benchmark", arguments),
         description="Time the work at every click against plain implementations of the same results.",
@@ -207,8 +208,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--rounds", type=from_text(Whole(1, 1000)), default=3, help="rounds of --busy (default: %(default)s)"
     )
     add_thread_option(parser)
-    parser.add_argument("--device", help="time clicks on this device, such as cuda, against the CPU instead")
-    args = parser.parse_args(arguments)
+    parser.add_argument(
+        "--device", help="time clicks on this device, such as cuda, against the CPU instead; default: none"
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the times that the options ask for."""
+    args = parse_args(arguments)
     threads = set_threads(args.threads)
     print(f"torch {torch.__version__}, {threads} threads")
     if args.busy is not None:

@@ -47,7 +47,8 @@ def measure_statistics(
             layer.num_batches_tracked.zero_()  # the first pass then overwrites the old statistics
         layer.momentum = None  # PyTorch then takes the plain average
     try:
-        with torch.random.fork_rng(devices):
+        # A layer that takes the plain average reads a counter, which would end a compiled graph in each layer.
+        with torch.random.fork_rng(devices), torch.compiler.set_stance("force_eager"):
             torch.manual_seed(seed)
             for number, (batch, start) in enumerate(zip(batches, parts.starts, strict=False)):
                 batch_rng = BatchRNG(seed, number, PRECISE_BN, first=start, count=len(batch["instances"]))

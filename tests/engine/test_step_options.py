@@ -174,6 +174,19 @@ def test_a_compiled_network_learns_the_same_and_keeps_its_names(images, tmp_path
     assert list(stored) == list(TinyModel().state_dict())
 
 
+def test_a_compiled_network_measures_its_statistics_uncompiled(images, tmp_path, monkeypatch):
+    """BatchNorm's plain average reads a counter, at which every layer would be compiled on its own."""
+    from torch._dynamo.utils import counters
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    counters.clear()
+    short = {"epoch_len": 16, "norm": True, "config": {"epochs": 1, "precise_bn_batches": 1}}
+    compiled = finished(tiny(images, tmp_path / "compiled", compile=True, **short))
+    assert counters["stats"]["unique_graphs"] > 1 and not counters["graph_break"]
+    plain = finished(tiny(images, tmp_path / "plain", **short))
+    np.testing.assert_allclose(compiled["curves"], plain["curves"], rtol=0, atol=1e-4)
+
+
 def test_a_machine_without_a_compiler_is_told_in_one_sentence(monkeypatch):
     def compiled(*arguments):
         raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found\nmore")
