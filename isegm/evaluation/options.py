@@ -28,6 +28,7 @@ CPU = torch.device("cpu")
 VIS_PATH = "./experiments/vis_val"
 MIN_INPUT_SIDE = 32  # pixels; of a smaller network input nothing is left at the coarsest stage
 MOST_SIDE_BY_SIDE = 4096  # objects
+MOST_OBJECTS = 10**9  # of a data set
 LOWEST_TARGET = 0.8  # published evaluations stop at no lower IoU
 PUBLISHED_SETS = ("GrabCut", "Berkeley", "DAVIS", "SBD", "PascalVOC")
 # Options that change results, beside those that stand in the names of all logs and the target; see ``named_settings``.
@@ -226,7 +227,12 @@ class EvalOptions:
     resume: bool = field(default=False, metadata=option("go on with the records of an evaluation that was stopped"))
     max_objects: int | None = field(
         default=None,
-        metadata=option("evaluate only the first so many objects of each data set (default: all)", type=int, least=1),
+        metadata=option(
+            "evaluate only the first so many objects of each data set (default: all)",
+            type=int,
+            least=1,
+            most=MOST_OBJECTS,
+        ),
     )
     command: str = ""
 
@@ -242,9 +248,10 @@ class EvalOptions:
             )
         if self.min_n_clicks > self.n_clicks:
             raise InputError(f"--min-n-clicks {self.min_n_clicks} is more than --n-clicks {self.n_clicks}: lower it.")
-        if self.clicks_limit is not None and self.clicks_limit != -1 and self.clicks_limit < 1:
+        if self.clicks_limit is not None and self.clicks_limit != -1 and not 1 <= self.clicks_limit <= MOST_CLICKS:
             raise InputError(
-                f"--clicks-limit is {self.clicks_limit}: give at least 1, or -1 for the number of --n-clicks."
+                f"--clicks-limit is {shown(self.clicks_limit)}: give a number from 1 to {MOST_CLICKS}, or -1 for that "
+                "of --n-clicks."
             )
 
     def refinement(self) -> Refinement | None:

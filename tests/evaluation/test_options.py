@@ -8,9 +8,12 @@ import pytest
 from isegm.cli.compare import parse_args as parse_compare
 from isegm.cli.evaluate import parse_args
 from isegm.evaluation.options import EvalOptions
+from isegm.inference.cascade import MOST_CLICKS
 from isegm.utils.errors import InputError
 
 NOT_OPTIONS = {"device", "command"}
+CLICKS_LIMIT = "--clicks-limit is"
+FROM_1 = f"give a number from 1 to {MOST_CLICKS}, or -1 for that of --n-clicks."
 DEVICE_OPTIONS = {"gpus", "cpu", "device", "threads"}
 
 
@@ -64,6 +67,9 @@ def test_values_have_the_types_of_the_options(words, expected):
         ({"n_clicks": 10**400}, "--n-clicks is a number of more than 64 bits: give a number from 1 to 10000."),
         ({"n_clicks": 10**9}, "--n-clicks is 1000000000: give a number from 1 to 10000."),
         ({"batch_size": 10**9}, "--batch-size is 1000000000: give a number from 1 to 4096."),
+        ({"max_objects": 10**20}, "--max-objects is a number of more than 64 bits: give a number from 1 to 1e+09."),
+        ({"clicks_limit": 10**20}, f"{CLICKS_LIMIT} a number of more than 64 bits: {FROM_1}"),
+        ({"clicks_limit": -2}, f"{CLICKS_LIMIT} -2: {FROM_1}"),
         ({"target_iou": -1}, "--target-iou is -1: give a number from 0 to 1."),
     ],
 )
