@@ -126,7 +126,7 @@ def read_label_image(path: Path, size: tuple[int, int]) -> tuple[tuple[Annotated
     """
     labels = read_labels(path)
     require_size(path, labels.pixels.shape, size)
-    numbers = np.where(labels.selected, labels.pixels, 0).astype(np.uint16)
+    numbers = labels.pixels if labels.ignored is None else np.where(labels.selected, labels.pixels, np.uint16(0))
     objects = tuple(
         AnnotatedObject(number, region, color=labels.colors.get(number, NUMBER_COLOR))
         for number, region in _regions(numbers)

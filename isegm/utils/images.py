@@ -89,12 +89,16 @@ class ImageContent(NamedTuple):
         kind: a key of ``ENDINGS``.
         content: the bytes of the file.
         what: "image" or "mask", for messages.
+        size: (width, height) that the header states.
+        bits: of a level, at most.
     """
 
     name: str
     kind: str
     content: bytes
     what: str
+    size: tuple[int, int] = (0, 0)
+    bits: int = 8
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -168,7 +172,7 @@ def recognised(content: bytes, name: str, what: str = "image") -> ImageContent:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns about tags of damaged files
         try:
-            width, height = _declared_size(opened)
+            (width, height), bits = _declared_size(opened), _bits(opened)
         except InputError:
             raise
         except WRONG as error:
@@ -180,12 +184,12 @@ def recognised(content: bytes, name: str, what: str = "image") -> ImageContent:
         )
     if width < 1 or height < 1:
         raise undecodable(opened)
-    return opened
+    return opened._replace(size=(width, height), bits=bits)
 
 
 def undecodable(opened: ImageContent) -> InputError:
     """Make the error for a file that was recognised and does not decode; it says whether the file is cut off."""
-    name, kind, content, what = opened
+    name, kind, content, what = opened[:4]
     if kind in LAST_BYTES and LAST_BYTES[kind] not in content[-PADDING[kind] :]:
         reason = f"this {kind} file is cut off, its end is missing; copy or download it again"
     else:
@@ -217,6 +221,12 @@ def decoded(opened: ImageContent, mode: int) -> np.ndarray | None:
 
 def _pixels(opened: ImageContent) -> np.ndarray:
     """Decode an image: (H, W, 3) BGR of any type."""
+    width, height = opened.size
+    if width * height * opened.bits > MOST_PIXELS * 8:
+        raise InputError(
+            f"{opened.name} is {width}x{height} pixels of {opened.bits} bits, more than the {MOST_PIXELS / 1e6:.0f} "
+            "megabytes of a colour that are read: save it with 8 bits, or cut it into pieces."
+        )
     image = decoded(opened, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if image is None and opened.kind == "TIFF":  # levels that OpenCV gives only as they are, such as 32-bit floats
         image = decoded(opened, cv2.IMREAD_UNCHANGED)
@@ -225,6 +235,23 @@ def _pixels(opened: ImageContent) -> np.ndarray:
     if image.ndim == 2 or image.shape[2] == 1:
         return np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
     return image[..., :3]
+
+
+def _bits(opened: ImageContent) -> int:
+    """How many bits a level of an image may have."""
+    if opened.kind == "PNG":
+        return max(opened.content[24], 8)
+    if opened.kind == "TIFF":
+        return max(map(int, np.ravel(_tags(opened.content).get(258, 8))))
+    return 16 if opened.kind in ("JPEG2000", "PPM", "AVIF") else 8
+
+
+def _tags(tiff: bytes) -> ImageFileDirectory_v2:
+    tags = ImageFileDirectory_v2(tiff[:16] if 43 in tiff[2:4] else tiff[:8])
+    file = BytesIO(tiff)
+    file.seek(tags.next)
+    tags.load(file)
+    return tags
 
 
 def _is_cut_off(jpeg: bytes) -> bool:
@@ -251,14 +278,11 @@ def _format(content: bytes, beginnings: Mapping[str, tuple[int, tuple[bytes, ...
 
 def _declared_size(opened: ImageContent) -> tuple[int, int]:
     """Width and height that the header of an image states."""
-    name, kind, content, _ = opened
+    name, kind, content = opened[:3]
     if kind == "PNG":  # Pillow refuses long texts in PNG files
         return struct.unpack(">II", content[16:24])
     if kind == "TIFF":  # Pillow refuses levels that OpenCV reads
-        tags = ImageFileDirectory_v2(content[:16] if 43 in content[2:4] else content[:8])
-        file = BytesIO(content)
-        file.seek(tags.next)
-        tags.load(file)
+        tags = _tags(content)
         samples, grey = int(tags.get(277, 1)), tags.get(262) in (0, 1)
         if samples > MOST_SAMPLES or (grey and samples > 2) or (grey and samples == 2 and not tags.get(338)):
             raise InputError(f"{name} has {samples} bands: export one of them as grey, or three as RGB.")

@@ -29,6 +29,7 @@ SOFT, SURELY_SOFT = 0.5, 0.95  # shares of the darker levels that lie between ot
 SCATTERED = 4  # pieces of a level on a slope, at least; an object is one piece, or a few
 FEW_LEVELS = 8  # so many could be ids
 BRIGHT, PLATEAU = 0.75, 0.1  # shares of white and of pixels, see ``_is_one_object``
+ROWS = 256  # of a mask that are counted at a time
 Color = tuple[int, int, int]
 
 
@@ -37,7 +38,7 @@ class Labels:
     """The objects of a mask file.
 
     Attributes:
-        pixels: (H, W) int32 values.
+        pixels: (H, W) uint16 values.
         ids: values of the objects, ascending.
         ignored: value of the pixels that count neither as object nor as background, or None.
         colors: RGB of values, each 0..255, if the file has a palette.
@@ -67,7 +68,7 @@ def read_mask(path: str | Path) -> np.ndarray:
             that disagree, or has values that are no ids: fractions, not finite, below 0 or above 65535.
     """
     opened = open_image(path, "mask")
-    return _whole(_values(opened, _opened_by_pillow(opened)), opened.name)
+    return _whole(_values(opened, _opened_by_pillow(opened)), opened.name).astype(np.int32)
 
 
 def read_labels(path: str | Path) -> Labels:
@@ -90,17 +91,19 @@ def read_labels(path: str | Path) -> Labels:
     opened = open_image(path, "mask")
     image = _opened_by_pillow(opened)
     pixels = _whole(_values(opened, image), opened.name)
-    counts = np.bincount(pixels.ravel())
+    counts = _counts(pixels)
     values = np.flatnonzero(counts)
     values = values[values > 0]
-    step = _own_step(opened, image)
+    colors, step = _colors(opened, image, counts), _own_step(opened, image)
     if step is not None and not (values % step).any():
-        return Labels(pixels // step, tuple((values // step).tolist()), colors=_colors(opened, image, counts))
+        return Labels(
+            pixels // np.uint16(step), tuple((values // step).tolist()), colors=_colors(opened, image, counts)
+        )
     colors = _colors(opened, image, counts)
     soft = _has_soft_edges(pixels, values, counts)
     if soft and _is_one_object(pixels, values, counts):
         middle = _full_scale(counts) // 2
-        return Labels(np.where(pixels > middle, IGNORED, 0).astype(np.int32), (IGNORED,), soft=True)
+        return Labels((pixels > middle) * np.uint16(IGNORED), (IGNORED,), soft=True)
     ids, ignored = values, None
     if IGNORED in values and len(values) > 1 and not _is_number(values):
         ids, ignored = values[values != IGNORED], IGNORED
@@ -218,7 +221,7 @@ def _grey(channels: np.ndarray, name: str) -> np.ndarray:
 
 
 def _whole(values: np.ndarray, name: str) -> np.ndarray:
-    """Return values as (H, W) int32 if they can be ids."""
+    """Return values as (H, W) uint16 if they can be ids."""
     remedy = "number the objects from 1, make the background 0, and save them as a PNG of 8 or 16 bits"
     if values.dtype.kind == "f":
         if not np.isfinite(values).all():
@@ -230,7 +233,7 @@ def _whole(values: np.ndarray, name: str) -> np.ndarray:
     if lowest < 0 or highest > HIGHEST_ID:
         found = lowest if lowest < 0 else highest
         raise InputError(f"{name} has values outside 0 to {HIGHEST_ID}, such as {found:g}: {remedy}.")
-    return values.astype(np.int32)
+    return values.astype(np.uint16)
 
 
 def _own_step(opened: ImageContent, image: Image.Image | None) -> int | None:
@@ -292,8 +295,7 @@ def _has_soft_edges(pixels: np.ndarray, values: np.ndarray, counts: np.ndarray) 
     """
     if len(values) < 2:
         return False
-    levels = pixels.astype(np.uint16)
-    between = (levels > cv2.erode(levels, AROUND)) & (levels < cv2.dilate(levels, AROUND))
+    between = (pixels > cv2.erode(pixels, AROUND)) & (pixels < cv2.dilate(pixels, AROUND))
     slope = counts[values[:-1]].sum()
     share = np.count_nonzero(between) / slope
     if share <= SOFT:
@@ -308,10 +310,17 @@ def _is_one_object(pixels: np.ndarray, values: np.ndarray, counts: np.ndarray) -
     full = _full_scale(counts)
     if len(values) <= FEW_LEVELS or values[-1] < BRIGHT * full:
         return False
-    levels = pixels.astype(np.uint16)
-    flat = cv2.erode(levels, AROUND) == cv2.dilate(levels, AROUND)
-    middle = flat & (levels > full // 4) & (levels < full * 3 // 4)
+    flat = cv2.erode(pixels, AROUND) == cv2.dilate(pixels, AROUND)
+    middle = flat & (pixels > full // 4) & (pixels < full * 3 // 4)
     return bool(np.count_nonzero(middle) < PLATEAU * np.count_nonzero(pixels))
+
+
+def _counts(pixels: np.ndarray) -> np.ndarray:
+    """Count the pixels of each value from 0 to the highest; in parts, for little memory beside the mask."""
+    counts = np.zeros(HIGHEST_ID + 1, np.int64)
+    for row in range(0, len(pixels), ROWS):
+        counts += np.bincount(pixels[row : row + ROWS].ravel(), minlength=HIGHEST_ID + 1)
+    return counts[: np.flatnonzero(counts).max(initial=0) + 1]
 
 
 def _full_scale(counts: np.ndarray) -> int:

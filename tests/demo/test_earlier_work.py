@@ -258,11 +258,11 @@ def test_objects_that_are_not_finished_and_damage_are_told_at_an_export(place):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="only Unix has pipes")
 def test_pipes_are_neither_images_nor_objects_nor_masks(tmp_path):
-    os.mkfifo(tmp_path / "x.json")
+    os.mkfifo(tmp_path / "x.png")
     for read in (
         lambda path: image_loading.read_objects(path, "a.png", (40, 56)),
         lambda path: image_loading.read_start(path, (40, 56), 0.5),
         image_loading.read_stretched,
     ):
-        with pytest.raises(InputError, match=r"x\.json cannot be read \(it is a folder, a pipe or a device\)"):
-            read(str(tmp_path / "x.json"))
+        with pytest.raises(InputError, match=r"x\.png cannot be read \(it is a folder, a pipe or a device\)"):
+            read(str(tmp_path / "x.png"))

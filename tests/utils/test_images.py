@@ -23,9 +23,9 @@ GHOST = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 6\n%%EndComments\nshowpa
 PIXELS = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
 
-def png_header(width, height):
+def png_header(width, height, bits=1):
     """A PNG file of a few bytes that promises an image of this size."""
-    ihdr = b"IHDR" + struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    ihdr = b"IHDR" + struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
     parts = [ihdr, b"IDAT" + zlib.compress(bytes(16)), b"IEND"]
     chunks = (struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part)) for part in parts)
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
@@ -106,6 +106,15 @@ def test_a_header_that_promises_too_many_pixels_ends_before_they_are_there(conte
     path = write(tmp_path / "bomb.png", content)
     with pytest.raises(InputError, match=r"bomb\.png is .* which is 900 megapixels and more than the 268 "):
         reader(path)
+
+
+def test_deep_levels_count_for_the_limit_of_images_and_not_of_masks(tmp_path):
+    path = write(tmp_path / "deep.png", png_header(16_000, 16_000, bits=16))
+    with pytest.raises(
+        InputError, match=r"deep\.png is 16000x16000 pixels of 16 bits, more than .* save it with 8 bits"
+    ):
+        read_image(path)
+    assert recognised(path.read_bytes(), "deep.png", "mask").size == (16_000, 16_000)
 
 
 def test_a_jpeg_header_that_promises_too_many_pixels(tmp_path):
