@@ -29,6 +29,8 @@ class ImageList(tk.Frame):
         self._open_image = open_image
         self._progress = FolderProgress()
         self._images: tuple[Path, ...] = ()
+        self._marks: list[Progress] = []  # that the rows show
+        self._done = 0  # number of images that are done
         self._timer: str | None = None
         self.summary = tk.Label(self, anchor=tk.W)
         self.summary.pack(side=tk.BOTTOM, fill=tk.X, padx=5, pady=3)
@@ -61,6 +63,7 @@ class ImageList(tk.Frame):
 
     def _fill(self, images: tuple[Path, ...]) -> None:
         self._images = images
+        self._marks, self._done = [Progress()] * len(images), 0
         self.table.delete(*self.table.get_children())
         for index, path in enumerate(images):
             self.table.insert("", tk.END, str(index), values=(path.name, ""))
@@ -78,15 +81,16 @@ class ImageList(tk.Frame):
         self._timer = None if complete else self.after(REFRESH_MS, self._watch)
 
     def _mark(self, index: int, progress: Progress) -> None:
+        before = self._marks[index]
         self._progress.found[self._images[index]] = progress
-        mark = DONE if progress.done else UNFINISHED if progress.unfinished else UNTOUCHED
-        row, values = str(index), (self._images[index].name, progress.objects or "")
-        if (self.table.item(row, "text"), str(self.table.set(row, "objects"))) != (mark, str(values[1])):
-            self.table.item(row, text=mark, values=values)
+        if progress != before:
+            self._marks[index] = progress
+            self._done += progress.done - before.done
+            mark = DONE if progress.done else UNFINISHED if progress.unfinished else UNTOUCHED
+            self.table.item(str(index), text=mark, values=(self._images[index].name, progress.objects or ""))
 
     def _summarise(self) -> None:
-        done = sum(self._progress.found.get(path, Progress()).done for path in self._images)
-        text = f"{done} of {len(self._images)} images done" if self._images else ""
+        text = f"{self._done} of {len(self._images)} images done" if self._images else ""
         if self.summary["text"] != text:
             self.summary["text"] = text
 

@@ -102,7 +102,14 @@ def open_image(path: Path, predictor: Predictor, autosave: Path | None, present:
     Raises:
         InputError: the image cannot be read.
     """
-    image, levels = read_stretched(path)
+    try:
+        image, levels = read_stretched(path)
+    except InputError as error:
+        if path.is_file() and (is_journal(path) or holds_objects(path)):
+            raise InputError(
+                f'{path} holds objects, not an image: open their image, and read it with "Load objects".'
+            ) from error
+        raise
     notice = "" if levels is None else f"levels {levels[0]:g} to {levels[1]:g} of the file are shown as 0 to 255"
     loaded, folder = LoadedImage(path, image, Pyramid(image)), Folder.of(path)
     inference_state = InferenceState(predictor, image)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 import tkinter as tk
 from collections.abc import Callable
 from pathlib import Path
@@ -24,12 +22,12 @@ from isegm.demo.keyboard import bind_editing_keys, shortcut
 from isegm.demo.network_menu import NetworkMenu
 from isegm.demo.object_list import ObjectList
 from isegm.demo.scene import Scene, scene_of
-from isegm.demo.signals import KILLED_BY, noted_signals
 from isegm.demo.toolbar import ToolBar
 from isegm.demo.widgets import StatusLine
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
 from isegm.utils.lookup import WEIGHTS_FOLDER
+from isegm.utils.signals import WORDS, Stopped, StopRequest, noted_signals
 
 TITLE = "isegm: interactive segmentation"
 UNFINISHED = "The object in progress is not finished.\n\nSave it as it is, too? (No: leave it out.)"
@@ -95,29 +93,25 @@ class Program:
             self._leave()
 
     def run(self) -> None:
-        """Show the window until it is closed, by the user or by a signal that ends programs.
+        """Show the window until it is closed, by the user, by Ctrl+C in the terminal or by SIGTERM.
 
         A signal asks no question: files that are being saved are finished, and the image stays as autosaved.
 
         Raises:
-            KeyboardInterrupt: it was closed by Ctrl+C in the terminal.
-            SystemExit: by another signal.
+            Stopped: a signal has closed it.
             InputError: a file could not be saved before the end.
         """
-        with noted_signals() as received:
-            self._await(received)
+        with noted_signals() as request:
+            self._await(request)
             self.root.mainloop()
-        if received:
-            self.controller.close()
-            if received[0] == signal.SIGINT:
-                raise KeyboardInterrupt
-            print("terminated", file=sys.stderr)
-            sys.exit(KILLED_BY + received[0])
+            if request.number:
+                self.controller.close()
+                raise Stopped(request.number, WORDS[request.number])
 
-    def _await(self, signals: list[int]) -> None:
-        """Look for signals now and then."""
-        if not signals:
-            self.root.after(SIGNAL_MS, self._await, signals)
+    def _await(self, request: StopRequest) -> None:
+        """Look for a signal now and then, as a window that waits for events does not see it."""
+        if not request.number:
+            self.root.after(SIGNAL_MS, self._await, request)
             return
         self._stopped = True
         try:

@@ -307,6 +307,15 @@ def test_load_mask_on_a_file_of_objects_points_to_load_objects(kind, place):
     assert controller.document is before
 
 
+def test_opening_a_file_of_objects_as_an_image_points_to_load_objects(place):
+    controller = started(place, CLICKS[0])
+    controller.finish()
+    controller.save(place / "objects.json", "labelme")
+    with pytest.raises(InputError, match=r'holds objects, not an image: open their image, and .*"Load objects"\.$'):
+        controller.open(place / "objects.json")
+    assert controller.image.name == "photo.png" and controller.picture is controller.image
+
+
 @pytest.mark.parametrize("kind", ["id", "palette", "coco_rle", "coco_polygons", "labelme", "yolo"])
 def test_objects_that_are_there_already_are_not_loaded_a_second_time(kind, place):
     controller = started(place, CLICKS[0])
