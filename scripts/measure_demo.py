@@ -9,6 +9,7 @@ meanwhile, and while it undoes, zooms, drags a slider, selects objects, saves, o
 same is measured with everything on the thread of the window, as in the published programs ("network inside").
 """
 
+from isegm.utils.arguments import CommandParser
 from isegm.utils.startup import end_on_interrupt
 
 if __name__ == "__main__":
@@ -68,7 +69,7 @@ class Times:
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", help="network; default: the shipped one")
     parser.add_argument("--size", type=int, default=800, help="longest side of the image (default: %(default)s)")
     parser.add_argument("--clicks", type=int, default=40, help="how many are timed (default: %(default)s)")

@@ -85,14 +85,15 @@ def _run(command: str, arguments: Sequence[str] | None) -> NoReturn:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from isegm.utils.arguments import CommandParser
+
     wide = max(map(len, COMMANDS))
     listed = "\n".join(f"  {command:<{wide}}  {what}" for command, what in COMMANDS.items())
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="isegm",
         usage="isegm [-h] [--version] command ...",
         description="Click-based interactive segmentation.",
         epilog=f"commands:\n{listed}\n\nOptions of a command: isegm <command> --help",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"isegm {__version__}")
     return parser

@@ -4,7 +4,6 @@ import argparse
 import gc
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
@@ -16,6 +15,7 @@ from isegm.demo.journal import default_folder
 from isegm.demo.settings import Settings
 from isegm.demo.window import open_window
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
+from isegm.utils.arguments import CommandParser, add_config_option, read_path, read_path_text, whole_from
 from isegm.utils.cli import add_device_options, choose_device, program
 from isegm.utils.exp import load_config_file
 from isegm.utils.lookup import find_checkpoint
@@ -25,26 +25,27 @@ SAMPLE = next(image for image in IMAGES if image.name == "cat")
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program("annotate", arguments), description="Segment objects interactively, in a window."
     )
-    parser.add_argument("image", nargs="?", help="image to open, or folder of images")
+    parser.add_argument("image", nargs="?", type=read_path_text, help="image to open, or folder of images")
     parser.add_argument(
         "--checkpoint",
+        type=read_path_text,
         help="network: a path, with or without .pth, or the beginning of a name below INTERACTIVE_MODELS_PATH; "
         "default: the shipped one",
     )
     add_device_options(parser, "--gpu")
     parser.add_argument(
         "--limit-longest-size",
-        type=int,
+        type=whole_from(1),
         default=800,
         help="longest side of what the network sees, in pixels; masks keep the image's size (default: %(default)s)",
     )
-    parser.add_argument("--cfg", default="config.yml", help="configuration (default: %(default)s)")
+    add_config_option(parser, "--cfg")
     parser.add_argument(
         "--autosave",
-        type=Path,
+        type=read_path,
         default=default_folder(),
         metavar="FOLDER",
         help="where work is kept while it goes on (default: %(default)s)",
@@ -61,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_args(arguments)
     Settings(max_size=args.limit_longest_size, target_size=min(400, args.limit_longest_size))
     classes = () if args.classes is None else read_classes(args.classes)
-    config = load_config_file(args.cfg) if args.checkpoint is not None or Path(args.cfg).is_file() else {}
+    config = (
+        load_config_file(args.config_path) if args.checkpoint is not None or Path(args.config_path).is_file() else {}
+    )
     weights = config.get("INTERACTIVE_MODELS_PATH", "./weights")
     checkpoint = DEFAULT_CHECKPOINT if args.checkpoint is None else find_checkpoint(weights, args.checkpoint)
     set_threads(args.threads)

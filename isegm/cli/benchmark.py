@@ -1,6 +1,5 @@
 """Time the work at every click against plain implementations, and print the ratio."""
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from isegm.inference.merge import change_around
 from isegm.inference.predictor import Predictor
 from isegm.model import build_model
 from isegm.model.heads.pixel_diffusion import DILATIONS, STEPS, PixelDiffusion
+from isegm.utils.arguments import CommandParser
 from isegm.utils.cli import add_thread_option, choose_device, program
 from isegm.utils.memory import keep_freed_memory
 from isegm.utils.schema import Whole, from_text
@@ -191,7 +191,7 @@ def clicks_beside(busy: int, clicks: int, rounds: int, threads: int | None) -> N
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the options, from ``sys.argv`` by default."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program("benchmark", arguments),
         description="Time the work at every click against plain implementations of the same results.",
     )
@@ -199,7 +199,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--busy",
         type=from_text(Whole(1, 64)),
         metavar="N",
-        help="time clicks instead, idle and beside N processes that spin, before and after spinning is bounded",
+        help="time clicks instead, idle and beside N processes that spin, spinning bounded or not (default: do not)",
     )
     parser.add_argument(
         "--clicks", type=from_text(Whole(1, 10_000)), default=40, help="clicks of a round (default: %(default)s)"

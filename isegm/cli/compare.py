@@ -5,27 +5,30 @@ from collections.abc import Sequence
 
 from isegm.evaluation.comparison import compare, comparison_table, read_runs
 from isegm.evaluation.reports import write_json
+from isegm.utils.arguments import CommandParser, read_path, read_path_text, whole_from
 from isegm.utils.cli import program
-from isegm.utils.errors import InputError
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog=program("compare", arguments), description="Compare evaluations object by object."
+    parser = CommandParser(prog=program("compare", arguments), description="Compare evaluations object by object.")
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        type=read_path_text,
+        help="records_<dataset>.jsonl files, or folders with such files below them",
     )
-    parser.add_argument("runs", nargs="+", help="records_<dataset>.jsonl files, or folders with such files below them")
-    parser.add_argument("--resamples", type=int, default=2000, help="bootstrap samples (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (default: %(default)s)")
-    parser.add_argument("--json", metavar="FILE", help="also write the numbers to a JSON file (default: none)")
+    parser.add_argument(
+        "--resamples", type=whole_from(1, 1_000_000), default=2000, help="bootstrap samples (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=whole_from(0), default=0, help="seed of the bootstrap (default: %(default)s)")
+    parser.add_argument(
+        "--json", type=read_path, metavar="FILE", help="also write the numbers to a JSON file (default: none)"
+    )
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_args(arguments)
-    if args.resamples < 1:
-        raise InputError(f"--resamples is {args.resamples}: give a number of at least 1.")
-    if args.seed < 0:
-        raise InputError(f"--seed is {args.seed}: give a number of at least 0.")
     comparison = compare(read_runs(args.runs), args.resamples, args.seed)
     for dataset, entries in comparison.items():
         print(f"{dataset}, {entries[0]['objects']} objects", *comparison_table(entries), "", sep="\n")

@@ -7,21 +7,22 @@ from isegm.data.catalogue import data_path
 from isegm.data.convert.ade20k_index import convert_ade20k
 from isegm.data.convert.combine_coco_lvis import convert_coco_lvis
 from isegm.data.convert.openimages_index import convert_openimages
+from isegm.utils.arguments import CommandParser, add_config_option, whole_from
 from isegm.utils.cli import program
 from isegm.utils.exp import load_config_file
 from isegm.utils.log import logger
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog=program("convert", arguments), description="Convert annotations for training."
-    )
+    parser = CommandParser(prog=program("convert", arguments), description="Convert annotations for training.")
     parser.add_argument("dataset", choices=["coco_lvis", "ade20k", "openimages"], help="what to convert")
     parser.add_argument(
         "--split", nargs="+", help="parts to convert (default: train val; of openimages: train validation)"
     )
-    parser.add_argument("--n-jobs", type=int, default=10, help="number of processes (default: %(default)s)")
-    parser.add_argument("--config-path", default="./config.yml", help="configuration (default: %(default)s)")
+    parser.add_argument(
+        "--n-jobs", type=whole_from(1, 1024), default=10, help="number of processes (default: %(default)s)"
+    )
+    add_config_option(parser)
     return parser.parse_args(arguments)
 
 

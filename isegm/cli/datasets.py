@@ -1,11 +1,11 @@
 """Say which data sets are where config.yml says, how complete they are, and where to get the others."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from isegm.data.download.inventory import dataset_statuses
 from isegm.data.download.sources import SOURCES
+from isegm.utils.arguments import CommandParser, add_config_option
 from isegm.utils.cli import program
 from isegm.utils.exp import load_config_file
 
@@ -13,11 +13,11 @@ NOT_ALL_THERE = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program("datasets", arguments), description="Look for the data sets that config.yml names."
     )
     parser.add_argument("names", nargs="*", help=f"data sets (default: all of {', '.join(SOURCES)})")
-    parser.add_argument("--config-path", default="./config.yml", help="configuration (default: %(default)s)")
+    add_config_option(parser)
     args = parser.parse_args(arguments)
     states = []
     for status in dataset_statuses(args.names, load_config_file(args.config_path)):

@@ -13,6 +13,7 @@ from isegm.data.download.fetch import fetch_dataset
 from isegm.data.download.sources import SOURCES, Archive, find_archive
 from isegm.evaluation.published_values import published_values
 from isegm.model.weights_table import WEIGHTS, Weights, find_weights
+from isegm.utils.arguments import CommandParser, add_config_option
 from isegm.utils.cli import program
 from isegm.utils.download import Progress, download
 from isegm.utils.errors import InputError
@@ -22,13 +23,11 @@ MOST_TIMES = 4  # the published size of weights that a download may have
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog=program("download", arguments), description="Fetch published data sets and weights."
-    )
+    parser = CommandParser(prog=program("download", arguments), description="Fetch published data sets and weights.")
     parser.add_argument("kind", nargs="?", choices=["datasets", "weights"], help="what to fetch")
     parser.add_argument("names", nargs="*", help="which, see --list")
     parser.add_argument("--list", action="store_true", help="show what can be fetched, and fetch nothing")
-    parser.add_argument("--config-path", default="./config.yml", help="configuration (default: %(default)s)")
+    add_config_option(parser)
     return parser.parse_args(arguments)
 
 

@@ -14,22 +14,25 @@ from isegm.inference.protocols import settings_for
 from isegm.model import ClickModel, list_models
 from isegm.model.checkpoint import load_model
 from isegm.model.flops import count_complexity
+from isegm.utils.arguments import CommandParser, read_path, read_path_text
 from isegm.utils.cli import program
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write
 
-LEAST_SIDE = 32
+LEAST_SIDE, MOST_SIDE = 32, 16384  # pixels
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program("flops", arguments), description="Count MACs and parameters of networks (FLOPs = 2 x MACs)."
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--models", help="registered names with commas between them (default: all)")
-    which.add_argument("--checkpoint", help="a click model's file")
+    which.add_argument("--checkpoint", type=read_path_text, help="a click model's file (default: registered networks)")
     parser.add_argument("--size", help="height,width of the input in pixels (default: that of the network's protocol)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
+    parser.add_argument(
+        "--json", type=read_path, metavar="FILE", help="also write the figures to a file (default: none)"
+    )
     return parser.parse_args(arguments)
 
 
@@ -39,8 +42,8 @@ def size_from(text: str) -> tuple[int, int]:
         height, width = map(int, text.split(","))
     except ValueError:
         raise InputError(f"--size is {text}: give height,width in pixels, such as 400,400.") from None
-    if min(height, width) < LEAST_SIDE:
-        raise InputError(f"--size is {text}: give at least {LEAST_SIDE} pixels for each side.")
+    if not LEAST_SIDE <= min(height, width) <= max(height, width) <= MOST_SIDE:
+        raise InputError(f"--size is {text}: give {LEAST_SIDE} to {MOST_SIDE} pixels for each side.")
     return height, width
 
 
@@ -67,11 +70,11 @@ def figures(name: str, model: ClickModel, size: tuple[int, int] | None) -> dict[
 
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_args(arguments)
-    size = size_from(args.size) if args.size else None
-    if args.checkpoint:
+    size = None if args.size is None else size_from(args.size)
+    if args.checkpoint is not None:
         rows = [figures(Path(args.checkpoint).stem, load_model(args.checkpoint), size)]
     else:
-        names = [name.strip() for name in args.models.split(",")] if args.models else list_models()
+        names = [name.strip() for name in args.models.split(",")] if args.models is not None else list_models()
         with torch.device("meta"):
             rows = [figures(name, network, size) for name, network in meta_networks(names).items()]
     wide = max(len(row["network"]) for row in rows)
@@ -87,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     print("GMACs: multiply-accumulates of one pass, coarse + refiner; per click: those repeated at every click.")
     print("GFLOPs = 2 x GMACs.")
-    if args.json:
+    if args.json is not None:
         with atomic_write(args.json, "w") as file:
             json.dump(rows, file, indent=2)
             file.write("\n")

@@ -12,8 +12,8 @@ from isegm.data.datasets.base import EvaluationDataset
 from isegm.data.datasets.davis585 import Davis585Dataset
 from isegm.data.initial_masks import DatasetObject
 from isegm.data.superpixel_masks import write_initial_masks
+from isegm.utils.arguments import CommandParser, add_config_option, read_path, read_path_text, whole_from
 from isegm.utils.cli import program
-from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
 from isegm.utils.log import logger
 
@@ -30,23 +30,25 @@ def iou_range(text: str) -> tuple[float, float]:
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program("initial-masks", arguments),
         description="Make initial masks: the masks of an evaluation set, corrupted to a wanted IoU.",
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--dataset", help="an evaluation set by name, or folder:<path>")
-    source.add_argument("--davis585", metavar="DAVIS", help="DAVIS 2017, to make DAVIS-585 from it")
+    source.add_argument(
+        "--davis585", type=read_path_text, metavar="DAVIS", help="DAVIS 2017, to make DAVIS-585 from it"
+    )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=read_path,
         required=True,
         help="folder to write: masks of the same name in it are replaced; for --davis585 it must be empty",
     )
     parser.add_argument("--iou", type=iou_range, default=(0.75, 0.85), help="IoU of the masks (default: 0.75,0.85)")
-    parser.add_argument("--seed", type=int, default=0, help="of all draws (default: %(default)s)")
-    parser.add_argument("--max-objects", type=int, help="only the first so many objects")
-    parser.add_argument("--config-path", default="./config.yml", help="configuration (default: %(default)s)")
+    parser.add_argument("--seed", type=whole_from(0), default=0, help="of all draws (default: %(default)s)")
+    parser.add_argument("--max-objects", type=whole_from(1), help="only the first so many objects (default: all)")
+    add_config_option(parser)
     return parser.parse_args(arguments)
 
 
@@ -63,10 +65,6 @@ def open_dataset(args: argparse.Namespace) -> tuple[EvaluationDataset, Callable[
 
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_args(arguments)
-    for name, least in (("seed", 0), ("max_objects", 1)):
-        value = getattr(args, name)
-        if value is not None and value < least:
-            raise InputError(f"--{name.replace('_', '-')} is {value}: give a number of at least {least}.")
     dataset, path_of = open_dataset(args)
     dataset.check(args.max_objects)
     ious = write_initial_masks(dataset, path_of, args.iou, args.seed, args.max_objects)

@@ -9,11 +9,13 @@ from isegm import Predictor, load_model
 from isegm.data import get_dataset
 from isegm.evaluation.refiner import compare_predictions, table
 from isegm.inference.protocols import settings_for
+from isegm.utils.arguments import CommandParser, add_config_option, number_from, read_path_text, whole_from
 from isegm.utils.cli import add_device_options, choose_device, program
-from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
 from isegm.utils.lookup import find_checkpoint
 from isegm.utils.threads import set_threads
+
+MOST_CLICKS = 1000
 
 
 def numbers(text: str) -> list[int]:
@@ -22,23 +24,27 @@ def numbers(text: str) -> list[int]:
         values = sorted({int(number) for number in text.split(",")})
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers such as 1,3,5") from None
-    if values[0] < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: clicks are counted from 1")
+    if not 1 <= values[0] <= values[-1] <= MOST_CLICKS:
+        raise argparse.ArgumentTypeError(f"{text!r}: clicks are counted from 1, and {MOST_CLICKS} is the most")
     return values
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program("measure-refiner", arguments),
         description="Compare the refined predictions of a network with its coarse ones.",
     )
-    parser.add_argument("--checkpoint", required=True, help="a network of FocalClick or CDNet")
+    parser.add_argument("--checkpoint", required=True, type=read_path_text, help="a network of FocalClick or CDNet")
     parser.add_argument("--datasets", default="Berkeley", help="names with commas between them (default: %(default)s)")
     parser.add_argument("--clicks", type=numbers, default="1,2,3,5", help="report after these (default: %(default)s)")
-    parser.add_argument("--thresh", type=float, default=0.5, help="mask threshold (default: %(default)s)")
-    parser.add_argument("--infer-size", type=int, help="side of the network's input (default: the published one)")
-    parser.add_argument("--max-objects", type=int, help="only the first so many objects of each data set")
-    parser.add_argument("--config-path", default="./config.yml", help="configuration (default: %(default)s)")
+    parser.add_argument("--thresh", type=number_from(0, 1), default=0.5, help="mask threshold (default: %(default)s)")
+    parser.add_argument(
+        "--infer-size", type=whole_from(32, 4096), help="side of the network's input (default: the published one)"
+    )
+    parser.add_argument(
+        "--max-objects", type=whole_from(1), help="only the first so many objects of each data set (default: all)"
+    )
+    add_config_option(parser)
     add_device_options(parser)
     return parser.parse_args(arguments)
 
@@ -49,8 +55,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cfg = load_config_file(args.config_path)
     checkpoint = find_checkpoint(cfg.get("INTERACTIVE_MODELS_PATH", "./weights"), args.checkpoint)
     model = load_model(checkpoint, choose_device(args.gpus, args.cpu, args.device))
-    if args.max_objects is not None and args.max_objects < 1:
-        raise InputError(f"--max-objects is {args.max_objects}: give a number of at least 1.")
     datasets = [get_dataset(name.strip(), cfg) for name in args.datasets.split(",")]
     for dataset in datasets:
         dataset.check(args.max_objects)

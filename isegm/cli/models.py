@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from isegm.model import ClickModel, build_model, list_models, weights_table
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
+from isegm.utils.arguments import CommandParser, add_config_option
 from isegm.utils.cli import program
 from isegm.utils.exp import load_config_file
 
@@ -20,11 +21,11 @@ DEFAULT_LICENCE = "MIT, as far as the terms of its training data allow"
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program("models", arguments), description="List the registered networks and the published weights."
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--config-path", default="./config.yml", help="configuration (default: %(default)s)")
+    add_config_option(parser)
     return parser.parse_args(arguments)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from isegm.evaluation.iou_curves import ALL_CLICKS, plot_curves, read_curve, select_files, told_apart
+from isegm.utils.arguments import CommandParser, add_config_option, read_path, whole_from
 from isegm.utils.cli import program
 from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
@@ -14,29 +15,36 @@ MODES = ["NoBRS", "RGB-BRS", "DistMap-BRS", "f-BRS-A", "f-BRS-B", "f-BRS-C"]
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program("plot-ious", arguments), description="Plot the mean IoU per click of several models."
     )
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--folder", type=Path, help="folder of .pickle files of --iou-analysis")
-    source.add_argument("--files", type=Path, nargs="+", help=".pickle files, or records_<dataset>.jsonl files")
-    source.add_argument("--model-dirs", type=Path, nargs="+", help="folders of logs, in which plots/*.pickle are read")
+    source.add_argument("--folder", type=read_path, help="folder of .pickle files of --iou-analysis")
+    source.add_argument("--files", type=read_path, nargs="+", help=".pickle files, or records_<dataset>.jsonl files")
+    source.add_argument(
+        "--model-dirs", type=read_path, nargs="+", help="folders of logs, in which plots/*.pickle are read"
+    )
     source.add_argument(
         "--exp-models",
         nargs="+",
         metavar="EXP[:PREFIX]",
         help="experiments below EXPS_PATH/evaluation_logs, and the beginning of the names in their plots/",
     )
-    parser.add_argument("--mode", nargs="*", choices=MODES, default=[], help="only files of these modes")
+    parser.add_argument("--mode", nargs="*", choices=MODES, default=[], help="only files of these modes (default: all)")
     parser.add_argument(
         "--datasets",
         help=f"only files of these data sets, with commas between them (default: all of --files, else {DATASETS})",
     )
-    parser.add_argument("--config-path", default="./config.yml", help="configuration (default: %(default)s)")
+    add_config_option(parser)
     parser.add_argument(
-        "--n-clicks", type=int, default=ALL_CLICKS, help="how many clicks to show; -1: all (default: %(default)s)"
+        "--n-clicks",
+        type=whole_from(ALL_CLICKS, 10_000),
+        default=ALL_CLICKS,
+        help="how many clicks to show; -1: all (default: %(default)s)",
     )
-    parser.add_argument("--plots-path", help="folder of figures (default: EXPS_PATH/evaluation_logs/iou_analysis)")
+    parser.add_argument(
+        "--plots-path", type=read_path, help="folder of figures (default: EXPS_PATH/evaluation_logs/iou_analysis)"
+    )
     return parser.parse_args(arguments)
 
 
@@ -63,7 +71,7 @@ def pickles(folder: Path) -> list[Path]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_args(arguments)
-    if args.n_clicks != ALL_CLICKS and args.n_clicks < 1:
+    if args.n_clicks == 0:
         raise InputError(f"--n-clicks is {args.n_clicks}: give a number of at least 1, or -1 for all.")
     logs = Path(load_config_file(args.config_path).get("EXPS_PATH", "./experiments")) / "evaluation_logs"
     named = args.datasets or ("" if args.files else DATASETS)

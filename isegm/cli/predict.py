@@ -12,6 +12,7 @@ import numpy as np
 from isegm import Click, InputError, Predictor, load_model
 from isegm.data.paired_files import MASK_ENDINGS
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
+from isegm.utils.arguments import CommandParser, add_config_option, number_from, read_path, read_path_text
 from isegm.utils.cli import add_device_options, choose_device, program
 from isegm.utils.exp import load_config_file
 from isegm.utils.files import read_stretched, write_images
@@ -43,10 +44,8 @@ def with_joined_points(arguments: Sequence[str]) -> list[str]:
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog=program("predict", arguments), description="Segment an object in an image from clicks."
-    )
-    parser.add_argument("--image", required=True, help="image file")
+    parser = CommandParser(prog=program("predict", arguments), description="Segment an object in an image from clicks.")
+    parser.add_argument("--image", required=True, type=read_path_text, help="image file")
     parser.add_argument(
         "--point",
         type=point,
@@ -54,14 +53,22 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         required=True,
         help="a click as x,y,label (1 object, 0 background) or x,y (object), in the order of clicking; may be repeated",
     )
-    parser.add_argument("--out", required=True, help="mask to write, .png")
-    parser.add_argument("--init-mask", help="mask to start from, of the image's size: all objects of a mask file")
+    parser.add_argument("--out", required=True, type=read_path, help="mask to write, .png")
+    parser.add_argument(
+        "--init-mask",
+        type=read_path_text,
+        help="mask to start from, of the image's size: all objects of a mask file (default: none)",
+    )
     parser.add_argument(
         "--checkpoint",
+        type=read_path_text,
         default=str(DEFAULT_CHECKPOINT),
         help="network: a path, or the beginning of a name below INTERACTIVE_MODELS_PATH (default: the shipped one)",
     )
-    parser.add_argument("--thresh", type=float, default=0.49, help="probability above which a pixel is in the mask")
+    parser.add_argument(
+        "--thresh", type=number_from(0, 1), default=0.49, help="probability above which a pixel is in the mask"
+    )
+    add_config_option(parser)
     add_device_options(parser)
     return parser.parse_args(with_joined_points(sys.argv[1:] if arguments is None else arguments))
 
@@ -69,7 +76,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_args(arguments)
     set_threads(args.threads)
-    out = Path(args.out)
+    out: Path = args.out
     overlay = out.with_name(f"{out.stem}_overlay.png")
     if out.suffix.lower() not in MASK_ENDINGS:
         raise InputError(f"--out {out} would not keep a mask as it is: end it in {', '.join(MASK_ENDINGS)}.")
@@ -80,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if levels is not None:
         logger.info("levels %g to %g of %s are read as 0 to 255", *levels, args.image)
     prev_mask = None if args.init_mask is None else read_start_mask(args.init_mask, image.shape[:2])
-    weights = load_config_file("config.yml").get("INTERACTIVE_MODELS_PATH", "./weights")
+    weights = load_config_file(args.config_path).get("INTERACTIVE_MODELS_PATH", "./weights")
     checkpoint = find_checkpoint(weights, args.checkpoint)
     model = load_model(checkpoint, choose_device(args.gpus, args.cpu, args.device))
     predictor = Predictor(model, threshold=args.thresh)

@@ -9,6 +9,7 @@ import torch
 
 from isegm.engine.config import RunConfig
 from isegm.engine.loading import MOST_WORKERS
+from isegm.utils.arguments import CommandParser
 from isegm.utils.cli import program
 from isegm.utils.distributed import launch, process_group
 from isegm.utils.exp import init_experiment, load_script
@@ -24,13 +25,20 @@ def value_of(name: str) -> Callable[[str], Any]:
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the options of a training run, from ``sys.argv`` by default; those of ``RunConfig`` have its defaults."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program("train", arguments), description="Train a click network by an experiment script."
     )
-    parser.add_argument("model_path", help="experiment script in models/")
-    parser.add_argument("--exp-name", default="", help="ending of the experiment folder's name")
+    parser.add_argument("model_path", type=value_of("model_path"), help="experiment script in models/")
     parser.add_argument(
-        "--data", help="images-and-masks folders, comma-separated; default: TRAIN_FOLDERS in config.yml"
+        "--exp-name",
+        type=value_of("exp_name"),
+        default="",
+        help="ending of the experiment folder's name (default: none)",
+    )
+    parser.add_argument(
+        "--data",
+        type=value_of("data"),
+        help="images-and-masks folders, comma-separated; default: TRAIN_FOLDERS in config.yml",
     )
     parser.add_argument(
         "--batch-size",
@@ -78,7 +86,10 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--ngpus", type=value_of("ngpus"), default=1, help="processes on this machine, a GPU each")
     devices = parser.add_mutually_exclusive_group()
     devices.add_argument(
-        "--gpus", default="", help="CUDA ids, one for each process on this machine; default: 0, 1, ..."
+        "--gpus",
+        type=value_of("gpus"),
+        default="",
+        help="CUDA ids, one for each process on this machine; default: 0, 1, ...",
     )
     devices.add_argument("--cpu", action="store_true", help="train on the CPU")
     parser.add_argument("--amp", choices=("bf16", "fp16"), help="mixed precision; default: float32")
@@ -88,7 +99,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--local_rank",
         "--local-rank",
         type=value_of("local_rank"),
-        help="set by launchers; LOCAL_RANK in the environment wins",
+        help="set by launchers; LOCAL_RANK in the environment wins (default: 0)",
     )
     parser.add_argument(
         "--seed", type=value_of("seed"), default=RunConfig.seed, help="seed of weights, samples and simulated clicks"
@@ -105,14 +116,20 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         default=RunConfig.save_seconds,
         help="seconds between checkpoints within an epoch, 0 for no limit; default: %(default)s",
     )
-    parser.add_argument("--resume-exp", help="start of the name of the experiment folder to resume")
+    parser.add_argument(
+        "--resume-exp", help="start of the name of the experiment folder to resume (default: start a new one)"
+    )
     parser.add_argument("--resume-prefix", default="last", help="start of the name of the checkpoint to resume from")
     parser.add_argument(
-        "--start-epoch", type=value_of("start_epoch"), help="first epoch, for a checkpoint without training state"
+        "--start-epoch",
+        type=value_of("start_epoch"),
+        help="first epoch, for a checkpoint without training state (default: the state's)",
     )
-    parser.add_argument("--weights", help="checkpoint whose weights to start from")
+    parser.add_argument("--weights", help="checkpoint whose weights to start from (default: the script's)")
     parser.add_argument("--backbone", help="name in timm, for models/light/timm_folder.py; default: the script's")
-    parser.add_argument("--temp-model-path", default="", help="read the experiment script from here instead")
+    parser.add_argument(
+        "--temp-model-path", default="", help="read the experiment script from here instead (default: from model_path)"
+    )
     return parser.parse_args(arguments)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from isegm.utils.log import printable
+from isegm.utils.schema import Number, PathText, Whole, from_text
 
 BAD_INPUT = 2
 
@@ -66,32 +67,30 @@ class _WithDefaults(argparse.RawDescriptionHelpFormatter):
         return f"{action.help} (default: %(default)s)"
 
 
-def whole_number(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
-    """Make a reader of whole numbers from ``least`` to ``most``."""
-
-    def read(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = None
-        if number is None or not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
-        return number
-
-    return read
+read_path_text = from_text(PathText())
 
 
-def number(least: float, most: float = math.inf) -> Callable[[str], float]:
-    """Make a reader of finite numbers from ``least`` to ``most``."""
+def read_path(text: str) -> Path:
+    """Read a path, for ``type=`` of argparse."""
+    return Path(read_path_text(text))
 
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not (math.isfinite(value) and least <= value <= most):
-            bounds = f"of at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number {bounds}")
-        return value
 
-    return read
+def whole_from(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
+    """Make a function that reads a whole number from ``least`` to ``most``, for ``type=`` of argparse."""
+    return from_text(Whole(least, most))
+
+
+def number_from(least: float, most: float) -> Callable[[str], float]:
+    """Make a function that reads a number from ``least`` to ``most``, for ``type=`` of argparse."""
+    return from_text(Number(least, most))
+
+
+def add_config_option(parser: argparse.ArgumentParser, *others: str) -> None:
+    """Add ``--config-path``, under further names too."""
+    parser.add_argument(
+        "--config-path",
+        *others,
+        type=read_path_text,
+        default="config.yml",
+        help="configuration; of the default none need be there (default: %(default)s)",
+    )

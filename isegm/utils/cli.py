@@ -192,7 +192,7 @@ def choose_device(gpus: str | None = None, cpu: bool = False, device: str | None
     if device is None:
         if cpu:
             device = "cpu"
-        elif gpus:
+        elif gpus is not None:
             device = f"cuda:{gpus.split(',')[0].strip()}"
         else:
             device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -45,13 +45,16 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     The first write to a folder removes the temporary files that killed programs have left there.
 
     Raises:
-        InputError: the folder cannot be made or written to, or the disk is full; nothing is left behind.
+        InputError: the folder cannot be made or written to, the disk is full, or ``path`` is a device or a pipe;
+            nothing is left behind.
     """
     path = Path(path)
     temporary: Path | None = None
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is a device or a pipe, which cannot be replaced by a file: choose another name.")
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path.parent)
         with _temporary(path, mode) as file:

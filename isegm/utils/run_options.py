@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from isegm.utils.schema import LARGEST, Flag, Kind, Number, PathText, Text, Whole, numeric
+from isegm.utils.schema import LARGEST, Flag, Kind, NamePart, Number, PathText, Text, Whole, numeric
 
 FROM_SCRIPT = Whole(-1, -1)  # the experiment script's own number
 THREADS = Whole(1, 1024)
@@ -12,7 +12,7 @@ NAME = Text(longest=200)
 
 RUN_OPTIONS: dict[str, Kind] = {
     "model_path": PathText(),
-    "exp_name": NAME,
+    "exp_name": NamePart(),
     "data": Text(longest=100_000),
     "batch_size": Whole(1, 100_000) | FROM_SCRIPT,
     "micro_batch": Whole(1, 100_000),

@@ -33,6 +33,7 @@ SHOWN = 40  # characters of a value that a message shows
 LONGEST_KEY = 80  # the same of a key
 LARGEST = 2**63 - 1
 LONGEST_PATH = 4096
+LONGEST_NAME = 200  # bytes; file systems allow 255, to which a number and an ending are added
 Key = tuple[str, ...]  # of a value within the content, from the outside in
 Problem = tuple[Key, str]  # where, and "must be ..., not ..."
 
@@ -265,6 +266,17 @@ class PathText(Kind):
         except UnicodeEncodeError:
             return False
         return True
+
+
+class NamePart(Kind):
+    """Text that can be a part of the name of one file or folder: printable, without slashes, not long; "" too."""
+
+    phrase = f"a part of a file name, of at most {LONGEST_NAME} bytes, without slashes and control characters"
+
+    def fits(self, value: Any) -> bool:
+        if not isinstance(value, str) or not value.isprintable() or set(value) & set("/\\"):
+            return False
+        return len(value.encode()) <= LONGEST_NAME
 
 
 @dataclass(frozen=True)

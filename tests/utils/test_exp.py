@@ -61,7 +61,9 @@ def test_a_name_stays_within_the_folder_of_experiments(script, name):
 def test_two_runs_never_share_a_folder(script):
     first, second = (init_experiment(arguments(script), SimpleNamespace()) for _ in range(2))
     create_experiment(first)
-    with pytest.raises(InputError, match=r"000 cannot be made, as another run has just made it: start this one again\.$"):
+    with pytest.raises(
+        InputError, match=r"000 cannot be made, as another run has just made it: start this one again\.$"
+    ):
         create_experiment(second)
 
 

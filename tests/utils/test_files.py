@@ -184,3 +184,15 @@ def test_a_long_name_can_be_written(tmp_path):
     with atomic_write(path, "w") as file:
         file.write("whole")
     assert path.read_text() == "whole" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes in folders")
+def test_a_pipe_or_a_device_is_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path / "link"):
+        if path.name == "link":
+            path.symlink_to(os.devnull)
+        with pytest.raises(InputError, match="is a device or a pipe"), atomic_write(path) as file:
+            file.write(b"x")
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]

@@ -1,0 +1,113 @@
+"""Every option of every command with values that nobody means: exit code 2 and one sentence, at once."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from isegm.cli import COMMANDS, main
+from tests.cli.parsers import parser_of, valued_options
+
+ROOT = Path(__file__).resolve().parents[2]
+VALUES = {
+    "empty": "",
+    "nan": "nan",
+    "negative": "-1",
+    "infinite": "1e999",
+    "huge": "9" * 30,
+    "endless": "x" * 1_000_000,
+    "escape": "\x1b[31m",
+    "bytes": "caf\udce9",
+    "folder": "folder",
+    "pipe": "pipe",
+}
+WORDS = {"nan", "negative", "infinite", "huge", "escape", "bytes", "folder", "pipe"}  # names of files that may be made
+SCRIPT = str(ROOT / "models" / "light" / "mobilenetv2_folder.py")
+USUAL = {  # words with which each command works; an option under test replaces its own
+    "predict": ["--image=set/images/0.png", "--point=30,30,1", "--out=mask.png", "--cpu"],
+    "annotate": ["--cpu"],
+    "evaluate": ["--datasets=folder:set", "--cpu", "--n-clicks=1", "--max-objects=1"],
+    "compare": ["set"],
+    "train": [SCRIPT, "--data=set", "--cpu", "--workers=0", "--epochs=1", "--epoch-len=2", "--batch-size=2"],
+    "download": ["--list"],
+    "datasets": ["GrabCut"],
+    "models": [],
+    "benchmark": [],
+    "flops": ["--models=clickseg_mobilenetv2", "--size=64,64"],
+    "initial-masks": ["--dataset=folder:set", "--out=initial"],
+    "convert": ["openimages"],
+    "plot-ious": ["--model-dirs=set"],
+    "measure-refiner": ["--checkpoint=mobilenetv2_default", "--datasets=folder:set", "--max-objects=1", "--cpu"],
+}
+FINE = {  # values that mean something
+    "predict": {},
+    "annotate": {"image": WORDS, "--autosave": WORDS, "--limit-longest-size": {"huge"}, "--cfg": set()},
+    "evaluate": {
+        "--model_dir": set(VALUES),
+        "--clicks-limit": {"negative", "huge"},
+        "--vis_path": set(VALUES),
+        "--model-name": set(VALUES),
+        "--logs-path": set(VALUES),
+    },
+    "train": {
+        "--exp-name": set(VALUES) - {"endless", "escape", "bytes"},
+        "--batch-size": {"negative"},
+        "--epochs": {"negative"},
+        "--epoch-len": {"negative"},
+        "--gpus": {"empty"},
+        "--resume-exp": set(VALUES),
+        "--resume-prefix": set(VALUES),
+        "--backbone": set(VALUES),
+        "--temp-model-path": {"empty"},
+    },
+    "flops": {"--json": WORDS - {"folder", "pipe"}},
+    "compare": {"--json": WORDS - {"folder", "pipe"}},
+    "initial-masks": {"--out": WORDS - {"pipe"}},
+    "plot-ious": {"--n-clicks": {"negative"}},
+}
+CASES = [
+    (command, (action.option_strings or [action.dest])[-1], kind)
+    for command in COMMANDS
+    for action in valued_options(parser_of(command))
+    for kind in VALUES
+]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder with a set of four images, an empty folder and a pipe that nobody writes to."""
+    for part in ("images", "masks"):
+        (tmp_path / "set" / part).mkdir(parents=True)
+        for number in range(4):
+            image = np.zeros((64, 80), np.uint8)
+            image[20:40, 20 + number : 50] = 255
+            cv2.imwrite(str(tmp_path / "set" / part / f"{number}.png"), image)
+    (tmp_path / "folder").mkdir()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("command", "option", "kind"), CASES)
+def test_odd_values_end_in_a_sentence(command, option, kind, folder, capsys):
+    fine = FINE.get(command, {})
+    if kind in fine.get(option, ()):
+        pytest.skip("this value means something")
+    value = VALUES[kind]
+    if option.startswith("-"):
+        words = [word for word in USUAL[command] if word.partition("=")[0] != option]
+        words = [word for word in words if word != "--cpu" or option not in ("--gpus", "--gpu", "--device")]
+        words.append(f"{option}={value}")
+    else:
+        words = [value, *(word for word in USUAL[command] if word.startswith("-"))]
+    with pytest.raises(SystemExit) as end:
+        main([command, *words])
+    said = capsys.readouterr()
+    assert end.value.code == 2, f"{said.out}\n{said.err}"
+    last = said.err.rstrip("\n").split("\n")[-1]
+    assert last.startswith(("error: ", f"isegm {command}: error: ")) and last.endswith((".", "?"))
+    assert (said.out + said.err).replace("\n", "").replace("\r", "").isprintable() and len(said.err) < 3000
