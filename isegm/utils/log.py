@@ -61,7 +61,7 @@ def say(text: str) -> None:
 def log_to_console() -> None:
     """Show messages on stderr; calling it again changes nothing."""
     if not logger.handlers:
-        handler = _ConsoleHandler(sys.stderr)
+        handler = _ConsoleHandler()
         handler.setFormatter(_Formatter("(%(levelname)s) %(asctime)s: %(message)s", "%H:%M:%S"))
         logger.addHandler(handler)
     logger.setLevel(logging.INFO)
@@ -85,9 +85,12 @@ class _Formatter(logging.Formatter):
 
 
 class _ConsoleHandler(logging.StreamHandler[TextIO]):
-    """Messages that begin on a line of their own, where a progress bar has drawn on it."""
+    """Messages on what is stderr when they come, on a line of their own where a progress bar has drawn on it."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        if self.stream is None:  # of a program without a console
+            return
         with _beside_bars(self.stream):
             super().emit(record)
 

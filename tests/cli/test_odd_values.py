@@ -75,25 +75,25 @@ CASES = [
 ]
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A working folder with a set of four images, an empty folder and a pipe that nobody writes to."""
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a set of four images, an empty folder and a pipe that nobody writes to."""
+    folder = tmp_path_factory.mktemp("odd")
     for part in ("images", "masks"):
-        (tmp_path / "set" / part).mkdir(parents=True)
+        (folder / "set" / part).mkdir(parents=True)
         for number in range(4):
             image = np.zeros((64, 80), np.uint8)
             image[20:40, 20 + number : 50] = 255
-            cv2.imwrite(str(tmp_path / "set" / part / f"{number}.png"), image)
-    (tmp_path / "folder").mkdir()
+            cv2.imwrite(str(folder / "set" / part / f"{number}.png"), image)
+    (folder / "folder").mkdir()
     if hasattr(os, "mkfifo"):
-        os.mkfifo(tmp_path / "pipe")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DISPLAY", raising=False)
-    return tmp_path
+        os.mkfifo(folder / "pipe")
+    return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "option", "kind"), CASES)
-def test_odd_values_end_in_a_sentence(command, option, kind, folder, capsys):
+def test_odd_values_end_in_a_sentence(command, option, kind, folder, capsys, monkeypatch):
     fine = FINE.get(command, {})
     if kind in fine.get(option, ()):
         pytest.skip("this value means something")
@@ -104,6 +104,9 @@ def test_odd_values_end_in_a_sentence(command, option, kind, folder, capsys):
         words.append(f"{option}={value}")
     else:
         words = [value, *(word for word in USUAL[command] if word.startswith("-"))]
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    before = set(folder.rglob("*"))
     with pytest.raises(SystemExit) as end:
         main([command, *words])
     said = capsys.readouterr()
@@ -111,3 +114,4 @@ def test_odd_values_end_in_a_sentence(command, option, kind, folder, capsys):
     last = said.err.rstrip("\n").split("\n")[-1]
     assert last.startswith(("error: ", f"isegm {command}: error: ")) and last.endswith((".", "?"))
     assert (said.out + said.err).replace("\n", "").replace("\r", "").isprintable() and len(said.err) < 3000
+    assert set(folder.rglob("*")) == before

@@ -1,14 +1,12 @@
 """What people read: hostile text is escaped and shortened, and a message begins on a line of its own."""
 
-import io
 import logging
 import sys
 
 import pytest
 from tqdm import tqdm
 
-from isegm.utils import log
-from isegm.utils.log import log_to_file, logger, printable, say
+from isegm.utils.log import log_to_console, log_to_file, logger, printable, say
 
 HOSTILE = {
     "an escape sequence": ("\x1b[31mred", r"\x1b[31mred"),
@@ -39,44 +37,41 @@ def test_usual_messages_stay_as_they_are():
 
 
 @pytest.fixture
-def console(monkeypatch):
-    """The text on stderr, and the handler that writes to it."""
-    stream = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stream)
+def console(monkeypatch, capsys):
+    """A function that returns the text on stderr."""
     monkeypatch.setattr(logger, "handlers", [])
-    log.log_to_console()
-    return stream
+    log_to_console()
+    return lambda: capsys.readouterr().err
 
 
 def test_a_message_after_a_progress_bar_begins_on_its_own_line(console):
-    for _ in tqdm(range(3), file=console, mininterval=0):
+    for _ in tqdm(range(3), mininterval=0):
         logger.info("a message")
-    lines = [line for line in console.getvalue().split("\n") if "message" in line]
+    lines = [line for line in console().split("\n") if "message" in line]
     assert len(lines) == 3 and all(line.startswith("(INFO) ") for line in lines)
 
 
 @pytest.mark.parametrize("leave", [True, False])
-def test_the_last_word_after_a_bar_that_never_ended_begins_on_its_own_line(console, leave, monkeypatch):
-    monkeypatch.setattr(sys, "stderr", console)
-    bar = iter(tqdm(range(3), file=console, mininterval=0, leave=leave))
+def test_the_last_word_after_a_bar_that_never_ended_begins_on_its_own_line(console, leave):
+    bar = iter(tqdm(range(3), mininterval=0, leave=leave))
     next(bar)
     say("error: something")
-    assert console.getvalue().split("\n")[-2:] == ["error: something", ""]
+    assert console().split("\n")[-2:] == ["error: something", ""]
 
 
 def test_in_a_terminal_the_bar_steps_aside(console, monkeypatch):
-    monkeypatch.setattr(console, "isatty", lambda: True, raising=False)
-    with tqdm(total=3, file=console, mininterval=0) as bar:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with tqdm(total=3, mininterval=0) as bar:
         logger.info("a message")
         bar.update()
-    message = console.getvalue().partition("(INFO)")
+    message = console().partition("(INFO)")
     assert message[0].endswith("\r") and message[2].partition("\n")[2].lstrip("\r").startswith("  0%")
 
 
 def test_the_logger_escapes_and_shortens_everywhere(console, tmp_path, monkeypatch):
     path = log_to_file(tmp_path)
     logger.warning("the file %s is broken", "\x1b[31m\n" + "x" * 1_000_000 + "\udce9")
-    for text in (console.getvalue(), path.read_text(encoding="utf-8")):
+    for text in (console(), path.read_text(encoding="utf-8")):
         (line,) = text.splitlines()
         assert r"the file \x1b[31m\nxxx" in line and line.endswith(" is broken") and len(line) < 600
     for handler in logger.handlers:
@@ -88,4 +83,4 @@ def test_a_traceback_in_the_log_keeps_its_lines(console):
         raise RuntimeError("inner")
     except RuntimeError:
         logger.log(logging.ERROR, "outer", exc_info=True)
-    assert "\n  File " in console.getvalue()
+    assert "\n  File " in console()
