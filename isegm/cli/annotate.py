@@ -4,6 +4,7 @@ import argparse
 import gc
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
@@ -52,8 +53,10 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--classes",
+        type=read_path_text,
         metavar="FILE",
-        help="classes to choose from: a text file with one in each line, the names of a data.yaml, or COCO JSON",
+        help="classes to choose from: a text file with one in each line, the names of a data.yaml, or COCO JSON "
+        "(default: none)",
     )
     return parser.parse_args(arguments)
 
@@ -62,9 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_args(arguments)
     Settings(max_size=args.limit_longest_size, target_size=min(400, args.limit_longest_size))
     classes = () if args.classes is None else read_classes(args.classes)
-    config = (
-        load_config_file(args.config_path) if args.checkpoint is not None or Path(args.config_path).is_file() else {}
-    )
+    config = load_config_file(args.config_path)
     weights = config.get("INTERACTIVE_MODELS_PATH", "./weights")
     checkpoint = DEFAULT_CHECKPOINT if args.checkpoint is None else find_checkpoint(weights, args.checkpoint)
     set_threads(args.threads)
