@@ -1,5 +1,6 @@
 """Time the work at every click against plain implementations, and print the ratio."""
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
