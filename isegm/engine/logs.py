@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -27,7 +28,9 @@ class TrainingLog:
 
     def __init__(self, logs: Path, images: Path, purge: int | None) -> None:
         self.writer = None
+        self._hook = threading.excepthook
         if distributed.is_main():
+            threading.excepthook = self._ignore_full_disk
             self.writer = SummaryWriter(log_dir=str(logs), flush_secs=10, purge_step=purge)
         self.images = images
         self._curve: dict[str, list[float]] = {}
@@ -57,4 +60,12 @@ class TrainingLog:
     def close(self) -> None:
         """Write what is not written yet."""
         if self.writer is not None:
-            self.writer.close()
+            try:
+                self.writer.close()
+            finally:
+                threading.excepthook = self._hook
+
+    def _ignore_full_disk(self, failure: threading.ExceptHookArgs) -> None:
+        """Show failures of other threads, but for files that TensorBoard's cannot write: its next call raises them."""
+        if not isinstance(failure.exc_value, OSError):
+            self._hook(failure)

@@ -6,7 +6,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO
@@ -68,9 +68,12 @@ def log_to_console() -> None:
 
 
 def log_to_file(folder: Path, prefix: str = "train") -> Path:
-    """Also write messages to ``<folder>/<prefix>_<date>_<time>.log``; returns its path."""
+    """Also write messages to ``<folder>/<prefix>_<date>_<time>.log``; returns its path.
+
+    If the file cannot be written any more, as on a full disk, one message says so and the program goes on without it.
+    """
     path = folder / f"{prefix}_{datetime.now():%Y-%m-%d_%H-%M-%S}.log"
-    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler = _FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(_Formatter("(%(levelname)s) %(asctime)s: %(message)s"))
     logger.addHandler(handler)
     return path
@@ -82,6 +85,20 @@ class _Formatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = printable(record.message)
         return super().formatMessage(record)
+
+
+class _FileHandler(logging.FileHandler):
+    """Messages in a file, until it cannot be written."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        logger.removeHandler(self)
+        with suppress(OSError):  # of what is still in memory
+            self.close()
+        logger.error("%s cannot be written (%s): messages are shown here alone", self.baseFilename, error.strerror)
 
 
 class _ConsoleHandler(logging.StreamHandler[TextIO]):

@@ -1,11 +1,13 @@
 """A run that is stopped at any moment has saved its work, and goes on as if it had not been stopped."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -14,6 +16,7 @@ import pytest
 import torch
 
 from isegm.engine.loading import EpochBatches, load_batches
+from isegm.engine.logs import TrainingLog
 from isegm.engine.random import BatchRNG
 from isegm.engine.save_clock import SaveClock
 from isegm.model.checkpoint import read_checkpoint
@@ -326,3 +329,22 @@ def test_a_command_in_its_first_batches_ends_with_one_sentence_when_it_gets_a_si
     assert f"{word} in epoch 0, step 0:" in said and said.count("--resume-exp 000.") == 1
     assert [path.name for path in last.parent.iterdir()] == [last.name]
     assert read_checkpoint(last)["training"]["turns"]["done"] > 0
+
+
+def test_curves_on_a_full_disk_end_the_run_without_a_trace_of_another_thread(tmp_path, capfd):
+    before = threading.excepthook
+    log = TrainingLog(tmp_path / "logs", tmp_path / "vis", None)
+    events = log.writer._get_file_writer().event_writer._async_writer
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    events._writer.write = full
+    with pytest.raises(OSError, match="No space left"):
+        for step in range(1000):
+            log.values({"a": 1.0}, step)
+            events._worker.join(0.05)
+    with suppress(OSError):
+        log.close()
+    assert threading.excepthook == before
+    assert "Traceback" not in capfd.readouterr().err

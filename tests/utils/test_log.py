@@ -1,5 +1,6 @@
 """What people read: hostile text is escaped and shortened, and a message begins on a line of its own."""
 
+import errno
 import logging
 import sys
 
@@ -84,3 +85,23 @@ def test_a_traceback_in_the_log_keeps_its_lines(console):
     except RuntimeError:
         logger.log(logging.ERROR, "outer", exc_info=True)
     assert "\n  File " in console()
+
+
+def test_a_log_file_on_a_full_disk_is_left_with_one_message(tmp_path, caplog, capsys):
+    path = log_to_file(tmp_path)
+    (handler,) = [each for each in logger.handlers if getattr(each, "baseFilename", "") == str(path)]
+
+    class Full:
+        def write(self, text=""):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        flush = close = write
+
+    handler.stream.close()
+    handler.stream = Full()
+    logger.error("something")
+    logger.error("something else")
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages.count(f"{path} cannot be written (No space left on device): messages are shown here alone") == 1
+    assert messages[-1] == "something else" and handler not in logger.handlers
+    assert "Traceback" not in capsys.readouterr().err
