@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from isegm.clicks import Click
+from isegm.inference.painting import Pasted
 from isegm.inference.session import Session
 from isegm.inference.transforms import View
 
@@ -79,8 +80,8 @@ class NetworkOutput:
     outputs: Mapping[str, Any]
     refinement: Any = None
 
-    def pasted(self, logits: Tensor | None = None) -> list[Tensor]:
-        """For each session the probabilities (1, 1, H, W) in its image, 0 outside the crop.
+    def pasted(self, logits: Tensor | None = None) -> list[Pasted]:
+        """For each session the probabilities in its view, which are 0 outside the crop.
 
         Probabilities, not logits, are resized to the image (docs/fidelity.md#probabilities-resized).
 
@@ -88,4 +89,4 @@ class NetworkOutput:
             logits: (N, 1, h, w) in place of those of the output.
         """
         probs = torch.sigmoid(self.logits if logits is None else logits)
-        return [member.view.paste(row[None]) for member, row in zip(self.batch.members, probs, strict=True)]
+        return [Pasted(member.view, row[None]) for member, row in zip(self.batch.members, probs, strict=True)]

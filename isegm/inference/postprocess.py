@@ -7,7 +7,7 @@ state from click to click. A refinement (``isegm.inference.refinement``) is test
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from isegm.clicks import points_tensor
 from isegm.inference.batch import Member, NetworkOutput
 from isegm.inference.focus import focus_crop, scaled_edges
 from isegm.inference.merge import pixel_of
+from isegm.inference.painting import Painting, Patch, shares_memory
 from isegm.inference.transforms import resized
 from isegm.model.click_model import ClickModel
 from isegm.utils.boxes import Box
@@ -40,11 +41,19 @@ class Prediction:
         probs: (1, 1, H, W) probabilities that users see and the network reads at the next click.
         zoom_probs: (1, 1, H, W) probabilities from which the next crop is chosen.
         focus: the focus crop, in pixels of the image; None where there is none.
+        painting: how ``probs`` can be computed again; None where it cannot.
     """
 
     probs: Tensor
     zoom_probs: Tensor
     focus: Box | None = None
+    painting: Painting | None = None
+
+    @classmethod
+    def of(cls, painting: Painting) -> Prediction:
+        """The prediction that a painting gives."""
+        probs, zoom_probs = painting.paint()
+        return cls(probs, zoom_probs, painting=replace(painting, probs=probs))
 
 
 class Postprocess(Protocol):
@@ -83,19 +92,26 @@ class FocusRefine:
             )
 
     def __call__(self, model: ClickModel, output: NetworkOutput) -> list[Prediction]:
-        members, coarse = output.batch.members, output.pasted()
+        members, bases = output.batch.members, output.pasted()
+        coarse = [base.paint() for base in bases]
         boxes = [self.focus(member, probs) for member, probs in zip(members, coarse, strict=True)]
         refined = self._refined(model, output, {i: box for i, box in enumerate(boxes) if not box.is_empty})
         predictions = []
-        for i, (member, probs, box) in enumerate(zip(members, coarse, boxes, strict=True)):
+        for i, (member, base, probs, box) in enumerate(zip(members, bases, coarse, boxes, strict=True)):
             if i not in refined:  # the published code fails at an empty crop (docs/fidelity.md#focus-empty)
-                predictions.append(Prediction(probs, probs))
+                predictions.append(Prediction(probs, probs, painting=Painting(base, probs=probs)))
                 continue
-            given = member.given
+            given, patch = member.given, Patch(box, refined[i])
+            painting: Painting | None = Painting(base, (patch,))
             if len(given.clicks) > FROZEN_AFTER and len(given.clicks) - given.clicks_seen <= 1:
-                probs = given.prev_probs.clone()
-            box.crop(probs).copy_(torch.sigmoid(resized(refined[i], box.size)))
-            predictions.append(Prediction(probs, probs, box))
+                probs, before = given.prev_probs.clone(), given.painting
+                known = before is not None and before.probs is given.prev_probs
+                painting = replace(before, patches=(*before.patches, patch)) if before is not None and known else None
+            elif shares_memory(probs, base.probs):
+                probs = probs.clone()
+            patch.paint_on(probs)
+            painting = None if painting is None else replace(painting, probs=probs)
+            predictions.append(Prediction(probs, probs, box, painting))
         return predictions
 
     def focus(self, member: Member, probs: Tensor) -> Box:
@@ -151,4 +167,4 @@ class PixelDiffusion:
         image = torch.cat([member.view.crop(member.given.image) for member in members])  # (N, 3, h, w)
         points = output.batch.points[: len(members)]
         diffused = model.diffuse(image, output.logits, points).float()  # (N, 1, h, w)
-        return [Prediction((probs > 0.5).float(), probs) for probs in output.pasted(diffused)]
+        return [Prediction.of(Painting(base, binary=True)) for base in output.pasted(diffused)]

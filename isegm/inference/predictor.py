@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from isegm.clicks import clicks_from_xy
+from isegm.inference.history import History
 from isegm.inference.session import Session
 from isegm.inference.session_engine import SessionEngine
 from isegm.utils.errors import InputError
@@ -26,7 +27,7 @@ class Predictor(SessionEngine):
         model, device, settings, threshold, refinement: see ``SessionEngine``.
     """
 
-    _history: tuple[Session, ...] = ()  # sessions after each call of predict, the one without clicks first
+    _history: History | None = None  # sessions after each call of predict, the one without clicks first
 
     @property
     def session(self) -> Session:
@@ -35,20 +36,24 @@ class Predictor(SessionEngine):
         Raises:
             RuntimeError: no image was set.
         """
-        if not self._history:
+        return self._of_image.present
+
+    @property
+    def _of_image(self) -> History:
+        if self._history is None:
             raise RuntimeError("An image must be set with set_image before predict.")
-        return self._history[-1]
+        return self._history
 
     def set_image(self, image: ArrayLike) -> None:
         """Set the image to click on; clicks on an earlier one are forgotten.
 
         Args:
-            image: (H, W, 3) uint8 RGB (OpenCV reads BGR: convert it).
+            image: (H, W, 3) uint8 RGB (OpenCV reads BGR: convert it); or the path of an image file, or a Pillow image.
 
         Raises:
-            InputError: another shape or dtype.
+            InputError: another shape or dtype, or the file cannot be read; the earlier image stays.
         """
-        self._history = (self.start(image),)
+        self._history = History(self.start(image))
 
     def predict(
         self, points: ArrayLike, labels: ArrayLike, prev_mask: np.ndarray | None = None
@@ -77,7 +82,8 @@ class Predictor(SessionEngine):
             raise InputError("predict needs at least one click: give points [(x, y)] and labels [1].")
         if prev_mask is not None:
             session = session.with_prev_mask(prev_mask)
-        self._history += (*self.run([session.with_click(*clicks)]),)
+        (session,) = self.run([session.with_click(*clicks)])
+        self._of_image.add(session)
         return self._mask_and_probs()
 
     def undo(self) -> tuple[np.ndarray, np.ndarray]:
@@ -89,9 +95,9 @@ class Predictor(SessionEngine):
         Raises:
             RuntimeError: no image was set, or there is no call to undo.
         """
-        if self.session is self._history[0]:
+        if not self._of_image.can_undo:
             raise RuntimeError("There is nothing to undo: no clicks were made on this image.")
-        self._history = self._history[:-1]
+        self._of_image.undo()
         return self._mask_and_probs()
 
     def reset(self) -> None:
@@ -100,8 +106,7 @@ class Predictor(SessionEngine):
         Raises:
             RuntimeError: no image was set.
         """
-        if self.session.clicks:
-            self._history = self._history[:1]
+        self._of_image.clear()
 
     def _mask_and_probs(self) -> tuple[np.ndarray, np.ndarray]:
         return self.session.mask(self.threshold).copy(), self.session.probs.copy()

@@ -20,6 +20,7 @@ CLICKSEG_SIZES = {"clickseg": 384, "focalclick": 256, "cdnet": 384}
 # Protocol of each mode of ClickSEG's commands.
 CLICKSEG_MODES = {"Baseline": "clickseg", "FocalClick": "focalclick", "CDNet": "cdnet"}
 MOST_SIDE = 2048  # pixels of the network's input; larger ones need tens of GB
+MOST_WIDER = 100  # passes with larger crops at a click
 MERGES = ("guarded", "published", "none")
 SETTINGS = {
     "zoom_in": Instance(ZoomIn, "a ZoomIn") | Nothing(),
@@ -31,6 +32,7 @@ SETTINGS = {
     )
     | Nothing(),
     "cascade": Instance(Cascade, "a Cascade") | Nothing(),
+    "widen": Whole(1, MOST_WIDER) | Nothing(),
 }
 
 
@@ -50,6 +52,8 @@ class InferenceSettings:
             region around a click and by its sign; "published", by the rule of ClickSEG's evaluations; "none", every
             prediction replaces the mask. See ``isegm.inference.merge``.
         cascade: number of passes at each click, see ``isegm.inference.cascade``; None for one.
+        widen: where the border of the crop cuts the mask inside the image, up to this number of further passes with
+            larger crops; None for none, as in all published protocols.
 
     Raises:
         InputError: a value is out of its range, or ``resize`` is combined with another target size.
@@ -63,6 +67,7 @@ class InferenceSettings:
     postprocess: Postprocess | None = None
     merge: str = "guarded"
     cascade: Cascade | None = None
+    widen: int | None = None
 
     def __post_init__(self) -> None:
         require_fields(self, SETTINGS)
@@ -91,9 +96,12 @@ class InferenceSettings:
         size = self.resize or (self.zoom_in.target_size if self.zoom_in is not None else None)
         return (size, size) if isinstance(size, int) else size
 
-    def view(self, zoom: ZoomState, clicks: Sequence[Click], image_size: tuple[int, int]) -> View:
-        """Choose the view of an image of ``image_size`` (H, W) with these clicks."""
-        crop = None if self.zoom_in is None else self.zoom_in.choose(zoom, clicks, image_size)
+    def view(
+        self, zoom: ZoomState, clicks: Sequence[Click], image_size: tuple[int, int], crop: Box | None = None
+    ) -> View:
+        """Choose the view of an image of ``image_size`` (H, W) with these clicks, or with a crop that is given."""
+        if crop is None and self.zoom_in is not None:
+            crop = self.zoom_in.choose(zoom, clicks, image_size)
         source = Box.of_image(image_size) if crop is None else crop
         size = source.size if crop is None or self.zoom_in is None else self.zoom_in.crop_size(crop)
         if self.max_size is not None and max(size) > self.max_size:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from isegm.clicks import Click, require_inside
+from isegm.inference.painting import Painting
 from isegm.inference.transforms import View, ZoomState
 from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
@@ -40,6 +41,7 @@ class Session:
             ``isegm.inference.merge``. Do not write to it. None in other sessions.
         clicks_seen: number of clicks that the network has seen.
         focus: FocalClick's focus crop of the last prediction, in pixels of the image; None where there was none.
+        painting: how ``prev_probs`` follows from the network's output; None, or of other ``probs``, where it does not.
         computed_by: id of the network, and the flip, that ``features``, ``cache`` and ``refinement`` belong to.
     """
 
@@ -54,6 +56,7 @@ class Session:
     merged: np.ndarray | None = None
     clicks_seen: int = 0
     focus: Box | None = None
+    painting: Painting | None = None
     computed_by: tuple[int, bool] | None = None
 
     @property

@@ -17,12 +17,15 @@ from isegm.clicks import Click, points_tensor
 from isegm.inference.batch import Batch, Member, NetworkOutput
 from isegm.inference.images import rgb_image
 from isegm.inference.merge import guarded_merge, progressive_merge
+from isegm.inference.painting import Painting
 from isegm.inference.postprocess import Prediction
 from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.refinement import NetworkInput, Refinement
 from isegm.inference.session import Session, join_rows, take_rows
 from isegm.inference.transforms import ZoomState, flipped_clicks, mean_with_flipped, resized, with_flipped
+from isegm.inference.widening import wider_crop
 from isegm.model.click_model import ClickModel
+from isegm.utils.boxes import Box
 from isegm.utils.device import usable_device
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import Probability, described, require
@@ -184,7 +187,7 @@ class SessionEngine:
         return [self._merged(session, given.clicks_seen) for session, given in zip(predicted, sessions, strict=True)]
 
     def _predict(self, requests: Sequence[_Request]) -> list[Session]:
-        """One pass for each request, and a second one where the crop rule repeats the click."""
+        """One pass for each request, and further ones where the crop rule or the border of the crop asks for them."""
         predicted = self._pass(requests)
         zoom_in = self.settings.zoom_in
         if zoom_in is None:
@@ -197,6 +200,21 @@ class SessionEngine:
         }
         for i, session in zip(repeated, self._pass(list(repeated.values())), strict=True):
             predicted[i] = session
+        return self._widened(requests, predicted)
+
+    def _widened(self, requests: Sequence[_Request], predicted: list[Session]) -> list[Session]:
+        """Further passes with larger crops where the border of the crop cuts the mask; they read the mask so far."""
+        for _ in range(self.settings.widen or 0):
+            wider = {
+                i: replace(request, session=session, crop=crop)
+                for i, (request, session) in enumerate(zip(requests, predicted, strict=True))
+                if session.view is not None
+                and (crop := wider_crop(session.prev_probs, session.view.output_box, self.threshold)) is not None
+            }
+            if not wider:
+                break
+            for i, session in zip(wider, self._pass(list(wider.values())), strict=True):
+                predicted[i] = session
         return predicted
 
     @torch.no_grad()
@@ -223,7 +241,7 @@ class SessionEngine:
     def _member(self, request: _Request) -> Member:
         """The request with its view; a session that changes view or network loses what was computed from the former."""
         session = request.session
-        view = self.settings.view(session.zoom, session.clicks, session.image_size)
+        view = self.settings.view(session.zoom, session.clicks, session.image_size, request.crop)
         if session.view != view or session.computed_by != (id(self.model), self.settings.flip):
             kept = None if self.refinement is None else self.refinement.in_new_view(session.refinement)
             computed_by = (id(self.model), self.settings.flip)
@@ -278,7 +296,7 @@ class SessionEngine:
     def _postprocess(self, output: NetworkOutput) -> list[Session]:
         """The sessions with their predictions in the image, and with what the next click needs."""
         if self.settings.postprocess is None:
-            predictions = [Prediction(probs, probs) for probs in output.pasted()]
+            predictions = [Prediction.of(Painting(base)) for base in output.pasted()]
         else:
             predictions = self.settings.postprocess(self.model, output)
         batch, cache = output.batch, output.outputs.get("cache")
@@ -288,6 +306,7 @@ class SessionEngine:
                 prev_probs=prediction.probs,
                 clicks_seen=len(member.session.clicks),
                 focus=prediction.focus,
+                painting=prediction.painting,
                 zoom=ZoomState(member.view.roi, prediction.zoom_probs),
                 features=take_rows(batch.features, batch.rows(i)) if self.model.encodes_once else None,
                 cache=take_rows(cache, batch.rows(i)),
@@ -338,11 +357,13 @@ class _Request:
         session: its clicks, and the mask that the network starts from.
         given: see ``Member``.
         start: the session whose mask a repetition starts from, see ``ZoomIn.wants_repetition``.
+        crop: what the network is to see of the image; None for what the settings choose.
     """
 
     session: Session
     given: Session
     start: Session
+    crop: Box | None = None
 
 
 def _parts(items: list[tuple[int, Member]], size: int) -> Iterator[list[tuple[int, Member]]]:
