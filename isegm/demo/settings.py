@@ -9,7 +9,7 @@ from math import isfinite
 from isegm.inference.brs import BRSParams
 from isegm.inference.cascade import Cascade
 from isegm.inference.postprocess import Postprocess
-from isegm.inference.protocols import InferenceSettings, settings_for
+from isegm.inference.protocols import InferenceSettings, settings_for, with_further_looks
 from isegm.inference.refinement import Refinement, build_refinement
 from isegm.inference.transforms import ZoomIn
 from isegm.model.click_model import ClickModel
@@ -154,15 +154,20 @@ class Settings:
 
     @property
     def inference(self) -> InferenceSettings:
-        """Crop, size, flip and cascade as in the published programs, with the network's postprocessing."""
+        """Crop, size, flip and cascade as in the published programs, with the network's postprocessing.
+
+        Without refinement by back-propagation, crops that cut the object are widened, and the first click is looked at
+        twice.
+        """
         zoom_in = None
         if self.zoom_in:
             size = (self.target_size, self.target_size) if self.fixed_crop else self.target_size
             zoom_in = ZoomIn(size, skip_clicks=self.skip_clicks, expansion_ratio=self.expand_ratio)
         cascade = Cascade(self.cascade_steps, self.adaptive_cascade) if self.cascade_steps else None
-        return InferenceSettings(
+        settings = InferenceSettings(
             zoom_in, flip=True, max_size=self.max_size, postprocess=self.postprocess, cascade=cascade
         )
+        return with_further_looks(settings) if self.brs_mode == NO_BRS else settings
 
     @property
     def seen(self) -> tuple[InferenceSettings, Refinement | None]:

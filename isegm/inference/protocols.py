@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isegm.clicks import Click
 from isegm.inference.cascade import Cascade
@@ -21,6 +21,7 @@ CLICKSEG_SIZES = {"clickseg": 384, "focalclick": 256, "cdnet": 384}
 CLICKSEG_MODES = {"Baseline": "clickseg", "FocalClick": "focalclick", "CDNet": "cdnet"}
 MOST_SIDE = 2048  # pixels of the network's input; larger ones need tens of GB
 MOST_WIDER = 100  # passes with larger crops at a click
+WIDER = 3  # such passes in programs in which people click; two suffice nearly always
 MERGES = ("guarded", "published", "none")
 SETTINGS = {
     "zoom_in": Instance(ZoomIn, "a ZoomIn") | Nothing(),
@@ -33,6 +34,7 @@ SETTINGS = {
     | Nothing(),
     "cascade": Instance(Cascade, "a Cascade") | Nothing(),
     "widen": Whole(1, MOST_WIDER) | Nothing(),
+    "second_look": Flag() | Nothing(),
 }
 
 
@@ -54,6 +56,8 @@ class InferenceSettings:
         cascade: number of passes at each click, see ``isegm.inference.cascade``; None for one.
         widen: where the border of the crop cuts the mask inside the image, up to this number of further passes with
             larger crops; None for none, as in all published protocols.
+        second_look: whether the first click of a person, made on the whole image, is repeated on the crop around its
+            answer, which the network then reads; None for no, as in all published protocols.
 
     Raises:
         InputError: a value is out of its range, or ``resize`` is combined with another target size.
@@ -68,6 +72,7 @@ class InferenceSettings:
     merge: str = "guarded"
     cascade: Cascade | None = None
     widen: int | None = None
+    second_look: bool | None = None
 
     def __post_init__(self) -> None:
         require_fields(self, SETTINGS)
@@ -107,6 +112,14 @@ class InferenceSettings:
         if self.max_size is not None and max(size) > self.max_size:
             size = with_longest_side(size, self.max_size)
         return View(image_size, source, self.resize or size, zoom.roi if crop is None else crop)
+
+
+def with_further_looks(settings: InferenceSettings) -> InferenceSettings:
+    """The settings for programs in which people click, with a second look at the first click and larger crops.
+
+    Simulated users of published evaluations get one pass. People see the first answer, and straight cuts in it.
+    """
+    return settings if settings.zoom_in is None else replace(settings, widen=WIDER, second_look=True)
 
 
 def settings_for(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from isegm.inference.images import rgb_image
 from isegm.inference.merge import guarded_merge, progressive_merge
 from isegm.inference.painting import Painting
 from isegm.inference.postprocess import Prediction
-from isegm.inference.protocols import InferenceSettings, settings_for
+from isegm.inference.protocols import InferenceSettings, settings_for, with_further_looks
 from isegm.inference.refinement import NetworkInput, Refinement
 from isegm.inference.session import Session, join_rows, take_rows
 from isegm.inference.transforms import ZoomState, flipped_clicks, mean_with_flipped, resized, with_flipped
@@ -82,7 +82,10 @@ class SessionEngine:
             device = next(itertools.chain(model.parameters(), model.buffers())).device
         self.device = usable_device(device)
         self.model = model.to(self.device).eval()
-        self.settings = replace(settings_for(model.protocol), merge="guarded") if settings is None else settings
+        if settings is None:
+            settings = replace(settings_for(model.protocol), merge="guarded")
+            settings = with_further_looks(settings) if refinement is None else settings
+        self.settings = settings
         self.refinement = refinement
         if refinement is not None:
             refinement.check(model)
@@ -200,22 +203,42 @@ class SessionEngine:
         }
         for i, session in zip(repeated, self._pass(list(repeated.values())), strict=True):
             predicted[i] = session
-        return self._widened(requests, predicted)
-
-    def _widened(self, requests: Sequence[_Request], predicted: list[Session]) -> list[Session]:
-        """Further passes with larger crops where the border of the crop cuts the mask; they read the mask so far."""
+        if self.settings.second_look:
+            self._look_again(requests, predicted, self._closer)
         for _ in range(self.settings.widen or 0):
-            wider = {
-                i: replace(request, session=session, crop=crop)
-                for i, (request, session) in enumerate(zip(requests, predicted, strict=True))
-                if session.view is not None
-                and (crop := wider_crop(session.prev_probs, session.view.output_box, self.threshold)) is not None
-            }
-            if not wider:
+            if not self._look_again(requests, predicted, self._wider):
                 break
-            for i, session in zip(wider, self._pass(list(wider.values())), strict=True):
-                predicted[i] = session
         return predicted
+
+    def _look_again(
+        self, requests: Sequence[_Request], predicted: list[Session], choose: Callable[[Session], Box | None]
+    ) -> bool:
+        """Run the network on other crops, where ``choose`` gives one; it reads its answer so far. Writes to the list.
+
+        Returns:
+            whether there was any.
+        """
+        again = {
+            i: replace(request, session=session, crop=crop)
+            for i, (request, session) in enumerate(zip(requests, predicted, strict=True))
+            if (crop := choose(session)) is not None
+        }
+        for i, session in zip(again, self._pass(list(again.values())), strict=True):
+            predicted[i] = session
+        return bool(again)
+
+    def _closer(self, session: Session) -> Box | None:
+        """The crop for a second look at the first click, see ``InferenceSettings.second_look``."""
+        if self.settings.zoom_in is None or len(session.clicks) != 1 or session.view is None:
+            return None
+        whole = session.view.source == Box.of_image(session.image_size)
+        return self.settings.zoom_in.closer(session.zoom, session.clicks, session.image_size) if whole else None
+
+    def _wider(self, session: Session) -> Box | None:
+        """The crop for a further look where the border of the last one cuts the mask."""
+        if session.view is None:
+            return None
+        return wider_crop(session.prev_probs, session.view.output_box, self.threshold)
 
     @torch.no_grad()
     def _pass(self, requests: Sequence[_Request]) -> list[Session]:

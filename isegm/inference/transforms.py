@@ -21,6 +21,7 @@ from isegm.utils.inputs import require_fields
 from isegm.utils.schema import Flag, Nothing, Number, Whole
 
 LARGEST_SIDE = 1 << 15  # pixels, of a network's input
+NEARLY_WHOLE = 0.7  # share of the image from which a crop shows the network little more than the image does
 SIDE = Whole(1, LARGEST_SIDE)
 ZOOM_IN = {
     "skip_clicks": Whole(),
@@ -153,6 +154,11 @@ class ZoomIn:
         top, last_row, left, last_column = state.roi.inclusive
         inside = all(top <= row < last_row and left <= column < last_column for row, column in positive)
         return state.roi if inside else candidate
+
+    def closer(self, state: ZoomState, clicks: Sequence[Click], image_size: tuple[int, int]) -> Box | None:
+        """The crop around the last prediction for a second look; None where it is nearly the whole image, or empty."""
+        crop = self._object_roi(state.probs, [click.coords for click in clicks if click.is_positive], image_size)
+        return None if crop is None or crop.area > NEARLY_WHOLE * image_size[0] * image_size[1] else crop
 
     def crop_size(self, crop: Box) -> tuple[int, int]:
         """(h, w) to which a crop is resized."""
