@@ -77,8 +77,11 @@ WRONG = (  # whatever decoders raise on damaged files
     struct.error,
     zlib.error,
     cv2.error,
+    Image.DecompressionBombError,
 )
 Levels = tuple[float, float]
+
+warnings.filterwarnings("ignore", module=r"PIL\.")  # about metadata of damaged files, beside the one sentence
 
 
 class ImageContent(NamedTuple):
@@ -169,14 +172,12 @@ def recognised(content: bytes, name: str, what: str = "image") -> ImageContent:
     if kind is None:
         raise InputError(f"{name} does not decode as {_article(what)}: {_remedy(content, what)}.")
     opened = ImageContent(name, kind, content, what)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns about tags of damaged files
-        try:
-            (width, height), bits = _declared_size(opened), _bits(opened)
-        except InputError:
-            raise
-        except WRONG as error:
-            raise undecodable(opened) from error
+    try:
+        (width, height), bits = _declared_size(opened), _bits(opened)
+    except InputError:
+        raise
+    except WRONG as error:
+        raise undecodable(opened) from error
     if width * height > MOST_PIXELS:
         raise InputError(
             f"{name} is {width}x{height} pixels, which is {width * height / 1e6:.0f} megapixels and more than the "
@@ -203,12 +204,10 @@ def open_with_pillow(opened: ImageContent) -> Image.Image:
     Raises:
         InputError: Pillow cannot open it.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return _factory(opened.kind)(BytesIO(opened.content), "")
-        except WRONG as error:
-            raise undecodable(opened) from error
+    try:
+        return _factory(opened.kind)(BytesIO(opened.content), "")
+    except WRONG as error:
+        raise undecodable(opened) from error
 
 
 def decoded(opened: ImageContent, mode: int) -> np.ndarray | None:
@@ -265,7 +264,9 @@ def _factory(kind: str) -> Callable[..., Image.Image]:
     Raises:
         NotImplementedError: this Pillow has no such format.
     """
-    Image.init()
+    for load in (Image.preinit, Image.init):  # the second takes a tenth of a second
+        if kind not in Image.OPEN:
+            load()
     if kind not in Image.OPEN:
         raise NotImplementedError(kind)
     return Image.OPEN[kind][0]
@@ -280,6 +281,7 @@ def _declared_size(opened: ImageContent) -> tuple[int, int]:
     """Width and height that the header of an image states."""
     name, kind, content = opened[:3]
     if kind == "PNG":  # Pillow refuses long texts in PNG files
+        _require_chunks(content)
         return struct.unpack(">II", content[16:24])
     if kind == "TIFF":  # Pillow refuses levels that OpenCV reads
         tags = _tags(content)
@@ -289,6 +291,16 @@ def _declared_size(opened: ImageContent) -> tuple[int, int]:
         return int(tags[256]), int(tags[257])
     with _factory(kind)(BytesIO(content), "") as image:
         return image.size
+
+
+def _require_chunks(png: bytes) -> None:
+    """Raise ``ValueError`` if a part of a PNG file states a length beyond its end, for which decoders take memory."""
+    at, name = 8, b""
+    while name != b"IEND":
+        length, name = struct.unpack_from(">I4s", png, at)
+        at += 12 + length
+        if at > len(png):
+            raise ValueError(f"{name!r} ends at {at} of {len(png)} bytes")
 
 
 def _article(what: str) -> str:

@@ -117,6 +117,22 @@ def test_deep_levels_count_for_the_limit_of_images_and_not_of_masks(tmp_path):
     assert recognised(path.read_bytes(), "deep.png", "mask").size == (16_000, 16_000)
 
 
+def test_a_part_of_a_png_that_promises_a_gigabyte(tmp_path):
+    content = png_header(16, 16)
+    content = content[:33] + struct.pack(">I", 2**30) + b"tEXt" + content[33:]
+    for reader in (read_image, read_mask):
+        with pytest.raises(InputError, match=r"does not decode as an? \w+: this PNG file is damaged"):
+            reader(write(tmp_path / "a.png", content))
+
+
+def test_a_gif_whose_picture_is_larger_than_its_screen(tmp_path):
+    content = b"GIF89a" + struct.pack("<HHBBB", 8, 6, 0x80, 0, 0) + bytes(6)
+    content += b"," + struct.pack("<HHHHB", 0, 0, 40_000, 40_000, 0) + b"\x02\x02\x4c\x01\0;"
+    for reader in (read_image, read_mask):
+        with pytest.raises(InputError, match=r"a\.gif "):
+            reader(write(tmp_path / "a.gif", content))
+
+
 def test_a_jpeg_header_that_promises_too_many_pixels(tmp_path):
     content = bytearray(cv2.imencode(".jpg", PIXELS)[1].tobytes())
     at = content.index(b"\xff\xc0")
