@@ -70,7 +70,6 @@ def test_the_options_are_in_a_file_and_not_on_the_screen(run):
     assert not [line for line in lines if len(line) > 300]
 
 
-@pytest.mark.skip(reason="the trainer does not say it yet")
 def test_the_first_step_is_told_before_batches_that_take_turns_are_through(run):
     _, lines = run
     first = lines.index(the_line(lines, "the first step took"))

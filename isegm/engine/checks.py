@@ -25,7 +25,7 @@ def check_batch_size(config: TrainConfig, run_config: RunConfig, model: nn.Modul
             f"a batch of {size} cannot be divided by {count} processes: give --batch-size a multiple of {count}."
         )
     normalises = bool(batchnorm_layers(model)) and not config.freeze_batchnorm  # by the statistics of the batch
-    if config.micro_batch and normalises:
+    if (config.micro_batch or config.cpu_micro_batch) and normalises:
         raise InputError(
             "--micro-batch would change what BatchNorm learns from: leave it out, lower --batch-size, or take a script "
             "whose BatchNorm is frozen, such as models/light/mobilenetv2_finetune.py."

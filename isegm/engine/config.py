@@ -79,6 +79,10 @@ class TrainConfig:
         micro_batch: samples whose gradients are computed at once, the gradients of a batch being their sum: fewer need
             less memory. Losses that are weighted over a batch weigh each part by itself; BatchNorm must be frozen. None
             for the whole batch.
+        cpu_micro_batch: the same where it is None and the device is a CPU, on which small parts cost no time.
+        recompute_above: pixels of the images whose gradients are computed at once above which blocks that can compute
+            their activations again do so instead of keeping them: the same result in less memory and more time. None:
+            they keep them.
         checkpoint_interval: epochs between two numbered checkpoints, or (from epoch, interval) pairs.
         image_dump_interval: steps between two images of a training sample; 0 for none.
     """
@@ -94,6 +98,8 @@ class TrainConfig:
     precise_bn_batches: int = 0
     interleaved_batches: int = 1
     micro_batch: int | None = None
+    cpu_micro_batch: int | None = None
+    recompute_above: int | None = None
     checkpoint_interval: int | Sequence[tuple[int, int]] = 5
     image_dump_interval: int = 1000
 

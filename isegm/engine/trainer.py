@@ -26,6 +26,7 @@ from isegm.engine.loading import EpochBatches, load_batches
 from isegm.engine.logs import TrainingLog
 from isegm.engine.metrics import AdaptiveIoU
 from isegm.engine.optimizer import adam
+from isegm.engine.pace import Pace
 from isegm.engine.random import BatchRNG
 from isegm.engine.resume import (
     STATE,
@@ -43,6 +44,7 @@ from isegm.engine.turns import Turns, mean_losses
 from isegm.engine.validation import validate
 from isegm.model.checkpoint import load_state, read_checkpoint, save_checkpoint
 from isegm.model.click_model import ClickModel
+from isegm.model.recomputation import set_recomputation
 from isegm.utils import distributed
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
@@ -131,6 +133,7 @@ class Trainer:
         """
         purge = self.global_step + 1 if self.global_step else None  # points of a killed run after its last checkpoint
         promise = "saving after the step under way ..." if distributed.is_main() else ""
+        self.pace = Pace(self.config.epochs * self.steps_per_epoch)
         self.log = TrainingLog(self.run_config.logs, self.run_config.images, purge)
         self.clock.restart(self.global_step)
         with closing(self.log), noted_signals(promise, patient=distributed.is_launched()) as self.stop_request:
@@ -217,6 +220,7 @@ class Trainer:
                     turns.last[position] = begun[position].step(index, forward)
             self._optimise()
             turns.done += 1
+            self.pace.note(turns.last[group[-1]], self.epoch * self.steps_per_epoch + self._batches_done())
             if not turns.finished:
                 self._after_step(progress)
         self.turns = None
@@ -248,6 +252,10 @@ class Trainer:
         """
         count = len(points)
         size = self.config.micro_batch or count
+        if self.config.micro_batch is None and self.device.type == "cpu":
+            size = self.config.cpu_micro_batch or count
+        above, pixels = self.config.recompute_above, batch["images"].shape[-2:].numel() * min(size, count)
+        set_recomputation(self.model, above is not None and pixels > above)
         sums: Losses = {}
         logits = []
         for first in range(0, count, size):

@@ -23,7 +23,8 @@ from isegm.utils.errors import InputError
 from isegm.utils.exp import checkpoint_to_resume, create_experiment, running
 from isegm.utils.files import atomic_write
 from isegm.utils.log import log_to_file, logger
-from isegm.utils.memory import in_units, peak_memory, peak_memory_of_children
+from isegm.utils.memory import peak_memory, peak_memory_of_children
+from isegm.utils.quantities import counted, in_bytes, in_minutes
 
 FEW_IMAGES = 5  # on which an IoU of validation is little more than chance
 HRNET_RELEASE = "of github.com/HRNet/HRNet-Image-Classification"
@@ -167,12 +168,12 @@ def _announce(trainer: Trainer) -> None:
 
 def used_memory(device: torch.device) -> str:
     """Say how much memory this process, the processes that loaded its data and its GPU took at most."""
-    said = f"peak memory: {in_units(peak_memory())}"
+    said = f"peak memory: {in_bytes(peak_memory())}"
     loading = peak_memory_of_children()
     if loading:
-        said += f", and {in_units(loading)}, a part of it shared, in each process that loaded data"
+        said += f", and {in_bytes(loading)}, a part of it shared, in each process that loaded data"
     if device.type == "cuda":
-        said += f"; on {device} {in_units(torch.cuda.max_memory_allocated(device))}"
+        said += f"; on {device} {in_bytes(torch.cuda.max_memory_allocated(device))}"
     return said
 
 
@@ -184,19 +185,6 @@ def _conclude(cfg: EasyDict, seconds: float) -> None:
     words = ["isegm", "evaluate", "--checkpoint", str(last), "--datasets", ",".join(data) or "Samples"]
     logger.info("evaluate it: %s", shlex.join(words))
     logger.info("use it: %s", shlex.join(["isegm", "annotate", "--checkpoint", str(last), "IMAGES"]))
-
-
-def in_minutes(seconds: float) -> str:
-    """Write a duration as people say it."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
-
-
-def counted(number: int, noun: str) -> str:
-    """Write a number with its noun, such as 1 image or 2 processes."""
-    ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
-    return f"{number or 'no'} {noun}{ending}"
 
 
 def calibration_batches(

@@ -39,6 +39,7 @@ from isegm.recipes.data_config import Size
 from isegm.recipes.folder_data import FolderData, open_folders
 from isegm.utils.log import logger
 
+RECOMPUTE_ABOVE = 16 * 256 * 256  # pixels of a batch of MobileNetV2 whose activations fit into an 8 GB laptop
 CLICK_SCALE = 1.0  # of the click features at the start; the published 0.05 lets clicks count only after long training
 # Mostly one click to start with, as people do, on a whole object rather than a part of it.
 SAMPLER = MultiPointSampler(

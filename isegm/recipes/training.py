@@ -63,7 +63,9 @@ class Recipe:
         image_every: steps between two images of a training sample in the experiment's folder.
         train_every_click: every simulated click is a step of its own, see ``IterativeClicks``.
         interleaved_batches: batches that are trained a click each in turn, see ``TrainConfig``.
-        micro_batch: samples whose gradients are computed at once, see ``TrainConfig``; ``--micro-batch`` replaces it.
+        cpu_micro_batch: samples whose gradients are computed at once on a CPU, see ``TrainConfig``; ``--micro-batch``
+            replaces it on every device.
+        recompute_above: pixels of a batch above which activations are computed again, see ``TrainConfig``.
         initial_masks: lets some samples start from a mask with errors; None for none.
         backbone_lr: learning rate of ``feature_extractor.backbone`` relative to ``lr``, everything else learning at
             ``lr``; None for the network's own rates.
@@ -92,7 +94,8 @@ class Recipe:
     image_every: int = 3000
     train_every_click: bool = False
     interleaved_batches: int = 1
-    micro_batch: int | None = None
+    cpu_micro_batch: int | None = None
+    recompute_above: int | None = None
     initial_masks: SampleTransform | None = None
     backbone_lr: float | None = None
     clip_norm: float | None = None
@@ -107,6 +110,8 @@ class Recipe:
             raise ValueError("warmup goes with decay_from: leave it out")
         if self.freeze_batchnorm and self.starts_from is None:
             raise ValueError("BatchNorm has no statistics to keep: say in starts_from where they come from")
+        if self.cpu_micro_batch and not self.freeze_batchnorm:
+            raise ValueError("cpu_micro_batch would change what BatchNorm learns from: set freeze_batchnorm too")
 
     @property
     def crops(self) -> Crops:
@@ -172,7 +177,9 @@ def train_config(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> TrainCon
         freeze_batchnorm=recipe.freeze_batchnorm,
         precise_bn_batches=recipe.precise_bn_batches,
         interleaved_batches=recipe.interleaved_batches,
-        micro_batch=cfg.micro_batch or recipe.micro_batch,
+        micro_batch=cfg.micro_batch,
+        cpu_micro_batch=recipe.cpu_micro_batch,
+        recompute_above=recipe.recompute_above,
         checkpoint_interval=interval,
         image_dump_interval=recipe.image_every,
     )

@@ -61,11 +61,6 @@ def peak_memory_of_children() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def in_units(size: float) -> str:
-    """Write a number of bytes in MB or GB, with powers of 1000."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
-
-
 def _windows_peak() -> int:
     from ctypes import wintypes
 

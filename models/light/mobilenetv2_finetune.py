@@ -14,7 +14,7 @@ RECIPE = Recipe(
     data=light.folders(epoch_len=320), crop=(384, 384), sampler=light.SAMPLER,
     clicks=5, train_every_click=True, interleaved_batches=10, losses=light.losses(aux=0.4),
     freeze_batchnorm=True, starts_from=light.TRAINED, image_every=200,
-    batch_size=16, micro_batch=2, lr=2e-4, backbone_lr=0.25, clip_norm=5.0, epochs=3, warmup=0.6, decay_from=1,
+    batch_size=16, cpu_micro_batch=1, lr=2e-4, backbone_lr=0.25, clip_norm=5.0, epochs=3, warmup=0.6, decay_from=1,
 )  # fmt: skip
 init_model = light.mobilenetv2
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from isegm.model.backbones.two_scale import TwoScaleBackbone
+from isegm.model.recomputation import Recomputable
 
 Activation = Callable[..., Tensor]
 Row = tuple[int, int, int, int, int]  # expansion, channels, blocks, stride of the first block, kernel
@@ -51,7 +52,7 @@ class ConvBNAct(nn.Module):
         return self.activation(self.bn(x), inplace=True)
 
 
-class InvertedResidual(nn.Module):
+class InvertedResidual(Recomputable):
     """Expansion, depthwise convolution, projection; a shortcut where shapes agree (Sandler et al. 2018, table 1).
 
     Args:
@@ -89,8 +90,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.shortcut:
-            return self.conv(x)
-        return x + F.dropout2d(self.conv(x), self.dropout, self.training)
+            return self.run(self.conv, x)
+        return x + F.dropout2d(self.run(self.conv, x), self.dropout, self.training)
 
 
 def inverted_residuals(in_channels: int, settings: Sequence[Row], dilation: int, **options: Any) -> nn.Sequential:

@@ -1,0 +1,52 @@
+"""Blocks that compute their activations again in the backward pass instead of keeping them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+
+class Recomputable(nn.Module):
+    """Base class of blocks that can keep their input alone, for about a third more time and much less memory.
+
+    Gradients and BatchNorm's statistics are the same to the last bit.
+
+    Attributes:
+        recompute: whether it does so; see ``set_recomputation``.
+    """
+
+    recompute = False
+
+    def run(self, block: nn.Module, x: Tensor) -> Tensor:
+        """Call ``block`` with ``x``."""
+        if not (self.recompute and torch.is_grad_enabled()):
+            return block(x)
+        output: Tensor = checkpoint(
+            block, x, use_reentrant=False, context_fn=lambda: (nullcontext(), _with_fixed_statistics(block))
+        )
+        return output
+
+
+def set_recomputation(model: nn.Module, recompute: bool) -> None:
+    """Let all blocks of a network that can compute their activations again, or keep them."""
+    for module in model.modules():
+        if isinstance(module, Recomputable):
+            module.recompute = recompute
+
+
+@contextmanager
+def _with_fixed_statistics(block: nn.Module) -> Iterator[None]:
+    """Let BatchNorm see the batch once more without counting it twice."""
+    layers = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm)]
+    kept = [(layer.momentum, layer.num_batches_tracked) for layer in layers]
+    for layer in layers:
+        layer.momentum, layer.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        for layer, (momentum, count) in zip(layers, kept, strict=True):
+            layer.momentum, layer.num_batches_tracked = momentum, count
