@@ -40,7 +40,8 @@ def recorded_objects(
         raise _foreign(path, f"{len(records)} records, and --max-objects is {max_objects}")
     found: dict[int, tuple[int, ...]] = {}
     by_index = sorted(records, key=attrgetter("index"))
-    with tqdm(total=len(records), desc=f"checking records of {printable(dataset.name)}", leave=False) as bar:
+    title = f"checking records of {printable(dataset.name)}"
+    with tqdm(total=len(records), desc=title, leave=False, disable=not records) as bar:
         for index, group in groupby(by_index, key=attrgetter("index")):
             if index >= len(dataset):
                 raise _foreign(path, f"a record of index {index}, and {dataset.name} has {len(dataset)} samples")
