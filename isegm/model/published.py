@@ -18,6 +18,7 @@ from isegm.model.backbones.segformer import VERSIONS as SEGFORMERS
 from isegm.model.click_model import ClickModel
 from isegm.model.registry import argument_names, build_stored_model, list_models
 from isegm.utils.errors import InputError
+from isegm.utils.schema import escaped
 
 # Stored arguments that say how click maps were computed, or the network trained; they change nothing here.
 WITHOUT_EFFECT = {"cpu_dist_maps", "feature_stride"}
@@ -79,7 +80,7 @@ def _segformer(params: dict[str, Any], state: Mapping[str, Tensor], path: str | 
     version = str(params["model_version"])
     if version not in SEGFORMERS:
         raise InputError(
-            f"{path} holds FocalClick with the SegFormer {version}, which is not supported: "
+            f"{path} holds FocalClick with the SegFormer {escaped(version)}, which is not supported: "
             f"known are {', '.join(SEGFORMERS)}."
         )
     family = f"focalclick_segformer{version}"
@@ -111,7 +112,7 @@ def _baseline(params: dict[str, Any], state: Mapping[str, Tensor], path: str | P
     backbone = str(params.pop("backbone", "MobileNetV2"))
     if backbone not in BASELINES:
         raise InputError(
-            f"{path} holds ClickSEG's baseline with the backbone {backbone}, which is not supported: "
+            f"{path} holds ClickSEG's baseline with the backbone {escaped(backbone)}, which is not supported: "
             f"known are {', '.join(BASELINES)}."
         )
     return BASELINES[backbone], _with(ONLY_NORM, params, path)
@@ -137,7 +138,8 @@ def model_from_published(config: Mapping[str, Any], state: Mapping[str, Tensor],
     family = FAMILIES.get(str(config["class"]))
     if family is None:
         raise InputError(
-            f"{path} holds the network {config['class']}, which is not supported: known are {', '.join(FAMILIES)}."
+            f"{path} holds the network {escaped(str(config['class']), 80)}, which is not supported: "
+            f"known are {', '.join(FAMILIES)}."
         )
     entries = config.get("params", {})
     if not isinstance(entries, Mapping) or not all(

@@ -9,7 +9,7 @@ from typing import Any
 
 from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
-from isegm.utils.schema import Flag, Items, Kind, Nothing, Number, Row, check, shown
+from isegm.utils.schema import Flag, Items, Kind, Nothing, Number, Row, check, escaped, shown
 
 # Constructor arguments of which a network takes wrong values without a word, and what a file may give for them.
 _CHANNELS = Items(Number(-1e6, 1e6), 3, 3)
@@ -72,7 +72,7 @@ def _constructed(name: str, overrides: Mapping[str, Any]) -> ClickModel:
     if not isinstance(name, str) or name not in _BUILDERS:
         near = difflib.get_close_matches(str(name), list_models(), n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(list_models())}."
-        raise InputError(f"there is no network named {name}: {hint}")
+        raise InputError(f"there is no network named {escaped(str(name))}: {hint}")
     cls, preset = _BUILDERS[name]
     unknown = sorted(set(overrides) - set(cls.argument_names()))
     if unknown:

@@ -8,8 +8,11 @@ file is read twice: first with placeholders for tensors, which shows all of this
 from __future__ import annotations
 
 import io
+import os
 import pickle
+import struct
 import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +28,7 @@ from isegm.utils.schema import Plain, check, escaped, shown
 
 ZIP = b"PK\x03\x04"
 MOST_RECORDS = 100_000
+PART = 1 << 20  # bytes that are read at a time for a checksum
 LARGEST_PICKLE = 1 << 27  # bytes of a file's pickle, which holds no values of tensors
 MOST_VALUES = 1_000_000
 STORAGES = {
@@ -225,7 +229,20 @@ def _check_archive(file: IO[bytes], path: Path) -> Any:
         record = by_name[f"{folder}/data/{storage.key}"]
         if storage.numel * storage.itemsize > record.file_size:
             raise InputError(f"{path} declares more values than it has: fetch or write it again.")
+        if record.CRC and _checksum(file, record) != record.CRC:  # PyTorch can leave them out, and never compares them
+            raise InputError(f"{path} is damaged, as its checksums do not fit: fetch or write it again.")
     return content
+
+
+def _checksum(file: IO[bytes], record: zipfile.ZipInfo) -> int:
+    file.seek(record.header_offset + 26)
+    name, extra = struct.unpack("<HH", file.read(4))
+    file.seek(name + extra, os.SEEK_CUR)
+    left, found = record.file_size, 0
+    while left and (part := file.read(min(left, PART))):
+        found = zlib.crc32(part, found)
+        left -= len(part)
+    return found
 
 
 def _check_stream(file: IO[bytes], size: int, path: Path) -> Any:

@@ -153,6 +153,19 @@ def test_an_archive_that_torch_would_not_write_is_refused(honest, change, compre
     refused(rewritten(honest, change, compression), word)
 
 
+def test_weights_that_were_damaged_on_a_disk_are_refused(honest):
+    content = bytearray(honest.read_bytes())
+    content[len(content) // 2] ^= 1  # the last bit of a number: it stays finite
+    honest.write_bytes(content)
+    refused(honest, "checksums do not fit")
+
+
+@pytest.mark.parametrize("name", ["\x1b[2J" * 1000, "a\nb"])
+@pytest.mark.parametrize("key", ["model", "class"])
+def test_names_in_a_configuration_are_shown_short_and_printable(tmp_path, state, key, name):
+    refused(write(tmp_path / "named.pth", {"state_dict": state, "config": {key: name}}))
+
+
 def test_records_that_overlap_are_refused(honest):
     content = bytearray(honest.read_bytes())
     first = content.index(b"PK\x01\x02")
