@@ -158,10 +158,10 @@ def _other_scripts(path: Path) -> str:
 
 
 def _numbered(parent: Path) -> list[tuple[int, Path]]:
-    """List the experiment folders ``NNN`` and ``NNN_name`` in a folder, sorted by number."""
+    """List the experiment folders ``NNN`` and ``NNN_name``, of three digits or more, in a folder, sorted by number."""
     if not parent.is_dir():
         return []
-    found = [(re.fullmatch(r"(\d{3})(_.*)?", p.name), p) for p in parent.iterdir() if p.is_dir()]
+    found = [(re.fullmatch(r"(\d{3,})(_.*)?", p.name), p) for p in parent.iterdir() if p.is_dir()]
     return sorted((int(match[1]), p) for match, p in found if match)
 
 

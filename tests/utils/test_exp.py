@@ -58,6 +58,14 @@ def test_a_name_stays_within_the_folder_of_experiments(script, name):
         init_experiment(arguments(script, exp_name=name), SimpleNamespace())
 
 
+def test_the_thousandth_run_is_followed_by_another(script):
+    cfg = init_experiment(arguments(script), SimpleNamespace())
+    for name in ("999_x", "1000"):
+        (cfg.EXP_PATH.parent / name).mkdir(parents=True)
+    assert init_experiment(arguments(script), SimpleNamespace()).EXP_PATH.name == "1001"
+    assert init_experiment(arguments(script, resume_exp="1000"), SimpleNamespace()).EXP_PATH.name == "1000"
+
+
 def test_two_runs_never_share_a_folder(script):
     first, second = (init_experiment(arguments(script), SimpleNamespace()) for _ in range(2))
     create_experiment(first)
