@@ -149,7 +149,7 @@ class EvalOptions:
     )
     thresh: float = field(
         default=EvalSettings.threshold,
-        metadata=option("the mask is where the probability is greater (default: %(default)s)"),
+        metadata=option("the mask is where the probability is greater (default: %(default)s)", least=0, most=1),
     )
     clicks_limit: int | None = field(
         default=None,
