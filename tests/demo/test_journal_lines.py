@@ -6,6 +6,7 @@ import zlib
 
 import pytest
 
+from isegm.demo.actions import CHANGES, OUTCOMES, VALUES
 from isegm.demo.journal import read_journal
 from tests.demo.autosaved import CLICKS, begun, journal_of
 from tests.demo.scripted import as_data, prepare
@@ -84,6 +85,10 @@ def test_a_first_line_of_another_kind_is_put_aside(size, path, tmp_path):
     assert "is damaged in its first line: it was put aside" in controller.warnings[0]
     assert controller.autosaves and len(controller.draft.clicks) == 1
     controller.close()
+
+
+def test_every_kind_of_action_has_a_declared_form():
+    assert set(VALUES) == {*CHANGES, "undo", "redo", "threshold"} and set(OUTCOMES) < set(VALUES)
 
 
 def test_a_mask_takes_no_more_memory_than_its_box(path):
