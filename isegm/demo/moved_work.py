@@ -65,12 +65,20 @@ def known_work(folder: Path) -> list[KnownWork]:
     Files that cannot be read, or are no journals, are left out.
     """
     try:
-        files = [entry for entry in os.scandir(folder) if entry.name.endswith((ENDING, ASIDE))]
-        files.sort(key=lambda entry: (entry.name.endswith(ASIDE), -entry.stat().st_mtime_ns))
-    except OSError:  # there is no folder yet, or another program removes a file
+        files = [path for path in folder.iterdir() if path.suffix in (ENDING, ASIDE)]
+    except OSError:  # there is no folder yet
         files = []
-    read = ((Path(entry.path), read_header(Path(entry.path))) for entry in files)
+    files.sort(key=lambda path: (path.suffix == ASIDE, -_changed(path)))
+    read = ((path, read_header(path)) for path in files)
     return [KnownWork(path, header) for path, header in read if header is not None]
+
+
+def _changed(path: Path) -> int:
+    """Time of the last change of a file in nanoseconds; 0 if another program has just removed it."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def find_work(
