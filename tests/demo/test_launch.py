@@ -79,6 +79,8 @@ def test_without_tkinter_one_sentence_says_how_to_get_it(monkeypatch, capsys):
         (["--cpu", "--checkpoint=nothing"], "there is no checkpoint nothing"),
         (["--cpu", "--checkpoint=x", "--cfg=other.yml"], "there is no configuration file other.yml: check its path."),
         (["--cpu", "--limit-longest-size=50"], "--limit-longest-size is 50: give a whole number of at least 100."),
+        (["--cpu", "--classes=missing.txt"], "there is no list of classes missing.txt: check the path."),
+        (["--cpu", "--classes=docs/demo_objects.png"], "is not a text file in UTF-8: write one class in each line."),
         (["--device=abacus"], "the device abacus cannot be used"),
     ],
 )
