@@ -72,7 +72,7 @@ def test_values_have_the_types_of_the_options(words, expected):
         ({"clicks_limit": -2}, f"{CLICKS_LIMIT} -2: {FROM_1}"),
         ({"target_iou": -1}, "--target-iou is -1: give a number from 0 to 1."),
         ({"thresh": float("nan")}, "--thresh is nan: give a number from 0 to 1."),
-        ({"thresh": 5.0}, "--thresh is 5: give a number from 0 to 1."),
+        ({"thresh": 5.0}, "--thresh is 5.0: give a number from 0 to 1."),
         ({"thresh": float("-inf")}, "--thresh is -inf: give a number from 0 to 1."),
     ],
 )
