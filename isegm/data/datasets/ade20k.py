@@ -47,7 +47,7 @@ class Ade20kDataset(RandomReader):
         content = read_pickle(index)
         try:
             self.items = [_item(name, entry) for name, entry in content.items()]
-        except (AttributeError, KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise wrong_format(index, "an index of ADE20k") from error
         if not self.items or not all(layers for _, _, layers in self.items):
             raise wrong_format(index, "an index of ADE20k")

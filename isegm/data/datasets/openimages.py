@@ -33,7 +33,7 @@ class OpenImagesDataset(RandomReader):
         try:
             masks = content["image_id_to_masks"]
             self.items = [(str(name), [str(mask) for mask in masks[name]]) for name in content["dataset_samples"]]
-        except (LookupError, TypeError) as error:
+        except (LookupError, TypeError, ValueError) as error:
             raise wrong_format(index, "an index of OpenImages") from error
         if not self.items or not all(masks for _, masks in self.items):
             raise wrong_format(index, "an index of OpenImages")

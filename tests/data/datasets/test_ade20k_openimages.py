@@ -49,7 +49,9 @@ def test_openimages_draws_an_object_at_the_smaller_size(tmp_path):
 def test_broken_foreign_and_stale_indexes(tmp_path, make, reader, index):
     path = make(tmp_path) / index
     honest = path.read_bytes()
-    for content in ({}, [], 3, {"a": {"folder": 1, "layers": []}}, {"a": {"folder": 1, "layers": [{}]}}):
+    huge = {10**5000: {"folder": 1, "layers": [{"mask_name": "a", "stuff_instances": ()}]}}  # too long to be printed
+    huge |= {"image_id_to_masks": {10**5000: ["a"]}, "dataset_samples": [10**5000]}
+    for content in ({}, [], 3, {"a": {"folder": 1, "layers": []}}, {"a": {"folder": 1, "layers": [{}]}}, huge):
         path.write_bytes(pickle.dumps(content))
         with pytest.raises(InputError, match="does not hold an index of"):
             reader(tmp_path)
