@@ -26,7 +26,7 @@ class SamplePanels:
     ``ClickEvent.file_name``.
 
     Args:
-        folder: of the files.
+        folder: where the panels are written.
     """
 
     def __init__(self, folder: str | Path) -> None:
