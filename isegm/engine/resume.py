@@ -61,7 +61,7 @@ STATE = Fields(
         "optimizer": Fields(
             {
                 "state": Table(Fields({"step": NUMBERS, "exp_avg": NUMBERS, "exp_avg_sq": NUMBERS}), Whole(0)),
-                "param_groups": Items(Fields({"params": Items(Whole(0))}, others=Anything())),
+                "param_groups": Items(Fields({"params": Items(Whole(0)), "lr": Number(0)}, others=Anything())),
             }
         ),
         "scaler": SCALER | Fields({}),
@@ -168,8 +168,9 @@ def _fits(saved: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> bool:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:
-    """Load the moments of all parameters; settings of Adam stay those of the script."""
-    groups = optimizer.state_dict()["param_groups"]
+    """Load the moments of all parameters and the learning rates; other settings of Adam stay those of the script."""
+    own = optimizer.state_dict()["param_groups"]
+    groups = [{**mine, "lr": group["lr"]} for mine, group in zip(own, saved["param_groups"], strict=True)]
     optimizer.load_state_dict({"state": saved["state"], "param_groups": groups})
 
 

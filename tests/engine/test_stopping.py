@@ -150,6 +150,9 @@ def test_a_signal_in_validation_ends_the_run_whose_training_is_saved(images, tmp
     resumed = tiny(images, tmp_path / "run", resume=last_of(run), **TURNS)
     assert resumed.step_in_epoch == resumed.steps_per_epoch
     assert finished(resumed)["weights"] == whole["weights"]
+    ends = [read_checkpoint(tmp_path / name / "checkpoints" / "last_checkpoint.pth") for name in ("whole", "run")]
+    groups = [end["training"]["optimizer"]["param_groups"] for end in ends]
+    assert groups[0] == groups[1]
 
 
 def test_an_image_that_breaks_in_the_middle_of_training_costs_nothing(images, tmp_path):

@@ -64,6 +64,7 @@ WRONG = [
     (("optimizer", "state", 10**6), {name: torch.zeros(1) for name in ("step", "exp_avg", "exp_avg_sq")}),
     (("optimizer", "param_groups"), []),
     (("optimizer", "param_groups", 0), {"params": ["first"]}),
+    (("optimizer", "param_groups", 0, "lr"), "fast"),
     (("scaler",), "none"),
     (("metric",), [1, 2]),
     (("metric", "total"), math.nan),
