@@ -204,6 +204,8 @@ class Whole(Kind):
         return whole and self.least <= int(value) <= self.most
 
     def __str__(self) -> str:
+        if self.least == self.most:
+            return str(self.least)
         return "a whole number" + _bounds(self.least, self.most, -LARGEST - 1, LARGEST)
 
 

@@ -169,6 +169,10 @@ def test_options_of_a_command_line_are_read_by_the_same_kinds(kind, text, value)
     assert from_text(kind)(text) == value
 
 
+def test_a_single_number_is_named_as_it_is():
+    assert mismatch(0, Whole(1) | Whole(-1, -1), "epochs") == "epochs must be a whole number of at least 1 or -1, not 0"
+
+
 @pytest.mark.parametrize("text", ["x", "0", "-1", "1.5", "nan", "inf", "1e400", "9" * 5000, "1_0", "", "٣x"])
 def test_options_that_are_not_of_their_kind_are_refused(text):
     with pytest.raises(ArgumentTypeError, match=r"^'.*' is not a whole number of at least 1$"):
