@@ -69,9 +69,7 @@ def test_the_thousandth_run_is_followed_by_another(script):
 def test_two_runs_never_share_a_folder(script):
     first, second = (init_experiment(arguments(script), SimpleNamespace()) for _ in range(2))
     create_experiment(first)
-    with pytest.raises(
-        InputError, match="000 cannot be made, as another run has just made it"
-    ):
+    with pytest.raises(InputError, match="000 cannot be made, as another run has just made it"):
         create_experiment(second)
 
 
