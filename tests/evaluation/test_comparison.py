@@ -200,8 +200,8 @@ def test_runs_that_cannot_be_compared_are_one_sentence(tmp_path, change, sentenc
     [
         (["absent.jsonl"], "there is no records file absent.jsonl"),
         (["."], "there are no records_<dataset>.jsonl below ."),
-        (["absent.jsonl", "--resamples", "0"], "--resamples is 0: give a number of at least 1"),
-        (["absent.jsonl", "--seed", "-1"], "--seed is -1: give a number of at least 0"),
+        (["absent.jsonl", "--resamples", "0"], "--resamples: '0' is not a whole number from 1 to 1000000"),
+        (["absent.jsonl", "--seed", "-1"], "--seed: '-1' is not a whole number from 0 to"),
     ],
 )
 def test_bad_options_are_one_sentence(call, capsys, monkeypatch, tmp_path, arguments, sentence):
