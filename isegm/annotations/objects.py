@@ -8,11 +8,15 @@ import numpy as np
 
 from isegm.annotations.region import Region
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import require_fields
+from isegm.utils.schema import Flag, Instance, Items, Row, Text, Whole, shown
 from isegm.utils.vis import object_color
 
 MAX_NUMBER = 2**16 - 1
 CATEGORY = "object"  # the default class
 NUMBER_COLOR = (-1, -1, -1)  # stands for ``object_color`` of the object's number
+
+KINDS = {"region": Instance(Region, "a Region"), "name": Text(), "category": Text(), "protected": Flag()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +32,7 @@ class AnnotatedObject:
         protected: later objects take no pixels away from it.
 
     Raises:
-        InputError: a number or colour out of range, or an empty class.
+        InputError: a value is of another kind, a number or colour out of range, or the class empty.
     """
 
     number: int
@@ -39,14 +43,21 @@ class AnnotatedObject:
     protected: bool = False
 
     def __post_init__(self) -> None:
-        if not 1 <= self.number <= MAX_NUMBER:
-            raise InputError(f"an object has the number {self.number}: give one from 1 to {MAX_NUMBER}.")
-        if self.color == NUMBER_COLOR:
-            object.__setattr__(self, "color", object_color(self.number))
-        if len(self.color) != 3 or not all(isinstance(part, int) and 0 <= part <= 255 for part in self.color):
+        if not Whole(1, MAX_NUMBER).fits(self.number):
+            raise InputError(f"an object has the number {shown(self.number)}: give one from 1 to {MAX_NUMBER}.")
+        object.__setattr__(self, "number", int(self.number))  # files hold no numbers of NumPy
+        require_fields(self, KINDS)
+        color = tuple(self.color) if isinstance(self.color, (tuple, list, np.ndarray)) else ()
+        if color == NUMBER_COLOR:
+            color = object_color(self.number)
+        if len(color) != 3 or not all(Whole(0, 255).fits(part) for part in color):
             raise InputError(f"object {self.number} has the colour {self.color}: give red, green, blue from 0 to 255.")
+        object.__setattr__(self, "color", tuple(int(part) for part in color))
         if not self.category.strip():
             raise InputError(f"object {self.number} has a class without a name: write one, such as {CATEGORY}.")
+
+
+OBJECTS = Items(Instance(AnnotatedObject, "an AnnotatedObject"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +70,9 @@ class Annotations:
         objects: with different numbers; later ones lie over earlier ones.
         left_out: what was not read from the file of the annotations, and why: a few words each.
         classes: all classes that there are, in the order of their numbers in files; objects may have others, too.
+
+    Raises:
+        InputError: a value is of another kind, two objects have one number, or one is of an image of another size.
     """
 
     image_name: str
@@ -66,6 +80,17 @@ class Annotations:
     objects: tuple[AnnotatedObject, ...] = ()
     left_out: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_fields(self, {"image_name": Text(), "size": Row(Whole(0), Whole(0)), "objects": OBJECTS})
+        if len({item.number for item in self.objects}) < len(self.objects):
+            raise InputError(f"two objects of {self.image_name} have one number: give each its own.")
+        for item in self.objects:
+            if tuple(item.region.size) != tuple(self.size):
+                raise InputError(
+                    f"object {item.number} is of an image of {item.region.size} pixels, but {self.image_name} has "
+                    f"{self.size}: give its mask in this image, (H, W)."
+                )
 
     def labels(self) -> np.ndarray:
         """Draw a label map, (H, W) uint16: the number of the uppermost object at each pixel, 0 for background."""

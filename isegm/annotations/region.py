@@ -13,6 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from isegm.utils.errors import InputError
+from isegm.utils.inputs import binary_mask
 from isegm.utils.schema import Fields, Row, Text, Whole, mismatch
 
 COMPRESSION = 1  # zlib level; masks compress well at any
@@ -41,7 +43,12 @@ class Region:
 
     @classmethod
     def of(cls, mask: np.ndarray) -> Region:
-        """Create the region of the True pixels of a mask (H, W) bool, which is copied."""
+        """Create the region of the True pixels of a mask (H, W) bool, or 0 and another number, which is copied.
+
+        Raises:
+            InputError: it is no such mask.
+        """
+        mask = binary_mask(mask, "the mask of a region")
         height, width = mask.shape
         return cls.within((height, width), 0, 0, mask)
 
@@ -52,10 +59,16 @@ class Region:
 
     @classmethod
     def within(cls, size: tuple[int, int], top: int, left: int, mask: np.ndarray) -> Region:
-        """Create a region from a bool mask whose upper left pixel is (top, left); it must lie in the image."""
+        """Create a region from a bool mask whose upper left pixel is (top, left).
+
+        Raises:
+            InputError: an object pixel lies outside the image of ``size`` (H, W).
+        """
         x, y, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8)) if mask.size else (0,) * 4
         if not width:
             top = left = x = y = 0
+        if min(top + y, left + x) < 0 or top + y + height > size[0] or left + x + width > size[1]:
+            raise InputError(f"a region reaches beyond its image of {size} pixels (H, W): cut its mask off there.")
         pixels = mask[y : y + height, x : x + width].copy()
         pixels.flags.writeable = False
         return cls(size, top + y, left + x, pixels.shape, pixels)

@@ -10,6 +10,8 @@ import numpy as np
 from isegm.data.datasets.base import RandomReader
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import require
+from isegm.utils.schema import Number
 
 
 class Reader(Protocol):
@@ -39,16 +41,19 @@ class ComposeDataset(RandomReader):
         ratios: relative frequency of each reader in ``draw_index``; None draws every image equally often.
 
     Raises:
-        InputError: a reader is empty.
-        ValueError: the number of ratios is not the number of readers.
+        InputError: there is no reader, one is empty, or the ratios are not one number above 0 for each.
     """
 
     def __init__(self, readers: Sequence[Reader], ratios: Sequence[float] | None = None) -> None:
+        if not readers:
+            raise InputError("there are no data sets to join: give at least one.")
         if any(len(reader) == 0 for reader in readers):
             names = [reader.name for reader in readers if len(reader) == 0]
             raise InputError(f"{', '.join(names)} has too few images for a training and a validation part: add images.")
         if ratios is not None and len(ratios) != len(readers):
-            raise ValueError(f"{len(ratios)} ratios for {len(readers)} readers")
+            raise InputError(f"{len(ratios)} ratios for {len(readers)} readers: give one for each.")
+        for ratio in ratios or ():
+            require(ratio, Number(above=0), "a ratio of data sets")
         self.name = "+".join(reader.name for reader in readers)
         self.readers = readers
         self.ratios = None if ratios is None else np.asarray(ratios, dtype=np.float64) / sum(ratios)

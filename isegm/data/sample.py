@@ -7,6 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from isegm.utils.errors import InputError
+from isegm.utils.inputs import described, plain_array, require
+from isegm.utils.schema import Row, Whole
+
 IGNORE = -1  # label of pixels that count neither as object nor as background
 
 
@@ -56,11 +60,27 @@ class DSample:
         sample_id: str = "",
         init_mask: np.ndarray | None = None,
     ) -> DSample:
-        """Create a sample without hierarchy; ids are values in the first layer, or (layer, value) pairs."""
+        """Create a sample without hierarchy; ids are values in the first layer, or (layer, value) pairs.
+
+        Raises:
+            InputError: the masks hold no whole numbers, an id is none, or sizes differ.
+        """
+        masks = plain_array(encoded_masks, "the masks of a sample")
+        if masks.ndim not in (2, 3) or not isinstance(image, np.ndarray) or image.shape[:2] != masks.shape[:2]:
+            raise InputError(
+                f"the masks of a sample must be (H, W) or (H, W, L) as its image, not {described(encoded_masks)} for "
+                f"{described(image)}."
+            )
+        if masks.dtype.kind == "f" and not (masks == np.trunc(masks)).all():  # also refuses NaN
+            raise InputError("the masks of a sample must hold whole numbers, not fractions or NaN: they are ids.")
+        if init_mask is not None and np.shape(init_mask) != masks.shape[:2]:
+            raise InputError(f"init_mask must be {masks.shape[:2]} as the image, not {described(init_mask)}.")
+        for number in (*objects_ids, *ignore_ids):
+            require(number, Whole(-(2**31), 2**31 - 1) | Row(Whole(0), Whole()), "an id of a sample")
         pairs = [pair if isinstance(pair, tuple) else (0, int(pair)) for pair in objects_ids]
         objects = {number: ObjectNode(layer, value) for number, (layer, value) in enumerate(pairs)}
         ignored = tuple(pair if isinstance(pair, tuple) else (0, int(pair)) for pair in ignore_ids)
-        layers = encoded_masks if encoded_masks.ndim == 3 else encoded_masks[..., None]
+        layers = masks if masks.ndim == 3 else masks[..., None]
         return cls(image, layers.astype(np.int32, copy=False), objects, ignored, sample_id, init_mask)
 
     @property
@@ -99,10 +119,10 @@ class DSample:
         """The mask of the only object, see ``get_object_mask``.
 
         Raises:
-            ValueError: the sample has no object, or several.
+            InputError: the sample has no object, or several.
         """
         if len(self.objects) != 1:
-            raise ValueError(f"{self.sample_id} has {len(self.objects)} objects: choose one with get_object_mask")
+            raise InputError(f"{self.sample_id} has {len(self.objects)} objects: choose one with get_object_mask.")
         return self.get_object_mask(next(iter(self.objects)))
 
     @property

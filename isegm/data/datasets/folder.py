@@ -33,13 +33,13 @@ class FolderDataset(PairedFiles):
         allow_empty: a mask without any object gives a sample without objects and a warning instead of an error.
 
     Raises:
-        InputError: a folder is missing or empty, images lack masks, or masks lack images (up to ten are named).
-        ValueError: another ``part``.
+        InputError: another ``part``; a folder is missing or empty, images lack masks, or masks lack images (up to ten
+            are named).
     """
 
     def __init__(self, root: str | Path, part: str | None = None, allow_empty: bool = False) -> None:
         if part not in (None, "train", "val"):
-            raise ValueError(f"part is {part!r}: it must be 'train', 'val' or None")
+            raise InputError(f"part is {part!r}: it must be 'train', 'val' or None.")
         self.root = Path(root)
         self.name = Path(os.path.realpath(root)).name
         self.allow_empty = allow_empty

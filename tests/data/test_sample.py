@@ -1,0 +1,46 @@
+"""Samples refuse masks, ids and sizes that do not fit, where they are made."""
+
+import numpy as np
+import pytest
+
+from isegm import InputError
+from isegm.data import ComposeDataset, DSample
+
+IMAGE = np.zeros((20, 30, 3), np.uint8)
+MASK = np.zeros((20, 30), int)
+MASK[5:10, 5:15] = 1
+
+
+@pytest.mark.parametrize(
+    ("masks", "ids"),
+    [
+        ("x", [1]),
+        (None, [1]),
+        (MASK.T, [1]),
+        (MASK[0], [1]),
+        (MASK * 0.5, [1]),
+        (np.where(MASK, np.nan, 0), [1]),
+        (MASK.astype(complex), [1]),
+        (MASK, ["x"]),
+        (MASK, [1.5]),
+        (MASK, [None]),
+        (MASK, [2**40]),
+    ],
+)
+def test_masks_and_ids_of_other_kinds_are_refused(masks, ids):
+    with pytest.raises(InputError):
+        DSample.flat(IMAGE, masks, ids)
+
+
+def test_the_image_and_the_initial_mask_have_the_size_of_the_masks():
+    with pytest.raises(InputError, match="as its image"):
+        DSample.flat(None, MASK, [1])
+    with pytest.raises(InputError, match="init_mask"):
+        DSample.flat(IMAGE, MASK, [1], init_mask=MASK.T)
+    assert DSample.flat(IMAGE, MASK.astype(np.float32), [1]).get_object_mask(0).sum() == 50
+
+
+@pytest.mark.parametrize("arguments", [([],), ([[1]], [0.5, 0.5]), ([[1]], [-1.0]), ([[1]], [float("nan")])])
+def test_joined_readers_and_their_ratios_are_checked(arguments):
+    with pytest.raises(InputError):
+        ComposeDataset(*arguments)
