@@ -99,8 +99,8 @@ def binary_mask(value: Any, name: str) -> np.ndarray:
         raise InputError(f"{name} must be (H, W), not {described(value)}.")
     if mask.dtype == bool or not mask.size:
         return mask.astype(bool, copy=False)
-    highest = mask.max()
-    if not ((mask == 0) | (mask == highest)).all() or not highest >= 0 or np.isinf(highest):  # also refuses NaN
+    highest = mask.max()  # NaN where there is one, which the conditions refuse
+    if not ((mask == 0) | (mask == highest)).all() or not (highest == 0 or highest >= 1) or np.isinf(highest):
         raise InputError(f"{name} must be bool, or 0 and 1: compare probabilities with a threshold first.")
     return mask > 0
 

@@ -361,6 +361,7 @@ def test_settings_of_another_kind_are_refused_where_they_are_made(kind, name, va
         lambda: compute_noc_metric([[0.9]], [0.9], 0),
         lambda: get_iou(MASK.astype(int), MASK.T),
         lambda: get_iou(MASK.astype(int), HOLES),
+        lambda: get_iou(MASK.astype(int), np.full(MASK.shape, 0.3)),
         lambda: get_iou(MASK.astype(int), np.where(MASK, 5.0, -5.0)),
         lambda: get_iou(HOLES, MASK),
         lambda: Clicker(HOLES),
