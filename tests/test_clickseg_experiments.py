@@ -31,6 +31,7 @@ from isegm.recipes import clickseg
 from isegm.recipes.launch import IMAGENET_FILES
 from isegm.utils import cli
 from tests.published_data import SBD_SCORES
+from tests.tracked import experiment_scripts
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -115,7 +116,7 @@ def start_of(tmp_path):
 
 def test_the_table_names_every_script():
     folders = {Path(file).parts[0] for file in EXPERIMENTS}
-    files = {f"{path.parent.name}/{path.stem}" for name in folders for path in (ROOT / "models" / name).glob("*.py")}
+    files = {f"{path.parent}/{path.stem}" for path in experiment_scripts() if path.parts[0] in folders}
     assert files == set(EXPERIMENTS) and len(EXPERIMENTS) == 20
 
 

@@ -26,6 +26,7 @@ from isegm.model.checkpoint import read_checkpoint
 from isegm.model.click_model import EarlyFusionModel
 from isegm.model.losses import FocalLoss, NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss, SoftIoU
 from tests.published_data import SBD_SCORES
+from tests.tracked import experiment_scripts
 
 
 @dataclass(frozen=True)
@@ -182,8 +183,7 @@ def test_every_script_trains_a_step_on_its_data(file, at_data):
 
 def test_the_table_names_every_script():
     folders = {Path(file).parts[0] for file in EXPERIMENTS}
-    root = Path(__file__).resolve().parents[1] / "models"
-    files = {f"{path.parent.name}/{path.stem}" for name in folders for path in (root / name).glob("*.py")}
+    files = {f"{path.parent}/{path.stem}" for path in experiment_scripts() if path.parts[0] in folders}
     assert files - {"iter_mask/hrnet18s_folder"} == set(EXPERIMENTS) and len(EXPERIMENTS) == 22
 
 

@@ -17,9 +17,10 @@ from isegm.utils.exp import create_experiment
 from isegm.utils.files import write_image
 from tests.drawn import draw_folder
 from tests.imagenet import write_folded_mobilenetv2
+from tests.tracked import experiment_scripts
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = sorted(path.relative_to(ROOT) for path in (ROOT / "models").glob("*/*.py"))
+SCRIPTS = [Path("models") / script for script in experiment_scripts()]
 FOLDER_SCRIPTS = [script for script in SCRIPTS if script.parent.name == "light" or script.stem.endswith("_folder")]
 
 

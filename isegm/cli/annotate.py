@@ -20,6 +20,7 @@ from isegm.utils.arguments import CommandParser, add_config_option, read_path, r
 from isegm.utils.cli import add_device_options, choose_device, program
 from isegm.utils.exp import load_config_file
 from isegm.utils.lookup import find_checkpoint
+from isegm.utils.plugins import add_plugin_option
 from isegm.utils.threads import set_threads
 
 SAMPLE = next(image for image in IMAGES if image.name == "cat")
@@ -58,6 +59,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="classes to choose from: a text file with one in each line, the names of a data.yaml, or COCO JSON "
         "(default: none)",
     )
+    add_plugin_option(parser)
     return parser.parse_args(arguments)
 
 

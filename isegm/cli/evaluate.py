@@ -10,6 +10,7 @@ from isegm.evaluation.options import EvalOptions
 from isegm.evaluation.run import run_evaluation
 from isegm.utils.arguments import CommandParser
 from isegm.utils.cli import add_device_options, choose_device, program
+from isegm.utils.plugins import add_plugin_option
 from isegm.utils.threads import set_threads
 
 EXAMPLES = """examples:
@@ -42,6 +43,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add_options(network, "cf_n", "cf_click", "acf", "merge")
 
     machine = parser.add_argument_group("where and how it runs")
+    add_plugin_option(machine)
     add_device_options(machine)
     add_options(machine, "batch_size", "resume", "config_path")
 

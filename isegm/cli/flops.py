@@ -18,6 +18,7 @@ from isegm.utils.arguments import CommandParser, read_path, read_path_text
 from isegm.utils.cli import program
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write
+from isegm.utils.plugins import add_plugin_option
 
 LEAST_SIDE, MOST_SIDE = 32, 16384  # pixels
 
@@ -33,6 +34,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--json", type=read_path, metavar="FILE", help="also write the figures to a file (default: none)"
     )
+    add_plugin_option(parser)
     return parser.parse_args(arguments)
 
 

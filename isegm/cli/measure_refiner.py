@@ -13,6 +13,7 @@ from isegm.utils.arguments import CommandParser, add_config_option, number_from,
 from isegm.utils.cli import add_device_options, choose_device, program
 from isegm.utils.exp import load_config_file
 from isegm.utils.lookup import find_checkpoint
+from isegm.utils.plugins import add_plugin_option
 from isegm.utils.threads import set_threads
 
 MOST_CLICKS = 1000
@@ -46,6 +47,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add_config_option(parser)
     add_device_options(parser)
+    add_plugin_option(parser)
     return parser.parse_args(arguments)
 
 

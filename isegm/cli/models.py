@@ -15,6 +15,7 @@ from isegm.model.checkpoint import DEFAULT_CHECKPOINT
 from isegm.utils.arguments import CommandParser, add_config_option
 from isegm.utils.cli import program
 from isegm.utils.exp import load_config_file
+from isegm.utils.plugins import add_plugin_option
 
 DEFAULT_NETWORK = "clickseg_mobilenetv2"
 DEFAULT_LICENCE = "MIT, as far as the terms of its training data allow"
@@ -26,6 +27,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     add_config_option(parser)
+    add_plugin_option(parser)
     return parser.parse_args(arguments)
 
 

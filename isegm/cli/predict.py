@@ -19,6 +19,7 @@ from isegm.utils.files import read_stretched, write_images
 from isegm.utils.log import logger
 from isegm.utils.lookup import find_checkpoint
 from isegm.utils.masks import read_start_mask
+from isegm.utils.plugins import add_plugin_option
 from isegm.utils.threads import set_threads
 from isegm.utils.vis import draw_with_blend_and_clicks
 
@@ -70,6 +71,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add_config_option(parser)
     add_device_options(parser)
+    add_plugin_option(parser)
     return parser.parse_args(with_joined_points(sys.argv[1:] if arguments is None else arguments))
 
 

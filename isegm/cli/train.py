@@ -13,6 +13,7 @@ from isegm.utils.arguments import CommandParser
 from isegm.utils.cli import program
 from isegm.utils.distributed import launch, process_group
 from isegm.utils.exp import init_experiment, load_script
+from isegm.utils.plugins import add_plugin_option
 from isegm.utils.run_options import RUN_OPTIONS
 from isegm.utils.schema import from_text
 from isegm.utils.threads import set_threads
@@ -130,6 +131,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--temp-model-path", default="", help="read the experiment script from here instead (default: from model_path)"
     )
+    add_plugin_option(parser)
     return parser.parse_args(arguments)
 
 

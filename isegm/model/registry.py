@@ -9,6 +9,7 @@ from typing import Any
 
 from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
+from isegm.utils.plugins import load_installed_plugins
 from isegm.utils.schema import Flag, Items, Kind, Nothing, Number, Row, check, escaped, shown
 
 # Constructor arguments of which a network takes wrong values without a word, and what a file may give for them.
@@ -37,7 +38,8 @@ def register_model(name: str, **preset: Any) -> Callable[[type[ClickModel]], typ
 
 
 def list_models() -> list[str]:
-    """List the names of all registered networks, sorted."""
+    """List the names of all registered networks, sorted; those of installed plugins too."""
+    load_installed_plugins()
     return sorted(_BUILDERS)
 
 
@@ -69,9 +71,13 @@ def build_model(name: str, **overrides: Any) -> ClickModel:
 
 
 def _constructed(name: str, overrides: Mapping[str, Any]) -> ClickModel:
-    if not isinstance(name, str) or name not in _BUILDERS:
+    if not isinstance(name, str) or (name not in _BUILDERS and name not in list_models()):
         near = difflib.get_close_matches(str(name), list_models(), n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(list_models())}."
+        hint = (
+            f"did you mean {near[0]}?"
+            if near
+            else f"known are {', '.join(list_models())}; --plugin names the module of another."
+        )
         raise InputError(f"there is no network named {escaped(str(name))}: {hint}")
     cls, preset = _BUILDERS[name]
     unknown = sorted(set(overrides) - set(cls.argument_names()))
