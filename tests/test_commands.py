@@ -108,8 +108,8 @@ def test_demos_open_their_window(words, checkout, screen, monkeypatch):
     programs = []
 
     class Watched(view.Program):
-        def __init__(self, root, controller):
-            super().__init__(root, controller)
+        def __init__(self, root, controller, weights):
+            super().__init__(root, controller, weights)
             programs.append((controller.settings.max_size, controller.settings.target_size))
 
     def one_round(root, n=0):
