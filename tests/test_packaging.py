@@ -86,6 +86,11 @@ def test_the_citation_names_this_version_and_papers_with_authors():
         assert paper["type"] in ("article", "conference-paper")
 
 
+def test_the_published_folder_of_weights_shows_the_shipped_checkpoint():
+    link = ROOT / "weights" / isegm.DEFAULT_CHECKPOINT.name
+    assert link.is_symlink() and link.samefile(isegm.DEFAULT_CHECKPOINT)
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / ".github").rglob("*.yml")), ids=lambda path: path.name)
 def test_files_of_the_hosting_site_are_yaml(path):
     content = yaml.safe_load(path.read_text(encoding="utf-8"))

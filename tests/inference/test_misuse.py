@@ -282,7 +282,6 @@ def test_a_mask_may_be_anything_that_holds_zeros_and_ones(predictor, mask):
         {"refinement": BRSParams()},
         {"refinement": build_refinement},
     ],
-    ids=str,
 )
 def test_arguments_of_a_predictor_are_checked(model, arguments):
     with pytest.raises(InputError):
