@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from isegm.utils.errors import InputError
+from isegm.utils.log import printable
 
 DEPTH = 32  # containers within containers that ``Plain`` goes into
 SHOWN = 40  # characters of a value that a message shows
@@ -112,8 +113,7 @@ def shown(value: Any, longest: int = SHOWN) -> str:
 
 def escaped(text: str, longest: int = SHOWN) -> str:
     """Shorten a text from a file for a message, and write what does not print as escapes, on one line."""
-    short = text if len(text) <= longest else f"{text[:longest]}..."
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in short)
+    return printable(text if len(text) <= longest else f"{text[:longest]}...")
 
 
 def _joined(key: Key) -> str:
