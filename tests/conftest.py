@@ -48,8 +48,10 @@ def planned(at_data, monkeypatch):
     """What a script hands to the trainer: network, training samples, validation samples, configuration."""
 
     class Recorder:
-        def __init__(self, *parts):
-            self.__class__.parts = parts
+        def __init__(self, model, train_set, val_set, config, run_config):
+            self.train_set, self.val_set, self.config, self.run_config = train_set, val_set, config, run_config
+            self.steps_per_epoch = len(train_set) // config.batch_size
+            self.__class__.parts = (model, train_set, val_set, config)
 
         def run(self):
             pass
@@ -60,7 +62,7 @@ def planned(at_data, monkeypatch):
         module, cfg = at_data(script, *arguments)
         cfg.update(configured)
         module.main(cfg)
-        return Recorder.parts[:4]
+        return Recorder.parts
 
     return run
 
