@@ -13,7 +13,7 @@ from isegm.annotations import AnnotatedObject, Annotations, Region
 from isegm.annotations.coco_json import write_coco
 from isegm.annotations.formats import read_annotations
 from isegm.utils.errors import InputError
-from isegm.utils.vis import voc_palette
+from isegm.utils.vis import object_color
 from tests.annotations.drawn import SIZE, hard_masks, overlapping, same_objects
 
 DISK = np.hypot(*(np.indices(SIZE) - 18)) < 12
@@ -240,7 +240,7 @@ def test_60_000_objects_are_read(tmp_path):
     entries = [{"segmentation": [[x, y, x + 1, y, x + 1, y + 1]]} for x in range(40) for y in range(36)]
     content = foreign(*(entries * 42)[:60_000])
     objects = read(content, tmp_path)
-    assert len(objects) == 60_000 and objects[-1].color == tuple(voc_palette(60_001)[-1])
+    assert len(objects) == 60_000 and objects[-1].color == object_color(60_000)
 
 
 @pytest.mark.parametrize(

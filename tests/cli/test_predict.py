@@ -257,7 +257,10 @@ def test_the_image_is_never_overwritten(call, tmp_path, photo, out):
 
 @pytest.mark.parametrize("threshold", ["2", "nan", "-1", "0"])
 def test_a_threshold_that_is_no_probability(call, tmp_path, threshold):
-    assert_refused(call(f"--thresh={threshold}"), tmp_path, "between 0 and 1")
+    code, _, err = call(f"--thresh={threshold}")
+    assert code == 2 and len(err.splitlines()) == 1
+    assert "from 0 to 1" in err or "between 0 and 1" in err
+    assert not list(tmp_path.glob("out/*"))
 
 
 def test_a_checkpoint_by_the_beginning_of_its_name(call):

@@ -33,9 +33,9 @@ def test_published_settings(arguments, zoom_in, resize, flip):
 
 def test_a_predictor_takes_the_protocol_of_its_network():
     model = TinyModel()
-    assert Predictor(model).settings == replace(settings_for("ritm"), merge="guarded")
+    assert Predictor(model).settings == replace(settings_for("ritm"), merge="guarded", widen=3, second_look=True)
     model.protocol = "clickseg"
-    assert Predictor(model).settings == replace(settings_for("clickseg"), merge="guarded")
+    assert Predictor(model).settings == replace(settings_for("clickseg"), merge="guarded", widen=3, second_look=True)
 
 
 def test_what_follows_the_answer_belongs_to_the_protocol():
