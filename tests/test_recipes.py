@@ -13,7 +13,7 @@ from isegm.data.corrupted_masks import CorruptedInitialMasks
 from isegm.data.refiner_crops import FocusCrops
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT, save_checkpoint
 from isegm.recipes import folder_data, launch, light, ritm
-from isegm.utils.exp import create_experiment
+from isegm.utils.exp import create_experiment, load_script
 from isegm.utils.files import write_image
 from tests.drawn import draw_folder
 from tests.imagenet import write_folded_mobilenetv2
@@ -56,13 +56,14 @@ def test_every_script_for_folders_trains_a_step_and_its_checkpoint_loads(script,
 @pytest.mark.parametrize("script", FOLDER_SCRIPTS, ids=str)
 def test_nothing_is_made_when_the_input_is_wrong(script, configure, tmp_path):
     images = ("--data", str(draw_folder(tmp_path / "photos", 4)))
+    too_small = ((*images, "--batch-size", "1"), "batch of 1 is too small")
     for arguments, words in (
         ((), "no training data"),
         (("--data", str(tmp_path / "absent")), "there is no data folder"),
         (("--data", str(draw_folder(tmp_path / "one", 1))), "one has too few images"),
-        ((*images, "--batch-size", "1"), "batch of 1 is too small"),
         ((*images, "--batch-size", "4", "--epoch-len", "2"), "shorter than a batch"),
         ((*images, "--weights", str(tmp_path / "absent.pth")), "there is no checkpoint"),
+        *(() if load_script(ROOT / script).RECIPE.freeze_batchnorm else [too_small]),
     ):
         module, cfg = configure(script, *start_of(script), *arguments)
         with pytest.raises(InputError, match=words):

@@ -71,6 +71,7 @@ def test_in_a_terminal_the_bar_steps_aside(console, monkeypatch):
 
 def test_the_logger_escapes_and_shortens_everywhere(console, tmp_path, monkeypatch):
     path = log_to_file(tmp_path)
+    monkeypatch.setattr(logger, "propagate", False)  # pytest, in several processes, cannot send such text
     logger.warning("the file %s is broken", "\x1b[31m\n" + "x" * 1_000_000 + "\udce9")
     for text in (console(), path.read_text(encoding="utf-8")):
         (line,) = text.splitlines()
