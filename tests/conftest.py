@@ -1,5 +1,6 @@
 """What tests of several folders share."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from tests.published_data import make_all
 from tests.screen import HAS_SCREEN, virtual_screen
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# A shell that starts the tests in the background lets them, and the commands that they start, ignore Ctrl+C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def test_a_refiner_is_counted_apart_from_the_coarse_answer(call, tmp_path, capsy
     [
         (["--models", "ritm_hrnet18t"], "there is no network named ritm_hrnet18t: did you mean ritm_hrnet18"),
         (["--size", "400"], "--size is 400: give height,width in pixels"),
-        (["--size", "8,400"], "give at least 32 pixels"),
+        (["--size", "8,400"], "--size is 8,400: give 32 to "),
         (["--models", "focalclick_segformerb0_s1", "--size", "32,64"], "was given 16x32 pixels: make the network's"),
         (["--checkpoint", "absent.pth"], "there is no checkpoint absent.pth"),
     ],

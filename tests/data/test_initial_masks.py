@@ -178,8 +178,8 @@ def test_the_command_makes_masks_that_the_data_set_starts_from(images, tmp_path,
     before = (images.root / "masks" / "00.png").read_bytes()
     for bad, words in (
         (("--out", images.root / "masks"), "a file of photos, would be overwritten"),
-        (("--out", tmp_path / "bad", "--max-objects", 0), "--max-objects is 0"),
-        (("--out", tmp_path / "bad", "--seed", -1), "--seed is -1"),
+        (("--out", tmp_path / "bad", "--max-objects", 0), "argument --max-objects: '0' is not"),
+        (("--out", tmp_path / "bad", "--seed", -1), "argument --seed: '-1' is not"),
         (("--out", tmp_path / "bad", "--iou", "0.9,0.8"), "rising numbers between 0 and 1"),
         (("--out", tmp_path / "bad", "--iou", "high"), "is not two numbers"),
     ):
