@@ -21,8 +21,8 @@ with hold_lock(sys.argv[1], "exp/000", "wait"):
 """
 
 
-def hold(path):
-    return hold_lock(path, "exp/000", "wait until it ends, or start a new run")
+def hold(path, wait=0.0):
+    return hold_lock(path, "exp/000", "wait until it ends, or start a new run", wait=wait)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_a_child_that_outlives_its_parent_does_not_keep_the_lock(tmp_path):
     child = int(parent.stdout.readline())
     try:
         parent.wait()
-        with hold(path):
+        with hold(path, wait=60):  # the child may not have run yet
             pass
     finally:
         os.kill(child, signal.SIGKILL)
