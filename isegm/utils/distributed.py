@@ -170,7 +170,7 @@ def training_device(gpus: str = "", ngpus: int = 1, cpu: bool = False, local_ran
         InputError: there is no such device, or the numbers of GPUs and of processes on this machine differ.
     """
     if not dist.is_initialized():
-        return choose_device(gpus, cpu)
+        return choose_device(gpus or None, cpu)
     ids = _listed(gpus)
     wanted = len(ids) or ngpus
     processes = local_processes()

@@ -360,6 +360,12 @@ def second_of_four(monkeypatch):
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
 
 
+@pytest.mark.parametrize("options", [{}, {"gpus": ""}, {"gpus": "", "ngpus": 1, "cpu": True}], ids=str)
+def test_a_run_without_options_of_devices_finds_one(options):
+    there = "cpu" if options.get("cpu") or not torch.cuda.is_available() else "cuda"
+    assert distributed.training_device(**options).type == there
+
+
 def test_each_process_takes_a_gpu_of_its_own(second_of_four, monkeypatch):
     assert distributed.training_device(local_rank=2) == "cuda:2"
     monkeypatch.setenv("LOCAL_RANK", "1")
