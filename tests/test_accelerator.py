@@ -25,9 +25,9 @@ from isegm.utils.lookup import DEFAULT_CHECKPOINT
 from tests.drawn import draw_folder
 from tests.engine import focal
 from tests.engine.tiny import NO_CLICKS, finished, tiny
-from tests.golden import fill_weights, golden, golden_json
-from tests.inference.replay import assert_follows, photo
-from tests.inference.test_golden_pipelines import ANALYTIC, CASES, MODELS, BlobModel, analytic_case, initial_mask
+from tests.golden import fill_weights
+from tests.inference.replay import photo
+from tests.inference.test_golden_pipelines import ANALYTIC, CASES, assert_follows_analytic
 from tests.networks import light_models
 
 
@@ -92,14 +92,7 @@ def test_a_network_answers_as_on_the_cpu(name):
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("variant", ANALYTIC)
 def test_clicks_crops_and_probabilities_follow_the_published_predictor(variant, case):
-    log = golden_json(f"pipelines_analytic/{variant}.json")["sequences"][case]
-    image, gt = analytic_case(case)
-    model = next((kind for start, kind in MODELS.items() if variant.startswith(start)), BlobModel)()
-    init_mask = initial_mask(image) if variant.endswith("initmask") else None
-    with np.load(golden(f"pipelines_analytic/{variant}.npz")) as arrays:
-        predictor = Predictor(model, DEVICE, settings=ANALYTIC[variant])
-        assert_follows(log, arrays, predictor, image, gt, f"{case}/", tolerance=1e-4, init_mask=init_mask, binary=True)
-    assert model.calls == log[-1]["net_calls_so_far"]
+    assert_follows_analytic(variant, case, tolerance=1e-4, device=DEVICE, binary=True)
 
 
 def masks(model, device, **options):

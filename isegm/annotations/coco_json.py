@@ -15,7 +15,7 @@ from isegm.annotations import json_files, rle
 from isegm.annotations.objects import CATEGORY, AnnotatedObject, Annotations
 from isegm.annotations.polygons import corner_outlines, fill_polygon
 from isegm.annotations.region import Region
-from isegm.utils.errors import InputError
+from isegm.utils.errors import DECODING, InputError
 from isegm.utils.schema import shown
 
 MIN_NUMBERS = 6  # of a polygon: x and y of three corners
@@ -106,7 +106,7 @@ def read_coco(
     image = _image(path, _records(path, content["images"], _is_image), image_name)
     try:
         stated = json_files.side(image.get("height")), json_files.side(image.get("width"))
-    except json_files.FOREIGN as error:
+    except DECODING as error:
         raise json_files.unreadable(path, str(error), "write its height and width in pixels") from error
     json_files.require_size(path, stated, size)
     listed = content.get("categories")
@@ -123,7 +123,7 @@ def read_coco(
         which = f"annotation {shown(entry.get('id'))}"
         try:
             found.append(_object(entry, which, classes, size, left_out))
-        except json_files.FOREIGN as error:
+        except DECODING as error:
             reason = json_files.reason(error)
             left_out.append(
                 f"{which} {reason}" if isinstance(error, _Lacking) else f"{which} cannot be read ({reason})"
@@ -162,7 +162,7 @@ def _records(
     for number, record in enumerate(listed, start=1):
         try:
             good = fits(record)
-        except json_files.FOREIGN as error:
+        except DECODING as error:
             good, reason = False, json_files.reason(error)
         if good:
             kept.append(record)
@@ -190,7 +190,7 @@ def _object(
     size: tuple[int, int],
     left_out: list[str],
 ) -> json_files.ReadObject:
-    """Read an annotation; raises one of ``json_files.FOREIGN`` if it cannot be read."""
+    """Read an annotation; raises one of ``DECODING`` if it cannot be read."""
     region = _region(entry, which, size, left_out)
     attributes = entry.get("attributes")
     attributes = attributes if isinstance(attributes, dict) else {}
@@ -221,7 +221,7 @@ def _image(path: Path, images: Sequence[Mapping[str, Any]], image_name: str) -> 
 
 
 def _region(entry: Mapping[str, Any], which: str, size: tuple[int, int], left_out: list[str]) -> Region:
-    """Read the pixels of an annotation; raises one of ``json_files.FOREIGN`` if it has none that can be read."""
+    """Read the pixels of an annotation; raises one of ``DECODING`` if it has none that can be read."""
     mask = entry.get("segmentation")
     if isinstance(mask, list) and any(mask):
         return _polygons(mask, which, size, left_out)
@@ -248,7 +248,7 @@ def _polygons(pieces: Sequence[Any], which: str, size: tuple[int, int], left_out
     for piece in pieces:
         try:
             regions.append(fill_polygon(_corners(piece), size))
-        except json_files.FOREIGN as error:
+        except DECODING as error:
             reasons.append(json_files.reason(error))
     if not regions:
         raise ValueError(reasons[0])

@@ -17,14 +17,6 @@ from isegm.utils.files import atomic_write
 from isegm.utils.schema import shown
 
 COORDINATE_LIMIT = 2**20  # of points, in pixels
-FOREIGN = (  # what reading a record of an unknown program may raise
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-    ArithmeticError,
-    RecursionError,
-)
 CHUNK = 1000  # members of a list that are encoded at a time
 
 
@@ -166,7 +158,7 @@ def finish(
 
 
 def reason(error: Exception) -> str:
-    """Say in a few words why reading a record raised one of ``FOREIGN``."""
+    """Say in a few words why reading a record raised one of ``DECODING``."""
     if isinstance(error, KeyError):
         return f"it has no {error.args[0]}"
     return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"

@@ -17,6 +17,7 @@ from isegm.annotations import json_files
 from isegm.annotations.objects import AnnotatedObject, Annotations
 from isegm.annotations.polygons import centre_outlines
 from isegm.annotations.region import Region
+from isegm.utils.errors import DECODING
 from isegm.utils.images import WRONG, open_with_pillow, recognised
 from isegm.utils.schema import shown
 
@@ -128,7 +129,7 @@ def read_labelme(
         raise json_files.unreadable(path, "it is not labelme's format (it has no list of shapes)", "save it again")
     try:
         stated = json_files.side(content.get("imageHeight")), json_files.side(content.get("imageWidth"))
-    except json_files.FOREIGN as error:
+    except DECODING as error:
         raise json_files.unreadable(path, str(error), "write imageHeight and imageWidth in pixels") from error
     json_files.require_size(path, stated, size)
     groups: dict[Any, list[tuple[Region, Mapping[str, Any]]]] = {}
@@ -141,7 +142,7 @@ def read_labelme(
             groups.setdefault(key, []).append((region, shape))
         except _WithoutPixels as error:
             left_out.append(f"{which} {error}")
-        except json_files.FOREIGN as error:
+        except DECODING as error:
             left_out.append(f"{which} cannot be read ({json_files.reason(error)})")
     found = []
     for (label, _), parts in groups.items():
@@ -171,7 +172,7 @@ def _short(text: Any) -> str:
 
 
 def _region(shape: Mapping[str, Any], size: tuple[int, int]) -> Region:
-    """Read the pixels of a shape; raises one of ``json_files.FOREIGN`` if it cannot be read."""
+    """Read the pixels of a shape; raises one of ``DECODING`` if it cannot be read."""
     kind = shape.get("shape_type") or "polygon"
     if kind not in DRAWN:
         raise _WithoutPixels(f"is a {_short(kind)}, which has no pixels")

@@ -20,7 +20,8 @@ from isegm.model.heads.pixel_diffusion import DILATIONS, STEPS, PixelDiffusion
 from isegm.utils.arguments import CommandParser
 from isegm.utils.cli import add_thread_option, choose_device, program
 from isegm.utils.memory import keep_freed_memory
-from isegm.utils.schema import Whole, from_text
+from isegm.utils.schema import Whole
+from isegm.utils.text_values import from_text
 from isegm.utils.threads import SPINS, set_threads
 
 REPEATS = 7

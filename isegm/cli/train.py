@@ -15,7 +15,7 @@ from isegm.utils.distributed import launch, process_group
 from isegm.utils.exp import init_experiment, load_script
 from isegm.utils.plugins import add_plugin_option
 from isegm.utils.run_options import RUN_OPTIONS
-from isegm.utils.schema import from_text
+from isegm.utils.text_values import from_text
 from isegm.utils.threads import set_threads
 
 

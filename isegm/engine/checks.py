@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import nn
@@ -53,3 +54,19 @@ def check_agreement(images: Sequence[int], global_step: int) -> None:
             "the processes of this run see different numbers of images or different checkpoints: give every machine "
             "the same files."
         )
+
+
+def check_loss(loss: float, epoch: int, step: int, amp: str | None) -> None:
+    """Check the loss of a training step.
+
+    Args:
+        loss: sum over all losses.
+        epoch, step: where the run stands, for the message.
+        amp: dtype of mixed precision; None for float32.
+
+    Raises:
+        InputError: it is infinite or NaN.
+    """
+    if not math.isfinite(loss):
+        hint = "train without --amp" if amp else "lower the learning rate with --lr"
+        raise InputError(f"the loss is {loss} in epoch {epoch}, step {step}: {hint}.")

@@ -103,6 +103,12 @@ class TrainConfig:
     checkpoint_interval: int | Sequence[tuple[int, int]] = 5
     image_dump_interval: int = 1000
 
+    def micro_batch_on(self, device: torch.device) -> int | None:
+        """Return how many samples' gradients are computed at once on a device; None for the whole batch."""
+        if self.micro_batch is None and device.type == "cpu":
+            return self.cpu_micro_batch
+        return self.micro_batch
+
     def keeps_checkpoint(self, epoch: int) -> bool:
         """Whether a numbered checkpoint is written at the end of ``epoch``, 0 for the first one."""
         interval = self.checkpoint_interval

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from isegm.data.train_set import TrainSet
+from isegm.utils import distributed
 from isegm.utils.errors import InputError
 from isegm.utils.signals import quiet_children
 from isegm.utils.threads import set_threads, usable_cpus
@@ -108,6 +110,30 @@ def load_batches(
             "a process that loads images was killed, as systems do when memory or /dev/shm is full: give fewer "
             "--workers or a smaller --batch-size, and go on with --resume-exp."
         ) from error
+
+
+def load_epoch(
+    dataset: TrainSet,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    first: int,
+    whole: bool,
+    workers: int,
+    device: torch.device,
+) -> tuple[EpochBatches, Iterator[dict[str, Tensor]]]:
+    """Return this process's parts of an epoch's batches, and an iterator over their samples.
+
+    Args:
+        dataset: its samples are those of ``epoch`` from here on.
+        batch_size, seed, epoch, first, whole: see ``EpochBatches``.
+        workers, device: see ``load_batches``.
+    """
+    dataset.epoch = epoch
+    parts = EpochBatches(
+        len(dataset), batch_size, seed, epoch, first, whole, distributed.rank(), distributed.world_size()
+    )
+    return parts, load_batches(dataset, parts, workers, device)
 
 
 @contextmanager

@@ -1,13 +1,17 @@
-"""The first signs of life of a training run."""
+"""How far a training run is: its first signs of life, and the bar of an epoch."""
 
 from __future__ import annotations
 
 import time
 
+from tqdm import tqdm
+
 from isegm.engine.tasks import Step
+from isegm.utils import distributed
 from isegm.utils.log import logger
 from isegm.utils.quantities import in_minutes
 
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} batches [{elapsed}<{remaining}{postfix}]"
 STEPS = 5  # optimiser steps after the first one, over which the pace is measured
 
 
@@ -39,3 +43,22 @@ class Pace:
         elif self._steps == STEPS + 1:
             spent, batches = seconds - self._first[0], done - self._first[1]
             logger.info("at this pace the run takes %s more", in_minutes(spent / batches * (self.total - done)))
+
+
+def epoch_bar(epoch: int, done: int, total: int) -> tqdm:
+    """Make the progress bar of an epoch, which only the first process shows.
+
+    Args:
+        epoch: number of the epoch.
+        done: batches of the epoch that are trained already.
+        total: batches of the epoch.
+    """
+    return tqdm(
+        initial=done,
+        bar_format=BAR,
+        total=total,
+        desc=f"epoch {epoch}",
+        mininterval=5,
+        leave=False,
+        disable=not distributed.is_main(),
+    )

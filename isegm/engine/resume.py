@@ -11,10 +11,12 @@ from torch import Tensor
 
 from isegm.data.train_set import TrainSet
 from isegm.engine.config import RunConfig, TrainConfig
+from isegm.model.checkpoint import load_state, read_checkpoint
+from isegm.model.click_model import ClickModel
 from isegm.utils import distributed
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
-from isegm.utils.schema import Anything, Fields, Flag, Instance, Items, Nothing, Number, Table, Text, Whole
+from isegm.utils.schema import Anything, Fields, Flag, Instance, Items, Nothing, Number, Table, Text, Whole, check
 
 RandomStates = dict[str, Tensor]  # of one process's generators, by device type
 
@@ -80,6 +82,45 @@ STATE = Fields(
 )
 
 
+def load_training(
+    path: Path,
+    model: ClickModel,
+    optimizer: torch.optim.Optimizer,
+    steps_per_epoch: int,
+    options: Mapping[str, Any],
+    start_epoch: int | None,
+) -> dict[str, Any] | None:
+    """Load a checkpoint's weights into a network, and return the training state that it holds.
+
+    Args:
+        path: the checkpoint.
+        model: gets the weights.
+        optimizer: of the run that goes on; it is left as it is.
+        steps_per_epoch: of that run, too.
+        options: of that run, see ``kept_options``.
+        start_epoch: where to go on from weights alone; None where nobody says.
+
+    Returns:
+        the state, of the form ``STATE``; None where the file has weights alone.
+
+    Raises:
+        InputError: the file cannot be read, does not say where to go on, says it twice, or is of another run.
+    """
+    content = read_checkpoint(path)
+    load_state(model, content["state_dict"], path)
+    state = content.get("training")
+    if state is None:
+        if start_epoch is None:
+            raise InputError(f"{path} holds weights without a training state: say with --start-epoch where to go on.")
+        return None
+    check(state, STATE, path, key="training")
+    check_kept_options(state, options, path)
+    check_belonging(state, path, steps_per_epoch, optimizer)
+    if start_epoch is not None:
+        raise InputError(f"{path} knows at which step its run stands: leave --start-epoch out.")
+    return state
+
+
 def kept_options(config: TrainConfig, run_config: RunConfig, train_set: TrainSet) -> dict[str, Any]:
     """Return the options that a resumed run must share with the stopped one, by their names in checkpoints."""
     return {
@@ -120,15 +161,14 @@ def check_kept_options(saved: Mapping[str, Any], options: Mapping[str, Any], pat
 
 
 def check_belonging(
-    state: Mapping[str, Any], path: Path, config: TrainConfig, steps_per_epoch: int, optimizer: torch.optim.Optimizer
+    state: Mapping[str, Any], path: Path, steps_per_epoch: int, optimizer: torch.optim.Optimizer
 ) -> None:
     """Check that a training state belongs to this network and to a step that this run reaches.
 
     Args:
         state: of the form ``STATE``.
         path: the checkpoint, for messages.
-        config: of the run that goes on.
-        steps_per_epoch: of that run, too.
+        steps_per_epoch: of the run that goes on.
         optimizer: that the state is for.
 
     Raises:
@@ -137,7 +177,7 @@ def check_belonging(
     damaged = (
         f"{path}: training says epoch {state['epoch']}, step {state['step_in_epoch']}, which this run never reaches"
     )
-    if state["epoch"] > config.epochs or state["step_in_epoch"] > steps_per_epoch:
+    if state["epoch"] > state["epochs"] or state["step_in_epoch"] > steps_per_epoch:
         raise InputError(f"{damaged}: it is damaged.")
     if state["global_step"] != state["epoch"] * steps_per_epoch + state["step_in_epoch"]:
         raise InputError(f"{damaged} as step {state['global_step']} of all: it is damaged.")

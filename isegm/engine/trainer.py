@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -14,32 +14,29 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from isegm.data.train_set import TrainSet
 from isegm.engine.batchnorm import average_statistics, batchnorm_layers, measure_statistics, synchronise_batchnorm
-from isegm.engine.checks import check_agreement, check_batch_size
+from isegm.engine.checks import check_agreement, check_batch_size, check_loss
 from isegm.engine.compilation import compile_network
 from isegm.engine.config import RunConfig, TrainConfig
-from isegm.engine.loading import EpochBatches, load_batches
+from isegm.engine.loading import EpochBatches, load_epoch
 from isegm.engine.logs import TrainingLog
 from isegm.engine.metrics import AdaptiveIoU
 from isegm.engine.optimizer import adam
-from isegm.engine.pace import Pace
+from isegm.engine.pace import Pace, epoch_bar
 from isegm.engine.random import BatchRNG
 from isegm.engine.resume import (
-    STATE,
-    check_belonging,
-    check_kept_options,
     kept_options,
+    load_training,
     random_states,
     restore_optimizer,
     restore_random_state,
 )
 from isegm.engine.save_clock import SaveClock
 from isegm.engine.tasks import Batch, Losses, Step
-from isegm.engine.training_step import TrainingStep, parallelize
+from isegm.engine.training_step import TrainingStep, parallelize, without_averaging
 from isegm.engine.turns import Turns, mean_losses
 from isegm.engine.validation import validate
 from isegm.model.checkpoint import load_state, read_checkpoint, save_checkpoint
@@ -48,11 +45,9 @@ from isegm.model.recomputation import set_recomputation
 from isegm.utils import distributed
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
-from isegm.utils.schema import check
 from isegm.utils.signals import WORDS, Stopped, StopRequest, noted_signals
 
 AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} batches [{elapsed}<{remaining}{postfix}]"
 TRAINING = 1  # in the key of random numbers, apart from validation and precise BatchNorm
 
 
@@ -147,11 +142,8 @@ class Trainer:
         self, dataset: TrainSet, epoch: int, first: int = 0, whole: bool = True
     ) -> tuple[EpochBatches, Iterator[Batch]]:
         """Return this process's parts of an epoch's batches from batch ``first`` on, and their samples."""
-        dataset.epoch = epoch
         size, seed = self.config.batch_size, self.run_config.seed
-        rank, count = distributed.rank(), distributed.world_size()
-        parts = EpochBatches(len(dataset), size, seed, epoch, first, whole, rank, count)
-        return parts, load_batches(dataset, parts, self.run_config.workers, self.device)
+        return load_epoch(dataset, size, seed, epoch, first, whole, self.run_config.workers, self.device)
 
     def _next_group(self, batches: Iterator[Batch]) -> list[Batch]:
         """Load the batches that are trained in turn, fewer at the end of an epoch; a failure costs no training."""
@@ -175,15 +167,7 @@ class Trainer:
                 layer.eval()
         parts, batches = self._load(self.train_set, self.epoch, self.step_in_epoch)
         self._position = float(self.step_in_epoch)
-        progress = tqdm(
-            initial=self.step_in_epoch,
-            bar_format=BAR,
-            total=self.steps_per_epoch,
-            desc=f"epoch {self.epoch}",
-            mininterval=5,
-            leave=False,
-            disable=not distributed.is_main(),
-        )
+        progress = epoch_bar(self.epoch, self.step_in_epoch, self.steps_per_epoch)
         started = time.perf_counter()
         while group := self._next_group(batches):
             learning_rate = self._set_learning_rate()
@@ -251,9 +235,7 @@ class Trainer:
             the losses of the batch by name, and logits (B, 1, H, W), all without gradient.
         """
         count = len(points)
-        size = self.config.micro_batch or count
-        if self.config.micro_batch is None and self.device.type == "cpu":
-            size = self.config.cpu_micro_batch or count
+        size = self.config.micro_batch_on(self.device) or count
         above, pixels = self.config.recompute_above, batch["images"].shape[-2:].numel() * min(size, count)
         set_recomputation(self.model, above is not None and pixels > above)
         sums: Losses = {}
@@ -261,7 +243,7 @@ class Trainer:
         for first in range(0, count, size):
             part = slice(first, first + size)
             last = first + size >= count
-            with nullcontext() if synchronise and last else self._without_averaging():
+            with nullcontext() if synchronise and last else without_averaging(self.parallel_step):
                 losses, predicted = self.parallel_step(
                     {name: value[part] for name, value in batch.items()}, prev_mask[part], points[part]
                 )
@@ -280,11 +262,6 @@ class Trainer:
         first = turn * self.config.batch_size + distributed.rank() * len(batch["instances"])
         return BatchRNG(self.run_config.seed, self.epoch, number, TRAINING, first=first, count=len(batch["instances"]))
 
-    def _without_averaging(self) -> AbstractContextManager[None]:
-        """Keep gradients to this process, where more are accumulated before they are averaged over processes."""
-        parallel = self.parallel_step
-        return parallel.no_sync() if isinstance(parallel, DistributedDataParallel) else nullcontext()
-
     def _backward(self, step: Step) -> None:
         self.scaler.scale(step.loss / self.run_config.accumulate).backward()
 
@@ -301,15 +278,10 @@ class Trainer:
             group["lr"] = rate * group["mult"]
         return rate
 
-    def _check_loss(self, loss: float) -> None:
-        if not np.isfinite(loss):
-            hint = "train without --amp" if self.run_config.amp else "lower the learning rate with --lr"
-            raise InputError(f"the loss is {loss} in epoch {self.epoch}, step {self.step_in_epoch}: {hint}.")
-
     def _log_step(self, step: Step, batch: Batch, learning_rate: float) -> None:
         values = {f"TrainLosses/{name}": loss for name, loss in mean_losses(step).items()}
         self._last_loss = sum(values.values())
-        self._check_loss(self._last_loss)
+        check_loss(self._last_loss, self.epoch, self.step_in_epoch, self.run_config.amp)
         values["TrainLosses/overall"] = self._last_loss
         values["TrainStates/learning_rate"] = learning_rate
         values["TrainMetrics/AdaptiveIoU_ema_iou"] = self.metric.ema_iou
@@ -390,7 +362,7 @@ class Trainer:
         if self.turns is not None:
             turns = self.turns.state()
         for losses in [] if turns is None else turns["losses"]:
-            self._check_loss(sum(losses.values()))
+            check_loss(sum(losses.values()), self.epoch, self.step_in_epoch, self.run_config.amp)
         state = {
             "epoch": self.epoch,
             "step_in_epoch": self.step_in_epoch,
@@ -415,21 +387,11 @@ class Trainer:
 
     def _resume(self, path: Path) -> None:
         """Load weights, and the training state where the file has one."""
-        content = read_checkpoint(path)
-        load_state(self.model, content["state_dict"], path)
-        state = content.get("training")
+        own = kept_options(self.config, self.run_config, self.train_set)
+        state = load_training(path, self.model, self.optimizer, self.steps_per_epoch, own, self.run_config.start_epoch)
         if state is None:
-            if self.run_config.start_epoch is None:
-                raise InputError(
-                    f"{path} holds weights without a training state: say with --start-epoch where to go on."
-                )
             logger.info("weights from %s, starting at epoch %d", path, self.epoch)
             return
-        check(state, STATE, path, key="training")
-        check_kept_options(state, kept_options(self.config, self.run_config, self.train_set), path)
-        check_belonging(state, path, self.config, self.steps_per_epoch, self.optimizer)
-        if self.run_config.start_epoch is not None:
-            raise InputError(f"{path} knows at which step its run stands: leave --start-epoch out.")
         self.epoch, self.step_in_epoch, self.global_step = (state[k] for k in ("epoch", "step_in_epoch", "global_step"))
         restore_optimizer(self.optimizer, state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])

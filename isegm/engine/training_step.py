@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -47,3 +49,8 @@ def parallelize(step: TrainingStep, bucket_cap_mb: float = 25) -> TrainingStep |
     # Not the constructor's argument: PyTorch renamed it, and it would also keep the first buffers from being sent.
     parallel.broadcast_buffers = False  # processes keep their own BatchNorm statistics until they are averaged
     return parallel
+
+
+def without_averaging(step: TrainingStep | DistributedDataParallel) -> AbstractContextManager[None]:
+    """Keep gradients to this process, where more are accumulated before they are averaged over processes."""
+    return step.no_sync() if isinstance(step, DistributedDataParallel) else nullcontext()

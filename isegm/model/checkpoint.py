@@ -22,8 +22,9 @@ from isegm.utils.device import usable_device
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write
 from isegm.utils.inputs import described, require
+from isegm.utils.log import escaped
 from isegm.utils.lookup import DEFAULT_CHECKPOINT, is_file, shipped_by_name
-from isegm.utils.schema import Instance, Plain, check, escaped
+from isegm.utils.schema import Instance, Plain, check
 from isegm.utils.tensor_files import read_tensor_file
 
 MOST_ARGUMENTS = 10_000  # values in a configuration

@@ -18,7 +18,7 @@ from isegm.model.backbones.segformer import VERSIONS as SEGFORMERS
 from isegm.model.click_model import ClickModel
 from isegm.model.registry import argument_names, build_stored_model, list_models
 from isegm.utils.errors import InputError
-from isegm.utils.schema import escaped
+from isegm.utils.log import escaped
 
 # Stored arguments that say how click maps were computed, or the network trained; they change nothing here.
 WITHOUT_EFFECT = {"cpu_dist_maps", "feature_stride"}

@@ -9,8 +9,9 @@ from typing import Any
 
 from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
+from isegm.utils.log import escaped
 from isegm.utils.plugins import load_installed_plugins
-from isegm.utils.schema import Flag, Items, Kind, Nothing, Number, Row, check, escaped, shown
+from isegm.utils.schema import Flag, Items, Kind, Nothing, Number, Row, check, shown
 
 # Constructor arguments of which a network takes wrong values without a word, and what a file may give for them.
 _CHANNELS = Items(Number(-1e6, 1e6), 3, 3)

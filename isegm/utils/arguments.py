@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from isegm.utils.log import printable
-from isegm.utils.schema import Number, PathText, Whole, from_text
+from isegm.utils.schema import Number, Whole
+from isegm.utils.text_values import PathText, from_text
 
 BAD_INPUT = 2
 

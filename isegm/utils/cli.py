@@ -20,9 +20,9 @@ from isegm.utils.errors import InputError
 from isegm.utils.log import log_to_console, say
 from isegm.utils.memory import keep_freed_memory
 from isegm.utils.run_options import THREADS
-from isegm.utils.schema import from_text
 from isegm.utils.signals import REQUESTS, WORDS, Stopped
 from isegm.utils.startup import INTERRUPTED
+from isegm.utils.text_values import from_text
 from isegm.utils.threads import set_threads
 
 __all__ = ["BAD_INPUT", "INTERRUPTED", "add_device_options", "add_thread_option", "choose_device", "program", "run"]

@@ -18,21 +18,8 @@ from easydict import EasyDict
 from isegm.utils.errors import InputError
 from isegm.utils.locks import hold_lock
 from isegm.utils.run_options import RUN_OPTIONS, configured
-from isegm.utils.schema import (
-    Anything,
-    Fields,
-    Flag,
-    Items,
-    Kind,
-    Nothing,
-    Number,
-    PathText,
-    Plain,
-    Table,
-    Text,
-    check,
-    shown,
-)
+from isegm.utils.schema import Anything, Fields, Flag, Items, Kind, Nothing, Number, Plain, Table, Text, check, shown
+from isegm.utils.text_values import PathText
 from isegm.utils.yaml_files import read_yaml
 
 

@@ -35,6 +35,11 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
+def escaped(text: str, longest: int = 40) -> str:
+    """Shorten a text from a file for a message, and write what does not print as escapes, on one line."""
+    return printable(text if len(text) <= longest else f"{text[:longest]}...")
+
+
 def _shortened(text: str, most: int) -> str:
     if len(text) <= most:
         return text

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from isegm.utils.schema import LARGEST, Flag, Kind, NamePart, Number, PathText, Text, Whole, numeric
+from isegm.utils.schema import LARGEST, Flag, Kind, Number, Text, Whole
+from isegm.utils.text_values import NamePart, PathText, numeric
 
 FROM_SCRIPT = Whole(-1, -1)  # the experiment script's own number
 THREADS = Whole(1, 1024)

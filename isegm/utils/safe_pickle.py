@@ -27,7 +27,7 @@ from isegm.utils.checked_pickle import (
     checked_ordered_dict,
     checked_set,
 )
-from isegm.utils.errors import InputError
+from isegm.utils.errors import DECODING, InputError
 
 SMALL = 1 << 21  # bytes; the bounded unpickler reads about 2 MB a second
 SHARED = 1_000_000, 4  # values that may be repeated, and how many more for each byte of the file
@@ -65,17 +65,7 @@ def load_plain(path: str | Path) -> Any:
         ) from refused
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        AttributeError,
-        LookupError,
-        TypeError,
-        ValueError,
-        ArithmeticError,
-        RecursionError,
-        MemoryError,
-    ) as error:
+    except (*DECODING, pickle.UnpicklingError, EOFError, MemoryError) as error:
         raise InputError(f"{path} is no readable pickle ({error}): fetch or write it again.") from error
 
 

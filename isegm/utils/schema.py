@@ -19,22 +19,17 @@ from __future__ import annotations
 
 import math
 import numbers
-import os
-from argparse import ArgumentTypeError
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from isegm.utils.errors import InputError
-from isegm.utils.log import printable
 
 DEPTH = 32  # containers within containers that ``Plain`` goes into
 SHOWN = 40  # characters of a value that a message shows
 LONGEST_KEY = 80  # the same of a key
 LARGEST = 2**63 - 1
-LONGEST_PATH = 4096
-LONGEST_NAME = 200  # bytes; file systems allow 255, to which a number and an ending are added
 Key = tuple[str, ...]  # of a value within the content, from the outside in
 Problem = tuple[Key, str]  # where, and "must be ..., not ..."
 
@@ -55,33 +50,6 @@ def check(value: Any, kind: Kind, file: str | Path, key: str = "") -> Any:
     if found is not None:
         at, words = found
         raise InputError(f"{_joined(at) or 'the content'} {'in' if at else 'of'} {file} {words}.")
-    return value
-
-
-def from_text(kind: Kind) -> Callable[[str], Any]:
-    """Make a function that reads an option of a command line as a value of ``kind``, for ``type=`` of argparse.
-
-    It returns a number for the text of one, else the text. What is not of the kind raises ``ArgumentTypeError``.
-    """
-
-    def read(text: str) -> Any:
-        for value in (numeric(text), text):
-            if kind.problem(value, ()) is None:
-                return value
-        raise ArgumentTypeError(f"{shown(text)} is not {kind}")
-
-    return read
-
-
-def numeric(value: Any) -> Any:
-    """Return the number that a text is, such as 1e-3, which YAML reads as text; anything else as it is."""
-    if not isinstance(value, str) or len(value) > SHOWN or "_" in value:
-        return value
-    for number in (int, float):
-        try:
-            return number(value)
-        except ValueError:
-            continue
     return value
 
 
@@ -109,11 +77,6 @@ def shown(value: Any, longest: int = SHOWN) -> str:
     if isinstance(value, (list, tuple, set, frozenset, bytes, bytearray)):
         return f"{type(value).__name__} of {len(value)}"
     return f"of the type {type(value).__name__}"
-
-
-def escaped(text: str, longest: int = SHOWN) -> str:
-    """Shorten a text from a file for a message, and write what does not print as escapes, on one line."""
-    return printable(text if len(text) <= longest else f"{text[:longest]}...")
 
 
 def _joined(key: Key) -> str:
@@ -253,32 +216,6 @@ class Text(Kind):
     def __str__(self) -> str:
         longest = f" of at most {self.longest} characters" if self.longest < 1 << 20 else ""
         return " or ".join(self.choices) or f"{self.phrase}{longest}"
-
-
-class PathText(Kind):
-    """Text that can be a path: not empty, without a zero byte, of characters that file names can have."""
-
-    phrase = "a path"
-
-    def fits(self, value: Any) -> bool:
-        if not isinstance(value, str) or not 0 < len(value) <= LONGEST_PATH or "\0" in value:
-            return False
-        try:
-            os.fsencode(value)
-        except UnicodeEncodeError:
-            return False
-        return True
-
-
-class NamePart(Kind):
-    """Text that can be a part of the name of one file or folder: printable, without slashes, not long; "" too."""
-
-    phrase = f"a part of a file name, of at most {LONGEST_NAME} bytes, without slashes and control characters"
-
-    def fits(self, value: Any) -> bool:
-        if not isinstance(value, str) or not value.isprintable() or set(value) & set("/\\"):
-            return False
-        return len(value.encode()) <= LONGEST_NAME
 
 
 @dataclass(frozen=True)

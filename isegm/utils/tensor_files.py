@@ -24,7 +24,8 @@ import torch
 
 from isegm.utils.checked_pickle import BoundedFile, CheckedUnpickler, checked_key, checked_ordered_dict, checked_set
 from isegm.utils.errors import InputError
-from isegm.utils.schema import Plain, check, escaped, shown
+from isegm.utils.log import escaped
+from isegm.utils.schema import Plain, check, shown
 
 ZIP = b"PK\x03\x04"
 MOST_RECORDS = 100_000

@@ -9,7 +9,8 @@ import yaml
 from yaml.error import MarkedYAMLError
 
 from isegm.utils.errors import InputError
-from isegm.utils.schema import DEPTH, escaped
+from isegm.utils.log import escaped
+from isegm.utils.schema import DEPTH
 
 LARGEST_FILE = 1 << 18  # bytes; PyYAML reads some 100 KB a second
 LARGEST_CONTENT = 20_000  # values once all aliases are written out

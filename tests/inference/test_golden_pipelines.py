@@ -66,17 +66,22 @@ def initial_mask(image):
     return mask
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("variant", ANALYTIC)
-def test_clicks_crops_and_probabilities_follow_the_published_predictor(variant, case):
+def assert_follows_analytic(variant, case, tolerance, device="cpu", binary=False):
+    """Click a case of golden/README section 5 as the published predictor did; see ``assert_follows``."""
     log = golden_json(f"pipelines_analytic/{variant}.json")["sequences"][case]
     image, gt = analytic_case(case)
     model = next((kind for start, kind in MODELS.items() if variant.startswith(start)), BlobModel)()
     init_mask = initial_mask(image) if variant.endswith("initmask") else None
     with np.load(golden(f"pipelines_analytic/{variant}.npz")) as arrays:
-        predictor = Predictor(model, settings=ANALYTIC[variant])
-        assert_follows(log, arrays, predictor, image, gt, f"{case}/", tolerance=2e-5, init_mask=init_mask)
+        predictor = Predictor(model, device, settings=ANALYTIC[variant])
+        assert_follows(log, arrays, predictor, image, gt, f"{case}/", tolerance, init_mask=init_mask, binary=binary)
     assert model.calls == log[-1]["net_calls_so_far"]
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("variant", ANALYTIC)
+def test_clicks_crops_and_probabilities_follow_the_published_predictor(variant, case):
+    assert_follows_analytic(variant, case, tolerance=2e-5)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Values from files are checked against declared kinds, and what differs is one short sentence."""
 
 import math
-from argparse import ArgumentTypeError
 
 import numpy as np
 import pytest
@@ -22,7 +21,6 @@ from isegm.utils.schema import (
     Text,
     Whole,
     check,
-    from_text,
     mismatch,
 )
 
@@ -161,19 +159,5 @@ def test_plain_data_within_the_bounds_fit():
     assert check(content, Plain(most=1000), "file") is content
 
 
-@pytest.mark.parametrize(
-    ("kind", "text", "value"),
-    [(Whole(1), "12", 12), (Number(above=0), "1e-3", 1e-3), (Text(), "12", "12"), (Whole(-1, -1) | Whole(1), "-1", -1)],
-)
-def test_options_of_a_command_line_are_read_by_the_same_kinds(kind, text, value):
-    assert from_text(kind)(text) == value
-
-
 def test_a_single_number_is_named_as_it_is():
     assert mismatch(0, Whole(1) | Whole(-1, -1), "epochs") == "epochs must be a whole number of at least 1 or -1, not 0"
-
-
-@pytest.mark.parametrize("text", ["x", "0", "-1", "1.5", "nan", "inf", "1e400", "9" * 5000, "1_0", "", "٣x"])
-def test_options_that_are_not_of_their_kind_are_refused(text):
-    with pytest.raises(ArgumentTypeError, match=r"^'.*' is not a whole number of at least 1$"):
-        from_text(Whole(1))(text)
