@@ -27,6 +27,7 @@ wheel: $(VENV)/.ready-dev
 	$(BIN)/python -m pip wheel --no-deps --wheel-dir dist .
 
 $(VENV)/.ready: pyproject.toml constraints.txt
+	@echo "Installing into $(VENV): some minutes without a word; with CUDA 6 GB, see README.md for less"
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) .
 	touch $@

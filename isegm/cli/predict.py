@@ -21,7 +21,7 @@ from isegm.utils.lookup import find_checkpoint
 from isegm.utils.masks import read_start_mask
 from isegm.utils.plugins import add_plugin_option
 from isegm.utils.threads import set_threads
-from isegm.utils.vis import draw_with_blend_and_clicks
+from isegm.utils.vis import dot_radius, draw_with_blend_and_clicks
 
 
 def point(text: str) -> tuple[float, float, int]:
@@ -97,6 +97,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number, (x, y, label) in enumerate(args.point):
         mask, _ = predictor.predict([(x, y)], [label], prev_mask if number == 0 else None)
     clicks = [Click(label == 1, (y, x)) for x, y, label in args.point]
-    drawn = draw_with_blend_and_clicks(image, mask, clicks_list=clicks)
+    drawn = draw_with_blend_and_clicks(image, mask, clicks_list=clicks, radius=dot_radius(mask.shape))
     write_images({out: mask.astype(np.uint8) * 255, overlay: drawn})
     print(f"{out}: {int(mask.sum())} of {mask.size} pixels are object; {overlay} shows them")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +15,7 @@ from isegm.utils.schema import Number, Whole
 from isegm.utils.text_values import PathText, from_text
 
 BAD_INPUT = 2
+MOST_LETTERS = 100  # of a word whose nearest option is looked for
 
 
 def program(command: str, arguments: Sequence[str] | None) -> str | None:
@@ -40,7 +43,12 @@ class CommandParser(argparse.ArgumentParser):
     ) -> tuple[argparse.Namespace, list[str]]:
         words = list(sys.argv[1:] if args is None else args)
         end = words.index("--") if "--" in words else len(words)
-        return super().parse_known_args([*map(self._as_declared, words[:end]), *words[end:]], namespace)
+        options = [*map(self._as_declared, words[:end])]
+        if unknown := [*filter(None, map(self._as_unknown, options))]:
+            self.error(
+                f"unrecognized arguments: {' '.join(unknown)}"
+            )  # before argparse asks for those that are missing
+        return super().parse_known_args([*options, *words[end:]], namespace)
 
     def _as_declared(self, word: str) -> str:
         """Write the name of an option, or the beginning of one, with the dashes and underscores that it has."""
@@ -53,6 +61,17 @@ class CommandParser(argparse.ArgumentParser):
             if option[2:].replace("_", "-").startswith(asked):
                 return f"{option[: len(name)]}{equals}{value}"
         return word
+
+    def _as_unknown(self, word: str) -> str | None:
+        """Return an option that there is not, with the nearest one that there is; None for every other word."""
+        name = word.partition("=")[0]
+        if not re.match(r"--?[A-Za-z]", name) or " " in word:
+            return None
+        known = [*self._option_string_actions]
+        if any(option.startswith(name) or (name[1] != "-" and name.startswith(option)) for option in known):
+            return None
+        near = difflib.get_close_matches(f"--{name.lstrip('-')[:MOST_LETTERS]}", known, n=1)
+        return f"{name} (did you mean {near[0]}?)" if near else name
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f"{self.prog}: error: {printable(message)}; {self.prog} --help lists the options.\n")

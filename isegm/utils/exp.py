@@ -120,6 +120,8 @@ def load_script(path: str | Path) -> ModuleType:
         InputError: no such file, or it has no ``main(cfg)``.
     """
     path = Path(path)
+    if not path.exists():
+        raise InputError(f"there is no experiment script {path}: {_other_scripts(path)}")
     if not path.is_file() or path.suffix != ".py":
         raise InputError(f"{path} is not an experiment script, a file ending in .py: {_other_scripts(path)}")
     spec = importlib.util.spec_from_file_location("model_script", path)

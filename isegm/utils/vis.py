@@ -85,9 +85,14 @@ def draw_clicks(
     image = np.ascontiguousarray(image).copy()
     for click in clicks:
         centre = (round(click.coords[1]), round(click.coords[0]))
-        cv2.circle(image, centre, radius + 1, (255, 255, 255), -1, cv2.LINE_AA)
+        cv2.circle(image, centre, radius + max(1, radius // 4), (255, 255, 255), -1, cv2.LINE_AA)
         cv2.circle(image, centre, radius, pos_color if click.is_positive else neg_color, -1, cv2.LINE_AA)
     return image
+
+
+def dot_radius(size: tuple[int, ...]) -> int:
+    """Return the radius of clicks that are still seen when an image of (H, W) pixels is shown on a screen."""
+    return max(4, round(max(size) / 200))
 
 
 def tint(pixels: np.ndarray, mask: np.ndarray, color: tuple[int, int, int], alpha: float) -> None:

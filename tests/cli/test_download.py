@@ -7,6 +7,8 @@ import zipfile
 from dataclasses import replace
 
 import pytest
+from torchvision.datasets import SBDataset
+from torchvision.datasets.voc import DATASET_YEAR_DICT
 
 from isegm.data.download.sources import SOURCES
 from isegm.model import weights_table
@@ -78,6 +80,12 @@ def test_an_archive_that_was_fetched_by_hand_is_kept(server, call, tmp_path):
     (tmp_path / "data" / "GrabCut.zip").write_bytes(grabcut())
     assert call("datasets", "GrabCut") == 0 and not server.asked
     assert (tmp_path / "data" / "GrabCut.zip").is_file() and (tmp_path / "data" / "cut" / "data_GT" / "a.jpg").is_file()
+
+
+def test_addresses_and_checksums_are_those_of_torchvision():
+    voc, sbd = SOURCES["PascalVOC"].archive, SOURCES["SBD"].archive
+    assert (voc.url, voc.md5) == (DATASET_YEAR_DICT["2012"]["url"], DATASET_YEAR_DICT["2012"]["md5"])
+    assert (sbd.url, sbd.md5) == (SBDataset.url, SBDataset.md5)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,14 @@ def test_mask_and_overlay_are_written(call, tmp_path):
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["mask.png", "mask_overlay.png"]
 
 
+def test_the_clicks_are_seen_on_a_large_overlay(call, tmp_path):
+    write_image(tmp_path / "photo.png", np.full((900, 3000, 3), 90, np.uint8))
+    assert call(points=("1500,450,1", "2990,5,0"))[0] == 0
+    overlay = cv2.imread(str(tmp_path / "out" / "mask_overlay.png"))
+    red, green = (overlay == (0, 0, 255)).all(axis=2), (overlay == (0, 255, 0)).all(axis=2)
+    assert green.sum() > 400 and red.any() and overlay.shape == (900, 3000, 3)
+
+
 def test_an_initial_mask_changes_the_answer(call, tmp_path):
     initial = np.zeros((48, 64), np.uint8)
     initial[10:30, 10:50] = 1

@@ -48,6 +48,25 @@ def test_what_is_no_option_is_one_sentence(parser, words, capsys):
     assert said.startswith("isegm test: error: ") and said.endswith("; isegm test --help lists the options.\n")
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("--images", "--images (did you mean --image?)"),
+        ("--imgae=x", "--imgae (did you mean --image?)"),
+        ("-image", "-image (did you mean --image?)"),
+        ("--qqq", "unrecognized arguments: --qqq;"),
+    ],
+)
+def test_an_option_that_there_is_not_is_named_before_those_that_are_missing(word, said, capsys):
+    parser = CommandParser(prog="isegm test")
+    parser.add_argument("--image", required=True)
+    parser.add_argument("--shift")
+    with pytest.raises(SystemExit):
+        parser.parse_args([word, "photo.jpg"])
+    assert said in capsys.readouterr().err
+    assert parser.parse_args(["--image", "-5 x", "--shift", "-5"]).shift == "-5"  # values, not options
+
+
 def test_a_million_letters_are_one_short_sentence(parser, capsys):
     with pytest.raises(SystemExit):
         parser.parse_args([f"--{'x' * 1_000_000}"])

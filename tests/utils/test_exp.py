@@ -102,7 +102,10 @@ def test_what_is_no_experiment_script(script, tmp_path):
     for path, words in (
         (script.parent / "nett.py", r"did you mean .*models/light/net\.py\?"),
         (tmp_path / "models" / "elsewhere" / "nt.py", r"did you mean .*models/light/net\.py\?"),
-        (script.parent / "absent.py", r"experiment scripts lie in .*models/light\."),
+        (
+            script.parent / "absent.py",
+            r"there is no experiment script .*absent\.py: experiment scripts lie in .*models/light\.",
+        ),
         (tmp_path / "config.yml", "not an experiment script"),
         (script.parent / "empty.py", r"must define main\(cfg\)"),
     ):

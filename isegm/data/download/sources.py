@@ -1,7 +1,7 @@
 """Sources of the published data sets, and the folders and files of a complete copy.
 
 Counts are those of the papers and of the data sets' own pages. URLs and checksums of SBD and PASCAL VOC are
-torchvision's.
+torchvision's, whose import would take seconds.
 """
 
 from __future__ import annotations
@@ -10,9 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from torchvision.datasets import SBDataset
-from torchvision.datasets.voc import DATASET_YEAR_DICT
-
 from isegm.data.catalogue import unknown_name
 from isegm.data.datasets.base import read_names
 from isegm.data.paired_files import IMAGE_ENDINGS
@@ -20,7 +17,8 @@ from isegm.utils.errors import InputError
 
 FBRS_RELEASE = "https://github.com/saic-vul/fbrs_interactive_segmentation/releases/download/v1.0"
 RITM_RELEASE = "https://github.com/saic-vul/ritm_interactive_segmentation/releases/download/v1.0"
-VOC2012 = DATASET_YEAR_DICT["2012"]
+SBD = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz"
+VOC2012 = "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar"
 
 
 @dataclass(frozen=True)
@@ -155,24 +153,24 @@ SOURCES: dict[str, Source] = {
     "SBD": _from_archive(
         "SBD",
         Archive(
-            SBDataset.url,
+            SBD,
             ("img", "inst", "train.txt", "val.txt"),
             "see http://home.bharathh.info/pubs/codes/SBD/download.html",
             most_gigabytes=8,
             most_files=200_000,
-            md5=SBDataset.md5,
+            md5="82b4d87ceb2ed10f6038a1cba92111cb",
         ),
         (Part("img", 11355), Part("inst", 11355, (".mat",)), Part("train.txt", 8498), Part("val.txt", 2857)),
     ),
     "PascalVOC": _from_archive(
         "PascalVOC",
         Archive(
-            VOC2012["url"],
+            VOC2012,
             ("JPEGImages", "SegmentationObject", "ImageSets/Segmentation/train.txt"),
             "see http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
             most_gigabytes=8,
             most_files=200_000,
-            md5=VOC2012["md5"],
+            md5="6cd6e144f989b92b3379bac3b3de84fd",
         ),
         (
             Part("JPEGImages", 17125),

@@ -2,6 +2,7 @@
 
 import runpy
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
@@ -15,6 +16,8 @@ from isegm.data import EVALUATION_SETS, TRAINING_SETS
 from isegm.data.download.inventory import dataset_statuses
 from isegm.data.download.sources import OTHER_NAMES, SOURCES
 from tests import clickseg_miniatures, miniatures
+
+COMMAND = "import sys, isegm.cli.download; print('torchvision' in sys.modules)"
 
 # How many files of each part the miniatures have, in the order of the parts in SOURCES.
 MINIATURES = {
@@ -91,3 +94,8 @@ def test_a_joined_set_is_looked_for_part_by_part(tmp_path):
     statuses = {status.name: status for status in dataset_statuses(["Saliency"], cfg)}
     assert [status.state for status in statuses.values()] == ["absent", "absent", "incomplete"]
     assert statuses["DUTS_TE"].lines[1:3] == ("--  ../DUTS-TE-Image: 2 of 5019", "--  ../DUTS-TE-Mask: 2 of 5019")
+
+
+def test_the_table_of_sources_does_not_wait_for_torchvision():
+    command = [sys.executable, "-c", COMMAND]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
