@@ -20,6 +20,10 @@ from isegm.utils.threads import set_threads, usable_cpus
 
 MOST_WORKERS = 4  # where nobody says how many
 DEAD_WORKER = "DataLoader worker (pid"  # in PyTorch's message
+KILLED_WORKER = (
+    "a process that loads images was killed, as systems do when memory or /dev/shm is full: give fewer --workers or a "
+    "smaller --batch-size, and go on with --resume-exp."
+)
 WORKER_PREFIX = f"{InputError.__module__}.{InputError.__qualname__}: "
 
 
@@ -96,20 +100,35 @@ def load_batches(
         worker_init_fn=_become_worker,
         generator=torch.Generator(),  # so that loading takes no numbers from the generator of dropout
     )
-    with quiet_children(), _one_opencv_thread():
-        samples = iter(loader)
     try:
-        for batch in samples:
-            yield {key: value.to(device, non_blocking=True) for key, value in batch.items()}
+        with telling_of_dead_workers():
+            with quiet_children(), _one_opencv_thread():
+                samples = iter(loader)
+            for batch in samples:
+                yield {key: value.to(device, non_blocking=True) for key, value in batch.items()}
     except InputError as error:
         raise InputError(str(error).strip().splitlines()[-1].removeprefix(WORKER_PREFIX)) from error
-    except (RuntimeError, EOFError, ConnectionError) as error:  # the last two while it hands over a sample
-        if str(error).startswith("Caught ") or (isinstance(error, RuntimeError) and DEAD_WORKER not in str(error)):
+    except (EOFError, ConnectionError) as error:  # it was killed while it handed over a sample
+        if str(error).startswith("Caught "):
             raise
-        raise InputError(
-            "a process that loads images was killed, as systems do when memory or /dev/shm is full: give fewer "
-            "--workers or a smaller --batch-size, and go on with --resume-exp."
-        ) from error
+        raise InputError(KILLED_WORKER) from error
+
+
+@contextmanager
+def telling_of_dead_workers() -> Iterator[None]:
+    """Turn the error of a killed worker into one sentence.
+
+    PyTorch raises it from a signal handler: it may come at any moment, also while nothing is loaded.
+
+    Raises:
+        InputError: a process that loads data was killed.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if DEAD_WORKER not in str(error) or str(error).startswith("Caught "):
+            raise
+        raise InputError(KILLED_WORKER) from error
 
 
 def load_epoch(

@@ -21,7 +21,7 @@ from isegm.engine.batchnorm import average_statistics, batchnorm_layers, measure
 from isegm.engine.checks import check_agreement, check_batch_size, check_loss
 from isegm.engine.compilation import compile_network
 from isegm.engine.config import RunConfig, TrainConfig
-from isegm.engine.loading import EpochBatches, load_epoch
+from isegm.engine.loading import EpochBatches, load_epoch, telling_of_dead_workers
 from isegm.engine.logs import TrainingLog
 from isegm.engine.metrics import AdaptiveIoU
 from isegm.engine.optimizer import adam
@@ -124,14 +124,16 @@ class Trainer:
 
         Raises:
             Stopped: after such a signal.
-            InputError: an image cannot be read, a loss is not finite, or a file cannot be written.
+            InputError: an image cannot be read, a process that loads them was killed, a loss is not finite, or a file
+                cannot be written.
         """
         purge = self.global_step + 1 if self.global_step else None  # points of a killed run after its last checkpoint
         promise = "saving after the step under way ..." if distributed.is_main() else ""
         self.pace = Pace(self.config.epochs * self.steps_per_epoch)
         self.log = TrainingLog(self.run_config.logs, self.run_config.images, purge)
         self.clock.restart(self.global_step)
-        with closing(self.log), noted_signals(promise, patient=distributed.is_launched()) as self.stop_request:
+        signals = noted_signals(promise, patient=distributed.is_launched())
+        with closing(self.log), telling_of_dead_workers(), signals as self.stop_request:
             while self.epoch < self.config.epochs:
                 self._train_epoch()
                 self._measure()
@@ -379,11 +381,11 @@ class Trainer:
         self.clock.restart(self._steps_done())
 
     def _save(self) -> None:
-        """Write the checkpoints at the end of an epoch."""
-        self._save_last()
+        """Write the checkpoints at the end of an epoch; the one to resume from last, as it says that all is written."""
         done = self.epoch - 1
         if distributed.is_main() and self.config.keeps_checkpoint(done):
             save_checkpoint(self.model, self.run_config.checkpoints / f"{done:03d}.pth")
+        self._save_last()
 
     def _resume(self, path: Path) -> None:
         """Load weights, and the training state where the file has one."""

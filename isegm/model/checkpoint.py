@@ -28,6 +28,7 @@ from isegm.utils.schema import Instance, Plain, check
 from isegm.utils.tensor_files import read_tensor_file
 
 MOST_ARGUMENTS = 10_000  # values in a configuration
+WRITER = "inline_container"  # in the messages of PyTorch's writer
 SHOWN = 8  # how many differing keys a message names
 
 
@@ -48,6 +49,8 @@ def save_checkpoint(model: ClickModel, path: str | Path, **extra: Any) -> None:
         try:
             torch.save({"state_dict": state, "config": model.config, **extra}, file)
         except RuntimeError as error:  # PyTorch's writer reports a full disk so
+            if WRITER not in str(error):
+                raise
             raise InputError(f"{path} cannot be written: make room on its disk, or choose another folder.") from error
 
 

@@ -353,6 +353,28 @@ def test_multi_step_falls_at_its_milestones():
     assert [round(schedule(epoch), 6) for epoch in (0, 1.9, 2.0, 3.5, 4.0)] == [1, 1, 0.1, 0.1, 0.01]
 
 
+def test_a_run_that_ends_before_its_numbered_checkpoint_is_written_writes_it_when_it_goes_on(images, tmp_path):
+    checkpoints = tmp_path / "checkpoints"
+    (checkpoints / "000.pth").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"000\.pth cannot be written"):
+        trainer(images, tmp_path, epochs=1, validate=True).run()
+    (checkpoints / "000.pth").rmdir()
+    last = checkpoints / "last_checkpoint.pth"
+    trainer(images, tmp_path, epochs=1, validate=True, resume=last).run()
+    assert_same(load_model(checkpoints / "000.pth").state_dict(), load_model(last).state_dict())
+
+
+def test_a_loader_process_that_is_killed_while_the_network_computes_is_one_sentence(images, tmp_path):
+    run = trainer(images, tmp_path, epochs=1)
+
+    def signal_handler(*_):  # as PyTorch's does, at any moment
+        raise RuntimeError("DataLoader worker (pid 27024) is killed by signal: Killed. ")
+
+    run.model.register_forward_hook(signal_handler)
+    with pytest.raises(InputError, match=r"^a process that loads images was killed"):
+        run.run()
+
+
 def train(folder, images, *more, wait=True):
     command = [sys.executable, str(REPOSITORY / "train.py"), "models/tiny/tiny.py", "--data", str(images), "--cpu"]
     command += ["--workers", "0", "--save-every", "2", *more]
