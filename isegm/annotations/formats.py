@@ -13,6 +13,7 @@ from isegm.annotations.classes import YAML_ENDINGS
 from isegm.annotations.coco_json import read_coco, write_coco
 from isegm.annotations.label_images import (
     read_label_image,
+    write_id_folder,
     write_id_png,
     write_mask,
     write_overlay,
@@ -43,7 +44,7 @@ class FileFormat:
         keeps: what ``read_annotations`` restores: "all"; "shapes" (all pixels and the class of each object); "visible"
             (pixels, without those under other objects); or "none" for an image to look at.
         write_all: called with a path and the annotations of several images; None where a file holds one image.
-        ending_all: of the path that ``write_all`` takes.
+        ending_all: of the path that ``write_all`` takes; "" for a folder, into whose ``masks/`` it writes.
     """
 
     label: str
@@ -59,7 +60,12 @@ FORMATS: dict[str, FileFormat] = {
         "Grey mask, levels spread", ".png", lambda path, annotations, image: write_mask(path, annotations), "visible"
     ),
     "id": FileFormat(
-        "Object numbers (grey PNG)", ".png", lambda path, annotations, image: write_id_png(path, annotations), "visible"
+        "Object numbers (grey PNG)",
+        ".png",
+        lambda path, annotations, image: write_id_png(path, annotations),
+        "visible",
+        write_id_folder,
+        "",
     ),
     "palette": FileFormat(
         "Object colours (palette PNG)",

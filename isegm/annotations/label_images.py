@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from PIL import Image
 from scipy.ndimage import find_objects
 
 from isegm.annotations.json_files import require_size
-from isegm.annotations.objects import NUMBER_COLOR, AnnotatedObject, Annotations
+from isegm.annotations.objects import NUMBER_COLOR, AnnotatedObject, Annotations, file_stems
 from isegm.annotations.region import Region
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write, encode_image, write_image
@@ -18,6 +19,7 @@ from isegm.utils.masks import read_labels, with_step
 from isegm.utils.vis import tint, voc_palette
 
 EIGHT_BITS = 255
+MASKS = "masks"  # the folder of a data set's masks
 MASK_ENDINGS = (".png", ".bmp")
 ALPHA = 0.5  # share of an object's colour in overlays
 
@@ -31,6 +33,21 @@ def write_id_png(path: str | Path, annotations: Annotations) -> None:
     _require_ending(path, (".png",), "object numbers")
     labels = annotations.labels()
     _write(path, labels if labels.max(initial=0) > EIGHT_BITS else labels.astype(np.uint8))
+
+
+def write_id_folder(path: str | Path, annotated: Sequence[Annotations]) -> None:
+    """Write the masks of a data set: into ``masks/``, for each image a PNG of object numbers that is named like it.
+
+    Args:
+        path: folder of the data set.
+        annotated: images whose file names have different stems.
+
+    Raises:
+        InputError: as ``write_id_png``, or two images whose masks would have the same name.
+    """
+    path = Path(path)
+    for one, stem in zip(annotated, file_stems(path, annotated), strict=True):
+        write_id_png(path / MASKS / f"{stem}.png", one)
 
 
 def write_palette_png(path: str | Path, annotations: Annotations) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -98,3 +100,16 @@ class Annotations:
         for item in self.objects:
             item.region.paint(labels, item.number)
         return labels
+
+
+def file_stems(folder: Path, annotated: Sequence[Annotations]) -> list[str]:
+    """Return the stems of the images' names, under which a folder holds one file for each.
+
+    Raises:
+        InputError: two images have the same one; the message names the folder.
+    """
+    stems = [Path(one.image_name).stem for one in annotated]
+    if len(set(stems)) < len(stems):
+        twice = next(stem for stem in stems if stems.count(stem) > 1)
+        raise InputError(f"{folder} cannot hold the labels of two images named {twice}: rename one.")
+    return stems

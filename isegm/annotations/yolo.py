@@ -15,7 +15,7 @@ import numpy as np
 
 from isegm.annotations import json_files
 from isegm.annotations.classes import YAML_ENDINGS, read_classes
-from isegm.annotations.objects import AnnotatedObject, Annotations
+from isegm.annotations.objects import AnnotatedObject, Annotations, file_stems
 from isegm.annotations.polygons import corner_outlines, fill_polygon
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write
@@ -71,10 +71,7 @@ def write_yolo_folder(path: str | Path, annotated: Sequence[Annotations]) -> Non
     path = Path(path)
     if path.suffix.lower() not in YAML_ENDINGS:
         raise InputError(f"{path} is no name for the list of YOLO's classes: end it in .yaml.")
-    stems = [Path(one.image_name).stem for one in annotated]
-    if len(set(stems)) < len(stems):
-        twice = next(stem for stem in stems if stems.count(stem) > 1)
-        raise InputError(f"{path.parent} cannot hold the labels of two images named {twice}: rename one.")
+    stems = file_stems(path.parent, annotated)
     classes = _classes(path, read_classes(path) if path.exists() else (), annotated)
     for one, stem in zip(annotated, stems, strict=True):
         _write(path.parent / LABELS / f"{stem}.txt", _lines(path, one, classes))

@@ -183,10 +183,10 @@ class Controller(ControllerState):
         self._write(path, saving(path, kind, self._ready(), self.classes, with_draft))
 
     def save_folder(self, path: str | Path, kind: str, with_draft: bool = False) -> None:
-        """Write the finished objects of all images in the folder into one file.
+        """Write the finished objects of all images in the folder into one file, or as the masks of a data set.
 
         Args:
-            path: of the file.
+            path: of the file; for masks the folder of the data set.
             kind: a key of ``FORMATS`` with ``write_all``.
             with_draft: as if the object in progress of the image that is open were finished.
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tkinter as tk
-from tkinter import filedialog
+from pathlib import Path
+from tkinter import filedialog, messagebox
 
 from isegm.annotations.formats import FORMATS
+from isegm.annotations.label_images import MASKS as MASKS_FOLDER
 from isegm.demo.controller import Controller
 from isegm.demo.image_folder import ENDINGS, saved_name
 
@@ -46,9 +48,11 @@ class FileDialogs:
         Args:
             kind: a key of ``FORMATS``.
             stem: stem of the image's name, or the folder's name.
-            ending: of the file, with the dot.
+            ending: of the file, with the dot; "" for the folder of a data set.
         """
         label = FORMATS[kind].label
+        if not ending:
+            return self._data_set(label)
         return filedialog.asksaveasfilename(
             parent=self._root,
             title=f"Save: {label}",
@@ -57,6 +61,19 @@ class FileDialogs:
             defaultextension=ending,
             filetypes=[(label, f"*{ending}")],
         )
+
+    def _data_set(self, label: str) -> str:
+        """Ask for the folder of a data set, and whether masks that it has may be replaced."""
+        beside = self._beside()
+        if beside is not None and Path(beside).name == "images":
+            beside = str(Path(beside).parent)
+        title = f"Save: {label}, into {MASKS_FOLDER} of the folder"
+        chosen = filedialog.askdirectory(parent=self._root, title=title, initialdir=beside)
+        masks = Path(chosen) / MASKS_FOLDER
+        if chosen and masks.is_dir() and any(masks.iterdir()):
+            question = f"{masks} holds files. Those of the same names are replaced."
+            return chosen if messagebox.askokcancel("Masks are there", question, parent=self._root) else ""
+        return chosen
 
     def _beside(self) -> str | None:
         """Initial folder: that of the image; None for Tk's default."""

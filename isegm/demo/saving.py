@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from isegm.annotations.formats import FORMATS
+from isegm.annotations.label_images import MASKS
 from isegm.demo.annotation_session import AnnotationSession
 from isegm.demo.image_folder import Folder
 from isegm.demo.image_loading import annotations_in
@@ -40,6 +42,8 @@ def saving_folder(
     The job returns a sentence about omissions, see ``annotations_in``.
     """
 
+    here = folder.present.parent
+
     def begin() -> Callable[[], str]:
         present = session.history.present.annotations(session.image.name, with_draft, classes)
 
@@ -47,6 +51,8 @@ def saving_folder(
             write_all = FORMATS[kind].write_all
             if write_all is None:
                 raise InputError(f"{FORMATS[kind].label} holds one image: choose a format for all images of a folder.")
+            if not FORMATS[kind].ending_all and os.path.realpath(Path(path) / MASKS) == os.path.realpath(here):
+                raise InputError(f"{here} holds the images themselves: choose another folder than {path}.")
             annotations, warning = annotations_in(folder, autosave, present)
             write_all(path, annotations)
             return warning

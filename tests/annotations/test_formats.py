@@ -9,8 +9,10 @@ from PIL import Image
 from isegm.annotations import AnnotatedObject, Annotations, Region
 from isegm.annotations.formats import FORMATS, read_annotations
 from isegm.annotations.label_images import draw_overlay
+from isegm.data import FolderDataset
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image, read_mask, write_image
+from isegm.utils.masks import read_labels
 from isegm.utils.vis import object_color
 from tests.annotations.drawn import SIZE, hard_masks, overlapping, same_objects
 
@@ -245,3 +247,17 @@ def test_grey_images_of_other_programs_are_numbered_by_value(tmp_path):
     Image.fromarray(labels.astype(np.int32) * 1000).save(tmp_path / "a.tif")
     with pytest.raises(InputError, match="values outside 0 to 65535"):
         read_annotations(tmp_path / "a.tif", "a.jpg", SIZE)
+
+
+def test_numbers_of_a_folder_are_the_masks_of_a_data_set(tmp_path):
+    one, two = overlapping(), numbered(3)
+    for each in (one, two):
+        write_image(tmp_path / "images" / each.image_name, np.zeros((*each.size, 3), np.uint8))
+    assert FORMATS["id"].write_all is not None and FORMATS["id"].ending_all == ""
+    FORMATS["id"].write_all(tmp_path, [one, two])
+    pairs = {image.name: read_labels(mask).pixels for image, mask in FolderDataset(tmp_path).pairs}
+    for each in (one, two):
+        np.testing.assert_array_equal(pairs[each.image_name], each.labels())
+    with pytest.raises(InputError, match="two images named many"):
+        FORMATS["id"].write_all(tmp_path / "new", [two, Annotations("many.jpg", two.size)])
+    assert not (tmp_path / "new").exists()

@@ -384,6 +384,13 @@ def test_walking_through_a_folder_finds_the_work_on_each_image_and_saves_all(pla
     controller.save_folder(place / "all.json", "coco_rle")
     np.testing.assert_array_equal(read_annotations(place / "all.json", "photo2.png", SIZE).labels(), expected)
     assert len(read_annotations(place / "all.json", "photo10.png", SIZE).objects) == 2
+    controller.save_folder(place / "set", "id")
+    assert sorted(each.name for each in (place / "set" / "masks").iterdir()) == ["photo10.png", "photo2.png"]
+    np.testing.assert_array_equal(read_annotations(place / "set" / "masks" / "photo2.png", "", SIZE).labels(), expected)
+    place.rename(place.parent / "masks")
+    controller.open(place.parent / "masks")
+    with pytest.raises(InputError, match="holds the images themselves"):
+        controller.save_folder(place.parent, "id")
 
 
 def test_an_image_that_cannot_be_read_leaves_the_present_one(place):

@@ -72,6 +72,16 @@ def test_saving_a_folder_asks_what_becomes_of_an_unfinished_object(drive, answer
         asked.clear()
 
 
+def test_masks_of_a_folder_are_replaced_only_with_consent(drive, answer, tmp_path):
+    user = with_object(drive())
+    for choice, kept in ((True, False), (False, True), (True, False)):
+        asked = answer(askdirectory=str(tmp_path), askokcancel=choice)
+        user.save_as("Object numbers (grey PNG), all images of the folder")
+        found = list((tmp_path / "masks").iterdir())
+        assert len(found) == 1 and (found[0].read_bytes() == b"mine") is kept, asked
+        found[0].write_bytes(b"mine")
+
+
 def test_nothing_is_saved_while_another_image_is_opened(drive, answer, monkeypatch, tmp_path):
     user = with_object(drive())
     asked = answer(asksaveasfilename=str(tmp_path / "saved"))
