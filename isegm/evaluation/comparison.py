@@ -142,10 +142,13 @@ def _records_files(path: Path) -> list[Path]:
 
 
 def _distinguishing_names(folders: Sequence[Path]) -> dict[Path, str]:
-    """Name folders by their paths without the leading and trailing parts that all of them share."""
+    """Name folders by their paths without the parts that all of them share, in paths of several lengths at the ends."""
     parts = {folder: folder.parts for folder in folders}
     if len(parts) == 1:
         return {folder: "/".join(folder.parts[-2:]) for folder in parts}
+    if len({len(one) for one in parts.values()}) == 1:
+        levels = [i for i, shared in enumerate(zip(*parts.values(), strict=True)) if len(set(shared)) > 1]
+        return {folder: "/".join(one[i] for i in levels) for folder, one in parts.items()}
     shortest = min(map(len, parts.values())) - 1
     first = next((i for i in range(shortest) if len({one[i] for one in parts.values()}) > 1), shortest)
     left = shortest - first
@@ -348,7 +351,7 @@ def compare(runs: Sequence[Run], resamples: int, seed: int) -> dict[str, list[di
 
 def comparison_table(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     """Format the entries of one data set as lines: a column for each run, a row for each metric."""
-    lines = [f"  {'':<9}" + "".join(f"{entry['run'][-COLUMN_WIDTH + 2 :]:>{COLUMN_WIDTH}}" for entry in entries)]
+    lines = [f"  {'':<9}" + "".join(f"{_shortened(entry['run']):>{COLUMN_WIDTH}}" for entry in entries)]
     for metric in metrics():
         if any(metric in entry["scores"] for entry in entries):
             cells = "".join(f"{_cell(entry, metric):>{COLUMN_WIDTH}}" for entry in entries)
@@ -362,6 +365,12 @@ def comparison_table(entries: Sequence[Mapping[str, Any]]) -> list[str]:
         if "unlike published" in entry:
             lines.append(f"  {entry['run']}: published values are not shown, as {entry['unlike published']}")
     return lines
+
+
+def _shortened(name: str) -> str:
+    """The name of a run above its column; of a long one the beginning and the end."""
+    most = COLUMN_WIDTH - 2
+    return name if len(name) <= most else f"{name[: most // 2 - 3]}...{name[-(most // 2) :]}"
 
 
 def _cell(entry: Mapping[str, Any], metric: str) -> str:

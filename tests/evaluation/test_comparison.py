@@ -59,11 +59,21 @@ def test_scores_are_those_of_the_records(runs):
         (["logs/run", "logs/run/h18"], ["run", "run/h18"]),
         (["logs/run/run", "logs/run"], ["run/run", "run"]),
         (["logs/h18/cvpr_20"], ["h18/cvpr_20"]),
+        (["before/others/h18/cvpr_20", "after/others/h18/cvpr_30"], ["before/cvpr_20", "after/cvpr_30"]),
     ],
 )
 def test_runs_are_named_by_what_sets_their_folders_apart(tmp_path, folders, names):
     files = [write(tmp_path / folder, FIRST) / "records_GrabCut.jsonl" for folder in folders]
     assert [run.name for run in comparing.read_runs(files)] == names
+
+
+@pytest.mark.parametrize("last", ["/h", "h"], ids=["folders", "names"])
+def test_long_names_keep_their_beginnings_and_ends_above_the_columns(tmp_path, last):
+    folders = [tmp_path / name / f"{'x' * 60}{last}{end}" for name, end in (("before", 18), ("after", 32))]
+    runs = comparing.read_runs([write(folder, FIRST) for folder in folders])
+    first, second = comparing.comparison_table(comparing.compare(runs, 10, 0)["GrabCut"])[0].split()
+    assert first.startswith("before/") and first.endswith("h18") and len(first) <= 42
+    assert second.startswith("after/") and second.endswith("h32") and len(second) <= 42
 
 
 def test_differences_are_paired_whatever_the_order_of_the_records(runs):
