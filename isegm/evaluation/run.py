@@ -78,6 +78,7 @@ def run_evaluation(options: EvalOptions) -> None:
     _check_networks(options, selection)
 
     summaries: list[str] = []
+    folders: list[str] = []
     only = None if selection.several else _load_checkpoint(options, selection, selection.checkpoints[0], datasets)
     for dataset in datasets:
         for checkpoint in selection.checkpoints:
@@ -97,7 +98,8 @@ def run_evaluation(options: EvalOptions) -> None:
                     tqdm.write(header)
                 summaries.append(_report(options, run, dataset, settings, predictor, records, header))
                 sink.on_finish(records, predictor)
-    print("", *summaries, f"Logs: {printable(str(selection.logs_dir))}", sep="\n")
+            folders.append(f"Records, report and pictures: {printable(str(run.paths.folder))}")
+    print("", *summaries, *dict.fromkeys(folders), f"Logs: {printable(str(selection.logs_dir))}", sep="\n")
 
 
 def _require_one_checkpoint(options: EvalOptions, selection: Selection) -> None:
@@ -262,6 +264,8 @@ def _with_progress(
             nocs.append(number_of_clicks(record.ious, target, settings.max_clicks))
             bar.set_postfix({"objects": len(nocs), f"NoC@{100 * target:g}": f"{np.mean(nocs):.2f}"}, refresh=False)
             bar.update(record.index + 1 - bar.n)
+        bar.total = bar.n  # --max-objects ends before the last image
+        bar.refresh()
 
 
 def _report(

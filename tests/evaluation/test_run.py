@@ -98,6 +98,13 @@ def timeless(path):
     return [(one.key, one.name, one.clicks, one.ious) for one in read_records(path).records]
 
 
+def test_a_run_ends_with_a_full_bar_and_names_its_folders(evaluate, capsys):
+    folder = evaluate(max_objects=3) / "others" / "tiny" / f"{RUN}_max-objects-3"
+    printed, bars = capsys.readouterr()
+    assert printed.endswith(f"\nRecords, report and pictures: {folder}\nLogs: {folder.parent}\n")
+    assert "| 2/2 [" in bars
+
+
 def test_a_run_writes_table_records_summary_and_images(evaluate, capsys):
     logs = evaluate(overlays=True, batch_size=2) / "others" / "tiny"
     printed, bars = capsys.readouterr()
