@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from isegm.utils.errors import InputError
-from isegm.utils.inputs import described, plain_array, require
+from isegm.utils.inputs import described, plain_array, require, require_size
 from isegm.utils.schema import Number, Row
 
 UNUSED = -1.0
@@ -75,6 +75,7 @@ def clicks_from_xy(points: ArrayLike, labels: ArrayLike, image_size: tuple[int, 
         InputError: a value is not a number, shapes do not agree, a label is neither 0 nor 1, or a click
             lies outside the image.
     """
+    require_size(image_size, "image_size")
     xy = _real_numbers(points, "iuf", "points must be (N, 2) numbers")
     label = _real_numbers(labels, "biuf", "labels must be 1 (on the object) or 0 (on the background), (N,) numbers")
     if xy.size == 0 and label.size == 0:
@@ -103,11 +104,15 @@ def require_inside(clicks: Sequence[Click], image_size: tuple[int, int]) -> None
     """
     height, width = image_size
     for click in clicks:
-        if not isinstance(click, Click):
-            raise InputError(f"a click must be an isegm.Click(is_positive, (row, column)), not {described(click)}.")
+        _require_click(click)
         row, column = click.coords
         if not (0 <= row < height and 0 <= column < width):
             raise _outside(column, row, image_size)
+
+
+def _require_click(click: Any) -> None:
+    if not isinstance(click, Click):
+        raise InputError(f"a click must be an isegm.Click(is_positive, (row, column)), not {described(click)}.")
 
 
 def _outside(x: float, y: float, image_size: tuple[int, int]) -> InputError:
@@ -143,6 +148,8 @@ def points_tensor(
     """
     halves = []
     for clicks in click_lists:
+        for click in clicks:
+            _require_click(click)
         clicks = clicks if limit is None else clicks[:limit]
         halves.append([[c for c in clicks if c.is_positive], [c for c in clicks if not c.is_positive]])
     slots = max([1, *(len(half) for pair in halves for half in pair)])

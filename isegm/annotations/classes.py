@@ -10,6 +10,7 @@ from isegm.utils.errors import InputError
 from isegm.utils.json_text import decode_json, is_json
 from isegm.utils.opening import read_regular
 from isegm.utils.schema import Anything, Fields, Items, Kind, Table, Text, Whole, check
+from isegm.utils.text_values import as_path
 from isegm.utils.yaml_files import read_yaml
 
 LONGEST = 200  # characters of a class
@@ -33,7 +34,7 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
     Raises:
         InputError: the file cannot be read, lists no class, or lists something else.
     """
-    path = Path(path)
+    path = as_path(path, "the path of a list of classes")
     if path.suffix.lower() in YAML_ENDINGS:
         found = check(read_yaml(path), YAML_LIST, path)["names"]
         names: Sequence[Any] = [name for _, name in _ordered(found, path)] if isinstance(found, Mapping) else found

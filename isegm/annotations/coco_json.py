@@ -12,7 +12,7 @@ from unicodedata import normalize
 import numpy as np
 
 from isegm.annotations import json_files, rle
-from isegm.annotations.objects import CATEGORY, AnnotatedObject, Annotations
+from isegm.annotations.objects import CATEGORY, AnnotatedObject, Annotations, require_each
 from isegm.annotations.polygons import corner_outlines, fill_polygon
 from isegm.annotations.region import Region
 from isegm.utils.errors import DECODING, InputError
@@ -37,6 +37,7 @@ def write_coco(path: str | Path, annotated: Sequence[Annotations], polygons: boo
     Raises:
         InputError: two images have the same name, a name is not valid Unicode, or the file cannot be written.
     """
+    require_each(annotated)
     names = [one.image_name for one in annotated]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)

@@ -23,9 +23,12 @@ from isegm.annotations.labelme_json import read_labelme, write_labelme
 from isegm.annotations.objects import Annotations
 from isegm.annotations.yolo import read_yolo, write_yolo, write_yolo_folder
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import require, require_size
 from isegm.utils.json_text import START, decode_json, is_json
 from isegm.utils.log import logger
 from isegm.utils.opening import open_regular, read_regular
+from isegm.utils.schema import Text
+from isegm.utils.text_values import as_path
 
 YOLO_ENDINGS = (".txt", *YAML_ENDINGS)
 MOST_NAMED = 10  # parts of a file that a message names
@@ -122,7 +125,9 @@ def read_annotations(path: str | Path, image_name: str, size: tuple[int, int]) -
     Raises:
         InputError: the file is missing, of no known format or for another image, or nothing in it can be read.
     """
-    path = Path(path)
+    path = as_path(path, "the path of annotations")
+    require_size(size, "the size of the image")
+    require(image_name, Text(), "the name of the image")
     if not path.exists():
         raise InputError(f"{path} cannot be read (there is no such file): check the path.")
     content = read_regular(path, "file")
@@ -152,7 +157,7 @@ def holds_objects(path: str | Path) -> bool:
     Raises:
         InputError: it cannot be read.
     """
-    path = Path(path)
+    path = as_path(path, "the path of annotations")
     if path.suffix.lower() in (".json", *YOLO_ENDINGS):
         return True
     with open_regular(path, "file") as file:

@@ -11,11 +11,14 @@ from PIL import Image
 from scipy.ndimage import find_objects
 
 from isegm.annotations.json_files import require_size
-from isegm.annotations.objects import NUMBER_COLOR, AnnotatedObject, Annotations, file_stems
+from isegm.annotations.objects import ANNOTATIONS, NUMBER_COLOR, AnnotatedObject, Annotations, file_stems
 from isegm.annotations.region import Region
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write, encode_image, write_image
+from isegm.utils.inputs import IMAGE, require
 from isegm.utils.masks import read_labels, with_step
+from isegm.utils.schema import Number
+from isegm.utils.text_values import as_path
 from isegm.utils.vis import tint, voc_palette
 
 EIGHT_BITS = 255
@@ -30,6 +33,7 @@ def write_id_png(path: str | Path, annotations: Annotations) -> None:
     Raises:
         InputError: the ending is not .png, or the file cannot be written.
     """
+    require(annotations, ANNOTATIONS, "annotations")
     _require_ending(path, (".png",), "object numbers")
     labels = annotations.labels()
     _write(path, labels if labels.max(initial=0) > EIGHT_BITS else labels.astype(np.uint8))
@@ -56,6 +60,7 @@ def write_palette_png(path: str | Path, annotations: Annotations) -> None:
     Raises:
         InputError: a number above 255, an ending other than .png, or the file cannot be written.
     """
+    require(annotations, ANNOTATIONS, "annotations")
     _require_ending(path, (".png",), "colours and numbers")
     highest = max((item.number for item in annotations.objects), default=0)
     if highest > EIGHT_BITS:
@@ -80,6 +85,7 @@ def write_mask(path: str | Path, annotations: Annotations) -> None:
     Raises:
         InputError: another ending, a BMP of too many objects, or the file cannot be written.
     """
+    require(annotations, ANNOTATIONS, "annotations")
     _require_ending(path, MASK_ENDINGS, "the mask")
     labels = annotations.labels()
     last = int(labels.max(initial=0))
@@ -106,6 +112,9 @@ def draw_overlay(annotations: Annotations, image: np.ndarray, alpha: float = ALP
     Raises:
         InputError: the image has another size than the annotations.
     """
+    require(annotations, ANNOTATIONS, "annotations")
+    require(image, IMAGE, "the image")
+    require(alpha, Number(0, 1), "alpha")
     if image.shape[:2] != annotations.size:
         (height, width), (own_height, own_width) = annotations.size, image.shape[:2]
         raise InputError(
@@ -173,5 +182,5 @@ def _regions(labels: np.ndarray) -> list[tuple[int, Region]]:
 
 
 def _require_ending(path: str | Path, endings: tuple[str, ...], what: str) -> None:
-    if Path(path).suffix.lower() not in endings:
+    if as_path(path, "the path of a mask").suffix.lower() not in endings:
         raise InputError(f"{path} would not keep {what}: end it in {' or '.join(endings)}.")

@@ -14,11 +14,12 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from isegm.annotations import json_files
-from isegm.annotations.objects import AnnotatedObject, Annotations
+from isegm.annotations.objects import ANNOTATIONS, AnnotatedObject, Annotations
 from isegm.annotations.polygons import centre_outlines
 from isegm.annotations.region import Region
 from isegm.utils.errors import DECODING
 from isegm.utils.images import WRONG, open_with_pillow, recognised
+from isegm.utils.inputs import require
 from isegm.utils.schema import shown
 
 MAX_RADIUS = 2**14  # in pixels, of circles drawn by Pillow, whose numbers overflow from 2**15 on
@@ -55,6 +56,7 @@ def write_labelme(path: str | Path, annotations: Annotations, polygons: bool = F
     Raises:
         InputError: a name is not valid Unicode, or the file cannot be written.
     """
+    require(annotations, ANNOTATIONS, "annotations")
     height, width = annotations.size
     content: dict[str, Any] = {
         "version": VERSION,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from isegm.annotations.region import Region
 from isegm.utils.errors import InputError
-from isegm.utils.inputs import require_fields
+from isegm.utils.inputs import SIDE, require, require_fields
 from isegm.utils.schema import Flag, Instance, Items, Row, Text, Whole, shown
 from isegm.utils.vis import object_color
 
@@ -59,6 +60,8 @@ class AnnotatedObject:
             raise InputError(f"object {self.number} has a class without a name: write one, such as {CATEGORY}.")
 
 
+SIZE = Row(SIDE, SIDE)
+MOST_PIXELS = 1 << 30  # of an image that programs annotate
 OBJECTS = Items(Instance(AnnotatedObject, "an AnnotatedObject"))
 
 
@@ -84,7 +87,9 @@ class Annotations:
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        require_fields(self, {"image_name": Text(), "size": Row(Whole(0), Whole(0)), "objects": OBJECTS})
+        require_fields(self, {"image_name": Text(), "size": SIZE, "objects": OBJECTS})
+        if self.size[0] * self.size[1] > MOST_PIXELS:
+            raise InputError(f"annotations of an image of {self.size} pixels (H, W) are too large: give its size.")
         if len({item.number for item in self.objects}) < len(self.objects):
             raise InputError(f"two objects of {self.image_name} have one number: give each its own.")
         for item in self.objects:
@@ -113,3 +118,15 @@ def file_stems(folder: Path, annotated: Sequence[Annotations]) -> list[str]:
         twice = next(stem for stem in stems if stems.count(stem) > 1)
         raise InputError(f"{folder} cannot hold the labels of two images named {twice}: rename one.")
     return stems
+
+
+ANNOTATIONS = Instance(Annotations, "Annotations")
+
+
+def require_each(annotated: Any) -> None:
+    """Check the annotations of several images.
+
+    Raises:
+        InputError: it is no list or tuple of ``Annotations``.
+    """
+    require(annotated, Items(ANNOTATIONS), "the annotations of several images")

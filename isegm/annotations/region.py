@@ -14,11 +14,10 @@ import cv2
 import numpy as np
 
 from isegm.utils.errors import InputError
-from isegm.utils.inputs import binary_mask
-from isegm.utils.schema import Fields, Row, Text, Whole, mismatch
+from isegm.utils.inputs import LONGEST_SIDE, binary_mask, described, require, require_size
+from isegm.utils.schema import Fields, Instance, Row, Text, Whole, mismatch
 
 COMPRESSION = 1  # zlib level; masks compress well at any
-LONGEST_SIDE = 1 << 20  # of an image, in pixels
 REGION = Fields({"box": Row(*4 * (Whole(0, LONGEST_SIDE),)), "bits": Text(longest=1 << 30)})  # of ``Region.to_json``
 
 
@@ -54,7 +53,12 @@ class Region:
 
     @classmethod
     def empty(cls, size: tuple[int, int]) -> Region:
-        """Create the empty region of an image of ``size`` (H, W)."""
+        """Create the empty region of an image of ``size`` (H, W).
+
+        Raises:
+            InputError: it is no size.
+        """
+        require_size(size, "the size of a region's image")
         return cls.within(size, 0, 0, np.zeros((0, 0), bool))
 
     @classmethod
@@ -133,11 +137,16 @@ class Region:
 
     def same(self, other: Region) -> bool:
         """Return whether both have the same pixels of images of the same size."""
+        require(other, REGIONS, "the other region")
         position, others = (self.size, self.top, self.left), (other.size, other.top, other.left)
         return position == others and np.array_equal(self.pixels, other.pixels)
 
     def overlap(self, other: Region) -> int:
-        """Count the pixels that both have."""
+        """Count the pixels that both have.
+
+        Raises:
+            InputError: the other is no region, or of an image of another size; so too for ``without``.
+        """
         mine, theirs = self._shared(other)
         return int(np.count_nonzero(self.pixels[mine] & other.pixels[theirs]))
 
@@ -151,7 +160,13 @@ class Region:
         return self.within(self.size, self.top, self.left, left)
 
     def paint(self, labels: np.ndarray, value: int | np.ndarray) -> None:
-        """Write a value to the region's pixels of an (H, W) or (H, W, C) array, in place."""
+        """Write a value to the region's pixels of an (H, W) or (H, W, C) array, in place.
+
+        Raises:
+            InputError: the array is none, or of another size than the region's image.
+        """
+        if not isinstance(labels, np.ndarray) or labels.shape[:2] != tuple(self.size):
+            raise InputError(f"a region of an image of {self.size} pixels cannot be painted on {described(labels)}.")
         labels[self.box][self.pixels] = value
 
     def to_json(self) -> dict[str, Any]:
@@ -190,6 +205,9 @@ class Region:
 
     def _shared(self, other: Region) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
         """Return the common part of both boxes, as rows and columns of each."""
+        require(other, REGIONS, "the other region")
+        if tuple(other.size) != tuple(self.size):
+            raise InputError(f"regions of images of {self.size} and {other.size} pixels have nothing in common.")
         mine, theirs = [], []
         starts = ((self.top, other.top), (self.left, other.left))
         for (first, second), length, others in zip(starts, self.shape, other.shape, strict=True):
@@ -198,3 +216,6 @@ class Region:
             mine.append(slice(start - first, end - first))
             theirs.append(slice(start - second, end - second))
         return (mine[0], mine[1]), (theirs[0], theirs[1])
+
+
+REGIONS = Instance(Region, "a Region")

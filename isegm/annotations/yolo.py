@@ -15,11 +15,13 @@ import numpy as np
 
 from isegm.annotations import json_files
 from isegm.annotations.classes import YAML_ENDINGS, read_classes
-from isegm.annotations.objects import AnnotatedObject, Annotations, file_stems
+from isegm.annotations.objects import ANNOTATIONS, AnnotatedObject, Annotations, file_stems, require_each
 from isegm.annotations.polygons import corner_outlines, fill_polygon
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write
+from isegm.utils.inputs import require
 from isegm.utils.opening import is_regular, read_regular
+from isegm.utils.text_values import as_path
 
 CLASSES = "classes.txt"
 DATA = ("data.yaml", "dataset.yaml", "data.yml")  # of a data set, some folders above its labels
@@ -44,7 +46,8 @@ def write_yolo(path: str | Path, annotations: Annotations) -> None:
     Raises:
         InputError: another ending, an object without pixels, a class of several lines, or a file cannot be written.
     """
-    path = Path(path)
+    require(annotations, ANNOTATIONS, "annotations")
+    path = as_path(path, "the path of labels")
     if path.suffix.lower() != ".txt" or path.name == CLASSES:
         raise InputError(f"{path} is no name for YOLO's labels: end it in .txt, other than {CLASSES}.")
     listed = path.parent / CLASSES
@@ -68,7 +71,8 @@ def write_yolo_folder(path: str | Path, annotated: Sequence[Annotations]) -> Non
     Raises:
         InputError: as ``write_yolo``, another ending, or two images whose labels would have the same name.
     """
-    path = Path(path)
+    require_each(annotated)
+    path = as_path(path, "the path of labels")
     if path.suffix.lower() not in YAML_ENDINGS:
         raise InputError(f"{path} is no name for the list of YOLO's classes: end it in .yaml.")
     stems = file_stems(path.parent, annotated)

@@ -30,6 +30,8 @@ from isegm.data.datasets.sbd import SbdDataset, SbdEvaluationDataset
 from isegm.data.datasets.voc import PascalVocDataset, PascalVocEvaluationDataset
 from isegm.data.datasets.youtube_vos import YouTubeVosDataset
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import require
+from isegm.utils.schema import Instance, Text
 
 FOLDER_PREFIX = "folder:"
 VALIDATION_ENDING = ":val"
@@ -95,6 +97,7 @@ def get_dataset(name: str, cfg: Mapping[str, Any]) -> EvaluationDataset:
     Raises:
         InputError: the name is unknown (the nearest is suggested), its path is not set, or files are missing.
     """
+    _require_names(name, cfg)
     folders = cfg.get("FOLDER_DATASETS") or {}
     if not isinstance(folders, Mapping) or not all(isinstance(path, str) for path in folders.values()):
         raise InputError("FOLDER_DATASETS in config.yml must map names to paths.")
@@ -128,11 +131,17 @@ def get_training_set(name: str, cfg: Mapping[str, Any], split: str = "train", **
     Raises:
         InputError: the name is unknown (the nearest is suggested), its path is not set, or files are missing.
     """
+    _require_names(name, cfg)
     if name in JOINED_SETS:
         return ComposeDataset([get_training_set(part, cfg, split, **options) for part in JOINED_SETS[name]])
     if name not in TRAINING_SETS:
         raise unknown_name(name, [*TRAINING_SETS, *JOINED_SETS])
     return _open(name, TRAINING_SETS[name], cfg, split=split, **options)
+
+
+def _require_names(name: Any, cfg: Any) -> None:
+    require(name, Text(), "the name of a data set")
+    require(cfg, Instance(Mapping, "a mapping, such as load_config returns"), "the configuration")
 
 
 def unknown_name(name: str, known: Iterable[str], more: str = "") -> InputError:

@@ -10,8 +10,8 @@ import numpy as np
 from isegm.data.datasets.base import RandomReader
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
-from isegm.utils.inputs import require
-from isegm.utils.schema import Number
+from isegm.utils.inputs import require, require_index
+from isegm.utils.schema import Instance, Items, Nothing, Number
 
 
 class Reader(Protocol):
@@ -33,6 +33,11 @@ def read_sample(reader: Reader, index: int, rng: np.random.Generator) -> DSample
     return reader.draw_sample(index, rng) if isinstance(reader, RandomReader) else reader.get_sample(index)
 
 
+READERS = Items(
+    Instance(object, "a reader", lambda one: all(hasattr(one, part) for part in ("name", "get_sample", "__len__")))
+)
+
+
 class ComposeDataset(RandomReader):
     """Join several readers into one.
 
@@ -45,6 +50,8 @@ class ComposeDataset(RandomReader):
     """
 
     def __init__(self, readers: Sequence[Reader], ratios: Sequence[float] | None = None) -> None:
+        require(readers, READERS, "the data sets to join")
+        require(ratios, Items(Number(above=0)) | Nothing(), "the ratios of data sets")
         if not readers:
             raise InputError("there are no data sets to join: give at least one.")
         if any(len(reader) == 0 for reader in readers):
@@ -52,8 +59,6 @@ class ComposeDataset(RandomReader):
             raise InputError(f"{', '.join(names)} has too few images for a training and a validation part: add images.")
         if ratios is not None and len(ratios) != len(readers):
             raise InputError(f"{len(ratios)} ratios for {len(readers)} readers: give one for each.")
-        for ratio in ratios or ():
-            require(ratio, Number(above=0), "a ratio of data sets")
         self.name = "+".join(reader.name for reader in readers)
         self.readers = readers
         self.ratios = None if ratios is None else np.asarray(ratios, dtype=np.float64) / sum(ratios)
@@ -64,6 +69,7 @@ class ComposeDataset(RandomReader):
 
     def draw_sample(self, index: int, rng: np.random.Generator) -> DSample:
         """Read the image at ``index``, counted through all readers."""
+        require_index(index, len(self), self.name)
         reader = int(np.searchsorted(self.ends, index, side="right"))
         start = 0 if reader == 0 else int(self.ends[reader - 1])
         return read_sample(self.readers[reader], index - start, rng)

@@ -16,6 +16,7 @@ from isegm.data.paired_files import MASK_ENDINGS, by_stem, list_files, name_key,
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import sha256
+from isegm.utils.inputs import require_index
 from isegm.utils.log import logger
 from isegm.utils.masks import read_labels
 
@@ -148,6 +149,7 @@ class InitialMaskDataset:
         Raises:
             InputError: a file cannot be read, or the initial mask has another size than the image.
         """
+        require_index(index, len(self), self.name)
         item, path = self.objects[index], self.files[index]
         sample = read_object(self.dataset, item)
         init_mask = read_labels(path).selected.astype(np.float32)

@@ -16,6 +16,7 @@ from isegm.utils.errors import InputError
 from isegm.utils.files import read_mask, sha256
 from isegm.utils.images import IMAGE_ENDINGS, MASK_ENDINGS, PHOTO_ENDINGS
 from isegm.utils.opening import is_regular
+from isegm.utils.text_values import as_path
 
 NAMED = 10  # at most so many files are named in an error message
 
@@ -75,7 +76,7 @@ def paired_files(root: str | Path, images: str, masks: str) -> list[tuple[Path, 
         InputError: a folder is missing or empty, images lack masks, masks lack images, or files of a folder have the
             same stem (up to ten are named).
     """
-    root = Path(root)
+    root = as_path(root, "the folder of a data set")
     if not root.is_dir():
         raise InputError(f"there is no data folder {root}: it should hold {images}/ and {masks}/.")
     image_paths = list_files(root / images, IMAGE_ENDINGS)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 
 import numpy as np
 
 from isegm.utils.errors import InputError
-from isegm.utils.inputs import described, plain_array, require
-from isegm.utils.schema import Row, Whole
+from isegm.utils.inputs import IMAGE, described, plain_array, require
+from isegm.utils.schema import Instance, Row, Text, Whole, shown
 
+IDS = Instance(Sequence, "a list of ids", lambda ids: not isinstance(ids, (str, bytes)))
 IGNORE = -1  # label of pixels that count neither as object nor as background
 
 
@@ -63,24 +65,33 @@ class DSample:
         """Create a sample without hierarchy; ids are values in the first layer, or (layer, value) pairs.
 
         Raises:
-            InputError: the masks hold no whole numbers, an id is none, or sizes differ.
+            InputError: the image is of another kind, the masks hold no whole numbers, an id is none, or sizes differ.
         """
+        require(sample_id, Text(), "the name of a sample")
         masks = plain_array(encoded_masks, "the masks of a sample")
         if masks.ndim not in (2, 3) or not isinstance(image, np.ndarray) or image.shape[:2] != masks.shape[:2]:
             raise InputError(
                 f"the masks of a sample must be (H, W) or (H, W, L) as its image, not {described(encoded_masks)} for "
                 f"{described(image)}."
             )
+        require(image, IMAGE, "the image of a sample")
         if masks.dtype.kind == "f" and not (masks == np.trunc(masks)).all():  # also refuses NaN
             raise InputError("the masks of a sample must hold whole numbers, not fractions or NaN: they are ids.")
         if init_mask is not None and np.shape(init_mask) != masks.shape[:2]:
             raise InputError(f"init_mask must be {masks.shape[:2]} as the image, not {described(init_mask)}.")
+        if init_mask is not None and not np.isfinite(plain_array(init_mask, "init_mask")).all():
+            raise InputError("init_mask holds NaN or infinity: give probabilities from 0 to 1.")
+        for ids in (objects_ids, ignore_ids):
+            require(ids, IDS, "the ids of a sample")
         for number in (*objects_ids, *ignore_ids):
             require(number, Whole(-(2**31), 2**31 - 1) | Row(Whole(0), Whole()), "an id of a sample")
         pairs = [pair if isinstance(pair, tuple) else (0, int(pair)) for pair in objects_ids]
+        layers = masks if masks.ndim == 3 else masks[..., None]
+        for number in (*objects_ids, *ignore_ids):
+            if isinstance(number, tuple) and number[0] >= layers.shape[2]:
+                raise InputError(f"the masks of a sample have {layers.shape[2]} layers, and none of index {number[0]}.")
         objects = {number: ObjectNode(layer, value) for number, (layer, value) in enumerate(pairs)}
         ignored = tuple(pair if isinstance(pair, tuple) else (0, int(pair)) for pair in ignore_ids)
-        layers = masks if masks.ndim == 3 else masks[..., None]
         return cls(image, layers.astype(np.int32, copy=False), objects, ignored, sample_id, init_mask)
 
     @property
@@ -94,7 +105,13 @@ class DSample:
         return [object_id for object_id, node in self.objects.items() if node.parent is None]
 
     def pixels(self, object_id: int) -> np.ndarray:
-        """Return the mask of an object, (H, W) bool, without regard to ignored pixels."""
+        """Return the mask of an object, (H, W) bool, without regard to ignored pixels.
+
+        Raises:
+            InputError: the sample has no such object; so too for ``get_object_mask``.
+        """
+        if not isinstance(object_id, Integral) or object_id not in self.objects:
+            raise InputError(f"the sample {self.sample_id} has no object {shown(object_id)}: see its objects_ids.")
         node = self.objects[object_id]
         return self.encoded_masks[..., node.layer] == node.value
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from isegm.data.datasets.base import read_pickle, wrong_format
 from isegm.utils.errors import InputError
+from isegm.utils.text_values import as_path
 
 
 def sample_weights(path: str | Path, count: int, gamma: float = 1.0) -> np.ndarray:
@@ -27,7 +28,7 @@ def sample_weights(path: str | Path, count: int, gamma: float = 1.0) -> np.ndarr
     Raises:
         InputError: the file is missing, holds something else, or belongs to a larger data set.
     """
-    path = Path(path)
+    path = as_path(path, "the path of sample weights")
     wanted = "rows of (index, name, score) with scores from 0 to 1"
     try:
         rows = [(int(index), float(score)) for index, _, score in read_pickle(path)]

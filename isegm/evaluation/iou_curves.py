@@ -23,6 +23,7 @@ from isegm.utils.errors import InputError
 from isegm.utils.log import printable
 from isegm.utils.safe_pickle import load_plain
 from isegm.utils.schema import Anything, Fields, Instance, Items, Number, Text, mismatch
+from isegm.utils.text_values import as_path
 
 SHOWN_CLICKS = (1, 3, 5, 10, 20)
 KEPT = "objects that stopped earlier keep their last IoU"
@@ -79,7 +80,7 @@ def read_curve(path: str | Path, n_clicks: int = ALL_CLICKS) -> IouCurve:
     Raises:
         InputError: the file is damaged, of another kind, or holds no objects.
     """
-    path = Path(path)
+    path = as_path(path, "the path of IoU curves")
     if is_records_file(path):
         found = read_records(path)
         if found is None or not found.records:

@@ -152,6 +152,7 @@ def evaluate_dataset(
     require(settings, Instance(EvalSettings, "EvalSettings"), "the settings of evaluate_dataset")
     require(on_click, Instance(object, "a function", callable) | Nothing(), "on_click")
     require(dataset, Instance(object, "a data set", lambda value: hasattr(value, "get_sample")), "dataset")
+    require(done, Instance(Collection, "a set of (index, object id)", lambda v: not isinstance(v, str)), "done")
     waiting = islice(_start_objects(dataset, predictor, settings, frozenset(done), known or {}), max_objects)
     active: list[_ActiveObject] = []
     in_order: deque[tuple[int, int]] = deque()  # keys of objects whose records are not yielded yet

@@ -20,6 +20,7 @@ from isegm.utils.errors import InputError
 from isegm.utils.locks import hold_lock
 from isegm.utils.log import logger
 from isegm.utils.schema import Fields, Items, Kind, Nothing, Number, Plain, Row, Table, Text, Whole, mismatch, shown
+from isegm.utils.text_values import as_path
 
 Identity = Mapping[str, Any]
 SHOWN_VALUE = 100  # characters of a value in a message
@@ -133,7 +134,7 @@ def read_records(path: str | Path) -> RecordFile | None:
     Raises:
         InputError: no such file, or a complete line is damaged or says what cannot be (the message names the line).
     """
-    path = Path(path)
+    path = as_path(path, "the path of records")
     if not path.is_file():
         raise InputError(f"there is no records file {path}: check the path.")
     content = path.read_bytes()
@@ -222,7 +223,7 @@ class RecordWriter:
     """
 
     def __init__(self, path: str | Path, identity: Identity, resume: bool = False) -> None:
-        self.path = Path(path)
+        self.path = as_path(path, "the path of records")
         lock = hold_lock(
             self.path.with_name(f"{self.path.name}.lock"),
             str(self.path),

@@ -11,6 +11,8 @@ import numpy as np
 from isegm.evaluation.records import ObjectRecord
 from isegm.inference.mask_metrics import first_click_reaching, number_of_clicks
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import require
+from isegm.utils.schema import Instance, Items
 
 Number = TypeVar("Number", int, float)
 THRESHOLDS = (0.80, 0.85, 0.90, 0.95)
@@ -118,6 +120,7 @@ def score(records: Sequence[ObjectRecord], dataset: str, target_iou: float, max_
     Raises:
         InputError: there are no records.
     """
+    require(records, Items(Instance(ObjectRecord, "an ObjectRecord")), "the records")
     if not records:
         raise InputError(f"{dataset} holds no objects to evaluate: check its folder.")
     thresholds = thresholds_up_to(target_iou)

@@ -26,6 +26,7 @@ from isegm.utils.log import escaped
 from isegm.utils.lookup import DEFAULT_CHECKPOINT, is_file, shipped_by_name
 from isegm.utils.schema import Instance, Plain, check
 from isegm.utils.tensor_files import read_tensor_file
+from isegm.utils.text_values import as_path
 
 MOST_ARGUMENTS = 10_000  # values in a configuration
 WRITER = "inline_container"  # in the messages of PyTorch's writer
@@ -62,7 +63,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             the allow-list; or it holds weights without a click model's configuration, such as an ImageNet or MAE
             backbone; or its configuration or weights are not of the form that this module's first lines tell.
     """
-    path = shipped_by_name(Path(path))
+    path = shipped_by_name(as_path(path, "the path of a checkpoint"))
     if not is_file(path):
         hint = f"; {path} is a network: build_model makes it, with random weights" if str(path) in list_models() else ""
         raise InputError(f"there is no checkpoint {path}: check the path, or leave it out for the shipped model{hint}.")

@@ -19,6 +19,7 @@ from isegm.model.filling import usable
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
 from isegm.utils.tensor_files import read_tensor_file
+from isegm.utils.text_values import as_path
 
 TIMM = "timm"
 
@@ -52,7 +53,7 @@ def read_file(path: str | Path) -> Mapping[str, Tensor]:
     Raises:
         InputError: no such file, or it holds no tensors by name.
     """
-    path = Path(path)
+    path = as_path(path, "the path of weights")
     if not path.is_file():
         raise InputError(f"the pretrained weights {path} are not there: set their path in config.yml.")
     content = read_tensor_file(path, "download it again")

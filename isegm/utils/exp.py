@@ -19,7 +19,7 @@ from isegm.utils.errors import InputError
 from isegm.utils.locks import hold_lock
 from isegm.utils.run_options import RUN_OPTIONS, configured
 from isegm.utils.schema import Anything, Fields, Flag, Items, Kind, Nothing, Number, Plain, Table, Text, check, shown
-from isegm.utils.text_values import PathText
+from isegm.utils.text_values import PathText, as_path
 from isegm.utils.yaml_files import read_yaml
 
 
@@ -56,7 +56,7 @@ def load_config_file(path: str | Path, model_name: str | None = None, return_edi
         InputError: no such file, it is not a YAML mapping (see ``read_yaml``), a key looks misspelt, or a value is of
             another kind than ``KNOWN_KEYS`` and ``RUN_OPTIONS`` say.
     """
-    path = Path(path)
+    path = as_path(path, "the path of a configuration")
     absent = path == Path("config.yml") and not path.exists()
     content = {} if absent else read_yaml(path)
     content = _checked({} if content is None else content, path)
@@ -119,7 +119,7 @@ def load_script(path: str | Path) -> ModuleType:
     Raises:
         InputError: no such file, or it has no ``main(cfg)``.
     """
-    path = Path(path)
+    path = as_path(path, "the path of an experiment script")
     if not path.exists():
         raise InputError(f"there is no experiment script {path}: {_other_scripts(path)}")
     if not path.is_file() or path.suffix != ".py":

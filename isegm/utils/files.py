@@ -19,6 +19,7 @@ from isegm.utils.errors import InputError
 from isegm.utils.images import read_image, read_stretched
 from isegm.utils.locks import lock_file
 from isegm.utils.masks import read_mask
+from isegm.utils.text_values import as_path
 
 __all__ = [
     "atomic_write",
@@ -48,7 +49,7 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
         InputError: the folder cannot be made or written to, the disk is full, or ``path`` is a device or a pipe;
             nothing is left behind.
     """
-    path = Path(path)
+    path = as_path(path, "the path of a file to write")
     temporary: Path | None = None
     try:
         if path.is_dir():
@@ -135,7 +136,7 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     Raises:
         InputError: an unknown ending, or the file cannot be written.
     """
-    write_images({path: image})
+    write_images({as_path(path, "the path of a file to write"): image})
 
 
 def write_images(images: Mapping[str | Path, np.ndarray]) -> None:
@@ -158,7 +159,7 @@ def encode_image(path: str | Path, image: np.ndarray) -> bytes:
     Raises:
         InputError: an unknown ending.
     """
-    path = Path(path)
+    path = as_path(path, "the path of a file to write")
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
     try:
         done, content = cv2.imencode(path.suffix or ".", pixels)

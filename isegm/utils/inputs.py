@@ -11,8 +11,15 @@ import torch
 from torch import Tensor
 
 from isegm.utils.errors import InputError
-from isegm.utils.schema import Kind, Number, mismatch, shown
+from isegm.utils.schema import Instance, Kind, Number, Whole, mismatch, shown
 
+LONGEST_SIDE = 1 << 20  # of an image, in pixels
+SIDE = Whole(0, LONGEST_SIDE)
+IMAGE = Instance(
+    np.ndarray,
+    "an array (H, W, 3) of uint8",
+    lambda image: image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8,
+)
 NUMBERS = "biuf"  # kinds of dtypes that hold real numbers
 
 
@@ -50,6 +57,31 @@ def require_fields(instance: Any, kinds: Mapping[str, Kind]) -> None:
     """
     for name, kind in kinds.items():
         require(getattr(instance, name), kind, f"{name} of {type(instance).__name__}")
+
+
+def require_index(index: Any, length: int, name: str) -> None:
+    """Check the index of a sample of ``length`` ones.
+
+    Args:
+        index: the argument.
+        length: number of samples; indices go from 0 to one less.
+        name: of the data set, for the message.
+
+    Raises:
+        InputError: it is no whole number, or out of range.
+    """
+    if not Whole(0, length - 1).fits(index):
+        raise InputError(f"{name} has {length} samples, and none of index {shown(index)}: give 0 to {length - 1}.")
+
+
+def require_size(size: Any, name: str) -> None:
+    """Check the size of an image: (H, W), each a whole number of pixels.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if not isinstance(size, (tuple, list)) or len(size) != 2 or not all(map(SIDE.fits, size)):
+        raise InputError(f"{name} must be (H, W) in whole pixels, not {shown(size)}.")
 
 
 def described(value: Any) -> str:

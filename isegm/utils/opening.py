@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from isegm.utils.errors import InputError
+from isegm.utils.text_values import as_path
 
 WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 MOST_BYTES = 1 << 31  # of a file that is read as a whole
@@ -34,7 +35,7 @@ def open_regular(path: str | Path, what: str) -> Iterator[BinaryIO]:
     Raises:
         InputError: it does not exist, is a folder, a pipe, a device or a link that leads nowhere, or may not be read.
     """
-    path = Path(path)
+    path = as_path(path, f"the path of the {what}")
     try:
         descriptor = os.open(path, os.O_RDONLY | WITHOUT_WAITING)
     except FileNotFoundError as error:

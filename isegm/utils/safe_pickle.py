@@ -28,6 +28,7 @@ from isegm.utils.checked_pickle import (
     checked_set,
 )
 from isegm.utils.errors import DECODING, InputError
+from isegm.utils.text_values import as_path
 
 SMALL = 1 << 21  # bytes; the bounded unpickler reads about 2 MB a second
 SHARED = 1_000_000, 4  # values that may be repeated, and how many more for each byte of the file
@@ -43,7 +44,7 @@ def load_plain(path: str | Path) -> Any:
     Raises:
         InputError: the file is missing or damaged, or refers to anything but plain data (which is named).
     """
-    path = Path(path)
+    path = as_path(path, "the path of a pickle")
     if not path.is_file():
         raise InputError(f"there is no file {path}: check the path.")
     try:

@@ -26,6 +26,7 @@ from isegm.utils.checked_pickle import BoundedFile, CheckedUnpickler, checked_ke
 from isegm.utils.errors import InputError
 from isegm.utils.log import escaped
 from isegm.utils.schema import Plain, check, shown
+from isegm.utils.text_values import as_path
 
 ZIP = b"PK\x03\x04"
 MOST_RECORDS = 100_000
@@ -62,7 +63,7 @@ def read_tensor_file(path: str | Path, advice: str) -> Any:
         InputError: it is not a PyTorch file, is cut off or cannot be read; it asks for Python objects besides plain
             data and dense tensors; or what it declares does not fit its bytes.
     """
-    path = Path(path)
+    path = as_path(path, "the path of a checkpoint")
     try:
         _check(path)
         return torch.load(path, map_location="cpu", weights_only=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from argparse import ArgumentTypeError
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from isegm.utils.errors import InputError
 from isegm.utils.schema import SHOWN, Kind, shown
 
 LONGEST_PATH = 4096
@@ -37,6 +39,22 @@ class NamePart(Kind):
         if not isinstance(value, str) or not value.isprintable() or set(value) & set("/\\"):
             return False
         return len(value.encode()) <= LONGEST_NAME
+
+
+def as_path(value: Any, name: str) -> Path:
+    """Return an argument of a public call that is a path as one.
+
+    Args:
+        value: text, or an object with a path as text, such as a ``Path``.
+        name: what the message calls it, such as ``the folder of a data set``.
+
+    Raises:
+        InputError: it is something else, or can be no path.
+    """
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not PathText().fits(text):
+        raise InputError(f"{name} must be a path, not {shown(value)}.")
+    return Path(text)
 
 
 def from_text(kind: Kind) -> Callable[[str], Any]:

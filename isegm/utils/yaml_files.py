@@ -11,6 +11,7 @@ from yaml.error import MarkedYAMLError
 from isegm.utils.errors import InputError
 from isegm.utils.log import escaped
 from isegm.utils.schema import DEPTH
+from isegm.utils.text_values import as_path
 
 LARGEST_FILE = 1 << 18  # bytes; PyYAML reads some 100 KB a second
 LARGEST_CONTENT = 20_000  # values once all aliases are written out
@@ -26,7 +27,7 @@ def read_yaml(path: str | Path) -> Any:
         InputError: no such file, it cannot be read, is larger than 256 KiB or not in UTF-8; it is not valid YAML, asks
             for objects, has a key twice, nests more than 32 deep, or holds more than 20000 values.
     """
-    path = Path(path)
+    path = as_path(path, "the path of a YAML file")
     if not path.is_file():
         if path.exists():
             raise InputError(f"the configuration {path} is not a file: check its path.")

@@ -15,6 +15,8 @@ from isegm.data.datasets.base import HELP, RandomReader, read_pickle, require_eq
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
+from isegm.utils.inputs import require_index
+from isegm.utils.text_values import as_path
 
 RELEASE = "ADE20K_2016_07_26"
 FOLDERS = {"train": "training", "val": "validation"}
@@ -40,7 +42,7 @@ class Ade20kDataset(RandomReader):
     """
 
     def __init__(self, root: str | Path, split: str = "train", stuff_prob: float = 0.0) -> None:
-        self.root = Path(root)
+        self.root = as_path(root, "the folder of a data set")
         self.name = f"ADE20k_{split}"
         self.stuff_prob = stuff_prob
         index = self.root / INDEX.format(split)
@@ -69,6 +71,7 @@ class Ade20kDataset(RandomReader):
         Raises:
             InputError: a file does not decode, or sizes differ.
         """
+        require_index(index, len(self), self.name)
         name, folder, layers = self.items[index]
         base = image_folder(self.root, folder)
         mask_name, stuff = layers[int(rng.integers(len(layers)))]
@@ -96,7 +99,7 @@ class Ade20kFullDataset(RandomReader):
         if split not in FOLDERS:
             raise InputError(f"ADE20k_full has no part {split}: it has {' and '.join(FOLDERS)}.")
         self.name = f"ADE20k_full_{split}"
-        folder = image_folder(Path(root), f"{RELEASE}/images/{FOLDERS[split]}")
+        folder = image_folder(as_path(root, "the folder of a data set"), f"{RELEASE}/images/{FOLDERS[split]}")
         files = {path for path in folder.rglob("*") if path.suffix in (".jpg", ".png")}
         image_paths = sorted(path for path in files if path.suffix == ".jpg")
         if not image_paths:
@@ -117,6 +120,7 @@ class Ade20kFullDataset(RandomReader):
         Raises:
             InputError: a file does not decode, or sizes differ.
         """
+        require_index(index, len(self), self.name)
         image_path, layers = self.items[index]
         image, mask, values = _read_layer(image_path, layers[int(rng.integers(len(layers)))])
         return DSample.flat(image, mask, values, sample_id=image_path.stem)

@@ -14,6 +14,7 @@ from isegm.data.paired_files import PairedFiles, name_some
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.images import read_image
+from isegm.utils.inputs import require_index
 from isegm.utils.json_text import decode_json
 from isegm.utils.opening import read_regular
 from isegm.utils.safe_pickle import load_plain
@@ -62,6 +63,7 @@ class RandomReader(ABC):
 
     def get_sample(self, index: int) -> DSample:
         """Read the image at ``index``; repeated calls draw the same."""
+        require_index(index, len(self), self.name)
         return self.draw_sample(index, np.random.default_rng(index))
 
 
@@ -96,6 +98,7 @@ class InstanceDataset(PairedFiles, ABC):
         Raises:
             InputError: a file does not decode, sizes differ, or the mask does not hold the object.
         """
+        require_index(index, len(self), self.name)
         image_path, mask_path = self.pairs[index]
         image, instances = read_image(image_path), self.read_instances(mask_path)
         require_equal_sizes(image, image_path, instances, mask_path)

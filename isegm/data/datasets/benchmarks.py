@@ -10,6 +10,8 @@ from isegm.data.paired_files import PairedFiles, paired_files
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
+from isegm.utils.inputs import require_index
+from isegm.utils.text_values import as_path
 
 OBJECT, IGNORED = 1, 2
 
@@ -32,7 +34,7 @@ class PairsDataset(PairedFiles):
     allow_empty = False
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
+        self.root = as_path(root, "the folder of a data set")
         self.pairs = paired_files(self.root, self.images, self.masks)
 
     def get_sample(self, index: int) -> DSample:
@@ -41,6 +43,7 @@ class PairsDataset(PairedFiles):
         Raises:
             InputError: a file does not decode, sizes differ, or the mask is empty without ``allow_empty``.
         """
+        require_index(index, len(self), self.name)
         image_path, mask_path = self.pairs[index]
         image = read_image(image_path)
         labels = self.labels(read_image(mask_path))

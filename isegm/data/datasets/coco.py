@@ -10,6 +10,8 @@ import numpy as np
 from isegm.data.datasets.base import RandomReader, read_json, require_equal_sizes, require_files, wrong_format
 from isegm.data.sample import DSample
 from isegm.utils.files import read_image
+from isegm.utils.inputs import require_index
+from isegm.utils.text_values import as_path
 
 SPLITS = {"train": "train2017", "val": "val2017"}
 
@@ -71,7 +73,7 @@ class CocoDataset(RandomReader):
     """
 
     def __init__(self, root: str | Path, split: str = "train", stuff_prob: float = 0.0) -> None:
-        self.root = Path(root)
+        self.root = as_path(root, "the folder of a data set")
         self.name = f"COCO_{split}"
         self.stuff_prob = stuff_prob
         self.split = panoptic_split(self.root, split)
@@ -102,6 +104,7 @@ class CocoDataset(RandomReader):
         Raises:
             InputError: a file does not decode, or sizes differ.
         """
+        require_index(index, len(self), self.name)
         image_path, mask_path = self._paths(index)
         image, segments = read_image(image_path), read_segments(mask_path)
         require_equal_sizes(image, image_path, segments, mask_path)

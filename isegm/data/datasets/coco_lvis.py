@@ -19,6 +19,8 @@ from isegm.data.datasets.base import (
 from isegm.data.sample import DSample, ObjectNode
 from isegm.utils.errors import InputError
 from isegm.utils.images import decoded, read_image, recognised
+from isegm.utils.inputs import require_index
+from isegm.utils.text_values import as_path
 
 Hierarchy = dict[int, dict[str, Any] | None]
 
@@ -48,7 +50,7 @@ class CocoLvisDataset(RandomReader):
         anno_file: str = "hannotation.pickle",
         first: int | None = None,
     ) -> None:
-        self.folder = Path(root) / split
+        self.folder = as_path(root, "the folder of a data set") / split
         self.name = f"COCO_LVIS_{split}"
         self.stuff_prob = stuff_prob
         self.index_file = self.folder / anno_file
@@ -97,6 +99,7 @@ class CocoLvisDataset(RandomReader):
         Raises:
             InputError: a file does not decode, sizes differ, or masks and index do not belong together.
         """
+        require_index(index, len(self), self.name)
         name, count, tree = self.items[index]
         image_path, mask_path = self._paths(name)
         image = read_image(image_path)

@@ -14,7 +14,9 @@ from isegm.data.paired_files import list_files
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image, sha256
+from isegm.utils.inputs import require_index
 from isegm.utils.log import logger
+from isegm.utils.text_values import as_path
 
 STARTS = ("sp", "stm")  # kinds of initial masks: corrupted by super-pixels; predicted by the video network STM
 
@@ -38,7 +40,7 @@ class Davis585Dataset(BrightMasks):
     def __init__(self, root: str | Path, start: str | None = None, name: str = "D585_ZERO") -> None:
         if start is not None and start not in STARTS:
             raise ValueError(f"start is {start!r}: it must be 'sp', 'stm' or None")
-        self.root, self.name, self.start = Path(root), name, start
+        self.root, self.name, self.start = as_path(root, "the folder of a data set"), name, start
         self.pairs = [
             (mask.with_name(f"{mask.stem.rpartition('_')[2]}.jpg"), mask)
             for folder in sorted(path for path in self.root.iterdir() if path.is_dir())
@@ -86,6 +88,7 @@ class Davis585Dataset(BrightMasks):
         Raises:
             InputError: a file does not decode, sizes differ, or the mask (not the initial one) is empty.
         """
+        require_index(index, len(self), self.name)
         mask_path = self.pairs[index][1]
         sample = replace(super().get_sample(index), sample_id=f"{mask_path.parent.name}_{mask_path.stem}")
         if self.start is None:

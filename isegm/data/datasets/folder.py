@@ -12,8 +12,10 @@ from isegm.data.paired_files import PairedFiles, paired_files
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.images import read_image
+from isegm.utils.inputs import require_index
 from isegm.utils.log import logger
 from isegm.utils.masks import read_labels
+from isegm.utils.text_values import as_path
 
 VALIDATION = 20  # about one image in 20 is kept for validation
 HEAD = 16 * 1024  # bytes at the start of a file that, with its length, identify an image
@@ -40,7 +42,7 @@ class FolderDataset(PairedFiles):
     def __init__(self, root: str | Path, part: str | None = None, allow_empty: bool = False) -> None:
         if part not in (None, "train", "val"):
             raise InputError(f"part is {part!r}: it must be 'train', 'val' or None.")
-        self.root = Path(root)
+        self.root = as_path(root, "the folder of a data set")
         self.name = Path(os.path.realpath(root)).name
         self.allow_empty = allow_empty
         self._warned: set[Path] = set()
@@ -56,6 +58,7 @@ class FolderDataset(PairedFiles):
         Raises:
             InputError: a file does not decode, sizes differ, or the mask holds no object, or no object ids.
         """
+        require_index(index, len(self), self.name)
         image_path, mask_path = self.pairs[index]
         image = read_image(image_path)
         labels = read_labels(mask_path)

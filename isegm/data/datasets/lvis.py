@@ -11,6 +11,8 @@ import numpy as np
 from isegm.data.datasets.base import RandomReader, read_json, require_files, wrong_format
 from isegm.data.sample import DSample
 from isegm.utils.files import read_image
+from isegm.utils.inputs import require_index
+from isegm.utils.text_values import as_path
 
 Polygons = list[np.ndarray]  # each (N, 2) int32, corners (x, y) in whole pixels
 COORDINATE_LIMIT = 2**20  # of corners, in pixels
@@ -87,7 +89,7 @@ class LvisDataset(RandomReader):
     """
 
     def __init__(self, root: str | Path, split: str = "train", max_overlap_ratio: float = 0.5) -> None:
-        self.root = Path(root)
+        self.root = as_path(root, "the folder of a data set")
         self.name = f"LVIS_{split}"
         self.max_overlap_ratio = max_overlap_ratio
         images, polygons = read_lvis(self.root, split)
@@ -104,6 +106,7 @@ class LvisDataset(RandomReader):
         Raises:
             InputError: the image does not decode.
         """
+        require_index(index, len(self), self.name)
         name, objects = self.items[index]
         image = read_image(self.root / name)
         labels = np.zeros(image.shape[:2], np.int32)

@@ -10,6 +10,8 @@ import numpy as np
 from isegm.data.datasets.base import RandomReader, read_pickle, require_files, wrong_format
 from isegm.data.sample import DSample
 from isegm.utils.files import read_image
+from isegm.utils.inputs import require_index
+from isegm.utils.text_values import as_path
 
 INDEX = "{}-annotations-object-segmentation_clean.pkl"
 
@@ -26,7 +28,7 @@ class OpenImagesDataset(RandomReader):
     """
 
     def __init__(self, root: str | Path, split: str = "train") -> None:
-        self.folder = Path(root) / split
+        self.folder = as_path(root, "the folder of a data set") / split
         self.name = f"OpenImages_{split}"
         index = self.folder / INDEX.format(split)
         content = read_pickle(index)
@@ -54,6 +56,7 @@ class OpenImagesDataset(RandomReader):
         Raises:
             InputError: a file does not decode.
         """
+        require_index(index, len(self), self.name)
         name, masks = self.items[index]
         image_path, mask_path = self._paths(name, masks[int(rng.integers(len(masks)))])
         image, mask = read_image(image_path), (read_image(mask_path).max(axis=2) > 0).astype(np.uint8)

@@ -9,6 +9,7 @@ from isegm.data.datasets.base import HELP, require_files
 from isegm.data.datasets.benchmarks import BrightMasks
 from isegm.data.paired_files import list_files
 from isegm.utils.errors import InputError
+from isegm.utils.text_values import as_path
 
 
 class SaliencyDataset(BrightMasks, ABC):
@@ -30,7 +31,7 @@ class SaliencyDataset(BrightMasks, ABC):
     def __init__(self, root: str | Path, split: str = "train") -> None:
         if split != "train":
             raise InputError(f"{self.name} has no part {split}: all of it is for training.")
-        self.root = Path(root)
+        self.root = as_path(root, "the folder of a data set")
         self.pairs = self.find_pairs()
         if not self.pairs:
             raise InputError(f"{self.root} holds no files of {self.name}: {HELP}.")

@@ -12,6 +12,7 @@ import numpy as np
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image, read_mask, sha256
+from isegm.utils.inputs import require_index
 
 MASKS = Path(__file__).parent / "samples_masks"
 IGNORED = 255
@@ -165,6 +166,7 @@ class SamplesDataset:
         Raises:
             InputError: the image is missing, or is not the one that the masks were drawn on.
         """
+        require_index(index, len(self), self.name)
         entry = IMAGES[index]
         image = read_image(image_path(entry))
         masks = np.stack([read_mask(path) for path in mask_paths(entry)], axis=-1)

@@ -14,6 +14,8 @@ from isegm.data.paired_files import PairedFiles
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
+from isegm.utils.inputs import require_index
+from isegm.utils.text_values import as_path
 
 BUGGY_SHARE = 0.08  # objects that fill less of their bounding box are scribbles of broken annotations
 # Errors that SciPy raises for files that are cut off, damaged or no MATLAB files; each of them was observed. (Some
@@ -53,7 +55,7 @@ class SbdDataset(PairedFiles):
     """
 
     def __init__(self, root: str | Path, split: str = "train") -> None:
-        self.root = Path(root)
+        self.root = as_path(root, "the folder of a data set")
         self.name = f"SBD_{split}"
         self.pairs = _pairs(self.root, split)
 
@@ -63,6 +65,7 @@ class SbdDataset(PairedFiles):
         Raises:
             InputError: a file does not decode, or sizes differ.
         """
+        require_index(index, len(self), self.name)
         image_path, mask_path = self.pairs[index]
         image, instances = read_image(image_path), read_instances(mask_path)
         require_equal_sizes(image, image_path, instances, mask_path)
@@ -97,7 +100,7 @@ class SbdEvaluationDataset(InstanceDataset):
     read_instances = staticmethod(read_instances)
 
     def __init__(self, root: str | Path, split: str = "val", name: str = "SBD") -> None:
-        self.root, self.name = Path(root), name
+        self.root, self.name = as_path(root, "the folder of a data set"), name
         self.pairs, self.values = [], []
         for pair in _pairs(self.root, split):
             found = [int(value) for value in np.unique(read_instances(pair[1])) if value != 0]

@@ -19,7 +19,9 @@ from isegm.data.paired_files import PairedFiles
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
+from isegm.utils.inputs import require_index
 from isegm.utils.log import logger
+from isegm.utils.text_values import as_path
 
 WANTED_TEST_ITEMS = "a list of image names and one of grey levels of objects"
 VOID = 220  # grey level of the palette's colour for borders and hard pixels
@@ -55,7 +57,7 @@ class PascalVocDataset(PairedFiles):
     """
 
     def __init__(self, root: str | Path, split: str = "train") -> None:
-        self.root = Path(root)
+        self.root = as_path(root, "the folder of a data set")
         self.name = f"PascalVOC_{split}"
         names = self.root / "ImageSets" / "Segmentation" / f"{split}.txt"
         self.pairs = _pairs(self.root, read_names(names), names)
@@ -66,6 +68,7 @@ class PascalVocDataset(PairedFiles):
         Raises:
             InputError: a file does not decode, or sizes differ.
         """
+        require_index(index, len(self), self.name)
         image_path, mask_path = self.pairs[index]
         image, levels = read_image(image_path), read_grey_levels(mask_path)
         require_equal_sizes(image, image_path, levels, mask_path)
@@ -95,7 +98,7 @@ class PascalVocEvaluationDataset(InstanceDataset):
     read_instances = staticmethod(read_grey_levels)
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
+        self.root = as_path(root, "the folder of a data set")
         lists = self.root / "ImageSets" / "Segmentation"
         listed = lists / "test.pickle"
         if listed.is_file():

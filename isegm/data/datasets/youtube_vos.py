@@ -11,6 +11,8 @@ from isegm.data.paired_files import list_files
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image, read_mask
+from isegm.utils.inputs import require_index
+from isegm.utils.text_values import as_path
 
 
 class YouTubeVosDataset(RandomReader):
@@ -25,7 +27,7 @@ class YouTubeVosDataset(RandomReader):
     """
 
     def __init__(self, root: str | Path, split: str = "train") -> None:
-        self.folder = Path(root) / split
+        self.folder = as_path(root, "the folder of a data set") / split
         self.name = f"YouTubeVOS_{split}"
         meta = self.folder / "meta.json"
         content = read_json(meta)
@@ -45,6 +47,7 @@ class YouTubeVosDataset(RandomReader):
         Raises:
             InputError: the video has no annotated frame, a file is missing or does not decode, or sizes differ.
         """
+        require_index(index, len(self), self.name)
         video = self.videos[index]
         masks = list_files(self.folder / "Annotations" / video, (".png",))
         if not masks:
