@@ -112,6 +112,7 @@ CALLS = {
     "overlay none": (lambda: FORMATS["overlay"].write("v.png", annotations(), None), "the image must be an array"),
     "several": (lambda: FORMATS["coco_rle"].write_all("c.json", [1]), "the annotations of several images[0] must"),
     "one for several": (lambda: FORMATS["yolo"].write_all("c.yaml", annotations()), "of several images must be a list"),
+    "text for several": (lambda: FORMATS["id"].write_all("set", "ab"), "of several images must be a list"),
     "size of the image": (lambda: read_annotations("a.json", "a", None), "the size of the image must be (H, W)"),
     "name of the image": (lambda: read_annotations("a.json", None, (6, 8)), "the name of the image must be text"),
     "size of clicks": (lambda: clicks_from_xy([(1, 1)], [1], None), "image_size must be (H, W)"),

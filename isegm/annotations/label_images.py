@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.ndimage import find_objects
 
 from isegm.annotations.json_files import require_size
-from isegm.annotations.objects import ANNOTATIONS, NUMBER_COLOR, AnnotatedObject, Annotations, file_stems
+from isegm.annotations.objects import ANNOTATIONS, NUMBER_COLOR, AnnotatedObject, Annotations, file_stems, require_each
 from isegm.annotations.region import Region
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write, encode_image, write_image
@@ -49,7 +49,8 @@ def write_id_folder(path: str | Path, annotated: Sequence[Annotations]) -> None:
     Raises:
         InputError: as ``write_id_png``, or two images whose masks would have the same name.
     """
-    path = Path(path)
+    require_each(annotated)
+    path = as_path(path, "the folder of a data set")
     for one, stem in zip(annotated, file_stems(path, annotated), strict=True):
         write_id_png(path / MASKS / f"{stem}.png", one)
 
