@@ -1,7 +1,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-INSTALL = $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+# The mode lets "import isegm" find the package also from the folder above a checkout that is named isegm
+INSTALL = $(BIN)/python -m pip install --quiet --constraint constraints.txt --config-settings editable_mode=compat --editable
 
 .PHONY: quickstart test lint docs wheel clean
 
