@@ -6,12 +6,21 @@ is, and does not tell stuff from things.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from isegm.data.datasets.base import HELP, RandomReader, read_pickle, require_equal_sizes, require_files, wrong_format
+from isegm.data.datasets.base import (
+    HELP,
+    RandomReader,
+    read_pickle,
+    readable,
+    require_equal_sizes,
+    require_files,
+    wrong_format,
+)
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
@@ -47,12 +56,9 @@ class Ade20kDataset(RandomReader):
         self.stuff_prob = stuff_prob
         index = self.root / INDEX.format(split)
         content = read_pickle(index)
-        try:
-            self.items = [_item(name, entry) for name, entry in content.items()]
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise wrong_format(index, "an index of ADE20k") from error
-        if not self.items or not all(layers for _, _, layers in self.items):
+        if not isinstance(content, Mapping):
             raise wrong_format(index, "an index of ADE20k")
+        self.items = readable(content.items(), _item, index, "an index of ADE20k")
         files = []
         for name, folder, layers in self.items:
             base = image_folder(self.root, folder)
@@ -142,4 +148,6 @@ def _item(name: str, entry: Any) -> tuple[str, str, list[tuple[str, frozenset[in
     layers = [(layer["mask_name"], frozenset(layer["stuff_instances"])) for layer in entry["layers"]]
     if not all(isinstance(part, str) for part in (name, entry["folder"], *(mask for mask, _ in layers))):
         raise TypeError(f"{name} of ADE20k is named by something other than text")
+    if not layers:
+        raise ValueError(f"{name} of ADE20k has no masks")
     return name, entry["folder"], layers

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from isegm.data.paired_files import PairedFiles, name_some
 from isegm.data.sample import DSample
-from isegm.utils.errors import InputError
+from isegm.utils.errors import DECODING, InputError
 from isegm.utils.images import read_image
 from isegm.utils.inputs import require_index
 from isegm.utils.json_text import decode_json
+from isegm.utils.log import escaped, logger
 from isegm.utils.opening import read_regular
 from isegm.utils.safe_pickle import load_plain
+from isegm.utils.schema import shown
 
+Record = TypeVar("Record")
 OBJECT, IGNORED = 1, 2
 HELP = "see isegm datasets for the layout that is expected"
 
@@ -172,6 +175,36 @@ def _require_annotations(path: Path) -> None:
 def wrong_format(path: Path, wanted: str) -> InputError:
     """Make the error for an annotation file that is readable but of another format than ``wanted``."""
     return InputError(f"{path} does not hold {wanted}: it is another kind of file, or is broken; {HELP}.")
+
+
+def readable(
+    records: Iterable[tuple[Any, Any]], read: Callable[[Any, Any], Record], path: Path, wanted: str
+) -> list[Record]:
+    """Read the records of an annotation file; a warning counts those that cannot be read and names the first ones.
+
+    Args:
+        records: the name and the content of each.
+        read: gets both; raises one of ``DECODING`` where the record is of another form.
+        path: the file.
+        wanted: what it should hold, see ``wrong_format``.
+
+    Raises:
+        InputError: there is no record that can be read.
+    """
+    found, broken = [], []
+    for name, content in records:
+        try:
+            found.append(read(name, content))
+        except DECODING:
+            broken.append(escaped(name) if isinstance(name, str) else shown(name))
+    if not found:
+        raise wrong_format(path, wanted)
+    if broken:
+        logger.warning(
+            "%s: %d of %d records cannot be read and are left out: %s",
+            *(path, len(broken), len(broken) + len(found), name_some(broken)),
+        )
+    return found
 
 
 def require_files(paths: Iterable[Path], listed_in: Path) -> None:

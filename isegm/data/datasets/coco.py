@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from isegm.data.datasets.base import RandomReader, read_json, require_equal_sizes, require_files, wrong_format
+from isegm.data.datasets.base import RandomReader, read_json, readable, require_equal_sizes, require_files, wrong_format
 from isegm.data.sample import DSample
 from isegm.utils.files import read_image
 from isegm.utils.inputs import require_index
@@ -38,20 +38,27 @@ def read_panoptic(root: Path, split: str) -> tuple[list[dict[str, Any]], dict[in
         InputError: the file is missing, or does not hold COCO's panoptic annotations.
     """
     path = root / "annotations" / f"panoptic_{split}.json"
-    content = read_json(path)
+    content, wanted = read_json(path), "COCO's panoptic annotations"
     try:
-        things = {int(category["id"]): bool(category["isthing"]) for category in content["categories"]}
-        annotations = list(content["annotations"])
-        fits = all(
-            isinstance(item["file_name"], str)
-            and all(int(s["category_id"]) in things and int(s["id"]) > 0 for s in item["segments_info"])
-            for item in annotations
-        )
+        categories, annotations = list(content["categories"]), list(content["annotations"])
     except (ArithmeticError, KeyError, TypeError, ValueError) as error:
-        raise wrong_format(path, "COCO's panoptic annotations") from error
-    if not fits or not annotations:
-        raise wrong_format(path, "COCO's panoptic annotations")
-    return annotations, things
+        raise wrong_format(path, wanted) from error
+    kinds = ((f"category {number}", category) for number, category in enumerate(categories))
+    things = dict(readable(kinds, _category, path, wanted))
+
+    def annotation(name: str, item: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(item["file_name"], str):
+            raise TypeError(f"{name} names no file")
+        if not all(int(s["category_id"]) in things and int(s["id"]) > 0 for s in item["segments_info"]):
+            raise ValueError(f"{name} has segments of no category")
+        return item
+
+    named = ((f"annotation {number}", item) for number, item in enumerate(annotations))
+    return readable(named, annotation, path, wanted), things
+
+
+def _category(name: str, category: Any) -> tuple[int, bool]:
+    return int(category["id"]), bool(category["isthing"])
 
 
 def read_segments(path: Path) -> np.ndarray:

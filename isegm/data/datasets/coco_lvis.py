@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from isegm.data.datasets.base import (
     RandomReader,
     read_json,
     read_pickle,
+    readable,
     require_equal_sizes,
     require_files,
     wrong_format,
@@ -72,20 +75,10 @@ class CocoLvisDataset(RandomReader):
         require_files((path for name, *_ in items for path in self._paths(name)), self.index_file)
 
     def _items(self, content: Any) -> list[tuple[str, int, Hierarchy]]:
-        try:
-            items = [(name, int(e["num_instance_masks"]), dict(e["hierarchy"])) for name, e in sorted(content.items())]
-            fits = all(
-                isinstance(name, str) and all(_is_node(number, node, count) for number, node in tree.items())
-                for name, count, tree in items
-            )
-        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
-            raise self._foreign_index() from error
-        if not fits or not items:
-            raise self._foreign_index()
-        return items
-
-    def _foreign_index(self) -> InputError:
-        return wrong_format(self.index_file, "the published COCO+LVIS index")
+        wanted = "the published COCO+LVIS index"
+        if not isinstance(content, Mapping):
+            raise wrong_format(self.index_file, wanted)
+        return sorted(readable(content.items(), _item, self.index_file, wanted), key=itemgetter(0))
 
     def _paths(self, name: str) -> tuple[Path, Path]:
         return self.folder / "images" / f"{name}.jpg", self.folder / "masks" / f"{name}.pickle"
@@ -121,6 +114,14 @@ class CocoLvisDataset(RandomReader):
             else:
                 masks[..., layer][masks[..., layer] == value] = 0
         return DSample(image, masks, objects, sample_id=name)
+
+
+def _item(name: Any, entry: Any) -> tuple[str, int, Hierarchy]:
+    """Parse an entry of the index: (image, number of its objects, their hierarchy)."""
+    count, tree = int(entry["num_instance_masks"]), dict(entry["hierarchy"])
+    if not isinstance(name, str) or not all(_is_node(number, node, count) for number, node in tree.items()):
+        raise TypeError(f"{name} of COCO+LVIS is no image, or its objects refer to others that there are not")
+    return name, count, tree
 
 
 def _is_node(number: Any, node: Any, count: int) -> bool:

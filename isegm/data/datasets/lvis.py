@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from isegm.data.datasets.base import RandomReader, read_json, require_files, wrong_format
+from isegm.data.datasets.base import RandomReader, read_json, readable, require_files, wrong_format
 from isegm.data.sample import DSample
 from isegm.utils.files import read_image
 from isegm.utils.inputs import require_index
@@ -30,19 +30,27 @@ def read_lvis(root: Path, split: str) -> tuple[list[dict[str, Any]], dict[int, l
         InputError: the file is missing, or does not hold LVIS annotations.
     """
     path = annotation_file(root, split)
-    content = read_json(path)
+    content, wanted = read_json(path), "LVIS annotations"
     try:
-        polygons: dict[int, list[Polygons]] = {int(image["id"]): [] for image in content["images"]}
-        for item in content["annotations"]:
-            polygons[int(item["image_id"])].append(
-                [_corners(points) for points in item["segmentation"] if points != []]
-            )
-        fits = all(isinstance(file_name(image), str) for image in content["images"])
-    except (ArithmeticError, KeyError, TypeError, ValueError) as error:
-        raise wrong_format(path, "LVIS annotations") from error
-    if not fits or not polygons:
-        raise wrong_format(path, "LVIS annotations")
-    return content["images"], polygons
+        images, items = list(content["images"]), list(content["annotations"])
+    except (LookupError, TypeError) as error:
+        raise wrong_format(path, wanted) from error
+    polygons: dict[int, list[Polygons]] = {}
+
+    def read_image_record(name: str, image: Any) -> dict[str, Any]:
+        file_name(image)
+        polygons[int(image["id"])] = []
+        return image
+
+    def read_object(name: str, item: Any) -> None:
+        outlines = [_corners(points) for points in item["segmentation"] if points != []]
+        polygons[int(item["image_id"])].append(outlines)
+
+    named = ((f"image {number}", image) for number, image in enumerate(images))
+    kept = readable(named, read_image_record, path, wanted)
+    if items:
+        readable(((f"annotation {number}", item) for number, item in enumerate(items)), read_object, path, wanted)
+    return kept, polygons
 
 
 def _corners(points: list[float]) -> np.ndarray:

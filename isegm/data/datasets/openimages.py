@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from isegm.data.datasets.base import RandomReader, read_pickle, require_files, wrong_format
+from isegm.data.datasets.base import RandomReader, read_pickle, readable, require_files, wrong_format
 from isegm.data.sample import DSample
 from isegm.utils.files import read_image
 from isegm.utils.inputs import require_index
@@ -33,12 +34,11 @@ class OpenImagesDataset(RandomReader):
         index = self.folder / INDEX.format(split)
         content = read_pickle(index)
         try:
-            masks = content["image_id_to_masks"]
-            self.items = [(str(name), [str(mask) for mask in masks[name]]) for name in content["dataset_samples"]]
+            masks, names = content["image_id_to_masks"], list(content["dataset_samples"])
         except (LookupError, TypeError, ValueError) as error:
             raise wrong_format(index, "an index of OpenImages") from error
-        if not self.items or not all(masks for _, masks in self.items):
-            raise wrong_format(index, "an index of OpenImages")
+        records = ((name, masks) for name in names)
+        self.items = readable(records, _item, index, "an index of OpenImages")
         files = (path for name, masks in self.items for path in self._paths(name, *masks))
         require_files(files, index)
 
@@ -66,3 +66,11 @@ class OpenImagesDataset(RandomReader):
         if mask.shape != (height, width):
             mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
         return DSample.flat(image, mask, [1] if mask.any() else [], sample_id=name)
+
+
+def _item(name: Any, masks: Any) -> tuple[str, list[str]]:
+    """Parse an entry of the index: (image, its masks)."""
+    own = masks[name]
+    if not own or not isinstance(own, (list, tuple, set)) or not all(isinstance(one, str) for one in (name, *own)):
+        raise TypeError(f"{name} of OpenImages has no masks, or is named by something other than text")
+    return name, list(own)

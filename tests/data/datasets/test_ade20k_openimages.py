@@ -46,7 +46,7 @@ def test_openimages_draws_an_object_at_the_smaller_size(tmp_path):
         (miniatures.openimages, OpenImagesDataset, "train/train-annotations-object-segmentation_clean.pkl"),
     ],
 )
-def test_broken_foreign_and_stale_indexes(tmp_path, make, reader, index):
+def test_broken_foreign_and_stale_indexes(tmp_path, caplog, make, reader, index):
     path = make(tmp_path) / index
     honest = path.read_bytes()
     huge = {10**5000: {"folder": 1, "layers": [{"mask_name": "a", "stuff_instances": ()}]}}  # too long to be printed
@@ -55,6 +55,14 @@ def test_broken_foreign_and_stale_indexes(tmp_path, make, reader, index):
         path.write_bytes(pickle.dumps(content))
         with pytest.raises(InputError, match="does not hold an index of"):
             reader(tmp_path)
+    content = pickle.loads(honest)
+    if reader is Ade20kDataset:
+        content |= {"broken": {"folder": 1}, 10**5000: []}
+    else:
+        content["dataset_samples"] = [*content["dataset_samples"], "broken", 10**5000]
+    path.write_bytes(pickle.dumps(content))
+    assert len(reader(tmp_path)) == len(content.get("dataset_samples", content)) - 2
+    assert "records cannot be read and are left out: broken, a number of more than 64 bits" in caplog.text
     path.write_bytes(honest)
     next(tmp_path.rglob("*1.jpg")).unlink()
     with pytest.raises(InputError, match="names 1 files that are not there"):

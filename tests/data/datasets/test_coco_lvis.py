@@ -128,25 +128,46 @@ HIERARCHIES = {
 
 
 @pytest.mark.parametrize("what", HIERARCHIES)
-def test_hierarchies_that_are_none(tmp_path, what):
+def test_an_image_whose_hierarchy_is_none_is_left_out(tmp_path, caplog, what):
     path = miniatures.coco_lvis(tmp_path) / "train" / "hannotation.pickle"
     content = pickle.loads(path.read_bytes())
     count = {"more objects than memory": 10**20, "endless objects": float("inf")}.get(what, 3)
     hierarchy = HIERARCHIES[what] or {10**19 if what.startswith("more") else 0: "node"}
     content["000000000001"] = {"num_instance_masks": count, "hierarchy": hierarchy}
     path.write_bytes(pickle.dumps(content))
+    others = len(content) - 1
+    assert len(CocoLvisDataset(tmp_path)) == others
+    assert f"1 of {others + 1} records cannot be read and are left out: 000000000001" in caplog.text
+    path.write_bytes(pickle.dumps({"000000000001": content["000000000001"]}))
     with pytest.raises(InputError, match=r"hannotation\.pickle does not hold the published COCO\+LVIS index"):
         CocoLvisDataset(tmp_path)
 
 
 @pytest.mark.parametrize("points", [["a", "b"], [1, 2, 3], "text", [[1], [2, 3]], [None, 1], None, 5], ids=str)
-def test_polygons_that_are_none(tmp_path, points):
+def test_an_object_whose_polygons_are_none_is_left_out(tmp_path, caplog, points):
     path = miniatures.lvis(tmp_path) / "train" / "lvis_v1_train.json"
     content = json.loads(path.read_text())
     content["annotations"][0]["segmentation"] = [points]
     path.write_text(json.dumps(content))
+    dataset, count = LvisDataset(tmp_path), len(content["annotations"])
+    assert sum(len(objects) for _, objects in dataset.items) == count - 1
+    assert f"1 of {count} records cannot be read and are left out: annotation 0" in caplog.text
+    for annotation in content["annotations"]:
+        annotation["segmentation"] = [points]
+    path.write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"lvis_v1_train\.json does not hold LVIS annotations"):
         LvisDataset(tmp_path)
+
+
+@pytest.mark.parametrize("broken", [None, 5, "text", {}, {"file_name": 3, "segments_info": []}], ids=str)
+def test_a_panoptic_record_that_is_none_is_left_out(tmp_path, caplog, broken):
+    path = miniatures.coco(tmp_path) / "annotations" / "panoptic_train.json"
+    content = json.loads(path.read_text())
+    content["annotations"][1] = broken
+    content["categories"].append(broken)
+    path.write_text(json.dumps(content))
+    assert len(CocoDataset(tmp_path)) == 2
+    assert "1 of 3 records cannot be read and are left out: annotation 1" in caplog.text
 
 
 @pytest.mark.parametrize("content", [([], []), ([b"no image"], [(0, 1)]), 3, ("a", "b"), ([], [(0, 1)])], ids=str)
