@@ -175,7 +175,8 @@ def fill_polygon(corners: np.ndarray, size: tuple[int, int]) -> Region:
     """
     height, width = size
     points = np.trunc(SUBPIXELS * np.asarray(corners, np.float64) + 0.5).astype(np.int64)
-    gentle, steep = _gentle_crossings(points, width), _steep_crossings(points, width)
+    edges = np.stack((points, np.concatenate((points[1:], points[:1]))))  # (2, N, 2) where each starts and ends
+    gentle, steep = _gentle_crossings(edges, width), _steep_crossings(edges, width)
     columns, levels = (np.concatenate(parts) for parts in zip(gentle, steep, strict=True))
     rows = np.ceil(np.clip((levels + 0.5) / SUBPIXELS - 0.5, 0, height)).astype(np.int64)
     if not columns.size:
@@ -187,22 +188,20 @@ def fill_polygon(corners: np.ndarray, size: tuple[int, int]) -> Region:
     return Region.within(size, top, left, inside)
 
 
-def _edges(points: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+def _along(edges: np.ndarray, axis: int) -> np.ndarray:
     """Select the edges that are longer along ``axis`` than across it (0: x, also where equal) and not vertical.
 
     Returns:
-        starts, ends: (E, 2) each; along the axis, starts come first.
+        (2, E, 2); along the axis, starts come first.
     """
-    ends = np.stack((points, np.roll(points, -1, axis=0)))
-    across, along = np.abs(ends[1] - ends[0]).T
-    ends = ends[:, (across >= along if axis == 0 else across < along) & (across > 0)]
-    turned = ends[0, :, axis] > ends[1, :, axis]
-    return np.where(turned[:, None], ends[1], ends[0]), np.where(turned[:, None], ends[0], ends[1])
+    across, along = np.abs(edges[1] - edges[0]).T
+    edges = edges[:, (across >= along if axis == 0 else across < along) & (across > 0)]
+    return np.where((edges[0, :, axis] > edges[1, :, axis])[:, None], edges[::-1], edges)
 
 
-def _gentle_crossings(points: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+def _gentle_crossings(edges: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Crossings of edges of up to 45 degrees with the middles of ``width`` columns: columns, rows in subpixels."""
-    starts, ends = _edges(points, 0)
+    starts, ends = _along(edges, 0)
     edge, columns = _columns(starts[:, 0], ends[:, 0], width)
     slopes = (ends - starts)[:, 1] / (ends - starts)[:, 0]
     offset = SUBPIXELS * columns + MIDDLE - starts[edge, 0]
@@ -210,12 +209,14 @@ def _gentle_crossings(points: np.ndarray, width: int) -> tuple[np.ndarray, np.nd
     return columns, np.minimum(*levels)
 
 
-def _steep_crossings(points: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+def _steep_crossings(edges: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Crossings of steeper edges with the middles of ``width`` columns: columns, rows in subpixels.
 
     The row is computed, and searched from one subpixel before to one after, because edges are rounded.
     """
-    starts, ends = _edges(points, 1)
+    starts, ends = _along(edges, 1)
+    if not len(starts):
+        return np.zeros(0, np.int64), np.zeros(0)
     slopes = (ends - starts)[:, 0] / (ends - starts)[:, 1]
     first, last = np.minimum(starts[:, 0], ends[:, 0]), np.maximum(starts[:, 0], ends[:, 0])
     edge, columns = _columns(first, last, width)
