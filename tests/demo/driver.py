@@ -3,7 +3,7 @@
 import time
 import tkinter as tk
 
-SECONDS = 20  # that an answer may take on a busy machine
+SECONDS = 120  # that an answer may take on a busy machine
 RIGHT_HELD = 0x400  # in the state of a Tk event
 
 

@@ -28,7 +28,7 @@ def marks(user):
 def wait(user):
     """Wait until all images were looked at, and the list says so."""
     user.settle()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while user.program.images._timer is not None:
         assert time.monotonic() < end, "the images are still looked at"
         time.sleep(0.01)
@@ -96,7 +96,7 @@ def test_marks_follow_images_that_were_renamed_with_their_folder(photos, drive):
 def looked_at(looking, photo, auto):
     """The progress of an image, when it was looked at."""
     looking.look([photo], auto)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not looking.complete:
         assert time.monotonic() < end
         time.sleep(0.001)

@@ -35,7 +35,7 @@ def test_without_arguments_the_shipped_network_and_a_sample_image_are_there(scre
 
     def mainloop(root, n=0):
         save = next(w for w in _all_widgets(root) if isinstance(w, tk.Button) and w["text"] == "Save mask")
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while save["state"] != tk.NORMAL:  # until the image is there
             assert time.monotonic() < end
             root.update()

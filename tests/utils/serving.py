@@ -79,7 +79,8 @@ def answering(*answers, pause=0.0):
     """A server that sends these bytes to one connection after the other, the last to all that follow.
 
     Args:
-        answers: of each connection; a tuple is sent piece by piece, with ``pause`` seconds between.
+        answers: of each connection; a tuple is sent piece by piece, with ``pause`` seconds between. A piece that can
+            be called is called instead: what follows waits until it returns.
 
     Yields:
         its address, and a list of the requests that came.
@@ -101,7 +102,10 @@ def answering(*answers, pause=0.0):
             try:
                 requests.append(connection.recv(1 << 16).decode("latin-1"))
                 for piece in answer if isinstance(answer, tuple) else (answer,):
-                    connection.sendall(piece)
+                    if callable(piece):
+                        piece()
+                    else:
+                        connection.sendall(piece)
                     time.sleep(pause)
                 connection.shutdown(socket.SHUT_WR)
                 while connection.recv(1 << 16):

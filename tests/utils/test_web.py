@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import pytest
@@ -161,7 +162,9 @@ def test_an_empty_file_that_was_there_before_is_not_taken_for_weights(tmp_path):
 
 
 def test_two_downloads_of_one_file_are_one_file_and_one_sentence(tmp_path):
-    with serving() as server, answering((head("Content-Length: 100000"), *[b"x" * 2000] * 50), pause=0.1) as (url, _):
+    refused = threading.Event()
+    answer = (head("Content-Length: 100000"), b"x" * 50_000, refused.wait, b"x" * 50_000)
+    with serving() as server, answering(answer) as (url, _):
         server.files["w.pth"] = BODY
         code = f"""
             from isegm.utils.cli import run
@@ -174,6 +177,7 @@ def test_two_downloads_of_one_file_are_one_file_and_one_sentence(tmp_path):
             time.sleep(0.01)
         with pytest.raises(InputError, match=r"w\.pth is in use by another program \(process \d+ on .*\): wait"):
             download(server.url("w.pth"), tmp_path / "w.pth")
+        refused.set()
         _, said = first.communicate(timeout=100)
     assert first.returncode == 0, said
     assert (tmp_path / "w.pth").read_bytes() == b"x" * 100_000
