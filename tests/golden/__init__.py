@@ -4,6 +4,7 @@ README.md beside this file says what they are. ISEGM_GOLDEN may name a folder wi
 which is searched first.
 """
 
+import copy
 import functools
 import json
 import os
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
+from isegm.model import ClickModel, build_model
 
 OWN = Path(__file__).resolve().parent
 FOLDERS = [Path(folder) for folder in (os.environ.get("ISEGM_GOLDEN"),) if folder] + [OWN]
@@ -82,6 +85,16 @@ def fill_weights(model: torch.nn.Module) -> torch.nn.Module:
             if tensor.is_floating_point():
                 tensor.copy_(rule_tensor(key, tuple(tensor.shape)))
     return model.eval().requires_grad_(False)
+
+
+@functools.cache
+def _once_filled(name: str) -> ClickModel:
+    return fill_weights(build_model(name))
+
+
+def filled(name: str) -> ClickModel:
+    """A registered network filled by the weight rule, a copy of the one that was filled first."""
+    return copy.deepcopy(_once_filled(name))
 
 
 def apply_pipeline_weights(model: torch.nn.Module, spec: dict) -> torch.nn.Module:

@@ -1,3 +1,4 @@
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from isegm.inference.transforms import ZoomIn, flipped_clicks, with_flipped
 from isegm.model import build_model
 from isegm.utils.errors import InputError
 from tests.analytic import BlobModel, TinyModel
-from tests.golden import apply_pipeline_weights, fill_by_sine, fill_weights, golden, golden_json
+from tests.golden import apply_pipeline_weights, fill_by_sine, filled, golden, golden_json
 from tests.inference.replay import photo, play, samples
 from tests.inference.test_golden_pipelines import ellipse
 
@@ -79,7 +80,7 @@ def clicked(predictor, clicks, image=None):
 )
 def test_published_runs_are_repeated_click_for_click(file, network, mode, clicks, strict):
     spec = golden_json(f"pipelines/{file}.json")
-    model = apply_pipeline_weights(fill_weights(build_model(network)), spec)
+    model = apply_pipeline_weights(filled(network), spec)
     image = photo(spec["photo"].split(".")[-1])
     gt = (ellipse(image) <= 1).astype(np.int32)
     predictor = brs_predictor(mode, settings_for("ritm"), model)
@@ -114,6 +115,11 @@ APPENDIX = {
 }
 
 
+@functools.cache
+def sine_network(name):
+    return fill_by_sine(build_model(name))
+
+
 @pytest.mark.parametrize("network", APPENDIX)
 @all_modes
 def test_loss_gradient_and_answers_are_those_of_the_appendix(mode, network, monkeypatch):
@@ -130,7 +136,7 @@ def test_loss_gradient_and_answers_are_those_of_the_appendix(mode, network, monk
 
     evaluate = ClickObjective.__call__
     monkeypatch.setattr(ClickObjective, "__call__", recorded)
-    predictor = brs_predictor(mode, InferenceSettings(flip=True), fill_by_sine(build_model(network)))
+    predictor = brs_predictor(mode, InferenceSettings(flip=True), sine_network(network))
     sessions = clicked(predictor, clicks, image)
     at, value, gradient = evaluations[0]
     assert at.shape == (count,) and not at.any()

@@ -5,15 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import isegm.model  # noqa: F401  (registers the networks)
 from isegm.inference.cascade import Cascade
 from isegm.inference.postprocess import PixelDiffusion
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.transforms import ZoomIn
-from isegm.model.registry import build_model
 from tests.analytic import BlobModel, CDNetBlobModel, FocalBlobModel
-from tests.golden import apply_pipeline_weights, fill_weights, golden, golden_json
+from tests.golden import apply_pipeline_weights, filled, golden, golden_json
 from tests.inference.replay import assert_follows, photo
 
 ANALYTIC = {
@@ -97,7 +95,7 @@ def test_clicks_crops_and_probabilities_follow_the_published_predictor(variant, 
 )
 def test_real_networks_repeat_the_published_runs(file, network, settings):
     spec = golden_json(f"pipelines/{file}.json")
-    model = apply_pipeline_weights(fill_weights(build_model(network)), spec)
+    model = apply_pipeline_weights(filled(network), spec)
     image = photo(spec["photo"].split(".")[-1])
     gt = (ellipse(image) <= 1).astype(np.int32)
     init_mask = initial_mask(image) if spec["init_mask"] else None
