@@ -348,10 +348,11 @@ class Trainer:
 
     def _end(self, number: int) -> NoReturn:
         path = self._last_checkpoint
+        within = f" with {self._batches_done():.1f} of {self.steps_per_epoch} batches" if self.turns else ""
         raise Stopped(
             number,
-            f"{WORDS[number]} in epoch {self.epoch}, step {self.step_in_epoch}: {path} is written; go on with the same "
-            f"options and --resume-exp {path.parent.parent.name}.",
+            f"{WORDS[number]} in epoch {self.epoch}, step {self.step_in_epoch}: {path} is written{within}; go on with "
+            f"the same options and --resume-exp {path.parent.parent.name}.",
         )
 
     @property

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -330,6 +331,7 @@ def test_a_command_in_its_first_batches_ends_with_one_sentence_when_it_gets_a_si
     assert "Traceback" not in said
     word = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[number]
     assert f"{word} in epoch 0, step 0:" in said and said.count("--resume-exp 000.") == 1
+    assert re.search(r"last_checkpoint\.pth is written with \d+\.\d of \d+ batches; go on", said), said
     assert [path.name for path in last.parent.iterdir()] == [last.name]
     assert read_checkpoint(last)["training"]["turns"]["done"] > 0
 
