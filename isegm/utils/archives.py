@@ -31,6 +31,7 @@ MOST_RATIO = 100  # of the bytes that an archive unpacks to and its own; images 
 ANY_RATIO = 1 << 30  # bytes that any archive may unpack to
 MOST_AT_ONCE = 1 << 20  # bytes of a header of a tar file
 MOST_BEHIND = 1 << 24  # bytes behind the end of a tar file; programs fill up the last block with zeros
+MOST_DICTIONARY = 1 << 28  # bytes of memory that an xz file asks for; those of xz -9 ask for a quarter
 BLOCK = 1 << 20
 UNPACKING = ".unpacking-"
 DAMAGED = (
@@ -229,6 +230,20 @@ class _BoundedTar(tarfile.TarFile):
     @classmethod
     def taropen(cls, name: Any, mode: Any = "r", fileobj: Any = None, **options: Any) -> _BoundedTar:
         return super().taropen(name, mode, _BoundedReads(fileobj), **options)
+
+    @classmethod
+    def xzopen(cls, name: Any, mode: Any = "r", fileobj: Any = None, preset: Any = None, **options: Any) -> _BoundedTar:
+        start, begin = fileobj.tell(), fileobj.read(BLOCK)
+        fileobj.seek(start)
+        try:
+            lzma.LZMADecompressor(memlimit=MOST_DICTIONARY).decompress(begin, max_length=1)
+        except lzma.LZMAError as error:
+            if "limit" in str(error):
+                raise InputError(
+                    f"{fileobj.name} takes more than {MOST_DICTIONARY >> 20} MiB of memory to be unpacked: pack it "
+                    "again, with xz -9 for example."
+                ) from error
+        return super().xzopen(name, mode, fileobj, preset, **options)
 
 
 def _with_slashes(name: str) -> str:

@@ -11,6 +11,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from isegm.utils.errors import InputError
+from isegm.utils.log import logger
 from isegm.utils.opening import read_regular
 
 ENDINGS = {  # of the formats that are read, by their names in Pillow
@@ -60,6 +62,7 @@ OTHERS = {  # formats that are recognised but not read
 LAST_BYTES = {"JPEG": b"\xff\xd9", "PNG": b"IEND", "GIF": b"\0;"}  # what must not be missing at the end of a file
 PADDING = {"JPEG": 1 << 12, "PNG": 1 << 12, "GIF": 2}  # bytes from there to the end of the file, at most
 MOST_PIXELS = 1 << 28  # 16384 x 16384
+SMALLER, MASK = 1, 4  # kinds of pages of a TIFF file, bits of tag 254
 MOST_SAMPLES = 4  # of a pixel in a TIFF file: red, green, blue and transparency
 WRONG = (  # whatever decoders raise on damaged files
     OSError,
@@ -153,7 +156,15 @@ def open_image(path: str | Path, what: str = "image") -> ImageContent:
     Raises:
         InputError: no such file, it may not be read or is no regular file; or as ``recognised``.
     """
-    return recognised(read_regular(path, f"{what} file"), str(path), what)
+    opened = recognised(read_regular(path, f"{what} file"), str(path), what)
+    if opened.kind == "TIFF" and _has_more_pages(opened.content):
+        _warn_of_pages(opened.name)
+    return opened
+
+
+@lru_cache(1 << 16)  # once for each file, which is read again in every epoch
+def _warn_of_pages(name: str) -> None:
+    logger.warning("%s has several pages, of which the first is read: save each page as a file of its own", name)
 
 
 def recognised(content: bytes, name: str, what: str = "image") -> ImageContent:
@@ -245,12 +256,22 @@ def _bits(opened: ImageContent) -> int:
     return 16 if opened.kind in ("JPEG2000", "PPM", "AVIF") else 8
 
 
-def _tags(tiff: bytes) -> ImageFileDirectory_v2:
+def _tags(tiff: bytes, at: int | None = None) -> ImageFileDirectory_v2:
+    """Read the tags of a page of a TIFF file: the first one, or that which begins at a byte."""
     tags = ImageFileDirectory_v2(tiff[:16] if 43 in tiff[2:4] else tiff[:8])
     file = BytesIO(tiff)
-    file.seek(tags.next)
+    file.seek(tags.next if at is None else at)
     tags.load(file)
     return tags
+
+
+def _has_more_pages(tiff: bytes) -> bool:
+    """Return whether a TIFF file has a second page that is no smaller copy of the first, and no mask for it."""
+    try:
+        following = _tags(tiff).next
+        return bool(following) and not int(_tags(tiff, following).get(254, 0)) & (SMALLER | MASK)
+    except WRONG:  # of a page that is not read
+        return False
 
 
 def _is_cut_off(jpeg: bytes) -> bool:

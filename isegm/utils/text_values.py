@@ -52,8 +52,10 @@ def as_path(value: Any, name: str) -> Path:
         InputError: it is something else, or can be no path.
     """
     text = os.fspath(value) if isinstance(value, os.PathLike) else value
-    if not PathText().fits(text):
+    if not isinstance(text, str):
         raise InputError(f"{name} must be a path, not {shown(value)}.")
+    if not PathText().fits(text):
+        raise InputError(f"{name} is {shown(text, 200)}, which cannot be read or written: no file has such a name.")
     return Path(text)
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import lzma
 import stat
 import tarfile
 import tracemalloc
@@ -256,3 +257,15 @@ def test_damage_anywhere_is_one_sentence_or_the_same_files(tmp_path, pack):
             unpack(tmp_path / "damaged", tmp_path / "target" / f"{number}")
         except InputError:
             assert not everything(tmp_path / "target" / f"{number}")
+
+
+def test_an_archive_that_asks_for_gigabytes_of_memory_is_refused(tmp_path):
+    path = tarred(tmp_path / "archive", mode="w")
+    packed = bytearray(lzma.compress(path.read_bytes(), lzma.FORMAT_ALONE))
+    path.write_bytes(packed)
+    unpack(path, tmp_path / "target")
+    packed[1:5] = (3 << 30).to_bytes(4, "little")  # of the dictionary
+    path.write_bytes(packed)
+    with pytest.raises(InputError, match=r"archive takes more than 256 MiB of memory to be unpacked: pack it again"):
+        unpack(path, tmp_path / "other")
+    assert everything(tmp_path / "other") == {}
