@@ -74,8 +74,8 @@ def main_of(command: str) -> Callable[..., None]:
 
 
 def _run(command: str, arguments: Sequence[str] | None) -> NoReturn:
-    try:
-        from isegm.utils.cli import run  # imports PyTorch
+    try:  # the imports of most commands take seconds
+        from isegm.utils.cli import run
 
         command_main = main_of(command)
     except KeyboardInterrupt:

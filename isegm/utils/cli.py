@@ -10,12 +10,9 @@ from argparse import _ActionsContainer
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
-
-import torch
+from typing import TYPE_CHECKING, NoReturn
 
 from isegm.utils.arguments import BAD_INPUT, program
-from isegm.utils.device import usable_device
 from isegm.utils.errors import InputError
 from isegm.utils.log import log_to_console, say
 from isegm.utils.memory import keep_freed_memory
@@ -25,12 +22,15 @@ from isegm.utils.startup import INTERRUPTED
 from isegm.utils.text_values import from_text
 from isegm.utils.threads import set_threads
 
+if TYPE_CHECKING:
+    import torch
+
 __all__ = ["BAD_INPUT", "INTERRUPTED", "add_device_options", "add_thread_option", "choose_device", "program", "run"]
 
 BROKEN_PIPE = 141  # as shells have it
 CPU_MEMORY = "DefaultCPUAllocator"  # in the message of the RuntimeError that PyTorch raises when main memory is full
 LINK_LOOP = "Symlink loop from "  # begins that of the RuntimeError that pathlib raises
-SOON = 0.01  # seconds until an interrupt that was swallowed comes again
+SOON = 0.2  # seconds until an interrupt that was swallowed comes again; by then the hook that saw it has ended
 
 
 def run(main: Callable[[], None], keep_memory: bool = True) -> NoReturn:
@@ -38,7 +38,8 @@ def run(main: Callable[[], None], keep_memory: bool = True) -> NoReturn:
 
     The exit code is 0; 2 after one sentence about bad input or full memory; 130 after an interrupt (SIGINT, Ctrl+C) and
     143 after SIGTERM. Both end the command as an exception does, so that nothing is left half-written. Letters that the
-    terminal's encoding lacks are written with backslashes.
+    terminal's encoding lacks are written with backslashes. Where PyTorch or OpenCV is imported already, they compute
+    with no more threads than there are usable CPUs; a command that imports them later calls ``set_threads`` itself.
 
     Args:
         main: the command.
@@ -49,7 +50,8 @@ def run(main: Callable[[], None], keep_memory: bool = True) -> NoReturn:
             stream.reconfigure(errors="backslashreplace")
     if keep_memory:
         keep_freed_memory()
-    set_threads()
+    if "torch" in sys.modules or "cv2" in sys.modules:
+        set_threads()
     log_to_console()
     with _ending_signals() as came:
         try:
@@ -78,7 +80,7 @@ def _sentence(error: Exception) -> str | None:
     """Return what to tell about bad input, full memory or a file that cannot be used; None for any other error."""
     if isinstance(error, InputError):
         return str(error)
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or CPU_MEMORY in str(error):
+    if isinstance(error, MemoryError) or _is_full_gpu(error) or CPU_MEMORY in str(error):
         return "memory is full: lower --batch-size or the size of the images."
     if isinstance(error, RuntimeError) and str(error).startswith(LINK_LOOP):
         return f"{str(error).removeprefix(LINK_LOOP)} is a symbolic link that leads to itself: remove it."
@@ -88,6 +90,11 @@ def _sentence(error: Exception) -> str | None:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}; check the path, its permissions and the free space."
     return None
+
+
+def _is_full_gpu(error: Exception) -> bool:
+    torch = sys.modules.get("torch")  # without which no GPU is in use
+    return torch is not None and isinstance(error, torch.OutOfMemoryError)
 
 
 def _fail(sentence: str) -> NoReturn:
@@ -189,6 +196,10 @@ def choose_device(gpus: str | None = None, cpu: bool = False, device: str | None
     Raises:
         InputError: the device does not exist on this machine.
     """
+    import torch
+
+    from isegm.utils.device import usable_device
+
     if device is None:
         if cpu:
             device = "cpu"

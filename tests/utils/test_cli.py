@@ -124,6 +124,12 @@ def test_a_signal_ends_the_command_with_one_word(name, number, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_command_without_a_network_does_not_wait_for_pytorch():
+    code = f"{RUN} run(lambda: print([name for name in ('torch', 'cv2') if name in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=HERE, timeout=100)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
+
 def test_a_signal_that_is_ignored_stays_ignored(tmp_path):
     code = f"{RUN} signal.signal(signal.SIGINT, signal.SIG_IGN); run(lambda: signal.raise_signal(signal.SIGINT))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
