@@ -6,6 +6,7 @@ import pytest
 from isegm import Click, InputError
 from isegm.annotations import AnnotatedObject, Annotations, Region
 from isegm.annotations.formats import FORMATS, holds_objects, read_annotations
+from isegm.cli import main
 from isegm.clicks import clicks_from_xy, points_tensor
 from isegm.data import ComposeDataset, DSample, FolderDataset, SamplesDataset, get_dataset, get_training_set
 from isegm.data.catalogue import EVALUATION_SETS, TRAINING_SETS
@@ -144,3 +145,13 @@ def test_formats_refuse_what_are_no_annotations(kind, tmp_path):
 
 def test_clicks_that_are_meant_are_taken():
     assert points_tensor([[Click(True, (1, 2), 0)]]).shape == (1, 2, 3)
+
+
+@pytest.mark.parametrize("option", ["--resume-exp", "--backbone"])
+@pytest.mark.parametrize("text", ["", " "])
+def test_a_training_does_not_take_an_empty_name_for_none(option, text, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        main(["train", "script.py", f"{option}={text}"])
+    assert end.value.code == 2 and f"argument {option}: it is empty" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -118,7 +118,9 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="seconds between checkpoints within an epoch, 0 for no limit; default: %(default)s",
     )
     parser.add_argument(
-        "--resume-exp", help="start of the name of the experiment folder to resume (default: start a new one)"
+        "--resume-exp",
+        type=_given,
+        help="start of the name of the experiment folder to resume (default: start a new one)",
     )
     parser.add_argument("--resume-prefix", default="last", help="start of the name of the checkpoint to resume from")
     parser.add_argument(
@@ -127,12 +129,21 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="first epoch, for a checkpoint without training state (default: the state's)",
     )
     parser.add_argument("--weights", help="checkpoint whose weights to start from (default: the script's)")
-    parser.add_argument("--backbone", help="name in timm, for models/light/timm_folder.py; default: the script's")
+    parser.add_argument(
+        "--backbone", type=_given, help="name in timm, for models/light/timm_folder.py; default: the script's"
+    )
     parser.add_argument(
         "--temp-model-path", default="", help="read the experiment script from here instead (default: from model_path)"
     )
     add_plugin_option(parser)
     return parser.parse_args(arguments)
+
+
+def _given(text: str) -> str:
+    """Refuse an empty text, such as that of a variable of the shell that is not set, for ``type=`` of argparse."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty: give a name, or leave the option out")
+    return text
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
