@@ -147,7 +147,7 @@ def test_clicks_that_are_meant_are_taken():
     assert points_tensor([[Click(True, (1, 2), 0)]]).shape == (1, 2, 3)
 
 
-@pytest.mark.parametrize("option", ["--resume-exp", "--backbone"])
+@pytest.mark.parametrize("option", ["--resume-exp", "--backbone", "--temp-model-path", "--weights"])
 @pytest.mark.parametrize("text", ["", " "])
 def test_a_training_does_not_take_an_empty_name_for_none(option, text, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -24,6 +24,18 @@ def value_of(name: str) -> Callable[[str], Any]:
     return from_text(RUN_OPTIONS[name])
 
 
+def given(name: str) -> Callable[[str], Any]:
+    """Return ``value_of(name)`` that also refuses empty text, such as that of a shell variable that is not set."""
+    read = value_of(name)
+
+    def read_given(text: str) -> Any:
+        if not text.strip():
+            raise argparse.ArgumentTypeError("it is empty: give a value, or leave the option out")
+        return read(text)
+
+    return read_given
+
+
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the options of a training run, from ``sys.argv`` by default; those of ``RunConfig`` have its defaults."""
     parser = CommandParser(
@@ -119,7 +131,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--resume-exp",
-        type=_given,
+        type=given("resume_exp"),
         help="start of the name of the experiment folder to resume (default: start a new one)",
     )
     parser.add_argument("--resume-prefix", default="last", help="start of the name of the checkpoint to resume from")
@@ -128,22 +140,21 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         type=value_of("start_epoch"),
         help="first epoch, for a checkpoint without training state (default: the state's)",
     )
-    parser.add_argument("--weights", help="checkpoint whose weights to start from (default: the script's)")
     parser.add_argument(
-        "--backbone", type=_given, help="name in timm, for models/light/timm_folder.py; default: the script's"
+        "--weights", type=given("weights"), help="checkpoint whose weights to start from (default: the script's)"
     )
     parser.add_argument(
-        "--temp-model-path", default="", help="read the experiment script from here instead (default: from model_path)"
+        "--backbone",
+        type=given("backbone"),
+        help="name in timm, for models/light/timm_folder.py; default: the script's",
+    )
+    parser.add_argument(
+        "--temp-model-path",
+        type=given("temp_model_path"),
+        help="read the experiment script from here instead (default: from model_path)",
     )
     add_plugin_option(parser)
     return parser.parse_args(arguments)
-
-
-def _given(text: str) -> str:
-    """Refuse an empty text, such as that of a variable of the shell that is not set, for ``type=`` of argparse."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("it is empty: give a name, or leave the option out")
-    return text
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
