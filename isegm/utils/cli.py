@@ -6,10 +6,12 @@ import os
 import signal
 import sys
 import threading
+import time
 from argparse import _ActionsContainer
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from queue import SimpleQueue
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from isegm.utils.arguments import BAD_INPUT, program
@@ -30,7 +32,8 @@ __all__ = ["BAD_INPUT", "INTERRUPTED", "add_device_options", "add_thread_option"
 BROKEN_PIPE = 141  # as shells have it
 CPU_MEMORY = "DefaultCPUAllocator"  # in the message of the RuntimeError that PyTorch raises when main memory is full
 LINK_LOOP = "Symlink loop from "  # begins that of the RuntimeError that pathlib raises
-SOON = 0.2  # seconds until an interrupt that was swallowed comes again; by then the hook that saw it has ended
+SOON = 0.01  # seconds until a signal that was swallowed comes again
+END = 0  # which is the number of no signal
 
 
 def run(main: Callable[[], None], keep_memory: bool = True) -> NoReturn:
@@ -126,19 +129,23 @@ def _ending_signals() -> Iterator[list[Stopped]]:
         the signals that came.
     """
     came: list[Stopped] = []
+    repeater = _Repeater()
     owner = os.getpid()
 
     def handle(number: int, frame: FrameType | None) -> None:
         if os.getpid() != owner and number == signal.SIGTERM:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
+        if _runs_within(again.__code__, frame):  # where Python swallows exceptions too
+            repeater.repeat(number)
+            return
         came.append(Stopped(number, WORDS[number]))
         raise KeyboardInterrupt if number == signal.SIGINT else came[-1]
 
     def again(unraisable: sys.UnraisableHookArgs) -> None:
         """Repeat a signal that came where Python swallows exceptions, such as in a destructor."""
         if isinstance(unraisable.exc_value, (KeyboardInterrupt, Stopped)) and came:
-            threading.Timer(SOON, _send_to_main_thread, (came[-1].number,)).start()
+            repeater.repeat(came[-1].number)
         else:
             hook(unraisable)
 
@@ -151,9 +158,38 @@ def _ending_signals() -> Iterator[list[Stopped]]:
     try:
         yield came
     finally:
+        repeater.end()
         sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _runs_within(code: CodeType, frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code is not code:
+        frame = frame.f_back
+    return frame is not None
+
+
+class _Repeater:
+    """Sends signals to the main thread a moment later, from a thread of its own; handlers of signals may call it."""
+
+    def __init__(self) -> None:
+        self._numbers: SimpleQueue[int] = SimpleQueue()
+        self._process = 0  # that has the thread, which processes that are forked have not
+
+    def repeat(self, number: int) -> None:
+        self._numbers.put(number)
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            threading.Thread(target=self._send, daemon=True).start()
+
+    def end(self) -> None:
+        self._numbers.put(END)
+
+    def _send(self) -> None:
+        while number := self._numbers.get():
+            time.sleep(SOON)
+            _send_to_main_thread(number)
 
 
 def _send_to_main_thread(number: int) -> None:

@@ -87,6 +87,17 @@ def main():
     Thing()
     time.sleep(100)
 """,
+    "in a hook that is told of a destructor": """
+def hook(_):
+    signal.raise_signal({number})
+class Thing:
+    def __del__(self):
+        raise ValueError
+def main():
+    Thing()
+    time.sleep(100)
+sys.unraisablehook = hook
+""",
     "after a progress bar": """
 from tqdm import tqdm
 def main():
