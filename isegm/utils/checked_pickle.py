@@ -10,7 +10,7 @@ import mmap
 import pickle
 import pickletools
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, ClassVar
 
 KEYS = (str, bytes, int, float, bool, type(None))
@@ -130,11 +130,24 @@ def check_opcodes(content: bytes | mmap.mmap) -> None:
     Raises:
         pickle.UnpicklingError: it declares more than it has, or has an opcode that there is not.
     """
+    for _ in opcodes(content):
+        pass
+
+
+def opcodes(content: bytes | mmap.mmap) -> Iterator[tuple[int, int]]:
+    """Pass through the opcodes of a pickle without loading it.
+
+    Yields:
+        each opcode, and the index of its argument.
+
+    Raises:
+        pickle.UnpicklingError: see ``check_opcodes``.
+    """
     size, at = len(content), 0
     while at < size:
         code = content[at]
         at += 1
-        length = _ARGUMENTS[code]
+        argument, length = at, _ARGUMENTS[code]
         if length >= 0:
             at += length
         elif length == _LINES:
@@ -153,6 +166,7 @@ def check_opcodes(content: bytes | mmap.mmap) -> None:
                 raise pickle.UnpicklingError(_MORE)
             if code not in _PLACES:
                 at += declared
+        yield code, argument
         if code == pickle.STOP[0]:
             return
 

@@ -28,6 +28,7 @@ from isegm.utils.checked_pickle import (
     checked_set,
 )
 from isegm.utils.errors import DECODING, InputError
+from isegm.utils.pickle_keys import check_keys
 from isegm.utils.text_values import as_path
 
 SMALL = 1 << 21  # bytes; the bounded unpickler reads about 2 MB a second
@@ -56,7 +57,7 @@ def load_plain(path: str | Path) -> Any:
                 content = _BoundedUnpickler(io.BytesIO(whole), encoding="latin1").load()
             else:
                 with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-                    check_opcodes(mapped)
+                    check_keys(mapped)
                 content = _FastUnpickler(file, encoding="latin1").load()
         return _PlaceholderReplacer(SHARED[0] + SHARED[1] * size).replace(content)
     except _RefusedError as refused:
