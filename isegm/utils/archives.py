@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import io
 import lzma
 import os
 import shutil
@@ -233,17 +234,76 @@ class _BoundedTar(tarfile.TarFile):
 
     @classmethod
     def xzopen(cls, name: Any, mode: Any = "r", fileobj: Any = None, preset: Any = None, **options: Any) -> _BoundedTar:
-        start, begin = fileobj.tell(), fileobj.read(BLOCK)
-        fileobj.seek(start)
+        unpacked = io.BufferedReader(_BoundedXz(fileobj), BLOCK)
         try:
-            lzma.LZMADecompressor(memlimit=MOST_DICTIONARY).decompress(begin, max_length=1)
+            return cls.taropen(name, mode, unpacked, **options)
+        except (EOFError, lzma.LZMAError) as error:  # another kind of file, which ``tarfile`` goes on to try
+            raise tarfile.ReadError("not an lzma file") from error
+
+
+class _BoundedXz(io.RawIOBase):
+    """What an xz file unpacks to; no part of it may ask for more memory than ``MOST_DICTIONARY``.
+
+    Args:
+        file: open for reading at its start.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._rewind()
+
+    def _rewind(self) -> None:
+        self._file.seek(0)
+        self._at, self._decompressor = 0, lzma.LZMADecompressor(memlimit=MOST_DICTIONARY)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence != os.SEEK_SET:
+            raise io.UnsupportedOperation("an xz file tells no length")
+        if offset < self._at:
+            self._rewind()
+        while self._at < offset and self.read(min(offset - self._at, BLOCK)):
+            pass
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        unpacked = b""
+        while not unpacked:
+            packed = b""
+            if self._decompressor.eof:  # further streams may follow, and zeros between them
+                packed = self._decompressor.unused_data.lstrip(b"\0")
+                while not packed and (more := self._file.read(BLOCK)):
+                    packed = more.lstrip(b"\0")
+                if not packed:
+                    return 0
+                self._decompressor = lzma.LZMADecompressor(memlimit=MOST_DICTIONARY)
+            elif self._decompressor.needs_input:
+                packed = self._file.read(BLOCK)
+                if not packed:
+                    raise EOFError("it is cut off")
+            unpacked = self._decompress(packed, len(buffer))
+        buffer[: len(unpacked)] = unpacked
+        self._at += len(unpacked)
+        return len(unpacked)
+
+    def _decompress(self, packed: bytes, most: int) -> bytes:
+        try:
+            return self._decompressor.decompress(packed, most)
         except lzma.LZMAError as error:
-            if "limit" in str(error):
-                raise InputError(
-                    f"{fileobj.name} takes more than {MOST_DICTIONARY >> 20} MiB of memory to be unpacked: pack it "
-                    "again, with xz -9 for example."
-                ) from error
-        return super().xzopen(name, mode, fileobj, preset, **options)
+            if "limit" not in str(error):
+                raise
+            raise InputError(
+                f"{self._file.name} takes more than {MOST_DICTIONARY >> 20} MiB of memory to be unpacked: pack it "
+                "again, with xz -9 for example."
+            ) from error
 
 
 def _with_slashes(name: str) -> str:

@@ -7,6 +7,7 @@ import stat
 import tarfile
 import tracemalloc
 import zipfile
+import zlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -267,5 +268,27 @@ def test_an_archive_that_asks_for_gigabytes_of_memory_is_refused(tmp_path):
     packed[1:5] = (3 << 30).to_bytes(4, "little")  # of the dictionary
     path.write_bytes(packed)
     with pytest.raises(InputError, match=r"archive takes more than 256 MiB of memory to be unpacked: pack it again"):
+        unpack(path, tmp_path / "other")
+    assert everything(tmp_path / "other") == {}
+
+
+def with_large_dictionary(content: bytes) -> bytes:
+    """An xz stream of one block that says it needs a dictionary of 3 GiB."""
+    packed = bytearray(lzma.compress(content, preset=6))
+    length = (packed[12] + 1) * 4  # of the header of the block, which ends with its CRC32
+    flags_at = packed.index(b"\x21\x01", 12)  # LZMA2, and the length of its properties
+    packed[flags_at + 2] = 39  # 3 GiB
+    packed[12 + length - 4 : 12 + length] = zlib.crc32(packed[12 : 12 + length - 4]).to_bytes(4, "little")
+    return bytes(packed)
+
+
+def test_a_later_part_of_an_xz_archive_that_asks_for_gigabytes_is_refused(tmp_path):
+    path = tmp_path / "a.tar"
+    content = tarred(path, mode="w").read_bytes()
+    half = len(content) // 2
+    path.write_bytes(lzma.compress(content[:half]) + b"\0" * 8 + lzma.compress(content[half:]))
+    assert unpack(path, tmp_path / "target")
+    path.write_bytes(lzma.compress(content[:half]) + with_large_dictionary(content[half:]))
+    with pytest.raises(InputError, match=r"a\.tar takes more than 256 MiB of memory to be unpacked: pack it again"):
         unpack(path, tmp_path / "other")
     assert everything(tmp_path / "other") == {}
