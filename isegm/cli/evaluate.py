@@ -34,9 +34,9 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add_options(what.add_mutually_exclusive_group(), "checkpoint", "exp_path")
     add_options(what, "model_dir", "datasets", "init_masks", "max_objects")
 
-    clicking = parser.add_argument_group("when clicking stops")
+    clicking = parser.add_argument_group("where clicks lie, and when clicking stops")
     add_options(clicking.add_mutually_exclusive_group(), "target_iou", "iou_analysis")
-    add_options(clicking, "n_clicks", "min_n_clicks", "thresh")
+    add_options(clicking, "n_clicks", "min_n_clicks", "thresh", "clicker", "seed")
 
     network = parser.add_argument_group("what the network sees, and what follows it")
     add_options(network, "eval_mode", "infer_size", "target_crop_r", "focus_crop_r", "clicks_limit")

@@ -227,7 +227,8 @@ def _start_objects(
             if session is None:
                 session = predictor.start(sample.image, sample.init_mask)
             mask = session.mask(settings.threshold)  # the initial mask, or an empty one
-            yield _ActiveObject(index, object_id, sample, session, ClickSimulation(gt_mask, settings, mask))
+            simulation = ClickSimulation(gt_mask, settings, mask, (index, object_id))
+            yield _ActiveObject(index, object_id, sample, session, simulation)
 
 
 def replay(record: ObjectRecord, sample: DSample, predictor: Predictor) -> Session:

@@ -17,7 +17,7 @@ from isegm.inference.cascade import MOST_CLICKS, MOST_STEPS, Cascade
 from isegm.inference.postprocess import FocusRefine
 from isegm.inference.protocols import CLICKSEG_MODES, MERGES, MOST_SIDE, InferenceSettings, settings_for
 from isegm.inference.refinement import Refinement, build_refinement, list_refinements
-from isegm.inference.simulation import NEVER_STOP, EvalSettings
+from isegm.inference.simulation import CLICKERS, NEVER_STOP, EvalSettings
 from isegm.inference.transforms import ZoomIn
 from isegm.utils.errors import InputError
 from isegm.utils.schema import shown
@@ -34,7 +34,7 @@ PUBLISHED_SETS = ("GrabCut", "Berkeley", "DAVIS", "SBD", "PascalVOC")
 # Options that change results, beside those that stand in the names of all logs and the target; see ``named_settings``.
 NAMED_OPTIONS = (
     "thresh", "min_n_clicks", "clicks_limit", "infer_size", "target_crop_r", "focus_crop_r", "merge", "init_masks",
-    "max_objects",
+    "max_objects", "clicker", "seed",
 )  # fmt: skip
 OF_DATA = ("init_masks", "max_objects")  # of these, those that change what is evaluated instead of how
 
@@ -146,6 +146,18 @@ class EvalOptions:
     )
     min_n_clicks: int = field(
         default=EvalSettings.min_clicks, metadata=option("clicks per object at least (default: %(default)s)", least=1)
+    )
+    clicker: str = field(
+        default=EvalSettings.clicker,
+        metadata=option(
+            "where the simulated user clicks: the middle of the largest error, as published, or a random pixel of it "
+            "(default: %(default)s)",
+            choices=CLICKERS,
+        ),
+    )
+    seed: int = field(
+        default=EvalSettings.seed,
+        metadata=option("of --clicker random (default: %(default)s)", least=0, most=2**31 - 1),
     )
     thresh: float = field(
         default=EvalSettings.threshold,
@@ -266,7 +278,8 @@ class EvalOptions:
         """Say when clicking stops: never early if the IoUs of all clicks are wanted, and at no IoU below 0.8."""
         every_click = (self.iou_analysis or self.print_ious) and self.min_n_clicks <= 1
         target = NEVER_STOP if every_click else max(LOWEST_TARGET, self.target_iou)
-        return EvalSettings(target, self.n_clicks, self.min_n_clicks, self.thresh)
+        seed = self.seed if self.clicker == "random" else EvalSettings.seed
+        return EvalSettings(target, self.n_clicks, self.min_n_clicks, self.thresh, self.clicker, seed)
 
     def named_settings(self, protocol: str) -> dict[str, str]:
         """Name what sets this evaluation apart from one with the default options: values by options, as one gives them.

@@ -42,6 +42,7 @@ IDENTITY_KEYS = (
 LOCK_WAIT = 60.0  # seconds for which to wait for another evaluation that adds its scores to the same file
 NAME_WIDTH, DATASET_WIDTH, COLUMN_WIDTH, SPC_WIDTH, TIME_WIDTH = 13, 11, 9, 7, 9
 TIE_RULE = "deepest pixel of the deeper error, a tie gives a negative click and the first pixel row by row"
+ANYWHERE = "random pixel of the connected error that reaches deepest, a tie gives a negative click"
 
 
 @dataclass(frozen=True)
@@ -185,9 +186,14 @@ def protocol_line(info: RunInfo, settings: EvalSettings, inference: InferenceSet
     only += "" if info.init_masks is None else f"; initial masks: {printable(info.init_masks)}"
     return (
         f"Protocol: {info.protocol} {info.eval_mode}, mode {info.mode}; mask where probability > "
-        f"{settings.threshold:g}; {describe(inference)}; {clicks}{seen}; simulated user: {TIE_RULE}; "
+        f"{settings.threshold:g}; {describe(inference)}; {clicks}{seen}; simulated user: {simulated_user(settings)}; "
         f"device {info.device}{only}"
     )
+
+
+def simulated_user(settings: EvalSettings) -> str:
+    """Say where the simulated user clicks."""
+    return TIE_RULE if settings.clicker == "centre" else f"{ANYWHERE}, seed {settings.seed}"
 
 
 def describe(inference: InferenceSettings) -> str:
@@ -255,7 +261,7 @@ def summary_entry(
     }
     return {
         **asdict(info),
-        "settings": {**asdict(settings), "simulated_user": TIE_RULE},
+        "settings": {**asdict(settings), "simulated_user": simulated_user(settings)},
         "inference": asdict(inference),
         "versions": versions(),
         **{key: getattr(scores, key) for key in TOTALS},

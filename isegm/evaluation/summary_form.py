@@ -20,7 +20,7 @@ _ENTRY: dict[str, Kind] = {
     **dict.fromkeys(("seconds", "spc", "spi"), Number(least=0)),
     "max_objects": Whole(least=1) | Nothing(),
     "init_masks": Text() | Nothing(),
-    "settings": Fields(_SETTINGS),
+    "settings": Fields(_SETTINGS, {"clicker": Text(), "seed": Whole(least=0)}),
     "inference": Table(Plain()),
     "versions": Fields(dict.fromkeys(("isegm", "python", "torch", "numpy", "opencv", "scipy"), Text())),
     "miou": Items(Number(0, 1)),

@@ -1,4 +1,7 @@
-"""The simulated user, who clicks the middle of the largest error (Sofiiuk et al. 2021, "RITM", section 4.1)."""
+"""The simulated user, who clicks the middle of the largest error (Sofiiuk et al. 2021, "RITM", section 4.1).
+
+It may also click anywhere in that error, as people do.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,7 @@ class Clicker:
         init_clicks: clicks to begin with; their indices are computed anew.
         ignore_label: value of pixels that are neither object nor background.
         click_indx_offset: index of the first click.
+        rng: draws clicks anywhere in the largest error; None clicks its middle, as published.
 
     Attributes:
         clicks_list: the clicks so far, in order.
@@ -44,8 +48,10 @@ class Clicker:
         init_clicks: Iterable[Click] | None = None,
         ignore_label: int = -1,
         click_indx_offset: int = 0,
+        rng: np.random.Generator | None = None,
     ) -> None:
-        self.click_indx_offset = click_indx_offset
+        require(rng, Instance(np.random.Generator, "a numpy.random.Generator") | Nothing(), "rng of Clicker")
+        self.click_indx_offset, self.rng = click_indx_offset, rng
         self.clicks_list: list[Click] = []
         self._object: np.ndarray | None = None
         self._background: np.ndarray | None = None
@@ -81,6 +87,9 @@ class Clicker:
         (docs/fidelity.md#click-ties). Without any error it is negative at (0, 0)
         (docs/fidelity.md#click-without-mistake).
 
+        With ``rng`` the click is on any pixel that was not clicked yet, all of them alike, of the 8-connected error that
+        holds this pixel.
+
         Raises:
             RuntimeError: there is no ground truth.
             InputError: ``pred_mask`` is of another size, or holds other values than 0 and 1.
@@ -95,7 +104,23 @@ class Clicker:
         missed_depth, missed = self._deepest_pixel(self._object & ~pred_mask)
         wrong_depth, wrong = self._deepest_pixel(self._background & pred_mask)
         is_positive = missed_depth > wrong_depth
-        return self.add_click(Click(is_positive, missed if is_positive else wrong))
+        depth, deepest = (missed_depth, missed) if is_positive else (wrong_depth, wrong)
+        if self.rng is not None and depth:
+            error = (self._object & ~pred_mask) if is_positive else (self._background & pred_mask)
+            deepest = self._anywhere(error, deepest, self.rng)
+        return self.add_click(Click(is_positive, deepest))
+
+    def _anywhere(self, error: np.ndarray, inside: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
+        """(row, column) of a random pixel of the connected part of an error that holds a pixel of it."""
+        parts = cv2.connectedComponents(error.view(np.uint8), connectivity=8)[1]
+        region = parts == parts[inside]
+        for click in self.clicks_list:
+            row, column = int(click.coords[0]), int(click.coords[1])
+            if 0 <= row < region.shape[0] and 0 <= column < region.shape[1]:
+                region[row, column] = False
+        places = np.flatnonzero(region)
+        row, column = divmod(int(places[int(rng.integers(len(places)))]), region.shape[1])
+        return row, column
 
     def get_clicks(self, clicks_limit: int | None = None) -> list[Click]:
         """The first ``clicks_limit`` clicks; all if None."""

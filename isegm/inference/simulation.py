@@ -11,8 +11,9 @@ from isegm.inference.clicker import Clicker
 from isegm.inference.mask_metrics import get_iou
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import Probability, require, require_fields
-from isegm.utils.schema import Number, Whole
+from isegm.utils.schema import Number, Text, Whole
 
+CLICKERS = ("centre", "random")
 NEVER_STOP = 1.01  # a target IoU that cannot be reached: every object gets all clicks
 
 
@@ -25,6 +26,9 @@ class EvalSettings:
         max_clicks: largest number of clicks on an object.
         min_clicks: smallest number of clicks on an object.
         threshold: pixels of a strictly greater probability are in the mask (docs/fidelity.md#mask-threshold).
+        clicker: where the simulated user clicks, one of ``CLICKERS``: the middle of the largest error, as published, or
+            anywhere in it.
+        seed: of clicks anywhere; the clicks on an object depend on it and on the object alone.
 
     Raises:
         InputError: a number is out of its range.
@@ -34,8 +38,11 @@ class EvalSettings:
     max_clicks: int = 20
     min_clicks: int = 1
     threshold: float = 0.49
+    clicker: str = "centre"
+    seed: int = 0
 
     def __post_init__(self) -> None:
+        require_fields(self, {"clicker": Text(CLICKERS), "seed": Whole(0)})
         require_fields(self, {"target_iou": Number(), "max_clicks": Whole(), "min_clicks": Whole()})
         if self.max_clicks < 1 or self.min_clicks < 1:
             raise InputError(
@@ -53,6 +60,7 @@ class ClickSimulation:
         gt_mask: (H, W) integers, 1 on the object, -1 where pixels do not count.
         settings: when to stop, and the threshold of the mask.
         mask: (H, W) bool, the mask before the first click; None for an empty one.
+        key: numbers of the object, such as its index in the data set, for clicks anywhere in errors.
 
     Attributes:
         clicker: holds the clicks and chooses the next one.
@@ -61,11 +69,14 @@ class ClickSimulation:
         finished: the target is reached or the clicks are used up.
     """
 
-    def __init__(self, gt_mask: np.ndarray, settings: EvalSettings, mask: np.ndarray | None = None) -> None:
+    def __init__(
+        self, gt_mask: np.ndarray, settings: EvalSettings, mask: np.ndarray | None = None, key: tuple[int, ...] = ()
+    ) -> None:
         self.gt_mask = gt_mask
         self.settings = settings
         self.mask = np.zeros(gt_mask.shape, dtype=bool) if mask is None else mask
-        self.clicker = Clicker(gt_mask)
+        rng = None if settings.clicker == "centre" else np.random.default_rng((settings.seed, *key))
+        self.clicker = Clicker(gt_mask, rng=rng)
         self.ious: list[float] = []
         self.finished = False
 

@@ -235,3 +235,16 @@ def test_a_batch_without_objects_is_refused(batch_size):
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(InputError):
         EvalSettings(**wrong)
+
+
+def test_random_clicks_depend_on_the_seed_and_on_the_object_alone():
+    settings = replace(SETTINGS, clicker="random", seed=1)
+    one = without_time(evaluate(settings=settings))
+    assert one == without_time(evaluate(settings=settings, batch_size=3))
+    done = {(record.index, record.object_id) for record in one[:2]}
+    assert without_time(evaluate(settings=settings, done=done)) == one[2:]
+    other = without_time(evaluate(settings=replace(settings, seed=2)))
+    centre = without_time(evaluate())
+    assert len({tuple(record.clicks[0] for record in records) for records in (one, other, centre)}) == 3
+    with pytest.raises(InputError, match=r"clicker of EvalSettings must be centre or random, not 'edge'"):
+        EvalSettings(clicker="edge")

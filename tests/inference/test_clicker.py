@@ -150,3 +150,31 @@ def test_depths_beyond_float32_squares_still_click_the_deepest_pixel():
     size = 4701
     click = Clicker(np.ones((size, size), np.int32)).make_next_click(np.zeros((size, size), bool))
     assert click.is_positive and click.coords == (size // 2, size // 2)
+
+
+def test_random_clicks_cover_the_largest_error_and_no_other():
+    gt, pred = np.zeros((40, 60), int), np.zeros((40, 60), bool)
+    gt[5:25, 5:25] = 1  # missed, the deepest error
+    pred[5:12, 40:50] = True  # wrong, shallower
+    gt[30:33, 5:8] = 1  # missed too, apart
+    seen = np.zeros(gt.shape, int)
+    for seed in range(40):
+        clicker = Clicker(gt, rng=np.random.default_rng(seed))
+        for click in (clicker.make_next_click(pred) for _ in range(30)):
+            assert click.is_positive
+            seen[click.coords] += 1
+        assert len({click.coords for click in clicker.clicks_list}) == 30
+    inside = np.zeros(gt.shape, bool)
+    inside[5:25, 5:25] = True
+    assert not seen[~inside].any() and (seen[inside] > 0).mean() > 0.9
+    quarters = [seen[r : r + 10, c : c + 10].sum() for r in (5, 15) for c in (5, 15)]
+    assert max(quarters) - min(quarters) < 100  # of 1,200
+
+
+def test_a_random_click_without_any_error_is_that_of_the_published_rule():
+    gt = np.zeros((8, 8), int)
+    gt[2:5, 2:5] = 1
+    click = Clicker(gt, rng=np.random.default_rng(0)).make_next_click(gt == 1)
+    assert row(click) == [0, 0, False]
+    with pytest.raises(InputError, match=r"rng of Clicker must be a numpy.random.Generator"):
+        Clicker(gt, rng=3)
