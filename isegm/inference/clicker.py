@@ -87,8 +87,8 @@ class Clicker:
         (docs/fidelity.md#click-ties). Without any error it is negative at (0, 0)
         (docs/fidelity.md#click-without-mistake).
 
-        With ``rng`` the click is on any pixel that was not clicked yet, all of them alike, of the 8-connected error that
-        holds this pixel.
+        With ``rng`` the click is on any pixel that was not clicked yet, all of them alike, of the 8-connected error
+        that holds this pixel.
 
         Raises:
             RuntimeError: there is no ground truth.
