@@ -70,7 +70,7 @@ def test_a_prediction_elsewhere_is_written_where_the_user_says(empty, capsys):
     image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
     write_image(empty / "photo.png", image)
     with pytest.raises(SystemExit) as end:
-        main("predict --image photo.png --point 20,10 --out masks/out.png --cpu".split())
+        main(["predict", "--image", "photo.png", "--point", "20,10", "--out", "masks/out.png", "--cpu"])
     assert end.value.code == 0, capsys.readouterr().err
     assert sorted(path.name for path in empty.rglob("*.*")) == ["out.png", "out_overlay.png", "photo.png"]
     assert read_image(empty / "masks" / "out.png").shape == image.shape
