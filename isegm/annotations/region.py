@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from isegm.utils.errors import InputError
-from isegm.utils.inputs import LONGEST_SIDE, binary_mask, described, require, require_size
-from isegm.utils.schema import Fields, Instance, Row, Text, Whole, mismatch
+from isegm.utils.inputs import LONGEST_SIDE, MASK, binary_mask, described, require, require_size
+from isegm.utils.schema import Fields, Instance, Items, Row, Text, Whole, mismatch
 
 COMPRESSION = 1  # zlib level; masks compress well at any
 REGION = Fields({"box": Row(*4 * (Whole(0, LONGEST_SIDE),)), "bits": Text(longest=1 << 30)})  # of ``Region.to_json``
@@ -66,8 +66,12 @@ class Region:
         """Create a region from a bool mask whose upper left pixel is (top, left).
 
         Raises:
-            InputError: an object pixel lies outside the image of ``size`` (H, W).
+            InputError: the mask is none, or an object pixel lies outside the image of ``size`` (H, W).
         """
+        require_size(size, "the size of a region's image")
+        require(top, Whole(), "top of a region")
+        require(left, Whole(), "left of a region")
+        require(mask, MASK, "the mask of a region")
         x, y, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8)) if mask.size else (0,) * 4
         if not width:
             top = left = x = y = 0
@@ -80,6 +84,7 @@ class Region:
     @classmethod
     def union(cls, size: tuple[int, int], parts: Sequence[Region]) -> Region:
         """Create the union of regions of one image of ``size`` (H, W)."""
+        require(parts, Items(REGIONS), "the parts of a region")
         parts = [part for part in parts if part]
         if len(parts) < 2:
             return parts[0] if parts else cls.empty(size)
@@ -167,7 +172,10 @@ class Region:
         """
         if not isinstance(labels, np.ndarray) or labels.shape[:2] != tuple(self.size):
             raise InputError(f"a region of an image of {self.size} pixels cannot be painted on {described(labels)}.")
-        labels[self.box][self.pixels] = value
+        try:
+            labels[self.box][self.pixels] = value
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InputError(f"{described(value)} cannot be painted on {described(labels)}.") from error
 
     def to_json(self) -> dict[str, Any]:
         """Encode as plain data: ``{"box": [top, left, height, width], "bits": text}``."""
@@ -183,6 +191,7 @@ class Region:
         Raises:
             ValueError: the content is something else, or does not fit into the image.
         """
+        require_size(size, "the size of a region's image")
         wrong = mismatch(content, REGION, "region")
         if wrong is not None:
             raise ValueError(wrong)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, sqrt
+from typing import ClassVar
 
 import cv2
 import numpy as np
 
 from isegm.clicks import SAMPLED_ORDER, pad_points
 from isegm.data.sample import DSample
+from isegm.utils.inputs import GENERATOR, CheckedFields, require
+from isegm.utils.schema import Instance, Kind, Number, Whole
 
 KERNEL = np.ones((3, 3), dtype=np.uint8)
+SAMPLE = Instance(DSample, "a DSample")
 MIN_ERODED_AREA = 10  # pixels; an erosion that leaves no more than this is not used
 SMALL_CHILD = 0.1  # children below this share of their parent's area get no positive clicks of the parent
 
@@ -61,7 +66,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class MultiPointSampler:
+class MultiPointSampler(CheckedFields):
     """Choose the target of a training sample, and draw its first clicks.
 
     Args:
@@ -80,8 +85,11 @@ class MultiPointSampler:
         sfc_inner_k: depth of a centred first click, see ``centre_candidates``.
 
     Raises:
+        InputError: an argument is of another kind.
         ValueError: probabilities of negative clicks that do not add up to 1, or ``sfc_inner_k`` of 1 or less.
     """
+
+    own_kinds: ClassVar[Mapping[str, Kind]] = {"max_num_points": Whole(0), "prob_gamma": Number(above=0)}
 
     max_num_points: int = 12
     prob_gamma: float = 0.7
@@ -100,6 +108,7 @@ class MultiPointSampler:
     sfc_inner_k: float = 1.7
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         total = self.negative_bg_prob + self.negative_other_prob + self.negative_border_prob
         if abs(total - 1) > 1e-6:
             raise ValueError(f"the probabilities of the negative strategies add up to {total:g}, not to 1")
@@ -115,6 +124,8 @@ class MultiPointSampler:
             mask: (H, W) float32: 1 on the target, 0 elsewhere, -1 where pixels are ignored.
             points: float32 (2N, 3), see ``isegm.clicks``.
         """
+        require(sample, SAMPLE, "the sample")
+        require(rng, GENERATOR, "rng")
         target = self.select(sample, rng)
         return target.mask.astype(np.float32), self.sample_points(sample, target, rng)
 

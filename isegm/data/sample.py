@@ -9,8 +9,8 @@ from numbers import Integral
 import numpy as np
 
 from isegm.utils.errors import InputError
-from isegm.utils.inputs import IMAGE, described, plain_array, require
-from isegm.utils.schema import Instance, Row, Text, Whole, shown
+from isegm.utils.inputs import CALLABLE, IMAGE, described, plain_array, require
+from isegm.utils.schema import Instance, Number, Row, Text, Whole, shown
 
 IDS = Instance(Sequence, "a list of ids", lambda ids: not isinstance(ids, (str, bytes)))
 IGNORE = -1  # label of pixels that count neither as object nor as background
@@ -152,6 +152,7 @@ class DSample:
 
         Objects without pixels are dropped, and ids that are neither an object nor ignored become background.
         """
+        require(augment, CALLABLE, "augment")
         image, masks = augment(self.image, self.encoded_masks)
         known = [(node.layer, node.value) for node in self.objects.values()] + list(self.ignored)
         layers = []
@@ -172,6 +173,7 @@ class DSample:
 
     def without_small_objects(self, min_area: int) -> DSample:
         """Drop objects of fewer than ``min_area`` pixels; children of a dropped object move up to its parent."""
+        require(min_area, Number(), "min_area")
         small = [object_id for object_id, area in self.areas().items() if area < min_area]
         objects = dict(self.objects)
         for object_id in small:

@@ -18,8 +18,15 @@ from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.sample import DSample
 from isegm.data.transforms import Transform
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import CALLABLE, SHARE, CheckedFields, require
+from isegm.utils.schema import Flag, Instance, Items, Nothing, Row, Whole
 
 Sample = dict[str, np.ndarray]
+READER = Instance(
+    object,
+    "a reader, with get_sample and a length",
+    lambda value: hasattr(value, "get_sample") and hasattr(value, "__len__"),
+)
 MAX_TRIES = 50  # rejected views in a row after which another image is tried, or an error is raised
 
 
@@ -45,7 +52,7 @@ class SampleTransform(Protocol):
 
 
 @dataclass(frozen=True)
-class CopyPaste:
+class CopyPaste(CheckedFields):
     """Paste an object of another image into this one, as the new target or as an occluder.
 
     Args:
@@ -122,6 +129,7 @@ class TrainSet(Dataset[dict[str, Tensor]]):
         seed: of all draws.
 
     Raises:
+        InputError: an argument is of another kind.
         ValueError: the number of weights is not the number of images.
     """
 
@@ -141,6 +149,17 @@ class TrainSet(Dataset[dict[str, Tensor]]):
         steps: Sequence[SampleTransform] = (),
         seed: int = 0,
     ) -> None:
+        require(reader, READER, "the reader of TrainSet")
+        require(augment, CALLABLE | Items(Row(Whole(0), CALLABLE), least=1), "augment of TrainSet")
+        require(sampler, Instance(MultiPointSampler, "a MultiPointSampler"), "the sampler of TrainSet")
+        require(epoch_len, Whole(0) | Nothing(), "epoch_len of TrainSet")
+        require(min_object_area, Whole(), "min_object_area of TrainSet")
+        require(keep_background_prob, SHARE, "keep_background_prob of TrainSet")
+        require(allow_background, Flag(), "allow_background of TrainSet")
+        require(retry_image, Flag(), "retry_image of TrainSet")
+        require(copy_paste, Instance(CopyPaste, "a CopyPaste") | Nothing(), "copy_paste of TrainSet")
+        require(steps, Items(CALLABLE), "steps of TrainSet")
+        require(seed, Whole(0), "seed of TrainSet")
         self.reader = reader
         self.augment = augment if isinstance(augment, Sequence) else [(0, augment)]
         self.sampler = sampler
@@ -161,6 +180,7 @@ class TrainSet(Dataset[dict[str, Tensor]]):
         return self.epoch_len or len(self.reader)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
+        require(index, Whole(0), "the index of a training sample")
         rng = np.random.default_rng((self.seed, self.epoch, index))
         augment = next(step for start, step in reversed(self.augment) if start <= self.epoch)
         reasons: Counter[str] = Counter()

@@ -14,6 +14,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from isegm.utils.inputs import CALLABLE, GENERATOR, CheckedFields, require
+from isegm.utils.schema import Items
+
 Arrays = tuple[np.ndarray, np.ndarray]
 
 
@@ -29,7 +32,11 @@ class Compose:
 
     steps: Sequence[Transform]
 
+    def __post_init__(self) -> None:
+        require(self.steps, Items(CALLABLE), "the steps of Compose")
+
     def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
+        require(rng, GENERATOR, "rng of a transform")
         for step in self.steps:
             image, masks = step(image, masks, rng)
         return image, masks
@@ -69,7 +76,7 @@ def warp(image: np.ndarray, masks: np.ndarray, matrix: np.ndarray, size: tuple[i
 
 
 @dataclass(frozen=True)
-class UniformRandomResize:
+class UniformRandomResize(CheckedFields):
     """Scale both sides by one uniform factor."""
 
     scale: tuple[float, float] = (0.75, 1.25)
@@ -81,7 +88,7 @@ class UniformRandomResize:
 
 
 @dataclass(frozen=True)
-class LimitLongestSide:
+class LimitLongestSide(CheckedFields):
     """Shrink images whose longer side exceeds ``longest`` pixels to it."""
 
     longest: int
@@ -95,7 +102,7 @@ class LimitLongestSide:
 
 
 @dataclass(frozen=True)
-class HorizontalFlip:
+class HorizontalFlip(CheckedFields):
     """Flip horizontally with probability ``p``."""
 
     p: float = 0.5
@@ -107,7 +114,7 @@ class HorizontalFlip:
 
 
 @dataclass(frozen=True)
-class RandomFlip:
+class RandomFlip(CheckedFields):
     """With probability ``p`` flip vertically, horizontally or both ways, each equally often."""
 
     p: float = 0.5
@@ -120,7 +127,7 @@ class RandomFlip:
 
 
 @dataclass(frozen=True)
-class RandomRotate90:
+class RandomRotate90(CheckedFields):
     """Rotate by 0, 90, 180 or 270 degrees with probability ``p``; like Albumentations, which RITM uses, with 0."""
 
     p: float = 0.5
@@ -133,7 +140,7 @@ class RandomRotate90:
 
 
 @dataclass(frozen=True)
-class ShiftRotate:
+class ShiftRotate(CheckedFields):
     """Shift and rotate slightly; pixels from outside the image become black and background.
 
     Args:
@@ -159,7 +166,7 @@ class ShiftRotate:
 
 
 @dataclass(frozen=True)
-class PadIfNeeded:
+class PadIfNeeded(CheckedFields):
     """Pad with black and background, evenly on both sides, up to ``size`` (H, W)."""
 
     size: tuple[int, int]
@@ -173,7 +180,7 @@ class PadIfNeeded:
 
 
 @dataclass(frozen=True)
-class RandomCrop:
+class RandomCrop(CheckedFields):
     """Crop a random window of ``size`` (H, W); the image must be at least as large."""
 
     size: tuple[int, int]
@@ -187,7 +194,7 @@ class RandomCrop:
 
 
 @dataclass(frozen=True)
-class RandomBrightnessContrast:
+class RandomBrightnessContrast(CheckedFields):
     """Multiply by 1 + contrast and add brightness * 255, each drawn uniformly from its range."""
 
     brightness: tuple[float, float] = (-0.25, 0.25)
@@ -204,7 +211,7 @@ class RandomBrightnessContrast:
 
 
 @dataclass(frozen=True)
-class RGBShift:
+class RGBShift(CheckedFields):
     """Add a uniform random shift of at most ``limit`` grey levels to each channel."""
 
     limit: int = 10
@@ -219,7 +226,7 @@ class RGBShift:
 
 
 @dataclass(frozen=True)
-class BlurNoise:
+class BlurNoise(CheckedFields):
     """Imitate cameras: blur with probability ``p_blur``, sensor noise with probability ``p_noise``."""
 
     p_blur: float = 0.15
@@ -237,7 +244,7 @@ class BlurNoise:
 
 
 @dataclass(frozen=True)
-class RandomGrey:
+class RandomGrey(CheckedFields):
     """Convert to grey with probability ``p``, so that networks do not rely on colours."""
 
     p: float = 0.05
@@ -250,7 +257,7 @@ class RandomGrey:
 
 
 @dataclass(frozen=True)
-class RandomView:
+class RandomView(CheckedFields):
     """Show the image as the predictor does: the whole image first, later a box around the object, resized to a square.
 
     With probability ``p_whole`` the view is the whole image; with ``p_object`` it is the bounding box of a random

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 
 from isegm.engine.loading import default_workers
 from isegm.engine.schedule import Schedule
 from isegm.engine.tasks import TrainingTask
+from isegm.utils.inputs import CALLABLE, CheckedFields
+from isegm.utils.run_options import RUN_OPTIONS
+from isegm.utils.schema import Instance, Items, Kind, Nothing, Number, Row, Table, Whole
+
+INTERVAL = Whole(1) | Items(Row(Whole(0), Whole(1)), least=1)
 
 
 @dataclass
-class RunConfig:
+class RunConfig(CheckedFields):
     """Settings of one run: device, folders, precision, and the weights it starts from.
 
     Attributes:
@@ -38,6 +44,13 @@ class RunConfig:
         compile: compile the network with ``torch.compile``.
     """
 
+    own_kinds: ClassVar[Mapping[str, Kind]] = {
+        **{name: RUN_OPTIONS[name] for name in ("workers", "seed", "save_every", "save_seconds")},
+        **{name: RUN_OPTIONS[name] | Nothing() for name in ("amp", "start_epoch", "lr")},
+        "clip_norm": RUN_OPTIONS["clip_grad_norm"] | Nothing(),
+        "accumulate": RUN_OPTIONS["accumulate_grad"],
+    }
+
     checkpoints: Path
     images: Path
     logs: Path
@@ -58,7 +71,7 @@ class RunConfig:
 
 
 @dataclass
-class TrainConfig:
+class TrainConfig(CheckedFields):
     """Settings that decide what is learnt: task, batches, learning rates and schedule.
 
     Attributes:
@@ -86,6 +99,18 @@ class TrainConfig:
         checkpoint_interval: epochs between two numbered checkpoints, or (from epoch, interval) pairs.
         image_dump_interval: steps between two images of a training sample; 0 for none.
     """
+
+    own_kinds: ClassVar[Mapping[str, Kind]] = {
+        **dict.fromkeys(("batch_size", "interleaved_batches"), Whole(1)),
+        **dict.fromkeys(("epochs", "precise_bn_batches", "image_dump_interval"), Whole(0)),
+        **dict.fromkeys(("micro_batch", "cpu_micro_batch", "recompute_above"), Whole(0) | Nothing()),
+        "lr": Number(0),
+        "clip_norm": Number(above=0) | Nothing(),
+        "task": Instance(object, "a training task, with begin", lambda task: hasattr(task, "begin")),
+        "schedule": CALLABLE,
+        "lr_multipliers": Table(Number(0)) | Nothing(),
+        "checkpoint_interval": INTERVAL,
+    }
 
     task: TrainingTask
     batch_size: int

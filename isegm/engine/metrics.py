@@ -8,10 +8,17 @@ import torch
 from torch import Tensor
 
 from isegm.utils.distributed import all_reduce
+from isegm.utils.errors import InputError
+from isegm.utils.inputs import SHARE, described, require
+from isegm.utils.schema import Number, Table
 
 
 def batch_iou(logits: Tensor, label: Tensor, threshold: float = 0.5) -> Tensor:
     """Return the IoUs (B,) of logits with labels in {1, 0, -1}, both (B, 1, H, W); NaN where the union is empty."""
+    if not (isinstance(logits, Tensor) and isinstance(label, Tensor) and logits.shape == label.shape):
+        raise InputError(
+            f"logits and labels must be tensors of one shape, not {described(logits)} and {described(label)}."
+        )
     valid = label != -1
     pred = (logits.sigmoid() > threshold) & valid
     truth = label == 1
@@ -33,6 +40,10 @@ class AdaptiveIoU:
     def __init__(
         self, init_thresh: float = 0.4, thresh_step: float = 0.025, thresh_beta: float = 0.99, iou_beta: float = 0.9
     ) -> None:
+        for name, value in (("init_thresh", init_thresh), ("thresh_step", thresh_step)):
+            require(value, Number(), f"{name} of AdaptiveIoU")
+        for name, value in (("thresh_beta", thresh_beta), ("iou_beta", iou_beta)):
+            require(value, SHARE, f"{name} of AdaptiveIoU")
         self.iou_thresh = init_thresh
         self.thresh_step = thresh_step
         self.thresh_beta = thresh_beta
@@ -75,6 +86,7 @@ class AdaptiveIoU:
 
     def load_state(self, state: dict[str, float]) -> None:
         """Restore the values of ``state``."""
+        require(state, Table(Number()), "the state of AdaptiveIoU")
         for key, value in state.items():
             setattr(self, key, value)
 

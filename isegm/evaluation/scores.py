@@ -12,19 +12,26 @@ from isegm.evaluation.records import ObjectRecord
 from isegm.inference.mask_metrics import first_click_reaching, number_of_clicks
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import require
-from isegm.utils.schema import Instance, Items
+from isegm.utils.schema import Instance, Items, Whole
+from isegm.utils.schema import Number as Finite
 
 Number = TypeVar("Number", int, float)
+RECORDS = Items(Instance(ObjectRecord, "an ObjectRecord"))
+SOME_RECORDS = Items(RECORDS.kind, least=1)
 THRESHOLDS = (0.80, 0.85, 0.90, 0.95)
 
 
 def thresholds_up_to(target_iou: float) -> tuple[float, ...]:
     """Return those of ``THRESHOLDS`` that are known if clicking stops at ``target_iou``."""
+    require(target_iou, Finite(), "target_iou")
     return tuple(threshold for threshold in THRESHOLDS if threshold <= min(0.95, target_iou) + 0.001)
 
 
 def noc_per_object(records: Sequence[ObjectRecord], threshold: float, max_clicks: int) -> np.ndarray:
     """Compute the number of clicks (NoC) of each object, int (N,)."""
+    require(records, RECORDS, "the records")
+    require(threshold, Finite(), "threshold")
+    require(max_clicks, Whole(1), "max_clicks")
     return np.array([number_of_clicks(record.ious, threshold, max_clicks) for record in records], dtype=int)
 
 
@@ -40,6 +47,9 @@ def noc_std(records: Sequence[ObjectRecord], threshold: float, max_clicks: int) 
 
 def nof(records: Sequence[ObjectRecord], threshold: float, max_clicks: int) -> int:
     """Count the failures (NoF): objects that do not reach ``threshold`` within ``max_clicks``."""
+    require(records, RECORDS, "the records")
+    require(threshold, Finite(), "threshold")
+    require(max_clicks, Whole(1), "max_clicks")
     reaching = (first_click_reaching(record.ious[:max_clicks], threshold) for record in records)
     return sum(click is None for click in reaching)
 
@@ -55,12 +65,14 @@ def nof_published(records: Sequence[ObjectRecord], threshold: float, max_clicks:
 
 def miou_per_click(records: Sequence[ObjectRecord]) -> np.ndarray:
     """Compute the mean IoU after click 1, 2, ..., as far as every object was clicked: float64 (K,)."""
+    require(records, SOME_RECORDS, "the records")
     clicks = min(len(record.ious) for record in records)
     return np.array([record.ious[:clicks] for record in records], dtype=np.float64).mean(axis=0)
 
 
 def miou_carried_forward(records: Sequence[ObjectRecord]) -> np.ndarray:
     """Compute the mean IoU after click 1, 2, ...; objects that stopped keep their last IoU: float64 (K,)."""
+    require(records, SOME_RECORDS, "the records")
     clicks = max(len(record.ious) for record in records)
     rows = [[*record.ious, *[record.ious[-1]] * (clicks - len(record.ious))] for record in records]
     return np.array(rows, dtype=np.float64).mean(axis=0)
@@ -68,6 +80,7 @@ def miou_carried_forward(records: Sequence[ObjectRecord]) -> np.ndarray:
 
 def seconds_per_click(records: Sequence[ObjectRecord]) -> float:
     """Compute SPC: time of the whole loop, with reading images, simulated user and IoU, per click."""
+    require(records, SOME_RECORDS, "the records")
     return sum(record.seconds for record in records) / sum(len(record.clicks) for record in records)
 
 
@@ -120,7 +133,7 @@ def score(records: Sequence[ObjectRecord], dataset: str, target_iou: float, max_
     Raises:
         InputError: there are no records.
     """
-    require(records, Items(Instance(ObjectRecord, "an ObjectRecord")), "the records")
+    require(records, RECORDS, "the records")
     if not records:
         raise InputError(f"{dataset} holds no objects to evaluate: check its folder.")
     thresholds = thresholds_up_to(target_iou)

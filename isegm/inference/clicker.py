@@ -56,13 +56,14 @@ class Clicker:
         self._object: np.ndarray | None = None
         self._background: np.ndarray | None = None
         require(click_indx_offset, Whole(0), "click_indx_offset")
+        require(ignore_label, Whole(), "ignore_label of Clicker")
         if gt_mask is not None:
             gt_mask = label_map(gt_mask, "gt_mask")
             valid = gt_mask != ignore_label
             self._object = (gt_mask == 1) & valid
             self._background = (gt_mask != 1) & valid
-        for click in init_clicks or ():
-            self.add_click(click)
+        if init_clicks is not None:
+            self.set_state(init_clicks)
 
     def __len__(self) -> int:
         return len(self.clicks_list)
@@ -137,7 +138,7 @@ class Clicker:
         Raises:
             InputError: a member of ``state`` is no ``Click``; nothing has changed then.
         """
-        clicks = list(state)
+        clicks = list(state) if isinstance(state, Iterable) else state
         require(clicks, Items(CLICK), "the state of Clicker")
         self.reset_clicks()
         for click in clicks:

@@ -18,14 +18,20 @@ from isegm.data.sample import DSample
 from isegm.inference.clicker import Clicker
 from isegm.inference.simulation import ClickSimulation, EvalSettings
 from isegm.utils.errors import InputError
-from isegm.utils.inputs import label_map, require
+from isegm.utils.inputs import CALLABLE, label_map, require
 from isegm.utils.schema import Instance, Nothing
 
-CALLABLE = Instance(object, "a function", callable)
 PREDICTOR = Instance(
     object,
     "what get_predictor returns",
     lambda value: hasattr(value, "set_input_image") and hasattr(value, "get_prediction"),
+)
+
+
+DATASET = Instance(
+    object,
+    "a data set, with get_sample and a length",
+    lambda value: hasattr(value, "get_sample") and hasattr(value, "__len__"),
 )
 
 
@@ -137,6 +143,7 @@ def evaluate_dataset(dataset: Samples, predictor: ClickedPredictor, **kwargs: An
         all_ious: for each object the float32 IoUs after its clicks.
         elapsed_time: seconds, reading of images and simulated user included.
     """
+    require(dataset, DATASET, "the data set")
     started = time.perf_counter()
     all_ious = [
         evaluate_sample(

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 
 from isegm.utils.errors import InputError
-from isegm.utils.inputs import binary_mask, label_map
+from isegm.utils.inputs import binary_mask, label_map, require
+from isegm.utils.schema import Whole
 
 
 def get_iou(gt_mask: np.ndarray, pred_mask: np.ndarray, ignore_label: int = -1) -> float:
@@ -30,6 +31,7 @@ def get_iou(gt_mask: np.ndarray, pred_mask: np.ndarray, ignore_label: int = -1) 
     Raises:
         InputError: the sizes differ, ``pred_mask`` holds other values than 0 and 1, or ``gt_mask`` fractions or NaN.
     """
+    require(ignore_label, Whole(), "ignore_label")
     gt_mask, pred_mask = label_map(gt_mask, "gt_mask"), binary_mask(pred_mask, "pred_mask")
     if gt_mask.shape != pred_mask.shape:
         raise InputError(f"gt_mask is {gt_mask.shape} but pred_mask {pred_mask.shape}: give masks of one image.")

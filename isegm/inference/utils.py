@@ -20,6 +20,7 @@ from isegm.utils import lookup
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import plain_array, require
 from isegm.utils.schema import Items, Number, Whole
+from isegm.utils.text_values import as_path
 
 __all__ = ["compute_noc_metric", "find_checkpoint", "get_dataset", "get_iou", "load_is_model"]
 
@@ -41,7 +42,7 @@ def load_is_model(checkpoint: str | Path | Mapping[str, Any], device: torch.devi
 
 def find_checkpoint(weights_folder: str | Path, checkpoint_name: str) -> str:
     """The path of the one checkpoint that a name means: see ``isegm.utils.lookup.find_checkpoint``."""
-    return str(lookup.find_checkpoint(weights_folder, str(checkpoint_name)))
+    return str(lookup.find_checkpoint(as_path(weights_folder, "the folder of weights"), str(checkpoint_name)))
 
 
 def compute_noc_metric(
@@ -65,7 +66,7 @@ def compute_noc_metric(
     """
     require(iou_thrs, Items(Number(0, 1)), "iou_thrs")
     require(max_clicks, Whole(1), "max_clicks")
-    if isinstance(all_ious, (str, bytes)) or not len(all_ious):
+    if not isinstance(all_ious, (Sequence, np.ndarray)) or isinstance(all_ious, (str, bytes)) or not len(all_ious):
         raise InputError("all_ious must hold the IoUs of at least one object: evaluate a data set first.")
     for ious in all_ious:
         values = plain_array(ious, "the IoUs of an object")

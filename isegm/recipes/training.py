@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from easydict import EasyDict
 
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.refiner_crops import FocusCrops
 from isegm.data.train_set import SampleTransform, TrainSet
-from isegm.engine.config import TrainConfig
+from isegm.engine.config import INTERVAL, TrainConfig
 from isegm.engine.schedule import MultiStep, WarmupDecay
 from isegm.engine.tasks import FocalClicks, IterativeClicks, LossTerm
 from isegm.model.click_model import ClickModel
 from isegm.recipes import launch
 from isegm.recipes.data_config import Crops, Size
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import CALLABLE, KINDS, CheckedFields
+from isegm.utils.schema import Instance, Items, Kind, Nothing, Number, Table, Text, Whole
+
+SIZE = KINDS["tuple[int, int]"]
 
 
 class TrainingData(Protocol):
@@ -40,7 +44,7 @@ class TrainingData(Protocol):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(CheckedFields):
     """All numbers of an experiment, to be compared with the table of its paper.
 
     ``--batch-size``, ``--lr``, ``--epochs`` and ``--clip-grad-norm`` replace a number for one run. With ``--epochs``
@@ -76,8 +80,24 @@ class Recipe:
             "SCRIPT goes on from ..."; None if none is needed.
 
     Raises:
+        InputError: a number is of another kind.
         ValueError: the numbers contradict each other.
     """
+
+    own_kinds: ClassVar[Mapping[str, Kind]] = {
+        **dict.fromkeys(("batch_size", "interleaved_batches"), Whole(1)),
+        **dict.fromkeys(("clicks", "epochs", "precise_bn_batches", "image_every"), Whole(0)),
+        "lr": Number(0),
+        "data": Instance(object, "data to train on, with open", lambda data: hasattr(data, "open")),
+        "crop": SIZE | Table(SIZE, keys=Whole(0)),
+        "sampler": Instance(MultiPointSampler, "a MultiPointSampler"),
+        "losses": Table(Instance(LossTerm, "a LossTerm")),
+        "milestones": Items(Whole(0)),
+        "checkpoint_every": INTERVAL,
+        "initial_masks": CALLABLE | Nothing(),
+        "starts_from": Text() | Nothing(),
+        "clip_norm": Number(above=0) | Nothing(),
+    }
 
     data: TrainingData
     crop: Size | Crops
@@ -104,6 +124,7 @@ class Recipe:
     starts_from: str | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.milestones and self.decay_from is not None:
             raise ValueError("the learning rate falls at milestones or from decay_from on: give one of them")
         if self.warmup and self.decay_from is None:

@@ -22,7 +22,15 @@ def usable_device(device: torch.device | str | int) -> torch.device:
     try:
         chosen = torch.device(device)
         torch.empty(1, device=chosen)
-    except (RuntimeError, AssertionError, NotImplementedError, ImportError, AttributeError) as error:
+    except (
+        RuntimeError,
+        AssertionError,
+        ValueError,
+        OverflowError,
+        NotImplementedError,
+        ImportError,
+        AttributeError,
+    ) as error:
         raise InputError(f"the device {device} cannot be used on this machine: choose another, or --cpu.") from error
     if chosen.type == "meta":
         raise InputError("the device meta holds no numbers: choose cpu, or a device that this machine has.")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from isegm.utils.errors import InputError
-from isegm.utils.schema import Instance, Kind, Number, Whole, mismatch, shown
+from isegm.utils.schema import Flag, Instance, Kind, Number, Row, Whole, mismatch, shown
 
 LONGEST_SIDE = 1 << 20  # of an image, in pixels
 SIDE = Whole(0, LONGEST_SIDE)
@@ -20,6 +21,9 @@ IMAGE = Instance(
     "an array (H, W, 3) of uint8",
     lambda image: image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8,
 )
+MASK = Instance(np.ndarray, "an array (H, W) of bool", lambda mask: mask.ndim == 2 and mask.dtype == bool)
+CALLABLE = Instance(object, "a function", callable)
+GENERATOR = Instance(np.random.Generator, "a numpy.random.Generator")
 NUMBERS = "biuf"  # kinds of dtypes that hold real numbers
 
 
@@ -57,6 +61,41 @@ def require_fields(instance: Any, kinds: Mapping[str, Kind]) -> None:
     """
     for name, kind in kinds.items():
         require(getattr(instance, name), kind, f"{name} of {type(instance).__name__}")
+
+
+class CheckedFields:
+    """Base of dataclasses whose fields must be of the kinds that their annotations say, where ``KINDS`` has these.
+
+    Fields of type float whose name is p, begins with p_ or ends with prob are probabilities. ``own_kinds`` of a
+    subclass wins over both.
+
+    Raises:
+        InputError: a field is of another kind.
+    """
+
+    own_kinds: ClassVar[Mapping[str, Kind]] = {}
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # type: ignore[arg-type]  # subclasses are dataclasses
+            annotation, optional, _ = str(field.type).partition(" | None")
+            is_probability = field.name == "p" or field.name.startswith("p_") or field.name.endswith("prob")
+            kind = SHARE if is_probability and annotation == "float" else KINDS.get(annotation)
+            kind = self.own_kinds.get(field.name, kind)
+            value = getattr(self, field.name)
+            if kind is not None and not (optional and value is None):
+                require(value, kind, f"{field.name} of {type(self).__name__}")
+
+
+SHARE = Number(0, 1)
+KINDS = {
+    "int": Whole(),
+    "float": Number(),
+    "bool": Flag(),
+    "tuple[int, int]": Row(Whole(1, LONGEST_SIDE), Whole(1, LONGEST_SIDE)),
+    "tuple[float, float]": Row(Number(), Number()),
+    "Path": Instance(Path, "a pathlib.Path"),
+    "torch.device": Instance(torch.device, "a torch.device"),
+}
 
 
 def require_index(index: Any, length: int, name: str) -> None:

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import IMAGE, LONGEST_SIDE, MASK, SHARE, SIDE, described, plain_array, require
+from isegm.utils.schema import Instance, Items, Row, Whole
 
 POSITIVE_COLOR = (0, 255, 0)
 NEGATIVE_COLOR = (255, 0, 0)
@@ -33,6 +35,11 @@ STRONG_AND_PALE = (0.95, 0.6)  # saturations
 LUMA = np.array((0.299, 0.587, 0.114))  # of red, green, blue (ITU-R BT.601)
 DARKEST = 0.5  # luma of a colour of an object
 
+COLOR = Row(*3 * (Whole(0, 255),))
+CLICK = Instance(object, "a click", lambda click: hasattr(click, "is_positive") and hasattr(click, "coords"))
+LARGEST_RADIUS = 1 << 14
+MOST_COLORS = 1 << 24
+
 
 class DrawnClick(Protocol):
     """The attributes of a click that are drawn, such as those of ``isegm.Click``."""
@@ -49,13 +56,21 @@ def draw_probmap(probs: np.ndarray) -> np.ndarray:
 
     Published code returns BGR and shows it as RGB (docs/fidelity.md#heat-map-colours).
     """
-    levels = np.clip(probs * 255, 0, 255).astype(np.uint8)
+    probs = plain_array(probs, "the probabilities")
+    if probs.ndim != 2 or not probs.size or not np.isfinite(probs).all():
+        raise InputError(f"the probabilities must be (H, W) and finite, not {described(probs)}.")
+    levels = np.clip(probs * 255.0, 0, 255).astype(np.uint8)
     return cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_HOT), cv2.COLOR_BGR2RGB)
 
 
 def voc_palette(count: int) -> np.ndarray:
     """Return (count, 3) uint8 RGB colours of labels, as Pascal VOC's masks have them; label 0 is black."""
-    labels = np.arange(count)[:, None]
+    require(count, Whole(0, MOST_COLORS), "the number of colours")
+    return _voc_colors(np.arange(count))
+
+
+def _voc_colors(labels: np.ndarray) -> np.ndarray:
+    labels = labels[:, None]
     bits = [((labels >> (3 * bit + np.arange(3))) & 1) << (7 - bit) for bit in range(8)]
     return np.sum(bits, axis=0).astype(np.uint8)
 
@@ -65,6 +80,7 @@ def object_color(number: int) -> tuple[int, int, int]:
 
     After a dozen chosen colours the hue goes on by the golden angle, and dark ones, such as blue, are mixed with white.
     """
+    require(number, Whole(1), "the number of an object")
     if number <= len(OBJECT_COLORS):
         return OBJECT_COLORS[number - 1]
     pure = np.array(colorsys.hsv_to_rgb(number * GOLDEN_ANGLE % 1, STRONG_AND_PALE[number % 2], 1.0))
@@ -82,9 +98,16 @@ def draw_clicks(
     neg_color: tuple[int, int, int] = NEGATIVE_COLOR,
 ) -> np.ndarray:
     """Return a copy of (H, W, 3) uint8 RGB with clicks as dots, in an RGB colour for each polarity."""
+    require(image, IMAGE, "the image")
+    require(radius, Whole(0, LARGEST_RADIUS), "the radius of clicks")
+    require(pos_color, COLOR, "pos_color")
+    require(neg_color, COLOR, "neg_color")
+    drawn = list(clicks) if isinstance(clicks, Iterable) else clicks
+    require(drawn, Items(CLICK), "the clicks")
     image = np.ascontiguousarray(image).copy()
-    for click in clicks:
-        centre = (round(click.coords[1]), round(click.coords[0]))
+    for click in drawn:
+        row, column = (round(min(max(place, -LONGEST_SIDE), LONGEST_SIDE)) for place in click.coords)
+        centre = (column, row)
         cv2.circle(image, centre, radius + max(1, radius // 4), (255, 255, 255), -1, cv2.LINE_AA)
         cv2.circle(image, centre, radius, pos_color if click.is_positive else neg_color, -1, cv2.LINE_AA)
     return image
@@ -92,6 +115,7 @@ def draw_clicks(
 
 def dot_radius(size: tuple[int, ...]) -> int:
     """Return the radius of clicks that are still seen when an image of (H, W) pixels is shown on a screen."""
+    require(size, Items(SIDE, least=1), "the size of the image")
     return max(4, round(max(size) / 200))
 
 
@@ -104,6 +128,12 @@ def tint(pixels: np.ndarray, mask: np.ndarray, color: tuple[int, int, int], alph
         color: RGB.
         alpha: weight of the colour, 0 to 1.
     """
+    require(pixels, IMAGE, "the pixels")
+    require(mask, MASK, "the mask")
+    if mask.shape != pixels.shape[:2]:
+        raise _other_size(mask, pixels)
+    require(color, COLOR, "the colour")
+    require(alpha, SHARE, "alpha")
     levels = np.arange(256)[:, None] * (1 - alpha) + np.array(color) * alpha + 0.5  # (256, 3)
     blended = cv2.LUT(np.ascontiguousarray(pixels), levels.astype(np.uint8)[None])
     pixels[mask] = blended[mask]
@@ -134,17 +164,22 @@ def draw_with_blend_and_clicks(
     Raises:
         InputError: the mask is of another size than the image.
     """
+    require(image, IMAGE, "the image")
+    require(alpha, SHARE, "alpha")
     result = image.copy()
     if mask is not None:
-        mask = np.asarray(mask)
+        mask = plain_array(mask, "the mask")
         if mask.shape != image.shape[:2]:
-            raise InputError(
-                f"the mask is {mask.shape} pixels, the image {image.shape[:2]}: give the mask of this image."
-            )
+            raise _other_size(mask, image)
+        if np.isnan(mask).any():
+            raise InputError("the mask holds NaN: compare it with a threshold first.")
         labels = mask.astype(np.int64) if mask.dtype.kind in "iu" else (mask > 0).astype(np.int64)
         values = np.unique(labels[labels > 0])
-        colors = voc_palette(int(values.max(initial=0)) + 1) if mask.dtype.kind in "iu" else [(0, 0, 0), MASK_COLOR]
-        for value in values:
-            red, green, blue = (int(part) for part in colors[value])
+        colors = _voc_colors(values).tolist() if mask.dtype.kind in "iu" else [MASK_COLOR] * len(values)
+        for value, (red, green, blue) in zip(values, colors, strict=True):
             tint(result, labels == value, (red, green, blue), alpha)
-    return draw_clicks(result, clicks_list or (), radius, pos_color, neg_color)
+    return draw_clicks(result, () if clicks_list is None else clicks_list, radius, pos_color, neg_color)
+
+
+def _other_size(mask: np.ndarray, image: np.ndarray) -> InputError:
+    return InputError(f"the mask is {mask.shape} pixels, the image {image.shape[:2]}: give the mask of this image.")
