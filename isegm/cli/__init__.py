@@ -28,6 +28,7 @@ COMMANDS = {
     "benchmark": "time the work at every click against plain implementations",
     "flops": "count multiply-accumulates and parameters of networks",
     "initial-masks": "make initial masks of a wanted IoU from an evaluation set",
+    "pack": "pack images-and-masks folders into one file",
     "convert": "convert annotations of COCO+LVIS, ADE20k and OpenImages for training",
     "plot-ious": "plot the mean IoU per click of several models",
     "measure-refiner": "compare refined with coarse predictions of FocalClick and CDNet",

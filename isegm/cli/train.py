@@ -51,7 +51,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--data",
         type=value_of("data"),
-        help="images-and-masks folders, comma-separated; default: TRAIN_FOLDERS in config.yml",
+        help="images-and-masks folders or packed files, comma-separated; default: TRAIN_FOLDERS in config.yml",
     )
     parser.add_argument(
         "--batch-size",

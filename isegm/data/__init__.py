@@ -7,7 +7,7 @@
 
 from isegm.data.catalogue import EVALUATION_SETS, TRAINING_SETS, get_dataset, get_training_set
 from isegm.data.compose import ComposeDataset, Reader
-from isegm.data.datasets import FolderDataset, SamplesDataset
+from isegm.data.datasets import FolderDataset, PackedDataset, SamplesDataset
 from isegm.data.datasets.base import EvaluationDataset
 from isegm.data.sample import DSample
 
@@ -18,6 +18,7 @@ __all__ = [
     "DSample",
     "EvaluationDataset",
     "FolderDataset",
+    "PackedDataset",
     "Reader",
     "SamplesDataset",
     "get_dataset",

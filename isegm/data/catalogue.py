@@ -21,9 +21,9 @@ from isegm.data.datasets.benchmarks import (
 from isegm.data.datasets.coco import CocoDataset
 from isegm.data.datasets.coco_lvis import CocoLvisDataset
 from isegm.data.datasets.davis585 import Davis585Dataset
-from isegm.data.datasets.folder import FolderDataset
 from isegm.data.datasets.lvis import LvisDataset
 from isegm.data.datasets.openimages import OpenImagesDataset
+from isegm.data.datasets.packed import open_folder
 from isegm.data.datasets.saliency import DutsTeDataset, DutsTrDataset, HFlickrDataset, Msra10kDataset, ThinObjectDataset
 from isegm.data.datasets.samples import SamplesDataset
 from isegm.data.datasets.sbd import SbdDataset, SbdEvaluationDataset
@@ -91,7 +91,8 @@ def get_dataset(name: str, cfg: Mapping[str, Any]) -> EvaluationDataset:
 
     Args:
         name: a key of ``EVALUATION_SETS``; a name under FOLDER_DATASETS in config.yml; ``folder:<path>`` for a folder
-            with images/ and masks/; or ``folder:<path>:val`` for the part of it that training does not see.
+            with images/ and masks/, or for a packed file; or ``folder:<path>:val`` for the part that training does not
+            see.
         cfg: configuration with the paths.
 
     Raises:
@@ -106,12 +107,12 @@ def get_dataset(name: str, cfg: Mapping[str, Any]) -> EvaluationDataset:
         if not path:
             raise InputError("folder: names no folder: write folder:<path>.")
         if not path.endswith(VALIDATION_ENDING):
-            return FolderDataset(path)
-        dataset = FolderDataset(path.removesuffix(VALIDATION_ENDING), part="val")
+            return open_folder(path)
+        dataset = open_folder(path.removesuffix(VALIDATION_ENDING), part="val")
         dataset.name += "_val"
         return dataset
     if name in folders:
-        dataset = FolderDataset(folders[name])
+        dataset = open_folder(folders[name])
         dataset.name = name
         return dataset
     if name not in EVALUATION_SETS:

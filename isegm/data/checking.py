@@ -39,9 +39,23 @@ def check_samples(read: Callable[[int], object], indices: Sequence[int], name: s
         listed = [each for each in tqdm(found, f"reading {name}", len(indices), leave=False, delay=SOON) if each]
     finally:
         pool.shutdown(cancel_futures=True)
-    if len(listed) == 1:
-        raise InputError(listed[0])
-    if listed:
-        more = f" (and {len(listed) - NAMED} more)" if len(listed) > NAMED else ""
-        sentences = "; ".join(sentence.rstrip(".") for sentence in listed[:NAMED])
-        raise InputError(f"{len(listed)} of {len(indices)} images of {name} cannot be used: {sentences}{more}.")
+    require_none(listed, len(indices), name)
+
+
+def require_none(broken: Sequence[str], count: int, name: str) -> None:
+    """Check that no sample is broken.
+
+    Args:
+        broken: a sentence about each broken sample.
+        count: of all samples.
+        name: of the data set.
+
+    Raises:
+        InputError: there is one; up to ten are named.
+    """
+    if len(broken) == 1:
+        raise InputError(broken[0])
+    if broken:
+        more = f" (and {len(broken) - NAMED} more)" if len(broken) > NAMED else ""
+        sentences = "; ".join(sentence.rstrip(".") for sentence in broken[:NAMED])
+        raise InputError(f"{len(broken)} of {count} images of {name} cannot be used: {sentences}{more}.")

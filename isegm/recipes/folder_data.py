@@ -1,4 +1,4 @@
-"""Images-and-masks folders to train on."""
+"""Images-and-masks folders, or packed files of them, to train on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from easydict import EasyDict
 
 from isegm.data.checking import check_samples
 from isegm.data.compose import ComposeDataset
-from isegm.data.datasets.folder import FolderDataset
+from isegm.data.datasets.packed import joint_ratios, open_each_folder
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.train_set import CopyPaste, SampleTransform, TrainSet
 from isegm.data.transforms import Transform
@@ -73,11 +73,15 @@ class FolderData:
 
 
 def open_folders(cfg: EasyDict) -> tuple[ComposeDataset, ComposeDataset]:
-    """Open the training part and the validation part of the run's folders."""
+    """Open the training part and the validation part of the run's folders.
+
+    A packed file counts as its folders, with the shares that are noted in it, see ``joint_ratios``.
+    """
     paths, ratios = training_folders(cfg)
+    training, validation = ([open_each_folder(path, part, True) for path in paths] for part in ("train", "val"))
     return (
-        ComposeDataset([FolderDataset(path, part="train", allow_empty=True) for path in paths], ratios),
-        ComposeDataset([FolderDataset(path, part="val", allow_empty=True) for path in paths]),
+        ComposeDataset([each for file in training for each in file], joint_ratios(training, ratios)),
+        ComposeDataset([each for file in validation for each in file]),
     )
 
 

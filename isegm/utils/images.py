@@ -150,6 +150,18 @@ def read_stretched(path: str | Path) -> tuple[np.ndarray, Levels | None]:
     return cv2.cvtColor(shown, cv2.COLOR_BGR2RGB), levels
 
 
+def decode_image(opened: ImageContent) -> np.ndarray:
+    """Decode an image of 8 bits as (H, W, 3) uint8 RGB.
+
+    Raises:
+        InputError: it does not decode, or has more than 8 bits.
+    """
+    image = _pixels(opened)
+    if image.dtype != np.uint8:
+        raise undecodable(opened)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
 def open_image(path: str | Path, what: str = "image") -> ImageContent:
     """Read the bytes of an image file and check what they promise, see ``recognised``.
 

@@ -11,7 +11,9 @@ def in_minutes(seconds: float) -> str:
 
 
 def in_bytes(size: float) -> str:
-    """Write a number of bytes in MB or GB, with powers of 1000."""
+    """Write a number of bytes in kB, MB or GB, with powers of 1000."""
+    if size < 1e6:
+        return f"{size / 1e3:.0f} kB"
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 

@@ -47,7 +47,7 @@ def call(capsys, *words):
 
 def test_every_module_is_a_command():
     files = {path.stem.replace("_", "-") for path in (ROOT / "isegm" / "cli").glob("*.py")} - {"--init--"}
-    assert files == set(COMMANDS) == {*SCRIPTS, "models"}
+    assert files == set(COMMANDS) == {*SCRIPTS, "models", "pack"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

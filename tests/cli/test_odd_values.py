@@ -37,6 +37,7 @@ USUAL = {  # words with which each command works; an option under test replaces 
     "benchmark": [],
     "flops": ["--models=clickseg_mobilenetv2", "--size=64,64"],
     "initial-masks": ["--dataset=folder:set", "--out=initial"],
+    "pack": ["set", "--out=new.pack"],
     "convert": ["openimages"],
     "plot-ious": ["--model-dirs=set"],
     "measure-refiner": ["--checkpoint=mobilenetv2_default", "--datasets=folder:set", "--max-objects=1", "--cpu"],

@@ -14,6 +14,7 @@ from isegm.data.datasets.davis585 import Davis585Dataset
 from isegm.data.datasets.folder import FolderDataset
 from isegm.data.datasets.lvis import LvisDataset
 from isegm.data.datasets.openimages import OpenImagesDataset
+from isegm.data.datasets.packed import PackedDataset
 from isegm.data.datasets.saliency import DutsTeDataset, DutsTrDataset, HFlickrDataset, Msra10kDataset, ThinObjectDataset
 from isegm.data.datasets.samples import SamplesDataset
 from isegm.data.datasets.sbd import SbdDataset, SbdEvaluationDataset
@@ -38,6 +39,7 @@ __all__ = [
     "LvisDataset",
     "Msra10kDataset",
     "OpenImagesDataset",
+    "PackedDataset",
     "PascalVocDataset",
     "PascalVocEvaluationDataset",
     "SamplesDataset",
