@@ -185,6 +185,25 @@ def write_simulated_click(
     points[sample, row_index] = points.new_tensor((row, column, float(order)))
 
 
+def write_simulated_clicks(points: Tensor, is_positive: Tensor, pixels: Tensor, order: Tensor, there: Tensor) -> None:
+    """Store a simulated click of each sample of a batch in place, as ``write_simulated_click`` does.
+
+    Nothing is read from the device; clicks of an order that does not fit are dropped.
+
+    Args:
+        points: (B, 2N, 3).
+        is_positive: (B,) bool.
+        pixels: (B, 2) row and column.
+        order: (B,) int64, from 1 on.
+        there: (B,) bool; other samples stay as they are.
+    """
+    slots = points.shape[1] // 2
+    row = torch.where(is_positive, slots, 2 * slots) - order.clamp(max=slots)
+    values = torch.cat((pixels, order[:, None]), 1).to(points.dtype)
+    batch = torch.arange(len(points), device=points.device)
+    points[batch, row] = torch.where((there & (order <= slots))[:, None], values, points[batch, row])
+
+
 def write_only_click(points: Tensor, sample: int, is_positive: bool, row: float, column: float) -> None:
     """Make a training sample start with one click, of order 0, instead of those it has, in place."""
     points[sample] = UNUSED

@@ -59,7 +59,7 @@ def planned(at_data, monkeypatch):
             self.__class__.parts = (model, train_set, val_set, config)
 
         def run(self):
-            pass
+            return True
 
     monkeypatch.setattr(launch, "Trainer", Recorder)
 

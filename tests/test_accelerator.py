@@ -16,11 +16,18 @@ import torch
 
 from isegm import load_model
 from isegm.clicks import Click
+from isegm.data.datasets.folder import FolderDataset
+from isegm.data.on_device.draws import Draws
+from isegm.data.on_device.train_set import DeviceTrainSet
+from isegm.data.train_set import CopyPaste, TrainSet
+from isegm.engine.device_clicks import add_clicks_on_device
 from isegm.evaluation.records import read_records
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import settings_for
 from isegm.inference.refinement import build_refinement
 from isegm.model import build_model
+from isegm.recipes import light
+from isegm.utils.distance import squared_distance
 from isegm.utils.lookup import DEFAULT_CHECKPOINT
 from tests.drawn import draw_folder
 from tests.engine import focal
@@ -29,6 +36,7 @@ from tests.golden import fill_weights
 from tests.inference.replay import photo
 from tests.inference.test_golden_pipelines import ANALYTIC, CASES, assert_follows_analytic
 from tests.networks import light_models
+from tests.utils.test_distance import drawn_labels
 
 
 def _accelerator() -> str | None:
@@ -207,3 +215,36 @@ def test_the_training_command_compiles_in_bfloat16(images, tmp_path):
     said = run("train", str(script), f"--data={images}", f"--weights={DEFAULT_CHECKPOINT}", *options, cwd=tmp_path)
     assert "training IoU" in said
     assert len(list(tmp_path.rglob("last_checkpoint.pth"))) == 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (33, 17), (96, 128), (320, 320)], ids=str)
+def test_distances_on_the_device_are_exact(size):
+    labels = torch.from_numpy(drawn_labels(np.random.default_rng(0), 40, *size))
+    assert torch.equal(squared_distance(labels.to(DEVICE)).cpu(), squared_distance(labels, "opencv"))
+
+
+def test_samples_and_clicks_are_made_on_the_device(images):
+    samples = TrainSet(
+        FolderDataset(images), light.views((64, 64))[0], light.SAMPLER, epoch_len=8, min_object_area=20,
+        copy_paste=CopyPaste(),
+    )  # fmt: skip
+    made = DeviceTrainSet(samples, DEVICE, 96)
+    batch, again = made.batch(8, 1), made.batch(8, 1)
+    assert all(value.device.type == DEVICE.type and torch.equal(value, again[name]) for name, value in batch.items())
+    label, points = batch["instances"][:, 0], batch["points"].clone()
+    y, x = points[:, 0, :2].long().unbind(1)
+    assert (label[torch.arange(8), y, x] == 1).all()
+    add_clicks_on_device(
+        points, torch.zeros_like(batch["instances"]), batch["instances"], torch.ones_like(y), Draws(DEVICE, 0)
+    )
+    y, x, order = points[:, points.shape[1] // 2 - 1].long().unbind(1)
+    assert (label[torch.arange(8), y, x] == 1).all() and (order == 1).all()
+
+
+@pytest.mark.slow
+def test_the_training_command_keeps_images_on_the_device(images, tmp_path):
+    script = REPOSITORY / "models" / "light" / "mobilenetv2_mixed.py"
+    place = ["--cpu"] if DEVICE.type == "cpu" else []
+    options = ["--epochs=1", "--epoch-len=8", "--batch-size=2", "--amp=bf16", "--data-on-device", *place]
+    said = run("train", str(script), f"--data={images}", f"--weights={DEFAULT_CHECKPOINT}", *options, cwd=tmp_path)
+    assert "are kept on" in said and "training IoU" in said

@@ -17,6 +17,7 @@ from isegm.inference.merge import change_around
 from isegm.inference.predictor import Predictor
 from isegm.model import build_model
 from isegm.model.heads.pixel_diffusion import DILATIONS, STEPS, PixelDiffusion
+from isegm.recipes.throughput import updates_per_second
 from isegm.utils.arguments import CommandParser
 from isegm.utils.cli import add_thread_option, choose_device, program
 from isegm.utils.memory import keep_freed_memory
@@ -191,6 +192,18 @@ def clicks_beside(busy: int, clicks: int, rounds: int, threads: int | None) -> N
         print(f"{name:<28} default {before:7.3f} s   here {after:7.3f} s   {before / after:6.2f} x", flush=True)
 
 
+def training_on(device: torch.device, side: int = 192, batch_size: int = 16, batches: int = 6) -> None:
+    """Time training through the data loader against training on images, augmentation and clicks on the device."""
+    amp = torch.bfloat16 if device.type == "cuda" else None
+    print(f"sample-updates per second, MobileNetV2, {side}x{side}, batches of {batch_size}; loader, and on {device}")
+    for name, with_network in (("training", True), ("samples and clicks alone", False)):
+        loader, ours = (
+            updates_per_second(device, on_device, side, batch_size, batches, amp, with_network)
+            for on_device in (False, True)
+        )
+        print(f"{name:<28} loader {loader:8.1f}   here {ours:8.1f}   {ours / loader:6.2f} x", flush=True)
+
+
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the options, from ``sys.argv`` by default."""
     parser = CommandParser(
@@ -209,6 +222,11 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--rounds", type=from_text(Whole(1, 1000)), default=3, help="rounds of --busy (default: %(default)s)"
     )
+    parser.add_argument(
+        "--training",
+        action="store_true",
+        help="time training instead, images on --device (default: the CPU) against the data loader (default: do not)",
+    )
     add_thread_option(parser)
     parser.add_argument(
         "--device", help="time clicks on this device, such as cuda, against the CPU instead; default: none"
@@ -223,6 +241,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"torch {torch.__version__}, {threads} threads")
     if args.busy is not None:
         clicks_beside(args.busy, args.clicks, args.rounds, args.threads)
+        return
+    if args.training:
+        training_on(choose_device(device=args.device or "cpu"))
         return
     if args.device is not None:
         chosen = choose_device(device=args.device)

@@ -109,6 +109,17 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--sync-bn", action="store_true", help="BatchNorm over the samples of all GPUs")
     parser.add_argument("--compile", action="store_true", help="compile the network with torch.compile")
     parser.add_argument(
+        "--data-on-device",
+        action=argparse.BooleanOptionalAction,
+        help="keep the images of folders on the device, and augment and click there; default: on a GPU where they fit",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=value_of("minutes"),
+        metavar="M",
+        help="write the checkpoint and end after M minutes, to go on with --resume-exp; default: train to the end",
+    )
+    parser.add_argument(
         "--local_rank",
         "--local-rank",
         type=value_of("local_rank"),

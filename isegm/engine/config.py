@@ -16,6 +16,7 @@ from isegm.utils.inputs import CALLABLE, CheckedFields
 from isegm.utils.run_options import RUN_OPTIONS
 from isegm.utils.schema import Instance, Items, Kind, Nothing, Number, Row, Table, Whole
 
+DECAY = Number(above=0, most=1)  # of a running average
 INTERVAL = Whole(1) | Items(Row(Whole(0), Whole(1)), least=1)
 
 
@@ -42,6 +43,7 @@ class RunConfig(CheckedFields):
         sync_batchnorm: normalise by the statistics of all processes' samples together (GPUs only); otherwise each
             process uses the statistics of its own samples.
         compile: compile the network with ``torch.compile``.
+        minutes: after which the run writes its checkpoint and ends; None trains to the last epoch.
     """
 
     own_kinds: ClassVar[Mapping[str, Kind]] = {
@@ -49,6 +51,7 @@ class RunConfig(CheckedFields):
         **{name: RUN_OPTIONS[name] | Nothing() for name in ("amp", "start_epoch", "lr")},
         "clip_norm": RUN_OPTIONS["clip_grad_norm"] | Nothing(),
         "accumulate": RUN_OPTIONS["accumulate_grad"],
+        "minutes": RUN_OPTIONS["minutes"] | Nothing(),
     }
 
     checkpoints: Path
@@ -68,6 +71,7 @@ class RunConfig(CheckedFields):
     accumulate: int = 1
     sync_batchnorm: bool = False
     compile: bool = False
+    minutes: float | None = None
 
 
 @dataclass
@@ -93,9 +97,11 @@ class TrainConfig(CheckedFields):
             less memory. Losses that are weighted over a batch weigh each part by itself; BatchNorm must be frozen. None
             for the whole batch.
         cpu_micro_batch: the same where it is None and the device is a CPU, on which small parts cost no time.
-        recompute_above: pixels of the images whose gradients are computed at once above which blocks that can compute
-            their activations again do so instead of keeping them: the same result in less memory and more time. None:
-            they keep them.
+        recompute_above: pixels of the images whose gradients are computed at once above which, on a CPU, blocks that
+            can compute their activations again do so instead of keeping them: the same result in less memory and more
+            time. None: they keep them, as on GPUs.
+        ema: decay of the exponential moving average of the weights, which is what is validated and what checkpoints
+            give to users; None for the weights themselves.
         checkpoint_interval: epochs between two numbered checkpoints, or (from epoch, interval) pairs.
         image_dump_interval: steps between two images of a training sample; 0 for none.
     """
@@ -106,6 +112,7 @@ class TrainConfig(CheckedFields):
         **dict.fromkeys(("micro_batch", "cpu_micro_batch", "recompute_above"), Whole(0) | Nothing()),
         "lr": Number(0),
         "clip_norm": Number(above=0) | Nothing(),
+        "ema": DECAY | Nothing(),
         "task": Instance(object, "a training task, with begin", lambda task: hasattr(task, "begin")),
         "schedule": CALLABLE,
         "lr_multipliers": Table(Number(0)) | Nothing(),
@@ -125,6 +132,7 @@ class TrainConfig(CheckedFields):
     micro_batch: int | None = None
     cpu_micro_batch: int | None = None
     recompute_above: int | None = None
+    ema: float | None = None
     checkpoint_interval: int | Sequence[tuple[int, int]] = 5
     image_dump_interval: int = 1000
 

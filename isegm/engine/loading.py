@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from isegm.data.on_device.train_set import DeviceTrainSet
 from isegm.data.train_set import TrainSet
 from isegm.utils import distributed
 from isegm.utils.errors import InputError
@@ -132,7 +133,7 @@ def telling_of_dead_workers() -> Iterator[None]:
 
 
 def load_epoch(
-    dataset: TrainSet,
+    dataset: TrainSet | DeviceTrainSet,
     batch_size: int,
     seed: int,
     epoch: int,
@@ -152,6 +153,8 @@ def load_epoch(
     parts = EpochBatches(
         len(dataset), batch_size, seed, epoch, first, whole, distributed.rank(), distributed.world_size()
     )
+    if isinstance(dataset, DeviceTrainSet):
+        return parts, dataset.batches(parts)
     return parts, load_batches(dataset, parts, workers, device)
 
 

@@ -20,4 +20,5 @@ def adam(model: ClickModel, config: TrainConfig) -> torch.optim.Adam:
         lr=config.lr,
         betas=(0.9, 0.999),
         eps=1e-8,
+        fused=next(model.parameters()).is_cuda,
     )

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from isegm.data.on_device.train_set import DeviceTrainSet
 from isegm.data.train_set import TrainSet
 from isegm.engine.config import RunConfig, TrainConfig
 from isegm.model.checkpoint import load_state, read_checkpoint
@@ -32,6 +33,7 @@ def _is_plain(value: Tensor, dtype: torch.dtype | None = None) -> bool:
 
 NUMBERS = Instance(Tensor, "a tensor of finite floating-point numbers", _is_plain)
 BYTES = Instance(Tensor, "a tensor of bytes", lambda value: _is_plain(value, torch.uint8))
+COUNT = Instance(Tensor, "a number", lambda value: _is_plain(value, torch.int64))
 GENERATORS = Fields({"cpu": BYTES}, {"cuda": BYTES})
 SCALER = Fields(
     {
@@ -47,7 +49,7 @@ TURNS = Fields(
         "done": Whole(1),
         "batches": Items(Fields({"points": NUMBERS, "random": BYTES}, {"logits": NUMBERS})),
         "losses": Items(Table(Number())),
-        "statistics": Items(Table(NUMBERS | Instance(Tensor, "a number", lambda v: _is_plain(v, torch.int64)))),
+        "statistics": Items(Table(NUMBERS | COUNT)),
     }
 )
 STATE = Fields(
@@ -78,6 +80,9 @@ STATE = Fields(
         "clip_norm": Number(above=0) | Nothing(),
         "sync_bn": Flag(),
         "turns": TURNS | Nothing(),
+        "weights": Table(NUMBERS | COUNT),
+        "averaged": Whole(0),
+        "ema": Number(above=0) | Nothing(),
     },
 )
 
@@ -121,7 +126,7 @@ def load_training(
     return state
 
 
-def kept_options(config: TrainConfig, run_config: RunConfig, train_set: TrainSet) -> dict[str, Any]:
+def kept_options(config: TrainConfig, run_config: RunConfig, train_set: TrainSet | DeviceTrainSet) -> dict[str, Any]:
     """Return the options that a resumed run must share with the stopped one, by their names in checkpoints."""
     return {
         "seed": run_config.seed,
@@ -134,6 +139,7 @@ def kept_options(config: TrainConfig, run_config: RunConfig, train_set: TrainSet
         "lr": config.lr,
         "clip_norm": config.clip_norm,
         "sync_bn": run_config.sync_batchnorm,
+        "ema": config.ema,
     }
 
 
@@ -144,7 +150,7 @@ def check_kept_options(saved: Mapping[str, Any], options: Mapping[str, Any], pat
     """Compare the options of a stopped run with those of the run that resumes it.
 
     Args:
-        saved: the training state in ``path``; older files lack the last four options of ``kept_options``.
+        saved: the training state in ``path``; older files lack some options of ``kept_options``.
         options: see ``kept_options``.
         path: the checkpoint, for the message.
 
@@ -185,6 +191,8 @@ def check_belonging(
         raise InputError(f"{path}: training.scaler is empty, though amp is fp16: the file is damaged.")
     if state.get("turns") is not None and state["step_in_epoch"] == steps_per_epoch:
         raise InputError(f"{path}: training.turns has batches behind the end of the epoch: the file is damaged.")
+    if state.get("ema") is not None and not {"weights", "averaged"} <= set(state):
+        raise InputError(f"{path}: training has no weights beside their average: the file is damaged.")
     if not _fits(state["optimizer"], optimizer):
         raise InputError(
             f"{path}: training.optimizer does not fit the parameters of this network: resume the run with the script "

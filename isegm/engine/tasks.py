@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from isegm.clicks import points_in_boxes
+from isegm.data.on_device.draws import Draws
+from isegm.engine.device_clicks import add_clicks_on_device
 from isegm.engine.metrics import RunningIoU
 from isegm.engine.random import STATE_BYTES, BatchRNG
 from isegm.engine.simulated_clicks import add_simulated_clicks, start_from_masks
@@ -145,14 +147,19 @@ class IterativeClicks:
         train_every_click: make every simulated click a training step of its own, which gets the mask that the step
             before it predicted, instead of the last click only. The number of steps is uniform from 2 to
             ``max_num_next_clicks + 1``.
+        on_device: simulate clicks on the device that holds the batch, by exact distances, see
+            ``isegm.engine.device_clicks``; otherwise as published, on the CPU.
+        anywhere: share of simulated clicks on the device that lie anywhere in an error.
     """
 
     losses: Mapping[str, LossTerm]
     max_num_next_clicks: int = 3
     prev_mask_drop_prob: float = 0.0
     train_every_click: bool = False
+    on_device: bool = False
+    anywhere: float = 0.0
 
-    def begin(self, model: ClickModel, batch: Batch, batch_rng: BatchRNG) -> ClickSteps:
+    def begin(self, model: ClickModel, batch: Batch, batch_rng: BatchRNG) -> BatchSteps:
         """Begin with a batch: "images" (B, 3, H, W), "points" (B, 2N, 3), "instances" (B, 1, H, W).
 
         With "start_masks" (B, 1, H, W) in {0, 1}, the first click of each sample whose start mask is not empty lies on
@@ -191,6 +198,7 @@ class ClickSteps:
         start_masks = batch.get("start_masks")
         self.prev_mask = torch.zeros_like(batch["instances"]) if start_masks is None else start_masks  # (B, 1, H, W)
         self.logits: Tensor | None = None  # (B, 1, H, W) of the step before
+        self.seed = int(batch_rng.samples[0].integers(1 << 31)) if task.on_device and batch_rng.samples else 0
         if start_masks is not None:
             start_from_masks(self.points, start_masks[:, 0].cpu().numpy(), self.labels, batch_rng.samples)
 
@@ -236,6 +244,11 @@ class ClickSteps:
     def _add_click(self, number: int, logits: Tensor) -> None:
         """Make a prediction the previous mask, and simulate the click that corrects it, 1 for the first one."""
         self.prev_mask = logits.detach().float().sigmoid()
+        if self.task.on_device:
+            draws = Draws(self.points.device, self.seed, number)
+            order = torch.full((len(self.points),), number, device=self.points.device)
+            add_clicks_on_device(self.points, self.prev_mask, self.batch["instances"], order, draws, self.task.anywhere)
+            return
         add_simulated_clicks(self.points, self.prev_mask, self.labels, number, self.batch_rng.samples)
 
     def _drop_previous_masks(self) -> None:

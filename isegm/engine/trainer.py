@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -16,7 +16,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from isegm.data.on_device.train_set import DeviceTrainSet
 from isegm.data.train_set import TrainSet
+from isegm.engine.averaging import WeightAverage
 from isegm.engine.batchnorm import average_statistics, batchnorm_layers, measure_statistics, synchronise_batchnorm
 from isegm.engine.checks import check_agreement, check_batch_size, check_loss
 from isegm.engine.compilation import compile_network
@@ -34,7 +36,7 @@ from isegm.engine.resume import (
     restore_optimizer,
     restore_random_state,
 )
-from isegm.engine.save_clock import SaveClock
+from isegm.engine.save_clock import SaveClock, TimeIsOver
 from isegm.engine.tasks import Batch, Losses, Step
 from isegm.engine.training_step import TrainingStep, parallelize, without_averaging
 from isegm.engine.turns import Turns, mean_losses
@@ -70,7 +72,7 @@ class Trainer:
     def __init__(
         self,
         model: ClickModel,
-        train_set: TrainSet,
+        train_set: TrainSet | DeviceTrainSet,
         val_set: TrainSet | None,
         config: TrainConfig,
         run_config: RunConfig,
@@ -84,7 +86,7 @@ class Trainer:
         self.train_set, self.val_set = train_set, val_set
         check_batch_size(self.config, run_config, model, len(train_set))
         self.metric = AdaptiveIoU()
-        self.clock = SaveClock(run_config.save_every, run_config.save_seconds)
+        self.clock = SaveClock(run_config.save_every, run_config.save_seconds, run_config.minutes)
         self.stop_request = StopRequest()
         self.steps_per_epoch = len(train_set) // config.batch_size
         self.epoch, self.step_in_epoch = run_config.start_epoch or 0, 0
@@ -97,6 +99,7 @@ class Trainer:
         if run_config.sync_batchnorm:
             model = synchronise_batchnorm(model, self.device)
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
+        self.average = None if self.config.ema is None else WeightAverage(self.model, self.config.ema)
         self.optimizer = adam(self.model, self.config)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=run_config.amp == "fp16")
         dtype = AMP_DTYPES[run_config.amp] if run_config.amp else torch.float32
@@ -117,10 +120,13 @@ class Trainer:
         if self.device.type == "cuda":
             torch.backends.cudnn.benchmark = True
 
-    def run(self) -> None:
-        """Train from the current epoch and step to the end of the last epoch.
+    def run(self) -> bool:
+        """Train from the current epoch and step to the end of the last epoch, or until the run's minutes are over.
 
         An interrupt or SIGTERM lets the step under way end and writes the checkpoint from which to resume.
+
+        Returns:
+            whether the last epoch has ended.
 
         Raises:
             Stopped: after such a signal.
@@ -133,15 +139,16 @@ class Trainer:
         self.log = TrainingLog(self.run_config.logs, self.run_config.images, purge)
         self.clock.restart(self.global_step)
         signals = noted_signals(promise, patient=distributed.is_launched())
-        with closing(self.log), telling_of_dead_workers(), signals as self.stop_request:
+        with closing(self.log), telling_of_dead_workers(), suppress(TimeIsOver), signals as self.stop_request:
             while self.epoch < self.config.epochs:
                 self._train_epoch()
                 self._measure()
                 self.epoch, self.step_in_epoch = self.epoch + 1, 0
                 self._save()
+        return self.epoch >= self.config.epochs
 
     def _load(
-        self, dataset: TrainSet, epoch: int, first: int = 0, whole: bool = True
+        self, dataset: TrainSet | DeviceTrainSet, epoch: int, first: int = 0, whole: bool = True
     ) -> tuple[EpochBatches, Iterator[Batch]]:
         """Return this process's parts of an epoch's batches from batch ``first`` on, and their samples."""
         size, seed = self.config.batch_size, self.run_config.seed
@@ -238,7 +245,8 @@ class Trainer:
         """
         count = len(points)
         size = self.config.micro_batch_on(self.device) or count
-        above, pixels = self.config.recompute_above, batch["images"].shape[-2:].numel() * min(size, count)
+        above = self.config.recompute_above if self.device.type == "cpu" else None
+        pixels = batch["images"].shape[-2:].numel() * min(size, count)
         set_recomputation(self.model, above is not None and pixels > above)
         sums: Losses = {}
         logits = []
@@ -273,6 +281,13 @@ class Trainer:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.average is not None:
+            self.average.update(self.model)
+
+    @property
+    def trained(self) -> ClickModel:
+        """The network to use: with averaged weights where the run averages them."""
+        return self.model if self.average is None else self.average.model
 
     def _set_learning_rate(self) -> float:
         rate = self.config.lr * self.config.schedule(self.epoch + self.step_in_epoch / self.steps_per_epoch)
@@ -313,11 +328,10 @@ class Trainer:
         """Log losses and IoU on validation samples, if there are any, that are the same in every epoch."""
         if self.val_set is None:
             return
-        self.model.eval()
+        step = self.training_step if self.average is None else TrainingStep(self.trained, self.config.task)
+        step.model.eval()
         parts, batches = self._load(self.val_set, epoch=0, whole=False)
-        losses, iou = validate(
-            self.training_step, parts, batches, self.run_config.seed, self.autocast, self._end_if_stopped
-        )
+        losses, iou = validate(step, parts, batches, self.run_config.seed, self.autocast, self._end_if_stopped)
         self.log.values({f"ValLosses/{name}": loss for name, loss in losses.items()}, self.epoch)
         self.log.values({"ValMetrics/AdaptiveIoU": iou}, self.epoch)
         logger.info("epoch %d: validation IoU %.4f", self.epoch, iou)
@@ -331,11 +345,13 @@ class Trainer:
     def _save_if_due(self) -> None:
         """Write the checkpoint to resume from if it is time, or if a signal ends the run; all processes together."""
         is_due = self.step_in_epoch < self.steps_per_epoch and self.clock.is_due(self._steps_done())
-        number, due = distributed.largest(self.stop_request.number, is_due)
-        if number or due:
+        number, over, due = distributed.largest(self.stop_request.number, self.clock.is_over, is_due)
+        if number or over or due:
             self._save_last()
         if number:
             self._end(number)
+        if over:
+            raise TimeIsOver
 
     def _steps_done(self) -> int:
         return self.epoch * self.steps_per_epoch + int(self._batches_done())
@@ -377,15 +393,17 @@ class Trainer:
             "random": random_states(self.device),
             "turns": turns,
         }
+        if self.average is not None:
+            state |= {"weights": self.model.state_dict(), "averaged": self.average.steps}
         if distributed.is_main():
-            save_checkpoint(self.model, self._last_checkpoint, training=state)
+            save_checkpoint(self.trained, self._last_checkpoint, training=state)
         self.clock.restart(self._steps_done())
 
     def _save(self) -> None:
         """Write the checkpoints at the end of an epoch; the one to resume from last, as it says that all is written."""
         done = self.epoch - 1
         if distributed.is_main() and self.config.keeps_checkpoint(done):
-            save_checkpoint(self.model, self.run_config.checkpoints / f"{done:03d}.pth")
+            save_checkpoint(self.trained, self.run_config.checkpoints / f"{done:03d}.pth")
         self._save_last()
 
     def _resume(self, path: Path) -> None:
@@ -395,6 +413,9 @@ class Trainer:
         if state is None:
             logger.info("weights from %s, starting at epoch %d", path, self.epoch)
             return
+        if self.average is not None:
+            self.average.load(self.model.state_dict(), state["averaged"])
+            self.model.load_state_dict(state["weights"])
         self.epoch, self.step_in_epoch, self.global_step = (state[k] for k in ("epoch", "step_in_epoch", "global_step"))
         restore_optimizer(self.optimizer, state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])

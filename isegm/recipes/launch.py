@@ -18,6 +18,7 @@ from isegm.engine.trainer import Trainer
 from isegm.evaluation.reports import device_name
 from isegm.model.click_model import ClickModel
 from isegm.model.pretrained import is_timm_source
+from isegm.recipes.device_data import place_data
 from isegm.utils.distributed import is_main, local_processes, training_device
 from isegm.utils.errors import InputError
 from isegm.utils.exp import checkpoint_to_resume, create_experiment, running
@@ -70,6 +71,7 @@ def run_config(cfg: EasyDict) -> RunConfig:
         accumulate=cfg.accumulate_grad,
         sync_batchnorm=cfg.sync_bn,
         compile=cfg.compile,
+        minutes=cfg.minutes,
     )
 
 
@@ -127,7 +129,8 @@ def start(model: ClickModel, cfg: EasyDict, config: TrainConfig, train_set: Trai
         if is_main() and cfg.resume_exp:
             stack.enter_context(running(cfg))
         run = run_config(cfg)
-        trainer = Trainer(model, train_set, val_set, config, run)
+        samples, config = place_data(train_set, config, run.device, cfg.data_on_device)
+        trainer = Trainer(model, samples, val_set, config, run)
         if is_main():
             create_experiment(cfg)
             if not cfg.resume_exp:
@@ -139,9 +142,11 @@ def start(model: ClickModel, cfg: EasyDict, config: TrainConfig, train_set: Trai
         _announce(trainer)
         started = time.perf_counter()
         try:
-            trainer.run()
+            finished = trainer.run()
         finally:
             logger.info("%s", used_memory(run.device))
+        if not finished:
+            _pause(cfg, trainer)
         _conclude(cfg, time.perf_counter() - started)
 
 
@@ -175,6 +180,15 @@ def used_memory(device: torch.device) -> str:
     if device.type == "cuda":
         said += f"; on {device} {in_bytes(torch.cuda.max_memory_allocated(device))}"
     return said
+
+
+def _pause(cfg: EasyDict, trainer: Trainer) -> None:
+    """Say how far a run is whose minutes are over, and how to go on."""
+    done = trainer.epoch + trainer.step_in_epoch / trainer.steps_per_epoch
+    logger.info(
+        "the %g minutes are over after %.1f of %d epochs; go on with the same options and --resume-exp %s",
+        cfg.minutes, done, trainer.config.epochs, cfg.EXP_PATH.name,
+    )  # fmt: skip
 
 
 def _conclude(cfg: EasyDict, seconds: float) -> None:

@@ -11,14 +11,15 @@ from easydict import EasyDict
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.refiner_crops import FocusCrops
 from isegm.data.train_set import SampleTransform, TrainSet
-from isegm.engine.config import INTERVAL, TrainConfig
+from isegm.engine.config import DECAY, INTERVAL, TrainConfig
+from isegm.engine.mixed_clicks import MixedClicks
 from isegm.engine.schedule import MultiStep, WarmupDecay
 from isegm.engine.tasks import FocalClicks, IterativeClicks, LossTerm
 from isegm.model.click_model import ClickModel
 from isegm.recipes import launch
 from isegm.recipes.data_config import Crops, Size
 from isegm.utils.errors import InputError
-from isegm.utils.inputs import CALLABLE, KINDS, CheckedFields
+from isegm.utils.inputs import CALLABLE, KINDS, SHARE, CheckedFields
 from isegm.utils.schema import Instance, Items, Kind, Nothing, Number, Table, Text, Whole
 
 SIZE = KINDS["tuple[int, int]"]
@@ -76,6 +77,11 @@ class Recipe(CheckedFields):
         clip_norm: largest norm of the gradient; None for no clipping.
         precise_bn_batches: batches over which BatchNorm is measured at the end of an epoch, see ``TrainConfig``.
         freeze_batchnorm: BatchNorm keeps its statistics, as in prediction; needs ``starts_from``.
+        mixed_clicks: train on samples of all click numbers in each step, see ``MixedClicks``; ``batch_size`` is then
+            the number of new samples that a step brings.
+        clicks_anywhere: share of simulated clicks that lie anywhere in an error, not only in its inner part, where
+            clicks are simulated on the device.
+        ema: decay of the running average of the weights, see ``TrainConfig``.
         starts_from: the trained network that ``--weights`` must give, and where to find it, as the end of the sentence
             "SCRIPT goes on from ..."; None if none is needed.
 
@@ -97,6 +103,8 @@ class Recipe(CheckedFields):
         "initial_masks": CALLABLE | Nothing(),
         "starts_from": Text() | Nothing(),
         "clip_norm": Number(above=0) | Nothing(),
+        "clicks_anywhere": SHARE,
+        "ema": DECAY | Nothing(),
     }
 
     data: TrainingData
@@ -121,6 +129,9 @@ class Recipe(CheckedFields):
     clip_norm: float | None = None
     precise_bn_batches: int = 0
     freeze_batchnorm: bool = False
+    mixed_clicks: bool = False
+    clicks_anywhere: float = 0.0
+    ema: float | None = None
     starts_from: str | None = None
 
     def __post_init__(self) -> None:
@@ -186,9 +197,8 @@ def train_config(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> TrainCon
     interval = recipe.checkpoint_every
     if not isinstance(interval, int):
         interval = [(round(start * stretch), every) for start, every in interval]
-    clicks = FocalClicks if network.has_refiner else IterativeClicks
     return TrainConfig(
-        clicks(recipe.losses, max_num_next_clicks=recipe.clicks, train_every_click=recipe.train_every_click),
+        _task(network, recipe),
         batch_size=cfg.batch_size if cfg.batch_size > 0 else recipe.batch_size,
         epochs=epochs,
         schedule=schedule,
@@ -201,8 +211,23 @@ def train_config(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> TrainCon
         micro_batch=cfg.micro_batch,
         cpu_micro_batch=recipe.cpu_micro_batch,
         recompute_above=recipe.recompute_above,
+        ema=recipe.ema,
         checkpoint_interval=interval,
         image_dump_interval=recipe.image_every,
+    )
+
+
+def _task(network: ClickModel, recipe: Recipe) -> IterativeClicks:
+    kind: type[IterativeClicks] = FocalClicks if network.has_refiner else IterativeClicks
+    if recipe.mixed_clicks:
+        if network.has_refiner:
+            raise ValueError("mixed_clicks trains no refiner: leave it out")
+        kind = MixedClicks
+    return kind(
+        recipe.losses,
+        max_num_next_clicks=recipe.clicks,
+        train_every_click=recipe.train_every_click,
+        anywhere=recipe.clicks_anywhere,
     )
 
 

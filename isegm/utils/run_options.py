@@ -30,6 +30,8 @@ RUN_OPTIONS: dict[str, Kind] = {
     "amp": Text(choices=("bf16", "fp16")),
     "sync_bn": Flag(),
     "compile": Flag(),
+    "minutes": Number(above=0, most=1_000_000),
+    "data_on_device": Flag(),
     "local_rank": Whole(0, 100_000),
     "seed": Whole(0),
     "save_every": Whole(0),

@@ -1,0 +1,1 @@
+"""Training samples made on the device that trains, for whole batches at once."""

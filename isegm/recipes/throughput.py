@@ -1,0 +1,117 @@
+"""Sample-updates per second of training on the device's images and through the data loader."""
+
+from __future__ import annotations
+
+import time
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from isegm.data.on_device.train_set import DeviceTrainSet
+from isegm.data.sample import DSample
+from isegm.data.train_set import CopyPaste, TrainSet
+from isegm.engine.loading import default_workers, load_epoch
+from isegm.engine.random import BatchRNG
+from isegm.engine.tasks import Batch, IterativeClicks, Losses, run_all_steps
+from isegm.engine.training_step import TrainingStep
+from isegm.model.recomputation import set_recomputation
+from isegm.model.registry import build_model
+from isegm.recipes import light
+
+IMAGES, IMAGE_SIZE = 64, (384, 512)  # drawn images, (H, W) in pixels
+CLICKS = 3  # simulated clicks of a batch at most, each of which is trained
+MIN_AREA = 300
+
+
+class DrawnImages:
+    """Images of some bright disks on noise, in memory."""
+
+    name = "drawn images"
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self.samples = []
+        for number in range(IMAGES):
+            mask = np.zeros(IMAGE_SIZE, np.uint8)
+            for label in (1, 2):
+                centre = (int(rng.integers(100, 400)), int(rng.integers(80, 300)))
+                cv2.circle(mask, centre, int(rng.integers(30, 90)), label, -1)
+            image = rng.integers(0, 90, (*IMAGE_SIZE, 3)).astype(np.uint8)
+            image[mask > 0] += np.uint8(120)
+            self.samples.append(DSample.flat(image, mask, [1, 2], sample_id=str(number)))
+
+    def __len__(self) -> int:
+        return IMAGES
+
+    def get_sample(self, index: int) -> DSample:
+        """Return the image ``index``."""
+        return self.samples[index]
+
+
+def updates_per_second(
+    device: torch.device,
+    on_device: bool,
+    side: int,
+    batch_size: int,
+    batches: int,
+    amp: torch.dtype | None = None,
+    with_network: bool = True,
+) -> float:
+    """Measure training of the MobileNetV2 baseline on drawn images, after one batch that does not count.
+
+    Args:
+        device: that trains.
+        on_device: images, augmentation and clicks there; else by the data loader, with as many processes as by default.
+        side: of the crops, in pixels.
+        batch_size: samples.
+        batches: how many are measured; each is trained two to four times, a click more each time.
+        amp: dtype of autocast; None for float32.
+        with_network: train the network; else only make samples and click on the errors of noise.
+
+    Returns:
+        sample-updates per second.
+    """
+    length = (batches + 1) * batch_size
+    loaded = TrainSet(
+        DrawnImages(),
+        light.views((side, side))[0],
+        light.SAMPLER,
+        epoch_len=length,
+        min_object_area=MIN_AREA,
+        copy_paste=CopyPaste(),
+    )
+    samples = DeviceTrainSet(loaded, device, max(IMAGE_SIZE)) if on_device else loaded
+    task = IterativeClicks(light.losses(aux=0.4), CLICKS, train_every_click=True, on_device=on_device)
+    model = build_model("clickseg_mobilenetv2").to(device).to(memory_format=torch.channels_last).train()
+    step, optimizer = TrainingStep(model, task), torch.optim.Adam(model.parameters(), lr=1e-4)
+    set_recomputation(model, batch_size * side * side > light.RECOMPUTE_ABOVE)
+    noise = torch.randn(batch_size, 1, side, side, device=device)
+
+    def forward(batch: Batch, prev_mask: Tensor, points: Tensor) -> tuple[Losses, Tensor]:
+        if not with_network:
+            return {}, noise.roll(int(points.shape[1]), 3)
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(device.type, amp, enabled=amp is not None):
+            losses, logits = step(batch, prev_mask, points)
+        torch.stack(list(losses.values())).sum().backward()
+        optimizer.step()
+        return losses, logits
+
+    parts, read = load_epoch(samples, batch_size, 0, 0, 0, True, default_workers(), device)
+    updates, started = 0, 0.0
+    for number, (batch, first) in enumerate(zip(read, parts.starts, strict=True)):
+        begun = task.begin(model, batch, BatchRNG(0, number, first=first, count=batch_size))
+        run_all_steps(begun, forward)
+        updates += batch_size * begun.number_of_steps
+        if number == 0:
+            updates, started = 0, _now(device)
+    return updates / (_now(device) - started)
+
+
+def _now(device: torch.device) -> float:
+    """Return the time when the device has done what it was asked for."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
