@@ -44,12 +44,13 @@ from isegm.utils.log import logger
 from isegm.utils.masks import IGNORED, with_step
 from isegm.utils.opening import is_regular, read_regular
 from isegm.utils.quantities import counted
-from isegm.utils.schema import Nothing, Whole
+from isegm.utils.schema import Instance, Nothing, Whole
 from isegm.utils.text_values import LONGEST_NAME, as_path
 from isegm.utils.threads import usable_cpus
 
 TERMS_FILES = (TERMS, "LICENSE", "LICENSE.txt", "LICENCE", "LICENCE.txt")  # of a folder, the first that is there
 UNUSUAL = set('/\\:*?"<>|')  # letters that names of files cannot have everywhere
+FOLDERS = Instance(Mapping, "a mapping from folders to their shares or None")
 ROOM = 10  # bytes of a name for a number behind it
 EARLY = (1980, 1, 1, 0, 0, 0)  # date of all members, so that the same folders make the same file
 
@@ -118,6 +119,9 @@ def write_pack(
     path = as_path(path, "the path of a packed file")
     require(side, Whole(SMALLEST_SIDE, LARGEST_SIDE), "the side of packed images")
     require(quality, Whole(1, 100), "the quality of packed images")
+    require(folders, FOLDERS, "the folders to pack")
+    for folder in folders:
+        as_path(folder, "a folder to pack")
     if not is_packed(path):
         raise InputError(f"{path} does not end in {PACK_ENDING} or is a folder: write to NAME{PACK_ENDING}.")
     _require_different(path, list(folders))

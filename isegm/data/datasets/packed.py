@@ -7,6 +7,7 @@ import mmap
 import os
 import struct
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -155,8 +156,8 @@ class PackedFile:
         image, mask = members_of(self.folders[entry["folder"]].name, entry["name"])
         return self._bytes(image), self._bytes(mask)
 
-    def _listed(self, file: BinaryIO) -> dict[str, tuple[int, int]]:
-        """Return position and bytes of each member of the archive."""
+    def _listed(self, file: BinaryIO) -> dict[str, tuple[int, int, int]]:
+        """Return position, bytes and checksum of each member of the archive."""
         try:
             with zipfile.ZipFile(file) as archive:
                 entries = archive.infolist()
@@ -165,7 +166,7 @@ class PackedFile:
         plain = (entry.compress_type == zipfile.ZIP_STORED and not entry.flag_bits & 1 for entry in entries)
         if not all(plain) or any(entry.compress_size != entry.file_size for entry in entries):
             raise InputError(f"{self.path} has compressed members, as no packed file has: make it with isegm pack.")
-        members = {entry.filename: (entry.header_offset, entry.file_size) for entry in entries}
+        members = {entry.filename: (entry.header_offset, entry.file_size, entry.CRC) for entry in entries}
         if len(members) < len(entries):
             raise self._damaged("several members have one name")
         return members
@@ -200,22 +201,27 @@ class PackedFile:
 
     def _terms(self, folder: str) -> str:
         member = f"{folder}/{TERMS}"
-        if self._members.get(member, (0, 0))[1] > LARGEST_TERMS:
+        if member not in self._members:
+            return ""
+        if self._members[member][1] > LARGEST_TERMS:
             raise self._damaged(f"{member} has more than {LARGEST_TERMS} bytes")
-        return self._bytes(member).decode("utf-8", "replace").strip() if member in self._members else ""
+        return self._bytes(member).decode("utf-8", "replace").strip()
 
     def _bytes(self, member: str) -> bytes:
-        start, size = self._members[member]
+        start, size, checksum = self._members[member]
         content = self._mapped()
         here = min(len(content), content.size())  # less than at first where another program has cut the file
         begin = start + LOCAL_HEADER.size
-        if begin > here:
+        if start < 0 or begin > here:
             raise self._damaged(f"{member} is cut off")
         mark, name, extra = LOCAL_HEADER.unpack_from(content, start)
         begin += name + extra
         if mark != b"PK\3\4" or begin + size > here:
             raise self._damaged(f"{member} is cut off")
-        return content[begin : begin + size]
+        found = content[begin : begin + size]
+        if zlib.crc32(found) != checksum:
+            raise self._damaged(f"{member} has another checksum")
+        return found
 
     def _mapped(self) -> mmap.mmap:
         mapped: mmap.mmap | None = self.__dict__.get("_map")
@@ -327,6 +333,7 @@ def open_each_folder(
     path: str | Path, part: str | None = None, allow_empty: bool = False
 ) -> list[FolderDataset | PackedDataset]:
     """Open a folder, or each of the folders of a packed file, as ``open_folder`` does."""
+    as_path(path, "the folder of a data set")
     if not is_packed(path):
         return [open_folder(path, part, allow_empty)]
     file = PackedFile(path)

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from isegm import InputError
 from isegm.data import FolderDataset, PackedDataset, get_dataset
-from isegm.data.datasets.packed import INDEX, PackedFile, is_packed, open_folder, scaled_down
+from isegm.data.datasets.packed import INDEX, PackedFile, is_packed, open_each_folder, open_folder, scaled_down
 from isegm.data.packing import write_pack
 from isegm.recipes.folder_data import open_folders
 from isegm.utils import files
@@ -177,8 +177,14 @@ def test_data_sets_by_name(pack):
 def test_a_folder_may_be_named_like_a_packed_file(tmp_path):
     root = draw_folder(tmp_path / "photos.pack", 3)
     assert not is_packed(root) and len(open_folder(root)) == 3
-    with pytest.raises(InputError, match="there is no packed file"):
-        open_folder(tmp_path / "absent.pack")
+    for path, words in (
+        (tmp_path / "absent.pack", "there is no packed file"),
+        (3, "must be a path"),
+        ("", "no file has"),
+    ):
+        for opener in (open_folder, open_each_folder, PackedDataset):
+            with pytest.raises(InputError, match=words):
+                opener(path)
 
 
 class TestShares:
@@ -398,6 +404,10 @@ class TestWriting:
             ("a.pack", {"a.pack": None}, r"a\.pack is one of the files to pack"),
             ("new.pack", {"a.pack": None, "./a.pack": None}, "is given twice"),
             (3, {"a": None}, "must be a path"),
+            ("new.pack", {3: None}, "must be a path, not 3"),
+            ("new.pack", {"a\0.pack": None}, "cannot be read or written"),
+            ("new.pack", ["a"], "must be a mapping"),
+            ("new.pack", "a", "must be a mapping"),
         ):
             with pytest.raises(InputError, match=words):
                 write_pack(out, folders)
@@ -561,9 +571,21 @@ class TestHostileFiles:
         for at, value in ((first + 42, 2**31), (first + 42, 7), (first + 42, path.stat().st_size - 10)):
             path.write_bytes(content[:at] + value.to_bytes(4, "little") + content[at + 4 :])
             self.refused(path, "is cut off")
+        for missing in (10, 40):  # bytes at the beginning, before which the first member would lie
+            path.write_bytes(content[missing:])
+            self.refused(path, "is cut off")
         larger = (2**31).to_bytes(4, "little") * 2
         path.write_bytes(content[: first + 20] + larger + content[first + 28 :])
         self.refused(path, "is cut off")
+
+    @pytest.mark.parametrize("member", ["a/images/01.webp", "a/masks/01.png", INDEX])
+    def test_a_byte_that_has_flipped(self, member, path):
+        content = bytearray(path.read_bytes())
+        with zipfile.ZipFile(path) as archive:
+            begin = archive.getinfo(member).header_offset + 30 + len(member)
+        content[begin + 60] ^= 1
+        path.write_bytes(content)
+        self.refused(path, f"{member} has another checksum")
 
     def test_bytes_that_are_changed_never_end_in_anything_else(self, path):
         content, rng = path.read_bytes(), np.random.default_rng(0)
