@@ -178,8 +178,7 @@ BOMBS = {
     "shared tuples as a key": b"}Nq\x00" + b"".join(b"h%ch%c\x86q%c" % (i, i, i + 1) for i in range(60)) + b"Ns.",
     "shared tuples as a key, past marks and doubles": b"}Nq\x00"
     + b"".join(b"(0h%c2\x86Nbq%c" % (i, i + 1) for i in range(60))
-    + b"Nd"
-    b".",
+    + b"N\x64.",
     "shared tuples as a key, in a memo numbered in two ways": b"Nq\x010q\x01"
     + b"".join(b"h%ch%c\x86\x94" % (i, i) for i in range(60))
     + b"}h\x3cNs.",
