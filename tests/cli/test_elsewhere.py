@@ -25,6 +25,7 @@ MISTAKES = {
     "benchmark": ["--clicks x", "--config-path no.yml"],
     "flops": ["--checkpoint no.pth", "--size 0"],
     "initial-masks": ["--dataset GrabCut --out masks", "--dataset GrabCut --out masks --iou 2,3"],
+    "pack": ["no --out a.pack", "no.pack"],
     "convert": ["ade20k --config-path no.yml", "nothing"],
     "plot-ious": ["--files no.pickle", "--folder no"],
     "measure-refiner": ["--checkpoint no.pth", "--checkpoint no.pth --config-path no.yml"],
