@@ -181,11 +181,12 @@ def test_one_run_at_a_time_works_in_a_folder(configure, configure_small, tmp_pat
     trained, refused = launch.Trainer.run, []
 
     def train_beside_another(trainer):
-        trained(trainer)
+        finished = trained(trainer)
         second, resumed = configure("models/light/mobilenetv2_folder.py", *given, "--resume-exp", "000")
         with pytest.raises(InputError, match=r"/000 is in use by another program .* new run without --resume-exp\.$"):
             second.main(resumed)
         refused.append(0)
+        return finished
 
     monkeypatch.setattr(launch.Trainer, "run", train_beside_another)
     module.main(cfg)

@@ -73,11 +73,11 @@ def images(tmp_path_factory):
     return draw_folder(tmp_path_factory.mktemp("photos"))
 
 
-def trainer(images, folder, task, epoch_len=24, epochs=1, ema=None, on_device=True, **more):
+def trainer(images, folder, task, epoch_len=12, epochs=1, ema=None, on_device=True, **more):
     torch.manual_seed(0)
     model = build_model("clickseg_mobilenetv2")
     samples = TrainSet(
-        FolderDataset(images), light.views((48, 48))[0], light.SAMPLER, epoch_len=epoch_len, min_object_area=20,
+        FolderDataset(images), light.views((32, 32))[0], light.SAMPLER, epoch_len=epoch_len, min_object_area=20,
         copy_paste=CopyPaste(),
     )  # fmt: skip
     config = TrainConfig(task, 4, epochs, WarmupDecay(epochs, 0.1, 0.7), lr=2e-3, ema=ema)
@@ -118,7 +118,7 @@ def test_training_on_the_device_repeats_itself_and_goes_on_as_if_unbroken(images
 
 def test_mixed_clicks_keep_a_pool_of_all_click_numbers(images, tmp_path):
     task = MixedClicks(light.losses(aux=0.4), max_num_next_clicks=3)
-    run = trainer(images, tmp_path, task)
+    run = trainer(images, tmp_path, task, epoch_len=24)
     seen = []
     run.model.register_forward_hook(lambda module, given, output: seen.append(len(given[1])))
     run.run()

@@ -368,15 +368,15 @@ def test_a_run_that_ends_before_its_numbered_checkpoint_is_written_writes_it_whe
     checkpoints = tmp_path / "checkpoints"
     (checkpoints / "000.pth").mkdir(parents=True)
     with pytest.raises(InputError, match=r"000\.pth cannot be written"):
-        trainer(images, tmp_path, epochs=1, validate=True).run()
+        trainer(images, tmp_path, epochs=1, epoch_len=4, validate=True).run()
     (checkpoints / "000.pth").rmdir()
     last = checkpoints / "last_checkpoint.pth"
-    trainer(images, tmp_path, epochs=1, validate=True, resume=last).run()
+    trainer(images, tmp_path, epochs=1, epoch_len=4, validate=True, resume=last).run()
     assert_same(load_model(checkpoints / "000.pth").state_dict(), load_model(last).state_dict())
 
 
 def test_a_loader_process_that_is_killed_while_the_network_computes_is_one_sentence(images, tmp_path):
-    run = trainer(images, tmp_path, epochs=1)
+    run = trainer(images, tmp_path, epochs=1, epoch_len=4)
 
     def signal_handler(*_):  # as PyTorch's does, at any moment
         raise RuntimeError("DataLoader worker (pid 27024) is killed by signal: Killed. ")

@@ -30,7 +30,7 @@ from isegm.utils.files import write_image
 from tests.drawn import draw_folder
 
 CPU = torch.device("cpu")
-COUNT = 400  # samples of each kind
+COUNT = 250  # samples of each kind
 FAR = 3.5  # standard errors between two means
 PUBLISHED = Compose(
     (
