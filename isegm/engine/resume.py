@@ -121,6 +121,11 @@ def load_training(
     check(state, STATE, path, key="training")
     check_kept_options(state, options, path)
     check_belonging(state, path, steps_per_epoch, optimizer)
+    if options["ema"] is not None and not {"weights", "averaged"} <= set(state):
+        raise InputError(
+            f"{path}: training has no weights beside their average: start a new run with --weights, or take another "
+            "checkpoint."
+        )
     if start_epoch is not None:
         raise InputError(f"{path} knows at which step its run stands: leave --start-epoch out.")
     return state
@@ -191,8 +196,6 @@ def check_belonging(
         raise InputError(f"{path}: training.scaler is empty, though amp is fp16: the file is damaged.")
     if state.get("turns") is not None and state["step_in_epoch"] == steps_per_epoch:
         raise InputError(f"{path}: training.turns has batches behind the end of the epoch: the file is damaged.")
-    if state.get("ema") is not None and not {"weights", "averaged"} <= set(state):
-        raise InputError(f"{path}: training has no weights beside their average: the file is damaged.")
     if not _fits(state["optimizer"], optimizer):
         raise InputError(
             f"{path}: training.optimizer does not fit the parameters of this network: resume the run with the script "

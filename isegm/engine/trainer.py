@@ -415,7 +415,7 @@ class Trainer:
             return
         if self.average is not None:
             self.average.load(self.model.state_dict(), state["averaged"])
-            self.model.load_state_dict(state["weights"])
+            load_state(self.model, state["weights"], path)
         self.epoch, self.step_in_epoch, self.global_step = (state[k] for k in ("epoch", "step_in_epoch", "global_step"))
         restore_optimizer(self.optimizer, state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])

@@ -36,13 +36,15 @@ def squared_distance(labels: Tensor, method: str | None = None) -> Tensor:
         int32 (..., H, W), 0 where ``labels`` is 0.
 
     Raises:
-        ValueError: a side is too long for the method.
+        ValueError: there is no such method, or a side is too long for it.
     """
     height, width = labels.shape[-2:]
     if method is None:
         is_small = max(height, width) <= LONGEST_IN_OPENCV
         fastest = "opencv" if is_small else "torch"
         method = fastest if labels.device.type == "cpu" else "triton" if triton and labels.is_cuda else "torch"
+    if method not in METHODS:
+        raise ValueError(f"there is no method {method!r}: known are {', '.join(METHODS)}")
     longest = LONGEST_IN_OPENCV if method == "opencv" else LONGEST_SIDE
     if max(height, width) > longest:
         raise ValueError(f"the labels have {height}x{width} pixels: a side must be at most {longest}")

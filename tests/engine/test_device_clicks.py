@@ -148,6 +148,14 @@ def test_the_average_of_the_weights_is_what_users_get(images, tmp_path):
     assert all(torch.equal(average[key], again[key]) for key in average)
     with pytest.raises(InputError, match=r"was trained with ema 0\.9, not None"):
         trainer(images, tmp_path / "broken", every_click(), epochs=2, resume=stopped)
+    for wrong, words in (({"weights": {}}, "does not fit the network"), ({}, "has no weights beside their average")):
+        damaged = torch.load(stopped)
+        for key in ("weights", "averaged", "ema") if not wrong else ():
+            del damaged["training"][key]
+        damaged["training"] |= wrong
+        torch.save(damaged, tmp_path / "damaged.pth")
+        with pytest.raises(InputError, match=words):
+            trainer(images, tmp_path / "broken", every_click(), ema=0.9, epochs=2, resume=tmp_path / "damaged.pth")
 
 
 def test_the_average_follows_closely_at_first_and_slowly_later():

@@ -66,6 +66,8 @@ def test_long_sides_are_exact_and_refused_where_they_would_not_be():
     assert squared_distance(row).max() == 4
     with pytest.raises(ValueError, match="a side must be at most 2048"):
         squared_distance(row, "opencv")
+    with pytest.raises(ValueError, match="there is no method 'fast': known are opencv, torch, triton"):
+        squared_distance(row, "fast")
     high = torch.ones(2600, 2600, dtype=torch.uint8)
     high[0] = 0
     assert int(squared_distance(high[:, 1200:1400].contiguous())[1500, 100]) == 100**2

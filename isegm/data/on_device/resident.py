@@ -74,8 +74,7 @@ class ResidentImages:
             InputError: an image cannot be read, has overlapping objects or more than 254, or the data set shows its
                 objects in random ways; or the device has too little memory.
         """
-        if isinstance(reader, RandomReader) and not isinstance(reader, ComposeDataset):
-            raise InputError(f"{reader.name} draws what its images show, which cannot stay on a device: {ALONE}.")
+        _require_fixed(reader)
         number = len(reader)
         try:
             images = torch.zeros((number, 3, side, side), dtype=torch.uint8, device=device)
@@ -108,6 +107,15 @@ class ResidentImages:
             torch.tensor(counts, device=device),
             torch.from_numpy(_shares(reader) if shares is None else shares).float().to(device),
         )
+
+
+def _require_fixed(reader: Reader) -> None:
+    """Check that the images of a reader, or of those that it joins, always show the same."""
+    if isinstance(reader, ComposeDataset):
+        for inner in reader.readers:
+            _require_fixed(inner)
+    elif isinstance(reader, RandomReader):
+        raise InputError(f"{reader.name} draws what its images show, which cannot stay on a device: {ALONE}.")
 
 
 def needed_bytes(reader: Reader, side: int) -> int:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatch
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -81,7 +82,7 @@ def augment(transform: Transform, images: Tensor, ids: Tensor, sizes: Tensor, dr
     count = len(images)
     frame = Frame(torch.eye(3, device=images.device).repeat(count, 1, 1), sizes, ids)
     position = 0
-    while position < len(steps) and geometry.dispatch(type(steps[position])) is not geometry.dispatch(object):
+    while position < len(steps) and _knows(geometry, steps[position]):
         frame = geometry(steps[position], frame, draws)
         position += 1
     if frame.fixed is None:
@@ -384,6 +385,10 @@ def check_transforms(transforms: Sequence[Transform]) -> None:
     """
     for transform in transforms:
         for step in _listed(transform):
-            twins = [kind.dispatch(type(step)) is not kind.dispatch(object) for kind in (geometry, colours)]
-            if not any(twins):
+            if not (_knows(geometry, step) or _knows(colours, step)):
                 raise _no_twin(step)
+
+
+def _knows(twins: Any, step: Transform) -> bool:
+    """Return whether ``geometry`` or ``colours`` has the batched twin of a transform."""
+    return twins.dispatch(type(step)) is not twins.dispatch(object)

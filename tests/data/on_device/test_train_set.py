@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from isegm.data.compose import ComposeDataset
+from isegm.data.datasets.base import RandomReader
 from isegm.data.datasets.folder import FolderDataset
 from isegm.data.on_device.resident import ResidentImages
 from isegm.data.on_device.train_set import DeviceTrainSet
@@ -171,6 +172,18 @@ def test_what_cannot_be_done_on_a_device_is_one_sentence(folder, tmp_path):
     ):
         with pytest.raises(InputError, match=words):
             DeviceTrainSet(wrong, CPU, 96)
+
+    class Moody(RandomReader):
+        name = "Moody"
+
+        def __len__(self):
+            return 1
+
+        def draw_sample(self, index, rng):
+            return FolderDataset(folder).get_sample(0)
+
+    with pytest.raises(InputError, match="Moody draws what its images show"):
+        ResidentImages.load(ComposeDataset([FolderDataset(folder), Moody()]), CPU, 64)
     ends_open = DeviceTrainSet(sample(UniformRandomResize()), CPU, 96)
     with pytest.raises(InputError, match="views of different sizes: end it with a crop"):
         ends_open.batch(2, 0)
