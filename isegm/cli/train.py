@@ -74,6 +74,16 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--lr", type=value_of("lr"), help="base learning rate; default: the script's")
     parser.add_argument(
+        "--set",
+        action="append",
+        type=value_of("recipe_fields"),
+        default=[],
+        dest="recipe_fields",
+        metavar="FIELD=VALUE",
+        help="another value, as YAML has it, for a field of the script's recipe, such as ema=null or crop=[256,256]; "
+        "may be repeated (default: none)",
+    )
+    parser.add_argument(
         "--accumulate-grad",
         type=value_of("accumulate_grad"),
         default=RunConfig.accumulate,

@@ -18,6 +18,7 @@ from isegm.engine.tasks import FocalClicks, IterativeClicks, LossTerm
 from isegm.model.click_model import ClickModel
 from isegm.recipes import launch
 from isegm.recipes.data_config import Crops, Size
+from isegm.recipes.overrides import with_fields
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import CALLABLE, KINDS, SHARE, CheckedFields
 from isegm.utils.schema import Instance, Items, Kind, Nothing, Number, Table, Text, Whole
@@ -48,8 +49,8 @@ class TrainingData(Protocol):
 class Recipe(CheckedFields):
     """All numbers of an experiment, to be compared with the table of its paper.
 
-    ``--batch-size``, ``--lr``, ``--epochs`` and ``--clip-grad-norm`` replace a number for one run. With ``--epochs``
-    every other epoch number is scaled, so that a run of another length keeps its shape.
+    ``--batch-size``, ``--lr``, ``--epochs`` and ``--clip-grad-norm`` replace a number for one run, and ``--set`` any
+    other field. With ``--epochs`` every other epoch number is scaled, so that a run of another length keeps its shape.
 
     Attributes:
         data: images, how they are drawn and augmented.
@@ -166,6 +167,7 @@ def train(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> None:
             ``--backbone`` is given and the network takes none.
         ValueError: the recipe names a backbone's learning rate, and the network has no parameter of that name.
     """
+    recipe = with_fields(recipe, cfg.get("recipe_fields") or ())
     if cfg.get("backbone") and (network.config or {}).get("params", {}).get("backbone") != cfg.backbone:
         raise InputError(f"{cfg.model_path} has a backbone of its own: leave --backbone out.")
     if recipe.starts_from and not (cfg.weights or cfg.resume_exp):

@@ -20,6 +20,7 @@ RUN_OPTIONS: dict[str, Kind] = {
     "epochs": Whole(1, 1_000_000) | FROM_SCRIPT,
     "epoch_len": Whole(1, 10_000_000) | FROM_SCRIPT,
     "lr": Number(above=0, most=1000),
+    "recipe_fields": Text(longest=1000),
     "accumulate_grad": Whole(1, 100_000),
     "clip_grad_norm": Number(above=0),
     "workers": Whole(0, 1024),

@@ -1,0 +1,43 @@
+"""Fields of recipes that the command line replaces."""
+
+import pytest
+
+from isegm.recipes import Recipe, light
+from isegm.recipes.overrides import with_fields
+from isegm.utils.errors import InputError
+
+RECIPE = Recipe(
+    data=light.folders(epoch_len=8), crop={0: (64, 64), 2: (96, 96)}, sampler=light.SAMPLER, clicks=3,
+    losses=light.losses(aux=0.4), batch_size=2, lr=1e-3, epochs=4, ema=0.9,
+)  # fmt: skip
+
+
+def test_fields_get_other_values_and_the_recipe_keeps_its_own():
+    changed = with_fields(
+        RECIPE,
+        ["ema=null", "crop=[32, 48]", "clicks=7", "sampler.merge_all_prob=0.5", "data.copy_paste=null",
+         "losses.instance_aux_loss.weight=0.1"],
+    )  # fmt: skip
+    assert (changed.ema, changed.crop, changed.clicks) == (None, (32, 48), 7)
+    assert changed.sampler.merge_all_prob == 0.5 and changed.data.copy_paste is None
+    assert [term.weight for term in changed.losses.values()] == [1.0, 0.1]
+    assert (RECIPE.ema, RECIPE.clicks, RECIPE.data.copy_paste is None) == (0.9, 3, False)
+    assert with_fields(RECIPE, ["crop={0: [32, 32], 3: [64, 64]}"]).crop == {0: (32, 32), 3: (64, 64)}
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("ema", "--set ema must be FIELD=VALUE"),
+        ("=3", "must be FIELD=VALUE"),
+        ("klicks=3", "the recipe has no klicks: there are data, crop"),
+        ("sampler.x=3", "the recipe has no sampler.x: there are max_num_points"),
+        ("clicks.x=3", "leads into a value without fields"),
+        ("clicks=many", "clicks of Recipe must be"),
+        ("crop=[32", "--set crop=.32 does not fit"),
+        ("sampler.negative_bg_prob=0.9", "add up to"),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(setting, words):
+    with pytest.raises(InputError, match=words):
+        with_fields(RECIPE, [setting])
