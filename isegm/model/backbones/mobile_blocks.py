@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from isegm.model.backbones.two_scale import TwoScaleBackbone
+from isegm.model.layers import dilated_by_phases
 from isegm.model.recomputation import Recomputable
 
 Activation = Callable[..., Tensor]
@@ -20,7 +21,7 @@ class ConvBNAct(nn.Module):
     """Convolution without bias, BatchNorm, activation; stride 1 keeps the size.
 
     Under autocast on a CPU, depthwise convolutions with stride or dilation stay in float32: their bfloat16 backward
-    pass there is three to four times slower.
+    pass there is three to four times slower. For dilated ones on CUDA see ``dilated_by_phases``.
 
     Args:
         activation: a function that takes ``inplace``, such as ``F.relu6``.
@@ -42,11 +43,14 @@ class ConvBNAct(nn.Module):
         self.bn = nn.BatchNorm2d(out_channels)
         self.activation = activation
         self.slow_in_bf16 = groups > 1 and (stride > 1 or dilation > 1)
+        self.slow_on_cuda = groups > 1 and stride == 1 and dilation > 1
 
     def forward(self, x: Tensor) -> Tensor:
         if self.slow_in_bf16 and x.dtype == torch.bfloat16 and x.device.type == "cpu":
             with torch.autocast("cpu", enabled=False):
                 x = self.conv(x.float()).to(x.dtype)
+        elif self.slow_on_cuda and x.device.type == "cuda":
+            x = dilated_by_phases(self.conv, x)
         else:
             x = self.conv(x)
         return self.activation(self.bn(x), inplace=True)
