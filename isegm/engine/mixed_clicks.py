@@ -34,20 +34,25 @@ class Pool:
     parts: list[int] = field(default_factory=list)
 
     def add(self, batch: Batch, most: int) -> None:
-        """Add new samples, and drop the oldest part where there would be more than ``most``, or all of another size."""
+        """Put new samples in the place of the oldest part; a pool that begins holds them in all of its ``most`` parts.
+
+        So all steps have one size, for which a GPU chooses its kernels once. Samples of another size begin a new pool.
+        """
         new = {name: value for name, value in batch.items() if name != "points"}
         prev_mask, points = torch.zeros_like(batch["instances"]), batch["points"].clone()
         clicks = torch.zeros(len(points), dtype=torch.int64, device=points.device)
         if self.points is not None and self.batch["images"].shape[1:] == new["images"].shape[1:]:
-            gone = self.parts.pop(0) if len(self.parts) == most else 0
+            gone = self.parts.pop(0)
             new = {name: torch.cat((self.batch[name][gone:], value)) for name, value in new.items()}
             assert self.prev_mask is not None and self.clicks is not None
             prev_mask = torch.cat((self.prev_mask[gone:], prev_mask))
             points = torch.cat((self.points[gone:], points))
             clicks = torch.cat((self.clicks[gone:], clicks))
+            self.parts.append(len(batch["points"]))
         else:
-            self.parts = []
-        self.parts.append(len(batch["points"]))
+            self.parts = [len(points)] * most
+            new = {name: torch.cat([value] * most) for name, value in new.items()}
+            prev_mask, points, clicks = (torch.cat([value] * most) for value in (prev_mask, points, clicks))
         self.batch, self.prev_mask, self.points, self.clicks = new, prev_mask, points, clicks
 
 
@@ -59,7 +64,7 @@ class MixedClicks(IterativeClicks):
     trains on all samples of the pool at once and gives each another simulated click on its errors. So BatchNorm sees
     all click numbers together, as its running statistics do, and the optimiser takes one step for each new batch.
 
-    Validation clicks one batch after the other. A resumed run begins with an empty pool.
+    Validation clicks one batch after the other. A resumed run begins with a new pool.
     """
 
     pool: Pool = field(default_factory=Pool, compare=False)

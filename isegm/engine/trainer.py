@@ -37,9 +37,10 @@ from isegm.engine.resume import (
     restore_random_state,
 )
 from isegm.engine.save_clock import SaveClock, TimeIsOver
+from isegm.engine.step_numbers import Place, StepNumbers
 from isegm.engine.tasks import Batch, Losses, Step
 from isegm.engine.training_step import TrainingStep, parallelize, without_averaging
-from isegm.engine.turns import Turns, mean_losses
+from isegm.engine.turns import Turns
 from isegm.engine.validation import validate
 from isegm.model.checkpoint import load_state, read_checkpoint, save_checkpoint
 from isegm.model.click_model import ClickModel
@@ -117,8 +118,6 @@ class Trainer:
             compile_network(self.model, self.device)
         self.training_step = TrainingStep(self.model, self.config.task)
         self.parallel_step = parallelize(self.training_step)
-        if self.device.type == "cuda":
-            torch.backends.cudnn.benchmark = True
 
     def run(self) -> bool:
         """Train from the current epoch and step to the end of the last epoch, or until the run's minutes are over.
@@ -137,6 +136,7 @@ class Trainer:
         promise = "saving after the step under way ..." if distributed.is_main() else ""
         self.pace = Pace(self.config.epochs * self.steps_per_epoch)
         self.log = TrainingLog(self.run_config.logs, self.run_config.images, purge)
+        self.numbers = StepNumbers(self.log, self.config.task.log_states, self.run_config.amp)
         self.clock.restart(self.global_step)
         signals = noted_signals(promise, patient=distributed.is_launched())
         with closing(self.log), telling_of_dead_workers(), suppress(TimeIsOver), signals as self.stop_request:
@@ -185,8 +185,9 @@ class Trainer:
                 self.global_step += 1
                 self.step_in_epoch += 1
                 self._log_step(step, batch, learning_rate)
-            progress.set_postfix(loss=f"{self._last_loss:.3f}", iou=f"{self.metric.ema_iou:.3f}", refresh=False)
+            progress.set_postfix(loss=f"{self.numbers.loss:.3f}", iou=f"{self.numbers.iou:.3f}", refresh=False)
             self._after_step(progress)
+        self.numbers.read()
         progress.close()
         seconds = time.perf_counter() - started
         logger.info(
@@ -296,14 +297,9 @@ class Trainer:
         return rate
 
     def _log_step(self, step: Step, batch: Batch, learning_rate: float) -> None:
-        values = {f"TrainLosses/{name}": loss for name, loss in mean_losses(step).items()}
-        self._last_loss = sum(values.values())
-        check_loss(self._last_loss, self.epoch, self.step_in_epoch, self.run_config.amp)
-        values["TrainLosses/overall"] = self._last_loss
-        values["TrainStates/learning_rate"] = learning_rate
-        values["TrainMetrics/AdaptiveIoU_ema_iou"] = self.metric.ema_iou
-        values["TrainMetrics/AdaptiveIoU_iou_thresh"] = self.metric.iou_thresh
-        self.log.step(values, self.config.task.log_states, self.global_step)
+        iou_thresh, ema_iou, *_ = self.metric.numbers
+        place = Place(self.epoch, self.step_in_epoch, self.global_step, learning_rate)
+        self.numbers.add(step, ema_iou, iou_thresh, place)
         interval = self.config.image_dump_interval
         if interval and self.global_step % interval == 0:
             self.log.image(batch, step, self.global_step)
@@ -377,6 +373,7 @@ class Trainer:
 
     def _save_last(self) -> None:
         """Write the checkpoint from which the run can be resumed, also between two updates of batches in turn."""
+        self.numbers.read()
         turns = None if self._resumed_turns is None else self._resumed_turns[0]
         if self.turns is not None:
             turns = self.turns.state()

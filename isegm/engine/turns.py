@@ -120,8 +120,12 @@ class Turns:
 
 def mean_losses(step: Step) -> dict[str, float]:
     """Return the losses of a step by name, as means over all processes' parts of the batch."""
-    means = distributed.all_reduce(torch.stack(list(step.losses.values())).detach() / distributed.world_size())
-    return dict(zip(step.losses, means.tolist(), strict=True))
+    return dict(zip(step.losses, mean_loss_values(step).tolist(), strict=True))
+
+
+def mean_loss_values(step: Step) -> Tensor:
+    """Return the losses of a step in order, (K,), as means over all processes' parts of the batch."""
+    return distributed.all_reduce(torch.stack(list(step.losses.values())).detach() / distributed.world_size())
 
 
 def _part_of(batch: Tensor, rank: int, count: int) -> Tensor:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from torch import Tensor
+
+
+@lru_cache(maxsize=256)
+def constant(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Return float32 numbers on a device; copied there once, as a GPU would stop for every copy. Never change them."""
+    return torch.tensor(values, dtype=torch.float32, device=device)
 
 
 class Draws:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from isegm.clicks import SAMPLED_ORDER, UNUSED
-from isegm.data.on_device.draws import Draws
+from isegm.data.on_device.draws import Draws, constant
 from isegm.data.on_device.resident import IGNORED
 from isegm.data.on_device.views import counts_of_ids
 from isegm.data.points_sampler import MIN_ERODED_AREA, MultiPointSampler, generate_probs
@@ -177,7 +177,7 @@ def _negative_pixels(
         (sampler.negative_other_prob, others),
         (sampler.negative_border_prob, ring),
     )
-    weights = torch.tensor([weight for weight, _ in strategies], device=ids.device)
+    weights = constant(tuple(weight for weight, _ in strategies), ids.device)
     kinds = torch.multinomial(weights.expand(len(ids), -1), most, replacement=True, generator=draws.generator)
     drawn = [draws.pixels(region, most) for _, region in strategies]
     pixels = torch.stack([each for each, _ in drawn])  # (3, B, most, 2)
@@ -209,7 +209,7 @@ def _dilated(mask: Tensor, steps: Tensor) -> Tensor:
 def _number_of_clicks(sampler: MultiPointSampler, count: int, draws: Draws) -> Tensor:
     """Draw numbers of clicks (B, 1) int64 from the geometric distribution."""
     ends = np.cumsum(generate_probs(sampler.max_num_points + 1, sampler.prob_gamma))
-    limits = torch.tensor(ends[:-1], dtype=torch.float32, device=draws.device)
+    limits = constant(tuple(ends[:-1].tolist()), draws.device)
     return torch.searchsorted(limits, draws.uniform(0, 1, count, 1), right=True)
 
 

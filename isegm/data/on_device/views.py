@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from isegm.data.on_device.draws import Draws
+from isegm.data.on_device.draws import Draws, constant
 from isegm.data.transforms import (
     BlurNoise,
     Compose,
@@ -210,7 +210,7 @@ def _(step: ShiftRotate, frame: Frame, draws: Draws) -> Frame:
 
 @geometry.register
 def _(step: PadIfNeeded, frame: Frame, draws: Draws) -> Frame:
-    wanted = torch.tensor(step.size, dtype=torch.float32, device=frame.size.device)
+    wanted = constant(tuple(step.size), frame.size.device)
     missing = (wanted - frame.size).clamp(min=0)
     before = torch.div(missing, 2, rounding_mode="floor").flip(1)
     return frame.then(_scaled(torch.ones_like(before), -before), torch.maximum(frame.size, wanted))
@@ -218,7 +218,7 @@ def _(step: PadIfNeeded, frame: Frame, draws: Draws) -> Frame:
 
 @geometry.register
 def _(step: RandomCrop, frame: Frame, draws: Draws) -> Frame:
-    wanted = torch.tensor(step.size, dtype=torch.float32, device=frame.size.device)
+    wanted = constant(tuple(step.size), frame.size.device)
     room = (frame.size - wanted).clamp(min=0) + 1
     corner = draws.below(room.flatten()).view(-1, 2).float().flip(1)
     return frame.then(_scaled(torch.ones_like(corner), corner), wanted.expand_as(frame.size), fixed=step.size)
@@ -231,7 +231,7 @@ def _(step: RandomView, frame: Frame, draws: Draws) -> Frame:
     count = len(sides)
     sides = sides * torch.exp(draws.uniform(-1, 1, count, 2) * math.log(step.aspect) / 2)
     angle = torch.deg2rad(draws.uniform(-step.rotation, step.rotation, count)) * draws.happens(step.p_rotate, count)
-    size = torch.tensor(step.size, dtype=torch.float32, device=sides.device)
+    size = constant(tuple(step.size), sides.device)
     scale = (sides / size).flip(1)  # image pixels per view pixel, x and y
     mirror = 1 - 2 * draws.happens(step.p_flip, count).float()
     scale = torch.stack((scale[:, 0] * mirror, scale[:, 1]), 1)
@@ -328,7 +328,7 @@ def _(step: RGBShift, images: Tensor, draws: Draws) -> Tensor:
 
 @colours.register
 def _(step: RandomGrey, images: Tensor, draws: Draws) -> Tensor:
-    grey = (images * images.new_tensor(GREY)[:, None, None]).sum(1, keepdim=True)
+    grey = (images * constant(GREY, images.device)[:, None, None]).sum(1, keepdim=True)
     return torch.where(_per_sample(draws.happens(step.p, len(images))), grey, images)
 
 
