@@ -12,6 +12,7 @@ from torch import Tensor
 from isegm.data.on_device.train_set import DeviceTrainSet
 from isegm.data.sample import DSample
 from isegm.data.train_set import CopyPaste, TrainSet
+from isegm.engine.compilation import compile_network
 from isegm.engine.loading import default_workers, load_epoch
 from isegm.engine.random import BatchRNG
 from isegm.engine.tasks import Batch, IterativeClicks, Losses, run_all_steps
@@ -58,6 +59,7 @@ def updates_per_second(
     batches: int,
     amp: torch.dtype | None = None,
     with_network: bool = True,
+    compiled: bool = False,
 ) -> float:
     """Measure training of the MobileNetV2 baseline on drawn images, after one batch that does not count.
 
@@ -69,6 +71,7 @@ def updates_per_second(
         batches: how many are measured; each is trained two to four times, a click more each time.
         amp: dtype of autocast; None for float32.
         with_network: train the network; else only make samples and click on the errors of noise.
+        compiled: compile it.
 
     Returns:
         sample-updates per second.
@@ -86,7 +89,9 @@ def updates_per_second(
     task = IterativeClicks(light.losses(aux=0.4), CLICKS, train_every_click=True, on_device=on_device)
     model = build_model("clickseg_mobilenetv2").to(device).to(memory_format=torch.channels_last).train()
     step, optimizer = TrainingStep(model, task), torch.optim.Adam(model.parameters(), lr=1e-4)
-    set_recomputation(model, batch_size * side * side > light.RECOMPUTE_ABOVE)
+    if compiled:
+        compile_network(model, device)
+    set_recomputation(model, device.type == "cpu" and batch_size * side * side > light.RECOMPUTE_ABOVE)
     noise = torch.randn(batch_size, 1, side, side, device=device)
 
     def forward(batch: Batch, prev_mask: Tensor, points: Tensor) -> tuple[Losses, Tensor]:
