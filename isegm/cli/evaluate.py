@@ -48,7 +48,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add_options(machine, "batch_size", "resume", "config_path")
 
     written = parser.add_argument_group("what is printed and written")
-    add_options(written, "logs_path", "print_ious", "save_ious", "model_name", "overlays")
+    add_options(written, "logs_path", "print_ious", "save_ious", "model_name", "overlays", "sheet")
     add_options(written, "vis", "vis_path", "vis_preds")
     return parser.parse_args(arguments)
 

@@ -87,7 +87,7 @@ class LogPaths:
         return self.folder / f"report_{file_name(dataset)}.txt"
 
     def image(self, kind: str, dataset: str) -> Path:
-        """An image of the whole data set: ``miou``, ``best`` or ``worst``."""
+        """An image of the whole data set: ``miou``, ``best``, ``worst`` or ``sheet``."""
         return self.folder / f"{kind}_{file_name(dataset)}.png"
 
     def ious(self, dataset: str) -> Path:

@@ -233,7 +233,13 @@ def _start_objects(
 
 def replay(record: ObjectRecord, sample: DSample, predictor: Predictor) -> Session:
     """Repeat the clicks of a record and return the last session, so that runs need not store masks."""
+    (session,) = deque(replay_each(record, sample, predictor), maxlen=1)
+    return session
+
+
+def replay_each(record: ObjectRecord, sample: DSample, predictor: Predictor) -> Iterator[Session]:
+    """Repeat the clicks of a record, and yield the session after each of them."""
     session = predictor.start(sample.image, sample.init_mask)
     for index, (x, y, label) in enumerate(record.clicks):
         (session,) = predictor.step([session], [Click(bool(label), (y, x), index)])
-    return session
+        yield session

@@ -5,7 +5,7 @@ The command line (``isegm/cli/evaluate.py``) builds its parser from the fields o
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from isegm.inference.protocols import CLICKSEG_MODES, MERGES, MOST_SIDE, Inferen
 from isegm.inference.refinement import Refinement, build_refinement, list_refinements
 from isegm.inference.simulation import CLICKERS, NEVER_STOP, EvalSettings
 from isegm.inference.transforms import ZoomIn
+from isegm.utils.arguments import whole_from
 from isegm.utils.errors import InputError
 from isegm.utils.schema import shown
 
@@ -29,6 +30,7 @@ VIS_PATH = "./experiments/vis_val"
 MIN_INPUT_SIDE = 32  # pixels; of a smaller network input nothing is left at the coarsest stage
 MOST_SIDE_BY_SIDE = 4096  # objects
 MOST_OBJECTS = 10**9  # of a data set
+MOST_ON_SHEET = 100  # objects on a picture, which is then 3936 pixels wide
 LOWEST_TARGET = 0.8  # published evaluations stop at no lower IoU
 PUBLISHED_SETS = ("GrabCut", "Berkeley", "DAVIS", "SBD", "PascalVOC")
 # Options that change results, beside those that stand in the names of all logs and the target; see ``named_settings``.
@@ -43,7 +45,7 @@ def option(
     help: str,
     *,
     flag: str | None = None,
-    type: type | None = None,
+    type: Callable[[str], Any] | None = None,
     choices: Collection[str] | None = None,
     metavar: str | None = None,
     least: float | None = None,
@@ -56,7 +58,7 @@ def option(
     Args:
         help: shown by ``--help``.
         flag: how it is written; None: ``--`` and the field's name with hyphens. Without hyphens it is positional.
-        type: of its value; None: that of the default, str for None.
+        type: of its value, or a function that reads it; None: the type of the default, str for None.
         choices: the values that are allowed; None for all.
         metavar: name of the value in ``--help``.
         least, most: bounds of its value, included.
@@ -221,6 +223,16 @@ class EvalOptions:
     )
     overlays: bool = field(
         default=True, metadata=option("do not draw the best and the worst objects", flag="--no-overlays")
+    )
+    sheet: int | None = field(
+        default=None,
+        metadata=option(
+            "draw so many objects, spread evenly over each data set, after one, two and four clicks (default: none)",
+            type=whole_from(1, MOST_ON_SHEET),
+            metavar="N",
+            least=1,
+            most=MOST_ON_SHEET,
+        ),
     )
     model_name: str | None = field(
         default=None, metadata=option("name of the model in plots of --iou-analysis (default: that above the table)")

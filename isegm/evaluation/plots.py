@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -24,7 +25,13 @@ from isegm.utils.vis import NEGATIVE_COLOR, POSITIVE_COLOR, draw_probmap, draw_w
 
 GT_COLOR = "yellow"
 SHEET_COLUMNS = 3
+MOST_LETTERS = 24  # of a name on a click sheet
 MAX_SIDE = 640  # pixels of an image in a contact sheet
+DPI = 100
+CLICKS_SHOWN = (1, 2, 4)  # on a click sheet, one panel each
+PANEL_WIDTH, PANEL_HEIGHT = 205, 154  # pixels of an image on a click sheet
+PANEL_GAP, TITLE_HEIGHT, BLOCK_MARGIN, HEADER_HEIGHT = 5, 18, 26, 34  # pixels around them
+LANDSCAPE = 1.25  # width over height that a click sheet has at least
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class Case:
         record: its clicks and IoUs.
         image: (H, W, 3) uint8 RGB.
         gt_mask: (H, W) int32, 1 on the object.
-        mask: (H, W) bool, prediction after the last click.
+        mask: (H, W) bool, prediction after the last of these clicks.
     """
 
     record: ObjectRecord
@@ -93,16 +100,89 @@ def contact_sheet(cases: Sequence[Case], title: str) -> Figure:
     figure = Figure(figsize=(5 * columns, 4.2 * rows + 0.5), layout="constrained")
     figure.suptitle(printable(title), parse_math=False)
     for case, axes in zip(cases, figure.subplots(rows, columns, squeeze=False).flat, strict=False):
-        _draw_case(axes, case)
+        name = printable(case.record.name) or case.record.index
+        _draw_case(axes, case, MAX_SIDE, 5)
+        axes.set_title(
+            f"{name}, object {case.record.object_id}: {_clicks_and_iou(case.record)}", fontsize=9, parse_math=False
+        )
     for axes in figure.axes:
         axes.axis("off")
     return figure
 
 
-def _draw_case(axes: Axes, case: Case) -> None:
-    """Draw one object of a contact sheet."""
+def spread_records(records: Sequence[ObjectRecord], number: int) -> list[ObjectRecord]:
+    """Choose records that are spread evenly over a data set, in its order; all of them if there are no more.
+
+    Args:
+        records: in any order.
+        number: how many are chosen, at least 1.
+    """
+    in_order = sorted(records, key=lambda record: record.key)
+    number = min(number, len(in_order))
+    return [in_order[(2 * place + 1) * len(in_order) // (2 * number)] for place in range(number)]
+
+
+def click_stages(record: ObjectRecord) -> list[ObjectRecord]:
+    """Cut a record after one, two and four clicks, or after its last click where it has fewer."""
+    return [replace(record, clicks=record.clicks[:number], ious=record.ious[:number]) for number in CLICKS_SHOWN]
+
+
+def click_sheet(objects: Iterable[Sequence[Case]], number: int, title: str) -> Figure:
+    """Draw objects as they get better from click to click: three small panels of each side by side.
+
+    The objects stand in as many columns as make the picture wider than high.
+
+    Args:
+        objects: the cases of each object, those of its ``click_stages``. They are drawn one by one, so that the images
+            need not be in memory together.
+        number: how many objects there are, at least 1.
+        title: above them.
+    """
+    block_width = BLOCK_MARGIN + len(CLICKS_SHOWN) * (PANEL_WIDTH + PANEL_GAP)
+    block_height = TITLE_HEIGHT + PANEL_HEIGHT + PANEL_GAP
+
+    def size(columns: int) -> tuple[int, int]:
+        return columns * block_width, HEADER_HEIGHT + -(-number // columns) * block_height
+
+    columns = next(n for n in count(1) if size(n)[0] >= LANDSCAPE * size(n)[1])
+    width, height = size(columns)
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+    figure.suptitle(printable(title), y=1 - 0.25 * HEADER_HEIGHT / height, va="top", fontsize=11, parse_math=False)
+    for place, stages in enumerate(objects):
+        row, column = divmod(place, columns)
+        top = HEADER_HEIGHT + row * block_height + TITLE_HEIGHT
+        left = column * block_width + BLOCK_MARGIN
+        for stage, case in enumerate(stages):
+            x = left + stage * (PANEL_WIDTH + PANEL_GAP)
+            axes = figure.add_axes(
+                (x / width, 1 - (top + PANEL_HEIGHT) / height, PANEL_WIDTH / width, PANEL_HEIGHT / height)
+            )
+            _draw_case(axes, case, PANEL_WIDTH, 4)
+            axes.set_title(_clicks_and_iou(case.record), fontsize=8, pad=3, parse_math=False)
+            axes.axis("off")
+        name = printable(stages[0].record.name) or str(stages[0].record.index)
+        figure.text(
+            (left - 6) / width,
+            1 - (top + PANEL_HEIGHT / 2) / height,
+            name[:MOST_LETTERS],
+            rotation=90,
+            ha="right",
+            va="center",
+            fontsize=7,
+            parse_math=False,
+        )
+    return figure
+
+
+def _clicks_and_iou(record: ObjectRecord) -> str:
+    clicks = "1 click" if len(record.clicks) == 1 else f"{len(record.clicks)} clicks"
+    return f"{clicks}, IoU {record.ious[-1]:.3f}"
+
+
+def _draw_case(axes: Axes, case: Case, side: int, dot: int) -> None:
+    """Draw one object, its image of ``side`` pixels at most, its clicks of ``dot`` points."""
     height, width = case.gt_mask.shape
-    scale = min(1.0, MAX_SIDE / max(height, width))
+    scale = min(1.0, side / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     blended = cv2.resize(draw_with_blend_and_clicks(case.image, case.mask), size, interpolation=cv2.INTER_AREA)
     axes.imshow(blended, extent=(-0.5, width - 0.5, height - 0.5, -0.5))
@@ -113,24 +193,23 @@ def _draw_case(axes: Axes, case: Case) -> None:
     outlined = [withStroke(linewidth=2, foreground="white")]
     for number, (x, y, label) in enumerate(case.record.clicks, start=1):
         color = np.array(POSITIVE_COLOR if label else NEGATIVE_COLOR) / 255
-        axes.plot(x, y, "o", color=color, markersize=5, markeredgecolor="white", clip_on=False)
+        axes.plot(x, y, "o", color=color, markersize=dot, markeredgecolor="white", clip_on=False)
         axes.annotate(
-            str(number), (x, y), (3, 3), textcoords="offset points", color=color, fontsize=8, path_effects=outlined
+            str(number),
+            (x, y),
+            (3, 3),
+            textcoords="offset points",
+            color=color,
+            fontsize=dot + 3,
+            path_effects=outlined,
         )
-    record = case.record
-    axes.set_title(
-        f"{printable(record.name) or record.index}, object {record.object_id}: "
-        f"{len(record.clicks)} clicks, IoU {record.ious[-1]:.3f}",
-        fontsize=9,
-        parse_math=False,
-    )
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
     """Write a figure as PNG, atomically."""
     FigureCanvasAgg(figure)
     with atomic_write(path) as file:
-        figure.savefig(file, format="png", dpi=100)
+        figure.savefig(file, format="png", dpi=DPI)
 
 
 class ClickImages:

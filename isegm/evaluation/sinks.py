@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from tqdm import tqdm
@@ -11,7 +11,7 @@ from tqdm import tqdm
 from isegm.data import EvaluationDataset
 from isegm.evaluation import plots
 from isegm.evaluation.log_paths import LogPaths
-from isegm.evaluation.loop import ClickEvent, replay
+from isegm.evaluation.loop import ClickEvent, replay, replay_each
 from isegm.evaluation.options import VIS_PATH, EvalOptions
 from isegm.evaluation.panels import SamplePanels
 from isegm.evaluation.records import ObjectRecord
@@ -62,6 +62,8 @@ class EvaluationSink:
         plots.save_figure(plots.miou_figure(records, title), self.paths.image("miou", self.dataset.name))
         if self.options.overlays:
             self._draw_sheets(records, predictor, title)
+        if self.options.sheet is not None:
+            self._draw_click_sheet(plots.spread_records(records, self.options.sheet), predictor, title)
 
     def _dump_ious(self, records: Sequence[ObjectRecord]) -> None:
         """Write the pickles of ``--save-ious`` and ``--iou-analysis`` in the form of the published code."""
@@ -94,3 +96,25 @@ class EvaluationSink:
                 figure = plots.contact_sheet([cases[record.key] for record in sheet], f"{kind} of {title}")
                 plots.save_figure(figure, self.paths.image(kind, self.dataset.name))
                 bar.update()
+
+    def _draw_click_sheet(self, chosen: Sequence[ObjectRecord], predictor: Predictor, title: str) -> None:
+        """Draw objects after one, two and four clicks; a bar shows how far it is."""
+        with tqdm(total=len(chosen) + 1, desc=f"sheet of {printable(self.dataset.name)}", leave=False) as bar:
+
+            def objects() -> Iterator[list[plots.Case]]:
+                for record in chosen:
+                    yield self._stages(record, predictor)
+                    bar.update()
+
+            figure = plots.click_sheet(objects(), len(chosen), f"{title}, click by click")
+            plots.save_figure(figure, self.paths.image("sheet", self.dataset.name))
+            bar.update()
+
+    def _stages(self, record: ObjectRecord, predictor: Predictor) -> list[plots.Case]:
+        """Repeat the first clicks of an object once, with the mask at each of its stages."""
+        sample = self.dataset.get_sample(record.index)
+        gt_mask = sample.get_object_mask(record.object_id)
+        threshold = self.options.eval_settings().threshold
+        stages = plots.click_stages(record)
+        masks = [session.mask(threshold) for session in replay_each(stages[-1], sample, predictor)]
+        return [plots.Case(stage, sample.image, gt_mask, masks[len(stage.clicks) - 1]) for stage in stages]

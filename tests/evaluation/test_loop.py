@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from isegm.data.sample import DSample
-from isegm.evaluation.loop import evaluate_dataset, replay
+from isegm.evaluation.loop import evaluate_dataset, replay, replay_each
 from isegm.inference.clicker import Clicker
 from isegm.inference.mask_metrics import get_iou
 from isegm.inference.merge import guarded_merge
@@ -186,6 +186,15 @@ def test_replaying_a_record_gives_its_last_mask():
         assert probs.shape == (HEIGHT, WIDTH)
         iou = get_iou(sample.get_object_mask(record.object_id), probs > SETTINGS.threshold)
         assert np.float32(iou) == np.float32(record.ious[-1])
+
+
+def test_replaying_click_by_click_gives_the_mask_of_each_iou():
+    dataset = DrawnDataset()
+    for record in evaluate(dataset, batch_size=3):
+        sample = dataset.get_sample(record.index)
+        gt = sample.get_object_mask(record.object_id)
+        sessions = replay_each(record, sample, blob_predictor())
+        assert [np.float32(get_iou(gt, one.mask(SETTINGS.threshold))) for one in sessions] == list(record.ious)
 
 
 def test_callbacks_see_every_click():

@@ -35,6 +35,7 @@ def test_the_command_line_has_every_option_and_its_default():
         (["--no-o", "--model_d", "w", "--vis_p", "v"], {"overlays": False, "model_dir": "w", "vis_path": "v"}),
         (["--cf-n=4", "--cf-c=2", "--acf"], {"cf_n": 4, "cf_click": 2, "acf": True}),
         (["--max-objects=3", "--infer-size=256"], {"max_objects": 3, "infer_size": 256}),
+        (["--sheet", "24"], {"sheet": 24}),
     ],
 )
 def test_values_have_the_types_of_the_options(words, expected):
@@ -59,6 +60,8 @@ def test_values_have_the_types_of_the_options(words, expected):
         ({"n_clicks": 10**9}, "--n-clicks is 1000000000: give a number from 1 to 10000."),
         ({"batch_size": 10**9}, "--batch-size is 1000000000: give a number from 1 to 4096."),
         ({"max_objects": 10**20}, "--max-objects is a number of more than 64 bits: give a number from 1 to 1e+09."),
+        ({"sheet": 0}, "--sheet is 0: give a number from 1 to 100."),
+        ({"sheet": 101}, "--sheet is 101: give a number from 1 to 100."),
         ({"clicks_limit": 10**20}, f"{CLICKS_LIMIT} a number of more than 64 bits: {FROM_1}"),
         ({"clicks_limit": -2}, f"{CLICKS_LIMIT} -2: {FROM_1}"),
         ({"target_iou": -1}, "--target-iou is -1: give a number from 0 to 1."),
@@ -71,6 +74,14 @@ def test_values_out_of_bounds_are_one_sentence(options, sentence):
     with pytest.raises(InputError) as error:
         EvalOptions(**options)
     assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize("value", ["0", "101", "many", "1.5", ""])
+def test_a_sheet_of_no_whole_number_is_one_sentence(value, capsys):
+    with pytest.raises(SystemExit):
+        parse_args(["--sheet", value])
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert f"argument --sheet: '{value}' is not a whole number from 1 to 100; " in sentence
 
 
 def test_the_help_has_groups_three_examples_and_every_default(capsys):

@@ -54,6 +54,42 @@ def test_contact_sheets_show_every_case(tmp_path, count):
     assert read_image(tmp_path / "sheet.png").std() > 10
 
 
+@pytest.mark.parametrize(
+    ("there", "asked", "chosen"), [(9, 3, [1, 4, 7]), (5, 2, [1, 3]), (4, 1, [2]), (3, 3, [0, 1, 2]), (2, 24, [0, 1])]
+)
+def test_objects_of_a_click_sheet_are_spread_evenly_in_the_order_of_the_data_set(there, asked, chosen):
+    records = [record([0.5], index) for index in reversed(range(there))]
+    assert [one.index for one in plots.spread_records(records, asked)] == chosen
+
+
+@pytest.mark.parametrize(
+    ("ious", "lengths"), [([0.1, 0.2, 0.3, 0.4, 0.9], [1, 2, 4]), ([0.1, 0.2, 0.9], [1, 2, 3]), ([0.9], [1, 1, 1])]
+)
+def test_stages_are_after_one_two_and_four_clicks_or_the_last(ious, lengths):
+    whole = record(ious)
+    for stage, length in zip(plots.click_stages(whole), lengths, strict=True):
+        assert (stage.clicks, stage.ious) == (whole.clicks[:length], whole.ious[:length])
+
+
+@pytest.mark.parametrize(("objects", "shape"), [(1, (211, 656)), (14, (919, 1968)), (24, (1450, 1968))])
+def test_a_click_sheet_shows_three_panels_of_each_object_on_a_landscape_picture(tmp_path, objects, shape):
+    shown = case(0)
+    stages = [replace(shown, record=one) for one in plots.click_stages(record([0.2, 0.6, 0.95]))]
+    figure = plots.click_sheet(iter([stages] * objects), objects, "click by click")
+    titles = ["1 click, IoU 0.200", "2 clicks, IoU 0.600", "3 clicks, IoU 0.950"]
+    assert [axes.get_title() for axes in figure.axes] == titles * objects
+    plots.save_figure(figure, tmp_path / "sheet.png")
+    sheet = read_image(tmp_path / "sheet.png")
+    assert sheet.shape[:2] == shape and sheet.std() > 10
+
+
+def test_panels_of_a_click_sheet_do_not_cover_each_other():
+    stages = [replace(case(0), record=one) for one in plots.click_stages(record([0.2, 0.6]))]
+    places = [axes.get_position() for axes in plots.click_sheet([stages] * 5, 5, "click by click").axes]
+    assert all(place.x0 >= 0 and place.y0 >= 0 and place.x1 <= 1 and place.y1 <= 1 for place in places)
+    assert not any(one.overlaps(other) for number, one in enumerate(places) for other in places[:number])
+
+
 DOLLARS = "cost_$1_$2"  # Matplotlib cannot parse what stands between the two
 
 
@@ -62,9 +98,10 @@ DOLLARS = "cost_$1_$2"  # Matplotlib cannot parse what stands between the two
     [
         lambda plain: plots.contact_sheet([replace(plain, record=replace(plain.record, name=DOLLARS))], "best"),
         lambda plain: plots.contact_sheet([plain], DOLLARS),
+        lambda plain: plots.click_sheet([[replace(plain, record=replace(plain.record, name=DOLLARS))]], 1, DOLLARS),
         lambda plain: plots.miou_figure([plain.record], DOLLARS),
     ],
-    ids=["image", "title of a sheet", "title of a plot"],
+    ids=["image", "title of a sheet", "click sheet", "title of a plot"],
 )
 def test_dollars_in_names_are_no_formula(tmp_path, draw):
     plots.save_figure(draw(case(0)), tmp_path / "dollars.png")

@@ -296,6 +296,26 @@ def test_images_of_each_click(evaluate):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_sheet_of_objects_click_by_click_is_drawn_now_or_from_the_records(evaluate, capsys):
+    folder = evaluate(sheet=3) / "others" / "tiny" / RUN
+    sheet, records = folder / "sheet_drawn.png", folder / "records_drawn.jsonl"
+    assert not (folder / "best_drawn.png").exists()
+    assert "sheet of drawn" in capsys.readouterr().err
+    before, drawn = records.read_bytes(), read_image(sheet)
+    sheet.unlink()
+    evaluate(sheet=3, resume=True)
+    np.testing.assert_array_equal(read_image(sheet), drawn)
+    evaluate(sheet=100, resume=True)  # more than there are
+    assert read_image(sheet).size > drawn.size
+    assert records.read_bytes() == before
+
+
+@pytest.mark.parametrize("options", [{"mode": "f-BRS-C"}, {"cf_n": 2}, {"iou_analysis": True}])
+def test_a_sheet_is_drawn_in_any_mode(evaluate, options):
+    (sheet,) = evaluate(sheet=1, max_objects=2, **options).rglob("sheet_drawn.png")
+    assert read_image(sheet).shape == (211, 656, 3)
+
+
 def test_names_that_are_no_utf_8_are_evaluated_and_drawn(evaluate, home, tmp_path, capsys):
     name = os.fsdecode(b"caf\xe9")
     root = write_folder(tmp_path / name, 1)
@@ -303,7 +323,7 @@ def test_names_that_are_no_utf_8_are_evaluated_and_drawn(evaluate, home, tmp_pat
         (root / kind / "image0.png").rename(root / kind / f"{name}.png")
     checkpoint = shutil.copy(home / "weights" / "tiny.pth", tmp_path / f"{name}.pth")
     options = {"datasets": f"folder:{root}", "checkpoint": str(checkpoint), "vis_path": str(tmp_path / "vis")}
-    logs = evaluate(**options, overlays=True, iou_analysis=True, max_objects=1)
+    logs = evaluate(**options, overlays=True, sheet=1, iou_analysis=True, max_objects=1)
     assert "caf\\udce9" in capsys.readouterr().out
     (records,) = logs.rglob("records_*.jsonl")
     assert read_records(records).records[0].name == name
