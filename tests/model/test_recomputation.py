@@ -51,3 +51,10 @@ def test_predictions_do_not_change():
         expected = network(IMAGE, POINTS)["instances"]
         set_recomputation(network, True)
         assert torch.equal(network(IMAGE, POINTS)["instances"], expected)
+
+
+def test_a_compiled_network_keeps_its_activations():
+    block = InvertedResidual(4, 4, 2, stride=1, dilation=1).train()
+    set_recomputation(block, True)
+    compiled, x = torch.compile(copy.deepcopy(block), backend="aot_eager"), torch.rand(2, 4, 8, 8)
+    torch.testing.assert_close(compiled(x), block(x))
