@@ -18,6 +18,7 @@ from isegm.utils.schema import Instance, Kind, Number, Whole
 KERNEL = np.ones((3, 3), dtype=np.uint8)
 SAMPLE = Instance(DSample, "a DSample")
 MIN_ERODED_AREA = 10  # pixels; an erosion that leaves no more than this is not used
+NEAR = 3  # pixels at most between objects that lie side by side
 SMALL_CHILD = 0.1  # children below this share of their parent's area get no positive clicks of the parent
 
 
@@ -46,6 +47,12 @@ def centre_candidates(mask: np.ndarray, inner_k: float) -> np.ndarray:
     padded = np.pad(mask.astype(np.uint8), 1)
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, 0)[1:-1, 1:-1]
     return np.flatnonzero(depth > depth.max() / inner_k)
+
+
+def _adjoin(sample: DSample, one: int, other: int) -> bool:
+    """Return whether two objects lie within ``NEAR`` pixels of each other."""
+    grown = cv2.dilate(sample.pixels(one).astype(np.uint8), KERNEL, iterations=NEAR)
+    return bool((grown & sample.pixels(other)).any())
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,7 @@ class MultiPointSampler(CheckedFields):
             other objects and next to the target; they add up to 1.
         merge_objects_prob, max_num_merged_objects: probability that several objects become one target, and how many at
             most.
+        merge_neighbours: whether only objects beside the first one are merged with it, such as regions of one thing.
         merge_all_prob: probability that all objects of an image become one target (a person of all labelled parts).
         use_hierarchy: descend randomly to parts of an object, and cut out some of its children.
         first_click_center: the first click of each object lies near its centre and has order 0.
@@ -101,6 +109,7 @@ class MultiPointSampler(CheckedFields):
     negative_border_prob: float = 0.5
     merge_objects_prob: float = 0.0
     max_num_merged_objects: int = 2
+    merge_neighbours: bool = False
     merge_all_prob: float = 0.0
     use_hierarchy: bool = False
     first_click_center: bool = False
@@ -141,6 +150,9 @@ class MultiPointSampler(CheckedFields):
             limit = self.max_num_merged_objects if self.max_num_merged_objects > 0 else self.max_num_points
             count = int(rng.integers(2, min(len(roots), limit) + 1))
             chosen = list(rng.choice(roots, size=count, replace=False))
+            if self.merge_neighbours:
+                near = [root for root in roots if root != chosen[0] and _adjoin(sample, chosen[0], root)]
+                chosen[1:] = rng.choice(near, size=min(count - 1, len(near)), replace=False) if near else []
         else:
             chosen = [roots[int(rng.integers(len(roots)))]]
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from isegm.recipes import Recipe, light, train
 
-SAMPLER = replace(light.SAMPLER, merge_all_prob=0.1)  # all regions of a landscape together are no object
+# All regions of a landscape together are no object; some that lie side by side may be one.
+SAMPLER = replace(light.SAMPLER, merge_all_prob=0.1, merge_neighbours=True)
 MODEL_NAME = "mixed_mobilenetv2"
 RECIPE = Recipe(
     data=light.folders(epoch_len=9600), crop={0: (256, 256), 12: (384, 384)}, sampler=SAMPLER,

@@ -76,6 +76,17 @@ def test_all_objects_can_be_merged(two_objects):
     assert len(rows_of(points, True)) >= 2
 
 
+def test_only_neighbours_are_merged_where_the_sampler_says_so():
+    stripes = np.repeat(np.arange(1, 5, dtype=np.int32), 20)[None].repeat(40, 0)  # 1 to 4 side by side
+    sample = DSample.flat(np.zeros((40, 80, 3), np.uint8), stripes, [1, 2, 3, 4])
+    sampler = MultiPointSampler(merge_objects_prob=1.0, max_num_merged_objects=3, merge_neighbours=True)
+    seen = set()
+    for seed in range(60):
+        mask, _ = sampler.sample(sample, np.random.default_rng(seed))
+        seen.add(tuple(np.unique(stripes[mask == 1]).tolist()))
+    assert seen == {(1, 2), (2, 3), (3, 4), (1, 2, 3), (2, 3, 4)}
+
+
 def test_a_centred_first_click_lies_deep_inside_and_has_order_0(two_objects):
     sampler = MultiPointSampler(first_click_center=True, positive_erode_prob=0)
     for seed in range(10):

@@ -13,7 +13,7 @@ from isegm.clicks import SAMPLED_ORDER, UNUSED
 from isegm.data.on_device.draws import Draws, constant
 from isegm.data.on_device.resident import IGNORED
 from isegm.data.on_device.views import counts_of_ids
-from isegm.data.points_sampler import MIN_ERODED_AREA, MultiPointSampler, generate_probs
+from isegm.data.points_sampler import MIN_ERODED_AREA, NEAR, MultiPointSampler, generate_probs
 from isegm.data.sample import IGNORE
 from isegm.utils.distance import squared_distance
 from isegm.utils.errors import InputError
@@ -80,9 +80,20 @@ def choose_targets(ids: Tensor, min_area: int, sampler: MultiPointSampler, draws
     by_id = torch.linspace(1, 0, IDS, device=ids.device)  # the order in which all objects are merged
     luck = torch.where(everything[:, None], by_id, draws.uniform(0, 1, count, IDS))
     luck = torch.where(large, luck, -1.0)
+    if sampler.merge_neighbours:
+        first = luck.argmax(1)
+        luck = torch.where(everything[:, None] | _beside(ids, first), luck, -1.0)
+        large = luck >= 0
     ranks = luck.argsort(1, descending=True).argsort(1)
     chosen = large & (ranks < wanted[:, None])
     return Targets(torch.where(chosen, ranks, IDS), number > 0, number > chosen.sum(1))
+
+
+def _beside(ids: Tensor, first: Tensor) -> Tensor:
+    """Return which objects lie within ``NEAR`` pixels of the one whose id is ``first`` (B,), it too: (B, 256) bool."""
+    own = (ids == first[:, None, None]).float()[:, None]
+    grown = F.max_pool2d(own, 2 * NEAR + 1, 1, NEAR)[:, 0] > 0
+    return counts_of_ids(torch.where(grown, ids, 0)) > 0
 
 
 def draw_points(ids: Tensor, targets: Targets, sampler: MultiPointSampler, draws: Draws) -> Tensor:

@@ -8,7 +8,9 @@ import torch
 from isegm.data.compose import ComposeDataset
 from isegm.data.datasets.base import RandomReader
 from isegm.data.datasets.folder import FolderDataset
+from isegm.data.on_device.draws import Draws
 from isegm.data.on_device.resident import ResidentImages
+from isegm.data.on_device.targets import choose_targets
 from isegm.data.on_device.train_set import DeviceTrainSet
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.refiner_crops import FocusCrops
@@ -48,6 +50,7 @@ PUBLISHED = Compose(
 SAMPLERS = {
     "light": light.SAMPLER,
     "many clicks": MultiPointSampler(12, prob_gamma=0.7, merge_objects_prob=0.5),
+    "neighbours": MultiPointSampler(12, prob_gamma=0.5, merge_objects_prob=0.7, merge_neighbours=True),
     "centred, once": MultiPointSampler(
         24, prob_gamma=0.5, merge_all_prob=0.5, first_click_center=True, only_one_first_click=True
     ),
@@ -187,3 +190,12 @@ def test_what_cannot_be_done_on_a_device_is_one_sentence(folder, tmp_path):
     ends_open = DeviceTrainSet(sample(UniformRandomResize()), CPU, 96)
     with pytest.raises(InputError, match="views of different sizes: end it with a crop"):
         ends_open.batch(2, 0)
+
+
+def test_only_neighbours_are_merged_where_the_sampler_says_so():
+    stripes = torch.arange(1, 5, dtype=torch.uint8).repeat_interleave(20).expand(80, 40, 80)
+    sampler = MultiPointSampler(merge_objects_prob=1.0, max_num_merged_objects=3, merge_neighbours=True)
+    targets = choose_targets(stripes, 1, sampler, Draws(torch.device("cpu"), 0))
+    on_target = targets.on_target(stripes)
+    seen = {tuple(ids[chosen].unique().tolist()) for ids, chosen in zip(stripes, on_target, strict=True)}
+    assert seen == {(1, 2), (2, 3), (3, 4), (1, 2, 3), (2, 3, 4)} and targets.with_others.all()
