@@ -17,11 +17,13 @@ from isegm.data.datasets.benchmarks import (
     CocoMValDataset,
     DavisDataset,
     GrabCutDataset,
+    HardDataset,
 )
 from isegm.data.datasets.coco import CocoDataset
 from isegm.data.datasets.coco_lvis import CocoLvisDataset
 from isegm.data.datasets.davis585 import Davis585Dataset
 from isegm.data.datasets.lvis import LvisDataset
+from isegm.data.datasets.medical import BratsDataset, OaiZibDataset, SsTemDataset
 from isegm.data.datasets.openimages import OpenImagesDataset
 from isegm.data.datasets.packed import open_folder
 from isegm.data.datasets.saliency import DutsTeDataset, DutsTrDataset, HFlickrDataset, Msra10kDataset, ThinObjectDataset
@@ -65,6 +67,10 @@ EVALUATION_SETS: dict[str, DataSet] = {
     "SBD": DataSet(SbdEvaluationDataset, "SBD_PATH"),
     "SBD_Train": DataSet(SbdEvaluationDataset, "SBD_PATH", {"split": "train", "name": "SBD_Train"}),
     "PascalVOC": DataSet(PascalVocEvaluationDataset, "PASCALVOC_PATH"),
+    "BraTS": DataSet(BratsDataset, "BraTS_PATH"),
+    "ssTEM": DataSet(SsTemDataset, "ssTEM_PATH"),
+    "OAIZIB": DataSet(OaiZibDataset, "OAIZIB_PATH"),
+    "HARD": DataSet(HardDataset, "HARD_PATH"),
     "Samples": DataSet(SamplesDataset),
 }
 TRAINING_SETS: dict[str, DataSet] = {

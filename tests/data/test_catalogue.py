@@ -24,7 +24,8 @@ MINIATURES = {
     "HFLICKER_PATH": clickseg_miniatures.hflickr,
     "YTBVOS_PATH": clickseg_miniatures.youtube_vos,
 }
-DRAWN_ELSEWHERE = {"GRABCUT_PATH", "BERKELEY_PATH", "DAVIS_PATH", "COCO_MVAL_PATH", None}
+DRAWN_ELSEWHERE = {"GRABCUT_PATH", "BERKELEY_PATH", "DAVIS_PATH", "COCO_MVAL_PATH", "HARD_PATH", None}
+DRAWN_ELSEWHERE |= {"BraTS_PATH", "ssTEM_PATH", "OAIZIB_PATH"}
 
 
 @pytest.mark.parametrize("name", TRAINING_SETS)

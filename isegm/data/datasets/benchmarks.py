@@ -1,4 +1,4 @@
-"""Published evaluation sets with one object per sample: GrabCut, Berkeley, DAVIS, COCO_MVal."""
+"""Published evaluation sets with one object per sample: GrabCut, Berkeley, DAVIS, COCO_MVal, HARD."""
 
 from __future__ import annotations
 
@@ -94,6 +94,12 @@ class DavisDataset(PairsDataset):
     """DAVIS (Perazzi et al. 2016), the 345 frames that click methods are evaluated on: any colour is the object."""
 
     name, images, masks = "DAVIS", "img", "gt"
+
+
+class HardDataset(DavisDataset):
+    """HARD, in the layout of DAVIS, as SimpleClick's and CFR-ICL's commands know it."""
+
+    name = "HARD"
 
 
 class CocoMValDataset(DavisDataset):

@@ -140,6 +140,7 @@ def _duts(name: str, count: int) -> tuple[Part, ...]:
     return tuple(Part(f"{name}-{kind}|../{name}-{kind}", count) for kind in ("Image", "Mask"))
 
 
+SIMPLECLICK_LINKS = "the links in the README of https://github.com/uncbiag/SimpleClick"
 ADE20K_RELEASE = "the release of 2016-07-26 of https://groups.csail.mit.edu/vision/datasets/ADE20K/"
 DUTS_ORIGIN = "http://saliencydetection.net/duts/"
 SOURCES: dict[str, Source] = {
@@ -150,6 +151,13 @@ SOURCES: dict[str, Source] = {
     "D585_ZERO": _davis585(),
     "D585_SP": _davis585("sp"),
     "D585_STM": _davis585("stm"),
+    "BraTS": Source(f"{SIMPLECLICK_LINKS}, made of BraTS 2020", (Part("image", 369), Part("annotation", 369))),
+    "ssTEM": Source(
+        f"{SIMPLECLICK_LINKS}, or stack1 of https://github.com/unidesigner/groundtruth-drosophila-vnc",
+        (Part("raw"), Part("mitochondria")),
+    ),
+    "OAIZIB": Source(f"{SIMPLECLICK_LINKS}, made of OAI-ZIB", (Part("test/image", 150), Part("test/annotations", 150))),
+    "HARD": Source(SIMPLECLICK_LINKS, (Part("img"), Part("gt"))),
     "SBD": _from_archive(
         "SBD",
         Archive(

@@ -273,7 +273,7 @@ def test_davis_and_coco_take_any_colour_as_the_object_and_pass_stray_files_over(
     write_image(tmp_path / "img" / "x.jpg", np.zeros((1, 3, 3), np.uint8))
     write_image(tmp_path / "gt" / "x.png", np.array([[[0, 0, 0], [0, 0, 4], [255, 0, 0]]], np.uint8))
     (tmp_path / "img" / "Thumbs.db").write_text("stray")
-    for name, key in (("DAVIS", "DAVIS_PATH"), ("COCO_MVal", "COCO_MVAL_PATH")):
+    for name, key in (("DAVIS", "DAVIS_PATH"), ("COCO_MVal", "COCO_MVAL_PATH"), ("HARD", "HARD_PATH")):
         dataset = get_dataset(name, {key: str(tmp_path)})
         assert len(dataset) == 1
         assert dataset.get_sample(0).gt_mask.tolist() == [[0, 1, 1]]
