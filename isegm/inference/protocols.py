@@ -136,11 +136,12 @@ def settings_for(
     Predictions are merged into initial masks without a guard (docs/fidelity.md#merge-without-change).
 
     Args:
-        protocol_name: "ritm", or one of ClickSEG's: "clickseg", "focalclick" and "cdnet"; a network names its own as
-            ``model.protocol``.
+        protocol_name: "ritm", "simpleclick", or one of ClickSEG's: "clickseg", "focalclick" and "cdnet"; a network
+            names its own as ``model.protocol``.
         eval_mode: "cvpr", as in the papers; or "fixedN" (or "fixedH,W"): crop from the first click on and, with
-            "ritm", resize every crop to exactly N x N (H x W).
-        dataset_name: "ritm" resizes crops to 600 pixels on the dataset named DAVIS and to 400 elsewhere.
+            "ritm" and "simpleclick", resize every crop to exactly N x N (H x W).
+        dataset_name: on the dataset named DAVIS "ritm" resizes crops to 600 pixels and "simpleclick" to 672 x 672,
+            elsewhere to 400 and 448 x 448.
         infer_size: side of the square network input of ClickSEG's protocols; None for the published one: 256 with
             "focalclick", else 384. "cdnet" ignores it (docs/fidelity.md#cdnet-size-and-flip).
         target_crop_r: expansion ratio of the crop, for ClickSEG's protocols in mode "cvpr".
@@ -155,6 +156,9 @@ def settings_for(
     if protocol_name == "ritm":
         target_size = fixed or (600 if dataset_name == "DAVIS" else 400)
         zoom_in = ZoomIn(target_size=target_size, skip_clicks=-1 if fixed else 1)
+        return InferenceSettings(zoom_in=zoom_in, flip=True, clicks_limit=clicks_limit, merge="published")
+    if protocol_name == "simpleclick":  # squares from the first click on, as the positions of patches are learnt
+        zoom_in = ZoomIn(target_size=fixed or ((672, 672) if dataset_name == "DAVIS" else (448, 448)), skip_clicks=-1)
         return InferenceSettings(zoom_in=zoom_in, flip=True, clicks_limit=clicks_limit, merge="published")
     if protocol_name in CLICKSEG_SIZES:
         zoom_in = ZoomIn(
@@ -179,7 +183,7 @@ def settings_for(
             merge="published",
         )
     raise InputError(
-        f"there is no inference protocol named {protocol_name}: known are ritm, {', '.join(CLICKSEG_SIZES)}."
+        f"there is no inference protocol named {protocol_name}: known are ritm, simpleclick, {', '.join(CLICKSEG_SIZES)}."
     )
 
 

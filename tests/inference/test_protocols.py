@@ -18,6 +18,9 @@ from tests.analytic import TinyModel
         (("ritm", "cvpr", "DAVIS_585"), ZoomIn(), None, True),
         (("ritm", "fixed400", "DAVIS"), ZoomIn(target_size=(400, 400), skip_clicks=-1), None, True),
         (("ritm", "fixed400,600"), ZoomIn(target_size=(400, 600), skip_clicks=-1), None, True),
+        (("simpleclick",), ZoomIn(target_size=(448, 448), skip_clicks=-1), None, True),
+        (("simpleclick", "cvpr", "DAVIS"), ZoomIn(target_size=(672, 672), skip_clicks=-1), None, True),
+        (("simpleclick", "fixed224", "DAVIS"), ZoomIn(target_size=(224, 224), skip_clicks=-1), None, True),
         (("clickseg",), ZoomIn(None, 1, 1.4, 10, 0.5, 0.49, True), (384, 384), False),
         (("clickseg", "cvpr", "DAVIS", 256, 1.2), ZoomIn(None, 1, 1.2, 10, 0.5, 0.49, True), (256, 256), False),
         (("clickseg", "fixed448", None, 256, 1.2), ZoomIn(None, -1, 1.4, 10, 0.5, 0.49, True), (256, 256), False),
@@ -45,7 +48,7 @@ def test_what_follows_the_answer_belongs_to_the_protocol():
 
 
 @pytest.mark.parametrize("mode", ["fixed", "fixed0", "fixed-1", "fixed4x4", "fixed1,2,3", "cvpr400", "", "Fixed400"])
-@pytest.mark.parametrize("protocol", ["ritm", "clickseg"])
+@pytest.mark.parametrize("protocol", ["ritm", "simpleclick", "clickseg"])
 def test_unknown_modes_are_refused(protocol, mode):
     with pytest.raises(InputError, match="evaluation mode"):
         settings_for(protocol, mode)
