@@ -183,7 +183,8 @@ def settings_for(
             merge="published",
         )
     raise InputError(
-        f"there is no inference protocol named {protocol_name}: known are ritm, simpleclick, {', '.join(CLICKSEG_SIZES)}."
+        f"there is no inference protocol named {protocol_name}: known are ritm, simpleclick, "
+        f"{', '.join(CLICKSEG_SIZES)}."
     )
 
 
