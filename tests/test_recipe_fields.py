@@ -30,7 +30,7 @@ def test_fields_get_other_values_and_the_recipe_keeps_its_own():
     [
         ("ema", "--set ema must be FIELD=VALUE"),
         ("=3", "must be FIELD=VALUE"),
-        ("klicks=3", "the recipe has no klicks: there are data, crop"),
+        ("click_number=3", "the recipe has no click_number: there are data, crop"),
         ("sampler.x=3", "the recipe has no sampler.x: there are max_num_points"),
         ("clicks.x=3", "leads into a value without fields"),
         ("clicks=many", "clicks of Recipe must be"),
