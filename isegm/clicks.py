@@ -204,6 +204,30 @@ def write_simulated_clicks(points: Tensor, is_positive: Tensor, pixels: Tensor, 
     points[batch, row] = torch.where((there & (order <= slots))[:, None], values, points[batch, row])
 
 
+def append_simulated_clicks(points: Tensor, is_positive: Tensor, pixels: Tensor, there: Tensor) -> None:
+    """Store a simulated click of each sample of a batch in place, behind the clicks of its polarity, as CFR-ICL does.
+
+    A click goes into the first row of its half that has no order yet, or into the last row where there is none; its
+    order is one more than the highest of the sample (docs/fidelity.md#clicks-in-free-rows). Nothing is read from the
+    device.
+
+    Args:
+        points: (B, 2N, 3).
+        is_positive: (B,) bool.
+        pixels: (B, 2) row and column.
+        there: (B,) bool; other samples stay as they are.
+    """
+    slots = points.shape[1] // 2
+    order = points[..., 2]
+    half = torch.where(is_positive[:, None], order[:, :slots], order[:, slots:])  # (B, N)
+    free = torch.where(half < 0, torch.arange(slots, device=points.device), slots - 1).amin(dim=1)
+    row = free + torch.where(is_positive, 0, slots)
+    number = order.amax(dim=1).clamp(min=0) + 1
+    values = torch.cat((pixels.to(points.dtype), number[:, None]), dim=1)
+    batch = torch.arange(len(points), device=points.device)
+    points[batch, row] = torch.where(there[:, None], values, points[batch, row])
+
+
 def write_only_click(points: Tensor, sample: int, is_positive: bool, row: float, column: float) -> None:
     """Make a training sample start with one click, of order 0, instead of those it has, in place."""
     points[sample] = UNUSED

@@ -18,18 +18,33 @@ def add_clicks_on_device(
 ) -> None:
     """Add to each sample one click on its errors, in place, without reading anything back from the device.
 
+    Args:
+        points: (B, 2N, 3), see ``isegm.clicks``; changed in place.
+        order: (B,) int64, 1 for a sample's first simulated click, 2 for its second, ...
+        probs, instances, draws, anywhere: see ``choose_clicks``.
+    """
+    is_positive, pixels, there = choose_clicks(probs, instances, draws, anywhere)
+    write_simulated_clicks(points, is_positive, pixels, order, there)
+
+
+def choose_clicks(
+    probs: Tensor, instances: Tensor, draws: Draws, anywhere: float = 0.0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Choose for each sample one click on its errors, without reading anything back from the device.
+
     The click lies on a random pixel among those that are farther from the boundary of their error than half of the
     largest such distance, of missed or of wrong pixels, whichever reaches farther. Distances are exact, where
     ``add_simulated_clicks`` takes OpenCV's approximate ones, as published.
 
     Args:
-        points: (B, 2N, 3), see ``isegm.clicks``; changed in place.
         probs: (B, 1, H, W) probabilities.
         instances: (B, 1, H, W) in {1, 0, -1}; ignored pixels count as background, as published.
-        order: (B,) int64, 1 for a sample's first simulated click, 2 for its second, ...
         draws: random numbers.
         anywhere: share of the samples whose click may lie on any pixel of the errors of that kind, as people do not
             aim at the middle.
+
+    Returns:
+        is_positive (B,) bool; row and column (B, 2) int64; and (B,) bool, whether there is an error to click on.
     """
     truth, predicted = instances[:, 0] > 0.5, probs[:, 0]
     missing, excess = truth & (predicted < PRED_THRESH), ~truth & (predicted > PRED_THRESH)
@@ -39,7 +54,7 @@ def add_clicks_on_device(
     peak = depth.amax((1, 2))
     is_positive = (deepest == peak) & (torch.where(excess, depth, 0).amax((1, 2)) < peak)
     kind = torch.where(is_positive[:, None, None], missing, excess)
-    loose = draws.happens(anywhere, len(points))
+    loose = draws.happens(anywhere, len(probs))
     inner = 4 * depth > torch.where(loose, 0, peak)[:, None, None]
     pixels, there = draws.pixels(kind & inner)
-    write_simulated_clicks(points, is_positive, pixels[:, 0], order, there[:, 0])
+    return is_positive, pixels[:, 0], there[:, 0]

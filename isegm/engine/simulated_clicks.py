@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import torch
 from torch import Tensor
 
-from isegm.clicks import write_only_click, write_simulated_click
+from isegm.clicks import append_simulated_clicks, write_only_click, write_simulated_click
 
 PRED_THRESH = 0.49
 
@@ -61,16 +62,38 @@ def add_simulated_clicks(
         order: 1 for the first simulated click, 2 for the second, ...
         rngs: for each sample the generator that chooses its candidate.
     """
-    width = probs.shape[-1]
     rows = points.cpu()  # the same memory on the CPU; else one copy down and one up for the whole batch
-    predictions = probs[:, 0].float().cpu().numpy()
-    for sample, (prediction, truth, rng) in enumerate(zip(predictions, labels, rngs, strict=True)):
-        is_positive, candidates = click_candidates(prediction, truth)
-        if len(candidates):
-            flat = int(candidates[int(rng.integers(len(candidates)))])
-            write_simulated_click(rows, sample, is_positive, flat // width, flat % width, order)
+    for sample, click in enumerate(_random_clicks(probs, labels, rngs)):
+        if click is not None:
+            write_simulated_click(rows, sample, *click, order)
     if rows is not points:
         points.copy_(rows)
+
+
+def append_clicks(points: Tensor, probs: Tensor, labels: np.ndarray, rngs: Sequence[np.random.Generator]) -> None:
+    """Add to each sample one click on a random candidate of its errors, behind those it has, in place.
+
+    For arguments see ``add_simulated_clicks``, and for its place ``isegm.clicks.append_simulated_clicks``.
+    """
+    clicks = _random_clicks(probs, labels, rngs)
+    rows = torch.tensor([click or (False, 0, 0) for click in clicks], dtype=torch.int64).reshape(-1, 3)
+    there = torch.tensor([click is not None for click in clicks], dtype=torch.bool)
+    is_positive, pixels, there = (part.to(points.device) for part in (rows[:, 0] > 0, rows[:, 1:], there))
+    append_simulated_clicks(points, is_positive, pixels, there)
+
+
+def _random_clicks(
+    probs: Tensor, labels: np.ndarray, rngs: Sequence[np.random.Generator]
+) -> list[tuple[bool, int, int] | None]:
+    """Choose a click of each sample, (is_positive, row, column); None where there is no error."""
+    width = probs.shape[-1]
+    predictions = probs[:, 0].float().cpu().numpy()
+    clicks: list[tuple[bool, int, int] | None] = []
+    for prediction, truth, rng in zip(predictions, labels, rngs, strict=True):
+        is_positive, candidates = click_candidates(prediction, truth)
+        flat = int(candidates[int(rng.integers(len(candidates)))]) if len(candidates) else None
+        clicks.append(None if flat is None else (is_positive, flat // width, flat % width))
+    return clicks
 
 
 def start_from_masks(

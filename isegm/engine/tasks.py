@@ -90,9 +90,9 @@ class BatchSteps(Protocol):
     number_of_steps: int
 
     def step(self, index: int, forward: Forward) -> Step:
-        """Take step ``index``, 0 first: simulate clicks as the task asks for, then call ``forward`` once.
+        """Take step ``index``, 0 first: simulate clicks as the task asks for, and call ``forward``.
 
-        The weights may change between two steps.
+        The gradients of several calls add up. The weights may change between two steps.
         """
 
     def state(self) -> dict[str, Tensor]:
@@ -159,6 +159,12 @@ class IterativeClicks:
     on_device: bool = False
     anywhere: float = 0.0
 
+    @property
+    def passes(self) -> tuple[int, int]:
+        """The fewest and the most passes of a batch, of which each but the first one sees a new simulated click."""
+        most = self.max_num_next_clicks + 1
+        return (min(2, most) if self.train_every_click else 1), most
+
     def begin(self, model: ClickModel, batch: Batch, batch_rng: BatchRNG) -> BatchSteps:
         """Begin with a batch: "images" (B, 3, H, W), "points" (B, 2N, 3), "instances" (B, 1, H, W).
 
@@ -191,8 +197,8 @@ class ClickSteps:
 
     def __init__(self, task: IterativeClicks, model: ClickModel, batch: Batch, batch_rng: BatchRNG) -> None:
         self.task, self.model, self.batch, self.batch_rng = task, model, batch, batch_rng
-        fewest = min(2, task.max_num_next_clicks + 1) if task.train_every_click else 1
-        self.rounds = int(batch_rng.whole.integers(fewest, task.max_num_next_clicks + 2))
+        fewest, most = task.passes
+        self.rounds = int(batch_rng.whole.integers(fewest, most + 1))
         self.number_of_steps = self.rounds if task.train_every_click else 1
         self.points = batch["points"].clone()  # (B, 2N, 3)
         start_masks = batch.get("start_masks")
@@ -244,6 +250,10 @@ class ClickSteps:
     def _add_click(self, number: int, logits: Tensor) -> None:
         """Make a prediction the previous mask, and simulate the click that corrects it, 1 for the first one."""
         self.prev_mask = logits.detach().float().sigmoid()
+        self._write_click(number)
+
+    def _write_click(self, number: int) -> None:
+        """Write the click that corrects the previous masks."""
         if self.task.on_device:
             draws = Draws(self.points.device, self.seed, number)
             order = torch.full((len(self.points),), number, device=self.points.device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from easydict import EasyDict
 
@@ -12,6 +12,7 @@ from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.refiner_crops import FocusCrops
 from isegm.data.train_set import SampleTransform, TrainSet
 from isegm.engine.config import DECAY, INTERVAL, TrainConfig
+from isegm.engine.iterative_click_loss import AppendedClicks, IterativeClickLoss
 from isegm.engine.mixed_clicks import MixedClicks
 from isegm.engine.schedule import MultiStep, WarmupDecay
 from isegm.engine.tasks import FocalClicks, IterativeClicks, LossTerm
@@ -80,6 +81,10 @@ class Recipe(CheckedFields):
         freeze_batchnorm: BatchNorm keeps its statistics, as in prediction; needs ``starts_from``.
         mixed_clicks: train on samples of all click numbers in each step, see ``MixedClicks``; ``batch_size`` is then
             the number of new samples that a step brings.
+        appended_clicks: simulate clicks as CFR-ICL does, 1 to ``clicks`` of them in free rows, see ``AppendedClicks``.
+        click_weights: the iterative click loss, see ``IterativeClickLoss``: the weights of a batch's first pass through
+            the network, of the second and so on, ``clicks`` numbers or more; None for losses of the last click alone.
+        sampled_clicks: False: these two start from one simulated click instead of those of ``sampler``.
         clicks_anywhere: share of simulated clicks that lie anywhere in an error, not only in its inner part, where
             clicks are simulated on the device.
         ema: decay of the running average of the weights, see ``TrainConfig``.
@@ -104,6 +109,7 @@ class Recipe(CheckedFields):
         "initial_masks": CALLABLE | Nothing(),
         "starts_from": Text() | Nothing(),
         "clip_norm": Number(above=0) | Nothing(),
+        "click_weights": Items(Number(0), least=1) | Nothing(),
         "clicks_anywhere": SHARE,
         "ema": DECAY | Nothing(),
     }
@@ -131,6 +137,9 @@ class Recipe(CheckedFields):
     precise_bn_batches: int = 0
     freeze_batchnorm: bool = False
     mixed_clicks: bool = False
+    appended_clicks: bool = False
+    click_weights: Sequence[float] | None = None
+    sampled_clicks: bool = True
     clicks_anywhere: float = 0.0
     ema: float | None = None
     starts_from: str | None = None
@@ -145,6 +154,19 @@ class Recipe(CheckedFields):
             raise ValueError("BatchNorm has no statistics to keep: say in starts_from where they come from")
         if self.cpu_micro_batch and not self.freeze_batchnorm:
             raise ValueError("cpu_micro_batch would change what BatchNorm learns from: set freeze_batchnorm too")
+        if self.click_weights is not None:
+            if self.train_every_click or self.mixed_clicks:
+                raise ValueError(
+                    "click_weights trains every click in its own way: leave out train_every_click and mixed_clicks"
+                )
+            if not 1 <= self.clicks <= len(self.click_weights):
+                raise ValueError(
+                    f"click_weights has {len(self.click_weights)} numbers for {self.clicks} clicks: give one for each"
+                )
+        elif self.appended_clicks and (self.mixed_clicks or not self.clicks):
+            raise ValueError("appended_clicks simulates one click or more, and goes without mixed_clicks")
+        elif not self.sampled_clicks and not self.appended_clicks:
+            raise ValueError("sampled_clicks goes with appended_clicks or click_weights: leave it out")
 
     @property
     def crops(self) -> Crops:
@@ -225,11 +247,19 @@ def _task(network: ClickModel, recipe: Recipe) -> IterativeClicks:
         if network.has_refiner:
             raise ValueError("mixed_clicks trains no refiner: leave it out")
         kind = MixedClicks
+    more: dict[str, Any] = {}
+    if recipe.appended_clicks or recipe.click_weights is not None:
+        if network.has_refiner:
+            raise InputError("CFR-ICL's clicks train no refiner: leave appended_clicks and click_weights out.")
+        kind, more = AppendedClicks, {"sampled_clicks": recipe.sampled_clicks}
+    if recipe.click_weights is not None:
+        kind, more = IterativeClickLoss, {**more, "weights": recipe.click_weights}
     return kind(
         recipe.losses,
         max_num_next_clicks=recipe.clicks,
         train_every_click=recipe.train_every_click,
         anywhere=recipe.clicks_anywhere,
+        **more,
     )
 
 

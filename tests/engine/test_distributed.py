@@ -18,7 +18,7 @@ from isegm.utils import distributed
 from isegm.utils.errors import InputError
 from tests.drawn import draw_folder
 from tests.engine import focal
-from tests.engine.tiny import NO_CLICKS, TinyModel, finished, tiny
+from tests.engine.tiny import ICL, NO_CLICKS, TinyModel, finished, tiny
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
@@ -94,6 +94,12 @@ def test_the_refiner_learns_in_every_process(together, images, tmp_path):
     _, (first, second) = together
     assert first["focal"] == second["focal"]
     assert_close(first["focal"], finished(tiny(images, tmp_path, **focal.RUN)))
+
+
+def test_the_passes_of_a_step_add_up_in_every_process(together, images, tmp_path):
+    _, (first, second) = together
+    assert first["icl"] == second["icl"]
+    assert_close(first["icl"], finished(tiny(images, tmp_path, task=ICL)))
 
 
 def test_gradients_may_be_sent_in_any_number_of_buckets(together):

@@ -14,6 +14,7 @@ from isegm.data.datasets.folder import FolderDataset
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.train_set import TrainSet
 from isegm.data.transforms import Compose, HorizontalFlip, RandomView, RGBShift
+from isegm.engine.iterative_click_loss import IterativeClickLoss
 from isegm.engine.schedule import WarmupDecay
 from isegm.engine.tasks import IterativeClicks, LossTerm
 from isegm.engine.trainer import RunConfig, TrainConfig, Trainer
@@ -50,6 +51,7 @@ TERMS = {
 }
 PUBLISHED = IterativeClicks(TERMS, max_num_next_clicks=3, prev_mask_drop_prob=0.3)
 NO_CLICKS = IterativeClicks(TERMS, max_num_next_clicks=0)  # which fall elsewhere where a probability is one bit off
+ICL = IterativeClickLoss(TERMS, max_num_next_clicks=3, prev_mask_drop_prob=0.3)
 EVERY_CLICK = IterativeClicks(TERMS, max_num_next_clicks=2, train_every_click=True)
 
 
@@ -112,9 +114,9 @@ class Stop(Exception):
     """Ends a run in all of its processes."""
 
 
-def stopped_and_resumed(images, folder, step):
+def stopped_and_resumed(images, folder, step, task=EVERY_CLICK):
     """A run with dropout and turns, ended at a step and gone on with."""
-    options = {"dropout": 0.3, "norm": True, "task": EVERY_CLICK, "save_every": 2, "config": {"interleaved_batches": 2}}
+    options = {"dropout": 0.3, "norm": True, "task": task, "save_every": 2, "config": {"interleaved_batches": 2}}
     broken = tiny(images, folder, **options)
     log_step = broken._log_step
 
@@ -142,6 +144,7 @@ def results_on_the_cpu(images, folder):
     results["apart"] = finished(tiny(images, folder / "apart", **unclicked))
     results["measured"] = finished(tiny(images, folder / "measured", config={"precise_bn_batches": 1}, **unclicked))
     results["focal"] = finished(tiny(images, folder / "focal", **focal.RUN))
+    results["icl"] = finished(tiny(images, folder / "icl", task=ICL))
     results["accumulated"] = finished(tiny(images, folder / "accumulated", batch_size=4, accumulate=2))
     results["resumed"], results["whole"] = stopped_and_resumed(images, folder / "resumed", 7)
     return results
