@@ -91,6 +91,8 @@ class MultiPointSampler(CheckedFields):
         first_click_center: the first click of each object lies near its centre and has order 0.
         only_one_first_click: with merged objects, guarantee a click on the first one only.
         sfc_inner_k: depth of a centred first click, see ``centre_candidates``.
+        click_orders: number the clicks as CFR-ICL does: centred first clicks are 1, all others a random permutation of
+            2, 3, ...; False: their orders are 0 and 100.
 
     Raises:
         InputError: an argument is of another kind.
@@ -115,6 +117,7 @@ class MultiPointSampler(CheckedFields):
     first_click_center: bool = False
     only_one_first_click: bool = False
     sfc_inner_k: float = 1.7
+    click_orders: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -216,9 +219,15 @@ class MultiPointSampler(CheckedFields):
         positive = self._draw([_Region([(1.0, mask)]) for mask in target.positive], rng, self.first_click_center)
         negative = [_Region([(1.0, mask)]) for mask in target.required_negative]
         negative.append(_Region(self._negative_regions(sample, target), least=0))
+        drawn = [positive, self._draw(negative, rng, centre_first=False)]
+        if self.click_orders:
+            sampled = sum(order == SAMPLED_ORDER for clicks in drawn for _, order in clicks)
+            orders = iter((rng.permutation(sampled) + 2.0).tolist())
+            drawn = [
+                [(flat, next(orders) if order == SAMPLED_ORDER else 1.0) for flat, order in clicks] for clicks in drawn
+            ]
         positive_rows, negative_rows = (
-            [(flat // width, flat % width, order) for flat, order in clicks]
-            for clicks in (positive, self._draw(negative, rng, centre_first=False))
+            [(flat // width, flat % width, order) for flat, order in clicks] for clicks in drawn
         )
         return pad_points(positive_rows, negative_rows, self.max_num_points)
 

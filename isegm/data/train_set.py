@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from isegm.data.compose import ComposeDataset, Reader, read_sample
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.sample import DSample
+from isegm.data.suem import SuemCopyPaste
 from isegm.data.transforms import Transform
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import CALLABLE, SHARE, CheckedFields, require
@@ -123,6 +124,7 @@ class TrainSet(Dataset[dict[str, Tensor]]):
             target; so does, where ``keep_background_prob`` is above 0, one of an image that has no objects
             (docs/fidelity.md#retry-image).
         copy_paste: pasting of foreign objects before augmentation; None for none.
+        suem: combining of augmented views, each with others that are drawn at random; None for none.
         weights: (len(reader),) how often each image is drawn, such as ``sample_weights`` gives them; every sample is
             then drawn at random with replacement, whatever ``epoch_len`` is. None: see ``epoch_len``.
         steps: applied to every sample once its target and clicks are chosen.
@@ -145,6 +147,7 @@ class TrainSet(Dataset[dict[str, Tensor]]):
         allow_background: bool = False,
         retry_image: bool = False,
         copy_paste: CopyPaste | None = None,
+        suem: SuemCopyPaste | None = None,
         weights: np.ndarray | None = None,
         steps: Sequence[SampleTransform] = (),
         seed: int = 0,
@@ -158,6 +161,7 @@ class TrainSet(Dataset[dict[str, Tensor]]):
         require(allow_background, Flag(), "allow_background of TrainSet")
         require(retry_image, Flag(), "retry_image of TrainSet")
         require(copy_paste, Instance(CopyPaste, "a CopyPaste") | Nothing(), "copy_paste of TrainSet")
+        require(suem, Instance(SuemCopyPaste, "a SuemCopyPaste") | Nothing(), "suem of TrainSet")
         require(steps, Items(CALLABLE), "steps of TrainSet")
         require(seed, Whole(0), "seed of TrainSet")
         self.reader = reader
@@ -169,6 +173,7 @@ class TrainSet(Dataset[dict[str, Tensor]]):
         self.allow_background = allow_background
         self.retry_image = retry_image
         self.copy_paste = copy_paste
+        self.suem = suem
         if weights is not None and len(weights) != len(reader):
             raise ValueError(f"{len(weights)} weights for {len(reader)} samples")
         self.shares = None if weights is None else np.cumsum(weights) / np.cumsum(weights)[-1]
@@ -188,6 +193,8 @@ class TrainSet(Dataset[dict[str, Tensor]]):
             as_asked = attempt == 0 and not self.epoch_len and self.shares is None
             source = self._read(index if as_asked else self._draw_index(rng), rng)
             view = self._view(source, augment, rng, self.allow_background and attempt == MAX_TRIES - 1)
+            if self.suem is not None and not isinstance(view, Rejection):
+                view = self.suem(view, lambda: self._other_view(augment, rng), self.sampler, rng)
             sample = view if isinstance(view, Rejection) else self._sample(view, rng)
             if not isinstance(sample, Rejection):
                 return {name: _tensor(array) for name, array in sample.items()}
@@ -223,6 +230,16 @@ class TrainSet(Dataset[dict[str, Tensor]]):
             if not source.objects:
                 return large if self.retry_image and self.keep_background_prob > 0 else rejection
         return rejection
+
+    def _other_view(self, augment: Transform, rng: np.random.Generator) -> DSample:
+        """Draw a view of a random image; after many without an object, one without."""
+        view: DSample | Rejection = Rejection("")
+        for left in reversed(range(MAX_TRIES)):
+            view = self._view(self._read(self._draw_index(rng), rng), augment, rng, keep_any=left == 0)
+            if isinstance(view, DSample):
+                break
+        assert isinstance(view, DSample)  # the last one is kept whatever it shows
+        return view
 
     def _draw_index(self, rng: np.random.Generator) -> int:
         if self.shares is not None:

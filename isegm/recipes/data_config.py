@@ -16,6 +16,7 @@ from isegm.data.compose import ComposeDataset, Reader
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.refiner_crops import WholeTargets
 from isegm.data.sample_weights import sample_weights
+from isegm.data.suem import SuemCopyPaste
 from isegm.data.train_set import SampleTransform, TrainSet
 from isegm.data.transforms import (
     Compose,
@@ -85,6 +86,7 @@ class DataConfig:
         scored: draw hard samples more often, by the published scores of SBD (docs/fidelity.md#scores-by-index).
         views: the augmentations of training and of validation for a crop size, (H, W) in pixels.
         whole_targets: pass over targets that are too small or fill the view, as ClickSEG does, see ``WholeTargets``.
+        suem: combining of augmented views in training, as CFR-ICL does; None for none.
         as_published: what the published code drew where that was a slip: taken instead of all the above where
             CLICKSEG_AS_PUBLISHED is true in config.yml. None: there was none.
     """
@@ -97,6 +99,7 @@ class DataConfig:
     scored: bool = False
     views: Callable[[Size], tuple[Compose, Compose]] = coco_views
     whole_targets: bool = False
+    suem: SuemCopyPaste | None = None
     as_published: DataConfig | None = None
 
     def open(
@@ -129,6 +132,7 @@ class DataConfig:
             min_object_area=self.train.min_area,
             keep_background_prob=self.train.keep_background,
             retry_image=True,
+            suem=self.suem,
             weights=_sbd_weights(len(reader)) if self.scored else None,
             steps=self._steps(self.train, steps),
             seed=cfg.seed,

@@ -12,6 +12,7 @@ from isegm.data.checking import check_samples
 from isegm.data.compose import ComposeDataset
 from isegm.data.datasets.packed import joint_ratios, open_each_folder
 from isegm.data.points_sampler import MultiPointSampler
+from isegm.data.suem import SuemCopyPaste
 from isegm.data.train_set import CopyPaste, SampleTransform, TrainSet
 from isegm.data.transforms import Transform
 from isegm.recipes.data_config import Crops, Size
@@ -29,12 +30,14 @@ class FolderData:
         min_area: objects of fewer pixels, after augmentation, are dropped.
         views: the augmentations of training and of validation for a crop size, (H, W) in pixels.
         copy_paste: pasting of foreign objects before augmentation; None for none.
+        suem: combining of augmented views, as CFR-ICL does; None for none.
     """
 
     epoch_len: int
     min_area: int
     views: Callable[[Size], tuple[Transform, Transform]]
     copy_paste: CopyPaste | None = None
+    suem: SuemCopyPaste | None = None
 
     def open(
         self, cfg: EasyDict, crops: Crops, sampler: MultiPointSampler, steps: Sequence[SampleTransform]
@@ -57,6 +60,7 @@ class FolderData:
             epoch_len=cfg.epoch_len if cfg.epoch_len > 0 else self.epoch_len,
             min_object_area=self.min_area,
             copy_paste=self.copy_paste,
+            suem=self.suem,
             steps=steps,
             seed=cfg.seed,
         )

@@ -54,10 +54,12 @@ def check_sampler(sampler: MultiPointSampler) -> None:
     """Check that targets can be chosen on a device.
 
     Raises:
-        InputError: the sampler descends to parts of objects.
+        InputError: the sampler descends to parts of objects, or numbers its clicks.
     """
     if sampler.use_hierarchy:
         raise InputError("parts of objects are no targets on the device: train without --data-on-device.")
+    if sampler.click_orders:
+        raise InputError("clicks are not numbered on the device: train without --data-on-device.")
 
 
 def choose_targets(ids: Tensor, min_area: int, sampler: MultiPointSampler, draws: Draws) -> Targets:

@@ -53,6 +53,8 @@ class DeviceTrainSet:
         if train_set.steps:
             names = ", ".join(type(step).__name__ for step in train_set.steps)
             raise InputError(f"{names} cannot be computed on the device: train without --data-on-device.")
+        if train_set.suem is not None:
+            raise InputError("SUEM copy-paste is not computed on the device: train without --data-on-device.")
         self.source, self.device = train_set, device
         if train_set.retry_image or train_set.keep_background_prob:
             raise InputError(
