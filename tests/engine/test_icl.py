@@ -195,6 +195,26 @@ def test_micro_batches_and_accumulated_gradients_learn_the_same(tmp_path):
             np.testing.assert_allclose(other[name], values, atol=2e-5, err_msg=name)
 
 
+@pytest.mark.parametrize("amp", [None, "bf16"])
+def test_gradients_are_computed_pass_by_pass_for_one_optimiser_step(amp, tmp_path):
+    run = tiny(draw_folder(tmp_path / "photos", 9), tmp_path, task=ICL, epoch_len=24, amp=amp)
+    events, backward, optimise = [], run._backward, run._optimise
+    run.model.register_forward_hook(lambda *_: events.append("pass") if torch.is_grad_enabled() else None)
+    run._backward = lambda step: (events.append("gradients"), backward(step))
+    run._optimise = lambda: (events.append("step"), optimise())
+    before = run.model.last.weight.clone()
+    run.run()
+    steps = " ".join(events).split(" step")[:-1]
+    assert len(steps) == 6 and {step.strip() for step in steps} <= {" ".join(["pass gradients"] * n) for n in (1, 2, 3)}
+    assert len(set(steps)) > 1 and not torch.equal(before, run.model.last.weight)
+
+
+def test_clicks_on_the_device_train_and_go_on_as_if_unbroken(tmp_path):
+    images = draw_folder(tmp_path / "photos", 9)
+    resumed, whole = stopped_and_resumed(images, tmp_path, 5, task=replace(ICL, on_device=True))
+    assert 0 < resumed["went_on_at"] <= 5 and resumed["weights"] == whole["weights"]
+
+
 RECIPE = Recipe(
     data=light.folders(epoch_len=8), crop=(64, 64), sampler=light.SAMPLER, clicks=3, losses=light.losses(aux=0.4),
     batch_size=2, lr=1e-3, epochs=4, click_weights=(1, 2, 3),
