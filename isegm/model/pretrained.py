@@ -125,6 +125,7 @@ def load_backbone(
     rename: Callable[[str], str | None],
     optional: str | tuple[str, ...] = (),
     timm_name: str | None = None,
+    convert: Callable[[str, Tensor], Tensor] = lambda key, value: value,
 ) -> None:
     """Load all parameters of a backbone from a classification network's weights.
 
@@ -134,13 +135,15 @@ def load_backbone(
         rename: returns the key in ``module`` of a key of the weights; None for what the backbone does not have.
         optional: how keys of ``module`` begin that the weights may lack; these entries keep their values.
         timm_name: see ``read_weights``.
+        convert: returns what to load of a key of ``module`` and its value in the weights.
 
     Raises:
         InputError: a parameter is missing, has another shape, has no counterpart (the first ones are named), or is not
             finite or of a kind that no weight can be (see ``isegm.model.filling.usable``).
     """
     wanted = module.state_dict()
-    renamed = {rename(key): value for key, value in read_weights(source, timm_name).items()}
+    named = ((rename(key), value) for key, value in read_weights(source, timm_name).items())
+    renamed = {key: convert(key, value) for key, value in named if key is not None}
     wrong = [
         key
         for key, value in wanted.items()
@@ -153,7 +156,7 @@ def load_backbone(
             f"{source} does not fit {type(module).__name__}: {len(wrong)} of {len(wanted)} entries are missing or "
             f"of another shape, first {', '.join(wrong[:3])}: give the weights of that network."
         )
-    foreign = sorted(key for key in renamed if key is not None and key not in wanted)
+    foreign = sorted(key for key in renamed if key not in wanted)
     if foreign:
         raise InputError(
             f"{source} does not fit {type(module).__name__}: it has {len(foreign)} entries too many, "

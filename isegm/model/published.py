@@ -3,7 +3,7 @@
 Their ``config`` is ``{"class": "<module path>.<Class>", "params": {name: {"type": ..., "value": ..., "specified":
 bool}}}``; ``params`` lists every argument, and ``specified`` tells those that were given from defaults. The class path
 is looked up in a table and never imported. RITM's and ClickSEG's classes share names; the parameters and the keys of
-the state dict tell them apart.
+the state dict tell them apart. SimpleClick and CFR-ICL store numbers of the parts of their networks in dicts.
 """
 
 from __future__ import annotations
@@ -43,6 +43,23 @@ SEGFORMER_DEFAULTS: dict[str, Any] = dict(
     model_version="b0", with_prev_mask=False, with_aux_output=False, binary_prev_mask=False, backbone_lr_mult=0.1
 )
 DEEPLAB_DEFAULTS: dict[str, Any] = dict(backbone="resnet50", deeplab_ch=256, aspp_dropout=0.5, **RITM_DEFAULTS)
+# SimpleClick's: defaults of its constructor; for each dict of its arguments the names that count, as they are called
+# here; defaults and only supported values of entries of the dicts, and entries that repeat others or say how it trained.
+PLAINVIT_DEFAULTS: dict[str, Any] = dict(
+    use_disks=False, norm_radius=5, with_prev_mask=False, with_aux_output=False, random_split=False
+)
+PLAINVIT_PARTS = {
+    "backbone_params": {key: key for key in ("img_size", "patch_size", "embed_dim", "depth", "num_heads", "mlp_ratio")},
+    "neck_params": {"out_dims": "out_dims"},
+    "head_params": {"channels": "head_channels", "upsample": "upsample", "dropout_ratio": "dropout_ratio"},
+}
+PLAINVIT_ENTRIES: dict[str, Any] = dict(mlp_ratio=4, upsample="x1", dropout_ratio=0.1)
+ONLY_ENTRIES: dict[str, tuple[Any, ...]] = {
+    **{"in_chans": (3,), "qkv_bias": (True,), "num_classes": (1,), "align_corners": (False,)},
+    "in_index": ((0, 1, 2, 3),),
+}
+UNREAD_ENTRIES = {"in_dim", "in_channels", "loss_decode"}
+VIT_SIZES = {160: "simpleclick_vit_xtiny", 768: "simpleclick_vitb", 1024: "simpleclick_vitl", 1280: "simpleclick_vith"}
 # ClickSEG's networks store these arguments of RITM and do not read them.
 UNREAD_BY_CLICKSEG = {"use_rgb_conv", "clicks_groups", "conv_extend", "use_disks", "norm_radius"}
 # Nor does FocalClick, whose radii and learning rates are fixed as well (docs/fidelity.md#focalclick-radii and
@@ -118,11 +135,39 @@ def _baseline(params: dict[str, Any], state: Mapping[str, Tensor], path: str | P
     return BASELINES[backbone], _with(ONLY_NORM, params, path)
 
 
+def _plainvit(params: dict[str, Any], state: Mapping[str, Tensor], path: str | Path) -> tuple[str, dict[str, Any]]:
+    params = {**PLAINVIT_DEFAULTS, **_with({"use_rgb_conv": (False,)}, params, path)}
+    params.pop("use_leaky_relu", None)  # which the published network does not read
+    for part, names in PLAINVIT_PARTS.items():
+        params |= _entries(params.pop(part, None), names, part, path)
+    patch = params["patch_size"]
+    if isinstance(patch, tuple) and len(patch) == 2 and patch[0] == patch[1]:
+        params["patch_size"] = patch[0]
+    channels = params["embed_dim"]
+    return next((name for size, name in VIT_SIZES.items() if size == channels), "simpleclick_vitb"), params
+
+
+def _entries(stored: Any, names: Mapping[str, str], part: str, path: str | Path) -> dict[str, Any]:
+    """Return the entries of a dict among SimpleClick's arguments by the names of our constructor's arguments."""
+    if not isinstance(stored, Mapping):
+        raise InputError(f"{path} has a configuration without {part}: it is damaged.")
+    entries = {name: value for name, value in PLAINVIT_ENTRIES.items() if name in names}
+    entries |= {str(name): _plain(value) for name, value in stored.items() if name not in UNREAD_ENTRIES}
+    entries = _with(ONLY_ENTRIES, entries, path)
+    missing, unknown = [name for name in names if name not in entries], [name for name in entries if name not in names]
+    if missing:
+        raise InputError(f"{path} has no {missing[0]} in the {part} of its configuration: it is damaged.")
+    if unknown:
+        raise InputError(f"{path} was built with {part}.{escaped(unknown[0], 80)}, which is not supported.")
+    return {names[name]: value for name, value in entries.items()}
+
+
 FAMILIES = {
     "isegm.model.is_hrnet_model.HRNetModel": _hrnet,
     "isegm.model.is_segformer_model.SegFormerModel": _segformer,
     "isegm.model.is_deeplab_model.DeeplabModel": _deeplab,
     "isegm.model.is_strong_baseline.BaselineModel": _baseline,
+    "isegm.model.is_plainvit_model.PlainVitModel": _plainvit,
 }
 
 

@@ -3,6 +3,9 @@
 ``torch.load`` with ``weights_only=True`` runs no code of a file, but believes what it declares: a storage may be
 compressed or larger than its bytes, a tensor larger than its storage, a list may be its own item. So the pickle of a
 file is read twice: first with placeholders for tensors, which shows all of this, then by ``torch.load``.
+
+SimpleClick's and CFR-ICL's checkpoints hold the training loss as a pickled object of published code. It is read as None:
+its names stand for placeholders in both readings.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import torch
 
@@ -50,6 +53,25 @@ ODD = {
     "_rebuild_device_tensor_from_cpu_tensor": "is a tensor of an unusual device",
     "_rebuild_tensor_v3": "is a tensor of an unusual type",
 }  # what the functions below ``torch._utils`` make
+_LOSS = "isegm.model.modeling.transformer_helper.cross_entropy_loss"
+UNREAD_CLASS, UNREAD_FUNCTION = (_LOSS, "CrossEntropyLoss"), (_LOSS, "cross_entropy")  # published; read as None
+MOST_UNREAD = 16  # such objects in a file
+
+
+class UnreadObject:
+    """Stands for an object of published code that nothing reads; its state is dropped."""
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+def unread_function() -> None:
+    """Stands for a function of published code, which is never called."""
+    raise pickle.UnpicklingError("it calls a function")
+
+
+# What weights_only makes of the names of published code.
+_PLACEHOLDERS: list[Any] = [(UnreadObject, ".".join(UNREAD_CLASS)), (unread_function, ".".join(UNREAD_FUNCTION))]
 
 
 def read_tensor_file(path: str | Path, advice: str) -> Any:
@@ -65,8 +87,10 @@ def read_tensor_file(path: str | Path, advice: str) -> Any:
     """
     path = as_path(path, "the path of a checkpoint")
     try:
-        _check(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        has_unread = _check(path)
+        with torch.serialization.safe_globals(_PLACEHOLDERS if has_unread else []):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        return _without_unread(content) if has_unread else content
     except _RefusedError as refused:
         raise InputError(
             f"{path} asks for the Python object {escaped(str(refused), 80)}, which click models do not need: it was "
@@ -119,12 +143,28 @@ class _Name:
         return self
 
 
+class _Unread:
+    """An object of published code in the first reading.
+
+    Attributes:
+        states: of all such objects of a file; each file has a subclass with a list of its own.
+    """
+
+    states: ClassVar[list[Any]] = []
+
+    def __setstate__(self, state: Any) -> None:
+        if len(self.states) == MOST_UNREAD:
+            raise _RefusedError(".".join(UNREAD_CLASS))
+        self.states.append(state)
+
+
 class _Skeleton(CheckedUnpickler):
-    buildable = (OrderedDict,)
+    buildable = (OrderedDict, _Unread)
 
     def __init__(self, file: Any) -> None:
         super().__init__(file, encoding="latin1")
         self.storages: dict[Any, _Storage] = {}
+        self.unread: type[_Unread] = type("Unread", (_Unread,), {"states": []})
 
     def find_class(self, module: str, name: str) -> Callable[..., Any]:
         known: dict[tuple[str, str], Callable[..., Any]] = {
@@ -140,6 +180,8 @@ class _Skeleton(CheckedUnpickler):
             ("torch._utils", "_rebuild_tensor"): _tensor,
             ("torch._utils", "_rebuild_tensor_v2"): _tensor,
             ("torch._utils", "_rebuild_parameter"): _parameter,
+            UNREAD_CLASS: self.unread,
+            UNREAD_FUNCTION: _Name("a function"),
         }
         if (module, name) in known:
             return known[module, name]
@@ -186,28 +228,55 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> _Tens
     return _Tensor()
 
 
-def _check(path: Path) -> None:
-    """Read a file without its tensors' values, and check what it declares."""
+def _check(path: Path) -> bool:
+    """Read a file without its tensors' values, and check what it declares.
+
+    Returns:
+        whether it holds objects of published code that are read as None.
+    """
     size = path.stat().st_size
     with open(path, "rb") as file:
         if file.read(len(ZIP)) == ZIP:
-            content = _check_archive(file, path)
+            content, states = _check_archive(file, path)
         else:
             file.seek(0)
-            content = _check_stream(file, size, path)
-    check(content, Plain(MOST_VALUES, leaf=_wrong), path)
+            content, states = _check_stream(file, size, path)
+    for part in (content, *states):
+        check(part, Plain(MOST_VALUES, leaf=_wrong), path)
+    return bool(states)
+
+
+def _without_unread(content: Any) -> Any:
+    """Return what was read with None for the objects of published code in its mappings and lists."""
+    waiting = [content]
+    while waiting:
+        value = waiting.pop()
+        if not isinstance(value, (dict, list, tuple)):
+            continue
+        for key, item in list(value.items() if isinstance(value, dict) else enumerate(value)):
+            if not isinstance(item, UnreadObject):
+                waiting.append(item)
+            elif isinstance(value, tuple):  # published files have it in a mapping
+                raise _RefusedError(".".join(UNREAD_CLASS))
+            else:
+                value[key] = None
+    return content
 
 
 def _wrong(value: Any) -> str | None:
     """Say what is wrong with a value that is no plain data; None for tensors and types of them."""
     if isinstance(value, _Tensor):
         return value.wrong or None
-    fits = isinstance(value, (_Name, set, complex))
+    fits = isinstance(value, (_Name, _Unread, set, complex))
     return None if fits else f"must be plain data or a tensor, not {shown(value)}"
 
 
-def _check_archive(file: IO[bytes], path: Path) -> Any:
-    """Check the format of today: an archive with a pickle, and a record for each storage."""
+def _check_archive(file: IO[bytes], path: Path) -> tuple[Any, list[Any]]:
+    """Check the format of today: an archive with a pickle, and a record for each storage.
+
+    Returns:
+        the content, and the states of the objects of published code in it.
+    """
     with zipfile.ZipFile(file) as archive:
         records = sorted(archive.infolist(), key=lambda record: record.header_offset)
         if len(records) > MOST_RECORDS or records[0].header_offset:
@@ -233,7 +302,7 @@ def _check_archive(file: IO[bytes], path: Path) -> Any:
             raise InputError(f"{path} declares more values than it has: fetch or write it again.")
         if record.CRC and _checksum(file, record) != record.CRC:  # PyTorch can leave them out, and never compares them
             raise InputError(f"{path} is damaged, as its checksums do not fit: fetch or write it again.")
-    return content
+    return content, skeleton.unread.states
 
 
 def _checksum(file: IO[bytes], record: zipfile.ZipInfo) -> int:
@@ -247,8 +316,8 @@ def _checksum(file: IO[bytes], record: zipfile.ZipInfo) -> int:
     return found
 
 
-def _check_stream(file: IO[bytes], size: int, path: Path) -> Any:
-    """Check the format before PyTorch 1.6: five pickles, and the storages one after the other."""
+def _check_stream(file: IO[bytes], size: int, path: Path) -> tuple[Any, list[Any]]:
+    """Check the format before PyTorch 1.6: five pickles, and the storages one after the other; see ``_check_archive``."""
     bounded = BoundedFile(file, min(size, LARGEST_PICKLE))
     magic, _, _ = (_Skeleton(bounded).load() for _ in range(3))
     if magic != MAGIC:
@@ -261,7 +330,7 @@ def _check_stream(file: IO[bytes], size: int, path: Path) -> Any:
     declared = sum(8 + storage.numel * storage.itemsize for storage in skeleton.storages.values())
     if declared > size - file.tell():
         raise InputError(f"{path} declares more values than it has, or is cut off: fetch or write it again.")
-    return content
+    return content, skeleton.unread.states
 
 
 MAGIC = 0x1950A86A20F9469CFC6C

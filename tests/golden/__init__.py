@@ -142,6 +142,8 @@ def fill_by_sine(network):
             values = 1 + 0.2 * u
         elif key.endswith(".scale"):
             values = np.full_like(u, 0.05)
+        elif tensor.ndim == 3:  # class token and positional embedding
+            values = 0.02 * w
         elif tensor.ndim == 1:
             values = 1 + 0.2 * w if key.endswith(".weight") else 0.1 * w
         else:
@@ -151,12 +153,12 @@ def fill_by_sine(network):
     return network.eval().requires_grad_(False)
 
 
-def sine_statistics(model: torch.nn.Module) -> dict[str, list[float]]:
-    """Of each output for the input that belongs to the second weight rule, filled in by it.
+def sine_statistics(model: torch.nn.Module, size: tuple[int, int] = (160, 224)) -> dict[str, list[float]]:
+    """Of each output for the input, (H, W) large, that belongs to the second weight rule, filled in by it.
 
     Mean, std, and the values at (0, 0), (40, 50), (100, 90), (-1, -1).
     """
-    y, x = np.mgrid[:160, :224].astype(np.float64)
+    y, x = np.mgrid[: size[0], : size[1]].astype(np.float64)
     channels = [0.5 + 0.5 * np.sin(0.05 * x * (c + 1) + 0.07 * y) for c in range(3)]
     if model.with_prev_mask:
         channels.append((y - 60) ** 2 + (x - 80) ** 2 < 900)

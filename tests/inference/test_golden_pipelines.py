@@ -91,6 +91,19 @@ def test_clicks_crops_and_probabilities_follow_the_published_predictor(variant, 
         ("cdnet_res34", "cdnet_resnet34", settings_for("cdnet")),
         ("focalclick_segformerB0_S2_astronaut", "focalclick_segformerb0_s2", settings_for("focalclick")),
         ("focalclick_segformerB0_S2_initmask", "focalclick_segformerb0_s2", settings_for("focalclick")),
+        ("simpleclick_vit_xtiny_672_coffee", "simpleclick_vit_xtiny", settings_for("simpleclick", "fixed672")),
+        pytest.param(
+            "simpleclick_vit_base448_astronaut",
+            "simpleclick_vitb",
+            settings_for("simpleclick"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "cfr_vit_base448_cf4_astronaut",
+            "simpleclick_vitb",
+            replace(settings_for("simpleclick"), cascade=Cascade(4)),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_real_networks_repeat_the_published_runs(file, network, settings):

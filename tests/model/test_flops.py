@@ -11,6 +11,7 @@ from isegm.model.cdnet import CDNet
 from isegm.model.click_model import ClickModel
 from isegm.model.flops import count_complexity
 from isegm.model.focalclick import FocalClickSegFormer
+from isegm.model.simpleclick import SimpleClickModel
 from tests.golden import golden_json
 from tests.networks import light_models, without_weights
 
@@ -43,13 +44,13 @@ class CountByHand(TorchFunctionMode):
 
     def layer(self, module, inputs, output):
         inner = module.weight[0].numel()  # a row of a Linear; (C_in / groups) * height * width of a kernel of a Conv2d
-        self.macs += output.numel() * inner
+        self.macs += (inputs[0] if isinstance(module, nn.ConvTranspose2d) else output).numel() * inner
 
 
 def count_by_hand(model, size):
     counter = CountByHand()
     for module in model.modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             module.register_forward_hook(counter.layer)
     image, points = torch.zeros(1, 3 + model.with_prev_mask, *size), torch.full((1, 2, 3), -1.0)
     with torch.no_grad(), counter:
@@ -80,6 +81,11 @@ def left_out(model, size):
     """
     if isinstance(model, CDNet):
         return -model.feature_extractor.FDM.p.out_channels * (size[0] // 8 * size[1] // 8) ** 2
+    if isinstance(model, SimpleClickModel):
+        rows, columns = model.backbone.grid_of(size)
+        fusion = model.head.fusion_conv.conv
+        finest, finer = fusion.in_channels * fusion.out_channels * 16, fusion.in_channels // 4 * fusion.out_channels
+        return finest * rows * columns - finer * (16 + 4 + 1) * rows * columns - finer * (rows // 2) * (columns // 2)
     if isinstance(model, FocalClickSegFormer):
         sides = [size[0] // (8 if model.pipeline_version == "s1" else 4) // 2**stage for stage in range(4)]
         return model.feature_extractor.channels**2 * (4 * sides[0] ** 2 - sum(side**2 for side in sides))
@@ -88,6 +94,16 @@ def left_out(model, size):
     channels, pixels = 2 * width, size[0] // stride * size[1] // stride
     query_and_key = (channels * width + width * width) * (pixels + 1)
     return query_and_key + 2 * width * pixels + width * channels * (pixels - 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("vitb", "vit_base448"), ("vitl", "vit_large448"), ("vith", "vit_huge448")]
+)
+def test_flops_of_vits_are_those_of_the_published_code_but_for_fusing_after_resizing(name, file):
+    spec, model = golden_json(f"simpleclick/{file}.json"), without_weights(f"simpleclick_{name}")
+    found = count_complexity(model, (448, 448))
+    published = spec.get("flops_forward_batch1", spec.get("flops_backbone_forward"))
+    assert 2 * (found.macs + left_out(model, (448, 448))) == published
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

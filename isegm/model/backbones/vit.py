@@ -1,0 +1,234 @@
+"""Plain vision transformer with windowed and global attention, as MAE trains it and SimpleClick reads it.
+
+He et al. 2022, "Masked Autoencoders Are Scalable Vision Learners"; Li et al. 2022, "Exploring Plain Vision Transformer
+Backbones for Object Detection", for the windows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from isegm.model.pretrained import is_timm_source, load_backbone
+from isegm.model.recomputation import Recomputable
+from isegm.utils.errors import InputError
+from isegm.utils.log import logger
+
+EPS = 1e-6  # of the norms in the blocks
+WINDOW = 224  # pixels: the side of MAE's images, and of a window where the input is a multiple of it
+CLASSES = 1000  # of a classifier that published files hold and nothing reads
+KEPT_GRIDS = 8  # sizes of the input whose positional embeddings are kept
+MAE_LICENCE = "CC BY-NC 4.0: not for commercial use"
+MAE_FILES = "mae_pretrain_vit_"  # how the names of MAE's published files begin
+# Entries of MAE's files, of timm's copies of them and of fine-tuned ones that are not read.
+UNREAD = ("norm.", "fc_norm.", "head.", "decoder_", "mask_token")
+TIMM_NAMES = {  # MAE's weights in timm, by channels and patch
+    (768, 16): "vit_base_patch16_224.mae",
+    (1024, 16): "vit_large_patch16_224.mae",
+    (1280, 14): "vit_huge_patch14_224.mae",
+}
+
+
+class PatchEmbedding(nn.Module):
+    """One token for each square patch: a convolution whose stride is its size."""
+
+    def __init__(self, inputs: int, outputs: int, patch: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(inputs, outputs, patch, stride=patch)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, outputs, H / patch, W / patch) of ``x`` (B, inputs, H, W)."""
+        return self.proj(x)
+
+
+class VisionTransformer(Recomputable):
+    """Backbone from an image and embedded clicks to a map with one vector per patch.
+
+    The blocks are timm's ``vision_transformer.Block``, whose parts carry the published keys: ``norm1`` and ``norm2``
+    (LayerNorm), ``attn.qkv`` and ``attn.proj`` (``timm.layers.Attention``, which calls PyTorch's fused attention),
+    ``mlp.fc1`` and ``mlp.fc2`` (``timm.layers.Mlp``). ``cls_token``, ``fc_norm`` and ``head`` are in published files,
+    and nothing reads them here or there: they are not trained.
+
+    Every block whose number, from 1, is a multiple of ``period`` attends to all tokens, the others to those of a window
+    each. Tokens are put in the order of the windows once, in front of the first block, and back behind the last: a
+    block with all tokens in one sequence is then a view, and the order of tokens changes nothing in it.
+
+    Args:
+        image_size: (height, width) in pixels for which ``pos_embed`` is stored.
+        patch: side of a patch in pixels.
+        channels: of the tokens.
+        depth: number of blocks, a multiple of 4.
+        heads: of the attention.
+        mlp_ratio: hidden channels of the MLPs over ``channels``.
+        windowed: whether there are windows; else every block attends to all tokens.
+
+    Raises:
+        InputError: the numbers do not fit each other.
+    """
+
+    def __init__(
+        self,
+        image_size: tuple[int, int],
+        patch: int,
+        channels: int,
+        depth: int,
+        heads: int,
+        mlp_ratio: float = 4,
+        windowed: bool = True,
+    ) -> None:
+        from timm.models.vision_transformer import Block  # timm takes seconds to import
+
+        super().__init__()
+        if depth % 4 or channels % heads:
+            raise InputError(
+                f"a ViT of depth {depth} with {channels} channels and {heads} heads cannot be built: its depth must be a "
+                "multiple of 4, and its channels one of its heads."
+            )
+        self.patch, self.channels, self.windowed = patch, channels, windowed
+        self.period = 6 if depth == 12 else depth // 4
+        self.stored_grid = self.grid_of(image_size)
+        self.cls_token = nn.Parameter(torch.empty(1, 1, channels), requires_grad=False)
+        self.pos_embed = nn.Parameter(torch.empty(1, math.prod(self.stored_grid) + 1, channels))
+        self.patch_embed = PatchEmbedding(3, channels, patch)
+        norm = partial(nn.LayerNorm, eps=EPS)
+        self.blocks = nn.ModuleList(
+            Block(channels, heads, mlp_ratio=mlp_ratio, qkv_bias=True, norm_layer=norm) for _ in range(depth)
+        )
+        self.fc_norm = norm(channels).requires_grad_(False)
+        self.head = nn.Linear(channels, CLASSES).requires_grad_(False)
+        self._positions: dict[tuple[int, int], tuple[Tensor, int, Tensor]] = {}
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Initialise as MAE does: Xavier in patches and linear layers, normal in the embeddings."""
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.xavier_uniform_(layer.weight)
+                nn.init.zeros_(layer.bias)
+        nn.init.xavier_uniform_(self.patch_embed.proj.weight.view(self.channels, -1))
+        nn.init.normal_(self.cls_token, std=0.02)
+        nn.init.normal_(self.pos_embed, std=0.02)
+
+    def grid_of(self, size: Sequence[int]) -> tuple[int, int]:
+        """Return (rows, columns) of patches of an input of ``size`` (H, W).
+
+        Raises:
+            InputError: a side is no multiple of the patch.
+        """
+        height, width = size
+        if height % self.patch or width % self.patch or not height or not width:
+            fitting = " x ".join(str(max(1, round(side / self.patch)) * self.patch) for side in (height, width))
+            raise InputError(
+                f"the ViT cannot read {height} x {width} pixels, as its patches have {self.patch} x {self.patch}: give "
+                f"sides that are multiples of {self.patch}, such as {fitting}."
+            )
+        return height // self.patch, width // self.patch
+
+    def windows_of(self, grid: tuple[int, int]) -> tuple[int, int]:
+        """Return how many windows (rows, columns) a grid of patches is divided into.
+
+        That is as often as a window of 224 pixels fits; where so many do not divide the grid, the next lower number
+        that does (docs/fidelity.md#vit-windows).
+        """
+        if not self.windowed:
+            return 1, 1
+        side = WINDOW // self.patch
+        rows, columns = (next(n for n in range(max(1, count // side), 0, -1) if count % n == 0) for count in grid)
+        return rows, columns
+
+    def positions(self, grid: tuple[int, int]) -> Tensor:
+        """Return the positional embedding of a grid of patches, (1, channels, rows, columns).
+
+        It is always resized from the stored one, never twice, and kept until the stored one changes.
+        """
+        stored = self.pos_embed[:, 1:].transpose(1, 2).unflatten(2, self.stored_grid)  # (1, channels, rows, columns)
+        if grid == self.stored_grid:
+            return stored
+        if torch.is_grad_enabled() and self.pos_embed.requires_grad or torch.compiler.is_compiling():
+            return resized_positions(stored, grid)
+        source = self.pos_embed.detach()  # keeps its memory, so that the address of another tensor differs
+        version = -1 if source.is_inference() else source._version
+        kept = self._positions.get(grid)
+        if kept is None or version < 0 or kept[0].data_ptr() != source.data_ptr() or kept[1] != version:
+            if len(self._positions) >= KEPT_GRIDS:
+                self._positions.clear()
+            kept = source, version, resized_positions(stored.detach(), grid)
+            self._positions[grid] = kept
+        return kept[2]
+
+    def forward(self, image: Tensor, side: Tensor) -> Tensor:
+        """Return features (B, channels, H / patch, W / patch).
+
+        Args:
+            image: float (B, 3, H, W), normalised.
+            side: (B, channels, H / patch, W / patch), embedded clicks, added to the embedded image.
+
+        Raises:
+            InputError: a side of the image is no multiple of the patch.
+        """
+        batch, grid = len(image), self.grid_of(image.shape[2:])
+        x = self.patch_embed(image) + side + self.positions(grid)  # (B, C, rows, columns)
+        windows = self.windows_of(grid)
+        count = windows[0] * windows[1]
+        tokens = to_windows(x, windows)  # (B * count, N / count, C)
+        for number, block in enumerate(self.blocks, start=1):
+            sequences = batch if number % self.period == 0 else batch * count
+            tokens = self.run(block, tokens.view(sequences, -1, self.channels))
+        return from_windows(tokens.view(batch * count, -1, self.channels), grid, windows)
+
+    def load_mae_weights(self, source: str | Path) -> None:
+        """Load MAE's weights; the positional embedding is resized once, to the stored grid.
+
+        Args:
+            source: ``mae_pretrain_vit_*.pth``, or timm's weights by name (see ``isegm.model.pretrained``); MAE's licence
+                is logged.
+
+        Raises:
+            InputError: the weights cannot be read, or are not of a ViT of this size.
+        """
+        if not is_timm_source(source) and Path(source).name.startswith(MAE_FILES):
+            logger.info("MAE weights %s, licence: %s", source, MAE_LICENCE)
+
+        def fitted(key: str, value: Tensor) -> Tensor:
+            if key != "pos_embed" or value.shape == self.pos_embed.shape or value.ndim != 3:
+                return value
+            side = math.isqrt(max(0, value.shape[1] - 1))
+            if not side or side * side != value.shape[1] - 1:
+                return value  # which is refused as of another shape
+            patches = value[:, 1:].float().transpose(1, 2).unflatten(2, (side, side))
+            patches = resized_positions(patches, self.stored_grid).flatten(2).transpose(1, 2)
+            return torch.cat((value[:, :1].float(), patches), dim=1)
+
+        load_backbone(
+            self,
+            source,
+            lambda key: None if key.startswith(UNREAD) else key,
+            optional=("fc_norm.", "head."),
+            timm_name=TIMM_NAMES.get((self.channels, self.patch)),
+            convert=fitted,
+        )
+
+
+def resized_positions(positions: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Resize a positional embedding (1, C, rows, columns) to another grid, bicubic without aligned corners."""
+    return F.interpolate(positions, size=grid, mode="bicubic", align_corners=False)
+
+
+def to_windows(x: Tensor, windows: tuple[int, int]) -> Tensor:
+    """Cut a map (B, C, H, W) into windows, row by row: (B * rows * columns, tokens of a window, C)."""
+    rows, columns = windows
+    x = x.unflatten(3, (columns, -1)).unflatten(2, (rows, -1))  # (B, C, rows, h, columns, w)
+    return x.permute(0, 2, 4, 3, 5, 1).flatten(0, 2).flatten(1, 2)  # (B * rows * columns, h * w, C)
+
+
+def from_windows(tokens: Tensor, grid: tuple[int, int], windows: tuple[int, int]) -> Tensor:
+    """Put windows together to a map (B, C, H, W) of ``grid`` (H, W): the inverse of ``to_windows``."""
+    rows, columns = windows
+    x = tokens.unflatten(1, (grid[0] // rows, -1)).unflatten(0, (-1, rows, columns))  # (B, rows, columns, h, w, C)
+    return x.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)

@@ -1,0 +1,116 @@
+"""SimpleClick (Liu et al. 2023, "SimpleClick: Interactive Image Segmentation with Simple Vision Transformers").
+
+A plain ViT reads the image and, by a second patch embedding, the previous mask and the clicks; a simple feature pyramid
+and a light head make the mask. CFR-ICL (Sun et al. 2023) trains the same networks in another way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from isegm.model.backbones.vit import PatchEmbedding, VisionTransformer
+from isegm.model.click_model import EarlyFusionModel
+from isegm.model.heads.feature_pyramid import UPSAMPLING, PyramidHead, SimpleFPN
+from isegm.model.registry import register_model
+from isegm.utils.errors import InputError
+from isegm.utils.inputs import require
+from isegm.utils.schema import Flag, Items, Number, Whole
+
+ARGUMENTS = {
+    "img_size": Items(Whole(1, 1 << 14), 2, 2),
+    "patch_size": Whole(1, 224),
+    "embed_dim": Whole(1, 1 << 14),
+    "depth": Whole(4, 256),
+    "num_heads": Whole(1, 256),
+    "mlp_ratio": Number(above=0, most=64),
+    "out_dims": Items(Whole(1, 1 << 16), 4, 4),
+    "head_channels": Whole(1, 1 << 14),
+    "dropout_ratio": Number(0, 1),
+    "random_split": Flag(),
+}
+
+
+@register_model(
+    "simpleclick_vit_xtiny", embed_dim=160, depth=8, num_heads=4, out_dims=(96, 192, 288, 384), head_channels=128
+)
+@register_model("simpleclick_vitb", embed_dim=768, depth=12, num_heads=12, out_dims=(128, 256, 512, 1024))
+@register_model("simpleclick_vitl", embed_dim=1024, depth=24, num_heads=16, out_dims=(192, 384, 768, 1536))
+@register_model(
+    "simpleclick_vith", embed_dim=1280, depth=32, num_heads=16, patch_size=14, out_dims=(240, 480, 960, 1920)
+)
+class SimpleClickModel(EarlyFusionModel):
+    """SimpleClick on a plain ViT; logits at four times the resolution of the patches.
+
+    The input's sides must be multiples of the patch; published code drops what is left of the last patch, or fails.
+
+    Args:
+        img_size: (height, width) in pixels for which the positional embedding is stored; others are read as well.
+        patch_size: side of a patch in pixels.
+        embed_dim, depth, num_heads, mlp_ratio: channels, blocks, heads and MLPs of the ViT.
+        out_dims: channels of the pyramid's four maps.
+        head_channels: that the logits are made of.
+        upsample: "x1", "x2" or "x4", resolution of the logits over four times that of the patches.
+        dropout_ratio: of channels in front of the logits in training.
+        random_split: attention to all tokens in every block (docs/fidelity.md#vit-random-split).
+        norm_radius, use_disks: see ``EarlyFusionModel``.
+        kwargs: see ``ClickModel``; there is no auxiliary output.
+
+    Raises:
+        InputError: an argument is of another kind, or some do not fit each other.
+    """
+
+    protocol = "simpleclick"
+
+    def __init__(
+        self,
+        *,
+        img_size: Sequence[int] = (448, 448),
+        patch_size: int = 16,
+        embed_dim: int = 768,
+        depth: int = 12,
+        num_heads: int = 12,
+        mlp_ratio: float = 4,
+        out_dims: Sequence[int] = (128, 256, 512, 1024),
+        head_channels: int = 256,
+        upsample: str = "x1",
+        dropout_ratio: float = 0.1,
+        random_split: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        given = locals()
+        for name, kind in ARGUMENTS.items():
+            require(given[name], kind, f"{name} of {type(self).__name__}")
+        if upsample not in UPSAMPLING:
+            raise InputError(f"upsample is {upsample!r}: known are {', '.join(UPSAMPLING)}.")
+        if self.with_aux_output:
+            raise InputError("SimpleClick has no auxiliary output: give with_aux_output=False.")
+        self.patch_embed_coords = PatchEmbedding(self.coord_channels, embed_dim, patch_size)
+        height, width = img_size
+        self.backbone = VisionTransformer(
+            (height, width), patch_size, embed_dim, depth, num_heads, mlp_ratio, windowed=not random_split
+        )
+        self.neck = SimpleFPN(embed_dim, out_dims)
+        self.head = PyramidHead(out_dims, head_channels, upsample, dropout_ratio)
+
+    def backbone_forward(self, image: Tensor, coord_features: Tensor) -> dict[str, Tensor]:
+        """Return logits by name, (B, 1, 4H/p, 4W/p) for patches of p pixels and ``upsample`` "x1".
+
+        Args:
+            image: (B, 3, H, W), normalised.
+            coord_features: (B, ``coord_channels``, H, W), see ``coord_features``.
+
+        Raises:
+            InputError: H or W is no multiple of the patch.
+        """
+        self.backbone.grid_of(image.shape[2:])  # refuses other sizes
+        features = self.backbone(image, self.patch_embed_coords(coord_features))  # (B, embed_dim, H/p, W/p)
+        return {"instances": self.head(self.neck(features))}
+
+    def load_imagenet_weights(self, source: str | Path) -> None:
+        """Load MAE's weights into the backbone; see ``VisionTransformer.load_mae_weights``."""
+        self.backbone.load_mae_weights(source)
