@@ -43,8 +43,8 @@ SEGFORMER_DEFAULTS: dict[str, Any] = dict(
     model_version="b0", with_prev_mask=False, with_aux_output=False, binary_prev_mask=False, backbone_lr_mult=0.1
 )
 DEEPLAB_DEFAULTS: dict[str, Any] = dict(backbone="resnet50", deeplab_ch=256, aspp_dropout=0.5, **RITM_DEFAULTS)
-# SimpleClick's: defaults of its constructor; for each dict of its arguments the names that count, as they are called
-# here; defaults and only supported values of entries of the dicts, and entries that repeat others or say how it trained.
+# SimpleClick's: defaults of its constructor; for each dict among its arguments the entries that count, and their names
+# here; defaults and only supported values of entries, and those that repeat others or say how the network trained.
 PLAINVIT_DEFAULTS: dict[str, Any] = dict(
     use_disks=False, norm_radius=5, with_prev_mask=False, with_aux_output=False, random_split=False
 )

@@ -4,8 +4,8 @@
 compressed or larger than its bytes, a tensor larger than its storage, a list may be its own item. So the pickle of a
 file is read twice: first with placeholders for tensors, which shows all of this, then by ``torch.load``.
 
-SimpleClick's and CFR-ICL's checkpoints hold the training loss as a pickled object of published code. It is read as None:
-its names stand for placeholders in both readings.
+SimpleClick's and CFR-ICL's checkpoints hold the training loss as a pickled object of published code. It is read as
+None: its names stand for placeholders in both readings.
 """
 
 from __future__ import annotations
@@ -317,7 +317,11 @@ def _checksum(file: IO[bytes], record: zipfile.ZipInfo) -> int:
 
 
 def _check_stream(file: IO[bytes], size: int, path: Path) -> tuple[Any, list[Any]]:
-    """Check the format before PyTorch 1.6: five pickles, and the storages one after the other; see ``_check_archive``."""
+    """Check the format before PyTorch 1.6: five pickles, and the storages one after the other.
+
+    Returns:
+        see ``_check_archive``; published code wrote its losses in the format of today.
+    """
     bounded = BoundedFile(file, min(size, LARGEST_PICKLE))
     magic, _, _ = (_Skeleton(bounded).load() for _ in range(3))
     if magic != MAGIC:

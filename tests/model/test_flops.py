@@ -96,9 +96,7 @@ def left_out(model, size):
     return query_and_key + 2 * width * pixels + width * channels * (pixels - 1)
 
 
-@pytest.mark.parametrize(
-    ("name", "file"), [("vitb", "vit_base448"), ("vitl", "vit_large448"), ("vith", "vit_huge448")]
-)
+@pytest.mark.parametrize(("name", "file"), [("vitb", "vit_base448"), ("vitl", "vit_large448"), ("vith", "vit_huge448")])
 def test_flops_of_vits_are_those_of_the_published_code_but_for_fusing_after_resizing(name, file):
     spec, model = golden_json(f"simpleclick/{file}.json"), without_weights(f"simpleclick_{name}")
     found = count_complexity(model, (448, 448))

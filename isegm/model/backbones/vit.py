@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -45,6 +45,13 @@ class PatchEmbedding(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, outputs, H / patch, W / patch) of ``x`` (B, inputs, H, W)."""
         return self.proj(x)
+
+
+class Norm(nn.LayerNorm):
+    """Layer norm with MAE's epsilon."""
+
+    def __init__(self, channels: int, **placement: Any) -> None:
+        super().__init__(channels, eps=EPS, **placement)
 
 
 class VisionTransformer(Recomputable):
@@ -87,8 +94,8 @@ class VisionTransformer(Recomputable):
         super().__init__()
         if depth % 4 or channels % heads:
             raise InputError(
-                f"a ViT of depth {depth} with {channels} channels and {heads} heads cannot be built: its depth must be a "
-                "multiple of 4, and its channels one of its heads."
+                f"a ViT of depth {depth} with {channels} channels and {heads} heads cannot be built: its depth must be "
+                "a multiple of 4, and its channels one of its heads."
             )
         self.patch, self.channels, self.windowed = patch, channels, windowed
         self.period = 6 if depth == 12 else depth // 4
@@ -96,11 +103,10 @@ class VisionTransformer(Recomputable):
         self.cls_token = nn.Parameter(torch.empty(1, 1, channels), requires_grad=False)
         self.pos_embed = nn.Parameter(torch.empty(1, math.prod(self.stored_grid) + 1, channels))
         self.patch_embed = PatchEmbedding(3, channels, patch)
-        norm = partial(nn.LayerNorm, eps=EPS)
         self.blocks = nn.ModuleList(
-            Block(channels, heads, mlp_ratio=mlp_ratio, qkv_bias=True, norm_layer=norm) for _ in range(depth)
+            Block(channels, heads, mlp_ratio=mlp_ratio, qkv_bias=True, norm_layer=Norm) for _ in range(depth)
         )
-        self.fc_norm = norm(channels).requires_grad_(False)
+        self.fc_norm = Norm(channels).requires_grad_(False)
         self.head = nn.Linear(channels, CLASSES).requires_grad_(False)
         self._positions: dict[tuple[int, int], tuple[Tensor, int, Tensor]] = {}
         self._initialise()
@@ -150,7 +156,7 @@ class VisionTransformer(Recomputable):
         stored = self.pos_embed[:, 1:].transpose(1, 2).unflatten(2, self.stored_grid)  # (1, channels, rows, columns)
         if grid == self.stored_grid:
             return stored
-        if torch.is_grad_enabled() and self.pos_embed.requires_grad or torch.compiler.is_compiling():
+        if (torch.is_grad_enabled() and self.pos_embed.requires_grad) or torch.compiler.is_compiling():
             return resized_positions(stored, grid)
         source = self.pos_embed.detach()  # keeps its memory, so that the address of another tensor differs
         version = -1 if source.is_inference() else source._version
@@ -186,7 +192,7 @@ class VisionTransformer(Recomputable):
         """Load MAE's weights; the positional embedding is resized once, to the stored grid.
 
         Args:
-            source: ``mae_pretrain_vit_*.pth``, or timm's weights by name (see ``isegm.model.pretrained``); MAE's licence
+            source: ``mae_pretrain_vit_*.pth``, or timm's weights by name (see ``isegm.model.pretrained``); the licence
                 is logged.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Simple feature pyramid on the one map of a plain ViT, and the head that reads it (Li et al. 2022; Liu et al. 2023)."""
+"""Simple feature pyramid on the map of a plain ViT (Li et al. 2022), and the head that reads it (Liu et al. 2023)."""
 
 from __future__ import annotations
 
@@ -56,25 +56,39 @@ class SimpleFPN(nn.Module):
         return [self.down_4(x), self.down_8(x), self.down_16(x), self.down_32(x)]
 
 
+def _kaiming(conv: nn.Conv2d) -> nn.Conv2d:
+    """Initialise a convolution in front of a ReLU: He (fan out), no bias."""
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return conv
+
+
 class ConvReLU(nn.Module):
     """1x1 convolution, ReLU."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 1)
-        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
-        nn.init.zeros_(self.conv.bias)
+        self.conv = _kaiming(nn.Conv2d(inputs, outputs, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.conv(x), inplace=True)
 
 
-class Fusion(ConvReLU):
+class Fusion(nn.Module):
     """Resize maps to the first one's size; one 1x1 convolution of all, ReLU.
 
     The convolution runs on each map before it is resized, and the results are added: both are linear, so that the
     result is the same at a third of the MACs.
+
+    Args:
+        inputs: channels of all maps together.
+        outputs: channels of the result.
     """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = _kaiming(nn.Conv2d(inputs, outputs, 1))
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Fuse ``maps`` (B, C, h_i, w_i), largest first, to (B, outputs, h_0, w_0)."""
@@ -82,7 +96,9 @@ class Fusion(ConvReLU):
         weights = self.conv.weight.flatten(1).expand(len(maps[0]), -1, -1).chunk(len(maps), dim=2)  # (B, outputs, C)
         parts = [torch.bmm(w, x.flatten(2)).unflatten(2, x.shape[2:]) for x, w in zip(maps, weights, strict=True)]
         parts[1:] = [F.interpolate(x, size=size, mode="bilinear", align_corners=False) for x in parts[1:]]
-        return F.relu(reduce(torch.add, parts) + self.conv.bias[:, None, None], inplace=True)
+        if self.conv.bias is not None:
+            parts.append(self.conv.bias[:, None, None])
+        return F.relu(reduce(torch.add, parts), inplace=True)
 
 
 def doubled(inputs: int, outputs: int) -> nn.Sequential:
