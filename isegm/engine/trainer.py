@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -39,7 +39,7 @@ from isegm.engine.resume import (
 from isegm.engine.save_clock import SaveClock, TimeIsOver
 from isegm.engine.step_numbers import Place, StepNumbers
 from isegm.engine.tasks import Batch, Losses, Step
-from isegm.engine.training_step import TrainingStep, parallelize, without_averaging
+from isegm.engine.training_step import TrainingStep, forward_backward, parallelize
 from isegm.engine.turns import Turns
 from isegm.engine.validation import validate
 from isegm.model.checkpoint import load_state, read_checkpoint, save_checkpoint
@@ -235,37 +235,15 @@ class Trainer:
     def _forward_backward(
         self, batch: Batch, prev_mask: Tensor, points: Tensor, *, synchronise: bool
     ) -> tuple[Losses, Tensor]:
-        """Compute losses and gradients of a batch, ``micro_batch`` samples at a time.
-
-        Args:
-            batch, prev_mask, points: see ``TrainingTask.forward``.
-            synchronise: average the gradients over all processes once they are computed.
-
-        Returns:
-            the losses of the batch by name, and logits (B, 1, H, W), all without gradient.
-        """
+        """Compute losses and gradients of a batch, ``micro_batch`` samples at a time, see ``forward_backward``."""
         count = len(points)
         size = self.config.micro_batch_on(self.device) or count
         above = self.config.recompute_above if self.device.type == "cpu" else None
         pixels = batch["images"].shape[-2:].numel() * min(size, count)
         set_recomputation(self.model, above is not None and pixels > above)
-        sums: Losses = {}
-        logits = []
-        for first in range(0, count, size):
-            part = slice(first, first + size)
-            last = first + size >= count
-            with nullcontext() if synchronise and last else without_averaging(self.parallel_step):
-                losses, predicted = self.parallel_step(
-                    {name: value[part] for name, value in batch.items()}, prev_mask[part], points[part]
-                )
-                if size < count:
-                    losses = {name: loss * (len(predicted) / count) for name, loss in losses.items()}
-                with torch.autocast(self.device.type, enabled=False):
-                    self._backward(Step(losses, predicted, points[part]))
-            logits.append(predicted)
-            for name, loss in losses.items():
-                sums[name] = sums.get(name, 0.0) + loss.detach()
-        return sums, torch.cat(logits)
+        return forward_backward(
+            self.parallel_step, self._backward, batch, prev_mask, points, size=size, synchronise=synchronise
+        )
 
     def _batch_rng(self, batch: Batch, position: int) -> BatchRNG:
         """Return the random numbers of this process's part of the batch ``position`` batches from now."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from isegm.engine.tasks import Batch, Losses, TrainingTask
+from isegm.engine.tasks import Batch, Losses, Step, TrainingTask
 from isegm.model.click_model import ClickModel
 from isegm.utils import distributed
 
@@ -54,3 +56,45 @@ def parallelize(step: TrainingStep, bucket_cap_mb: float = 25) -> TrainingStep |
 def without_averaging(step: TrainingStep | DistributedDataParallel) -> AbstractContextManager[None]:
     """Keep gradients to this process, where more are accumulated before they are averaged over processes."""
     return step.no_sync() if isinstance(step, DistributedDataParallel) else nullcontext()
+
+
+def forward_backward(
+    step: TrainingStep | DistributedDataParallel,
+    backward: Callable[[Step], None],
+    batch: Batch,
+    prev_mask: Tensor,
+    points: Tensor,
+    *,
+    size: int,
+    synchronise: bool,
+) -> tuple[Losses, Tensor]:
+    """Compute losses and gradients of a batch, ``size`` samples at a time.
+
+    Args:
+        step: network and task.
+        backward: adds the gradients of a part.
+        batch, prev_mask, points: see ``TrainingTask.forward``.
+        size: samples of a part.
+        synchronise: average the gradients over all processes once they are computed.
+
+    Returns:
+        the losses of the batch by name, and logits (B, 1, H, W), all without gradient.
+    """
+    count = len(points)
+    sums: Losses = {}
+    logits = []
+    for first in range(0, count, size):
+        part = slice(first, first + size)
+        last = first + size >= count
+        with nullcontext() if synchronise and last else without_averaging(step):
+            losses, predicted = step(
+                {name: value[part] for name, value in batch.items()}, prev_mask[part], points[part]
+            )
+            if size < count:
+                losses = {name: loss * (len(predicted) / count) for name, loss in losses.items()}
+            with torch.autocast(points.device.type, enabled=False):
+                backward(Step(losses, predicted, points[part]))
+        logits.append(predicted)
+        for name, loss in losses.items():
+            sums[name] = sums.get(name, 0.0) + loss.detach()
+    return sums, torch.cat(logits)
