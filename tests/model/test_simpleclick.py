@@ -172,6 +172,25 @@ def test_a_file_with_the_loss_in_another_place_is_refused(tmp_path):
         load_model(tmp_path / "odd.pth")
 
 
+def test_a_file_with_many_losses_is_refused(tmp_path):
+    content, _ = small_container()
+    with published_loss() as loss:
+        content["config"]["params"]["head_params"]["value"]["loss_decode"] = [loss() for _ in range(17)]
+        torch.save(content, tmp_path / "many.pth")
+    with pytest.raises(InputError, match=r"many\.pth asks for the Python object .*CrossEntropyLoss"):
+        load_model(tmp_path / "many.pth")
+
+
+def test_the_state_of_the_loss_is_checked_as_the_rest_is(tmp_path):
+    content, _ = small_container()
+    with published_loss() as loss:
+        criterion = content["config"]["params"]["head_params"]["value"]["loss_decode"] = loss()
+        criterion.weight = torch.zeros(2, 2).to_sparse()
+        torch.save(content, tmp_path / "sparse.pth")
+    with pytest.raises(InputError, match="is a sparse tensor"):
+        load_model(tmp_path / "sparse.pth")
+
+
 class Calls:
     """Asks the reader to call the function beside the loss, or another one of that module."""
 

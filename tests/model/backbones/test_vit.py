@@ -3,11 +3,13 @@
 import logging
 
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
 
 from isegm import InputError, build_model, load_model
-from isegm.model.backbones.vit import VisionTransformer, from_windows, to_windows
+from isegm.model.backbones.vit import TIMM_NAMES, UNREAD, VisionTransformer, from_windows, to_windows
+from tests.networks import without_weights
 
 TINY = dict(img_size=(64, 64), embed_dim=32, depth=4, num_heads=2, out_dims=(8, 8, 8, 8), head_channels=8)
 
@@ -112,3 +114,31 @@ def test_weights_of_another_vit_are_refused(network, tmp_path, change, complaint
 def test_an_xtiny_has_no_weights_in_timm(network):
     with pytest.raises(InputError, match="timm has no"):
         network.load_imagenet_weights("timm")
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("vit_base_patch16_224.mae", "b"), ("vit_large_patch16_224.mae", "l"), ("vit_huge_patch14_224.mae", "h")],
+)
+def test_timm_has_mae_weights_whose_entries_fit(name, size):
+    backbone = without_weights(f"simpleclick_vit{size}").backbone
+    assert TIMM_NAMES[backbone.channels, backbone.patch] == name and timm.is_model_pretrained(name)
+    with torch.device("meta"):
+        theirs = timm.create_model(name, pretrained=False).state_dict()
+    ours = {
+        key: value.shape for key, value in backbone.state_dict().items() if not key.startswith(("fc_norm.", "head."))
+    }
+    unread = {key for key in theirs if key not in ours}
+    assert all(key.startswith(UNREAD) for key in unread)
+    assert {key: value.shape for key, value in theirs.items() if key not in (*unread, "pos_embed")} == {
+        key: shape for key, shape in ours.items() if key != "pos_embed"
+    }
+
+
+def test_attention_runs_in_a_fused_kernel(network):
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        network(torch.rand(1, 4, 64, 64), torch.full((1, 2, 3), -1.0))
+    calls = {event.key: event.count for event in profile.key_averages()}
+    fused = [key for key in calls if "scaled_dot_product" in key and ("flash" in key or "efficient" in key)]
+    assert sum(calls[key] for key in fused) == len(network.backbone.blocks)
+    assert "aten::softmax" not in calls and "aten::_softmax" not in calls
