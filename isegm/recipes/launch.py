@@ -39,6 +39,9 @@ IMAGENET_FILES = {
     "SEGFORMER_B0": "mit_b0.pth of github.com/NVlabs/SegFormer",
     "SEGFORMER_B3": "mit_b3.pth of github.com/NVlabs/SegFormer",
     "PPLCNET_X1": "PPLCNet_x1_0_ssld_pretrained.pth with the parameter names of ClickSEG",
+    "MAE_BASE": "mae_pretrain_vit_base.pth of github.com/facebookresearch/mae",
+    "MAE_LARGE": "mae_pretrain_vit_large.pth of github.com/facebookresearch/mae",
+    "MAE_HUGE": "mae_pretrain_vit_huge.pth of github.com/facebookresearch/mae",
     "TIMM_BACKBONE": "timm's weights of the backbone of models/light/timm_folder.py, as a file",
 }
 
@@ -117,7 +120,7 @@ def start_from_imagenet(network: ClickModel, cfg: EasyDict, key: str) -> bool:
     return True
 
 
-def start(model: ClickModel, cfg: EasyDict, config: TrainConfig, train_set: TrainSet, val_set: TrainSet) -> None:
+def start(model: ClickModel, cfg: EasyDict, config: TrainConfig, train_set: TrainSet, val_set: TrainSet | None) -> None:
     """Train in the experiment's folder, which is made once the input is known to be good.
 
     No other run works in that folder meanwhile.

@@ -88,6 +88,7 @@ class Recipe(CheckedFields):
         clicks_anywhere: share of simulated clicks that lie anywhere in an error, not only in its inner part, where
             clicks are simulated on the device.
         ema: decay of the running average of the weights, see ``TrainConfig``.
+        validates: whether an epoch ends with validation; SimpleClick's and CFR-ICL's do not.
         starts_from: the trained network that ``--weights`` must give, and where to find it, as the end of the sentence
             "SCRIPT goes on from ..."; None if none is needed.
 
@@ -142,6 +143,7 @@ class Recipe(CheckedFields):
     sampled_clicks: bool = True
     clicks_anywhere: float = 0.0
     ema: float | None = None
+    validates: bool = True
     starts_from: str | None = None
 
     def __post_init__(self) -> None:
@@ -203,7 +205,7 @@ def train(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> None:
     if recipe.initial_masks:
         steps.append(recipe.initial_masks)
     train_set, val_set = recipe.data.open(cfg, crops, recipe.sampler, tuple(steps))
-    launch.start(network, cfg, config, train_set, val_set)
+    launch.start(network, cfg, config, train_set, val_set if recipe.validates else None)
 
 
 def train_config(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> TrainConfig:

@@ -1,0 +1,14 @@
+"""SimpleClick, ViT-H at 448 pixels, trained on SBD (Liu et al. 2023).
+
+python train.py models/iter_mask/plainvit_huge448_sbd_itermask.py --batch-size=32 --ngpus=4
+"""
+
+from isegm.recipes import data_config, simpleclick, train
+
+MODEL_NAME = "sbd_vit_huge448"
+RECIPE = simpleclick.recipe(data=data_config.SBD_ITERATIVE)
+init_model = simpleclick.huge
+
+
+def main(cfg):
+    train(init_model(cfg), cfg, RECIPE)
