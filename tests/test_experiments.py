@@ -184,6 +184,7 @@ def test_every_script_trains_a_step_on_its_data(file, at_data):
 def test_the_table_names_every_script():
     folders = {Path(file).parts[0] for file in EXPERIMENTS}
     files = {f"{path.parent}/{path.stem}" for path in experiment_scripts() if path.parts[0] in folders}
+    files -= {file for file in files if "/plainvit_" in file}  # tests/test_simpleclick_experiments.py has SimpleClick's
     assert files - {"iter_mask/hrnet18s_folder"} == set(EXPERIMENTS) and len(EXPERIMENTS) == 22
 
 
