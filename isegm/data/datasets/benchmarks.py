@@ -1,4 +1,4 @@
-"""Published evaluation sets with one object per sample: GrabCut, Berkeley, DAVIS, COCO_MVal, HARD."""
+"""Published evaluation sets of an image and a mask per sample: GrabCut, Berkeley, DAVIS, COCO_MVal, HARD."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ OBJECT, IGNORED = 1, 2
 
 
 class PairsDataset(PairedFiles):
-    """A data set of images with one mask and one object each.
+    """A data set of images with one mask each, and one object in it.
 
-    Subclasses set the folders and how a mask's pixels are read.
+    Subclasses set the folders, how a mask's pixels are read, and which labels are objects.
 
     Attributes:
         images, masks: folders below the root.
@@ -52,15 +52,19 @@ class PairsDataset(PairedFiles):
                 f"{mask_path} is {labels.shape[1]}x{labels.shape[0]} pixels, its image {image_path.name} "
                 f"{image.shape[1]}x{image.shape[0]}: make them equal."
             )
-        objects = [OBJECT] if (labels == OBJECT).any() else []
+        objects, ignored = self.values(labels)
         if not objects and not self.allow_empty:
             raise InputError(f"{mask_path} holds no object: no pixel is marked as one.")
-        ignore = [IGNORED] if (labels == IGNORED).any() else []
-        return DSample.flat(image, labels, objects, ignore, sample_id=image_path.stem)
+        return DSample.flat(image, labels, objects, ignored, sample_id=image_path.stem)
 
     def holds_object(self, mask: Path) -> bool:
-        """Return whether any pixel of a mask file belongs to the object."""
-        return bool((self.labels(read_image(mask)) == OBJECT).any())
+        """Return whether any pixel of a mask file belongs to an object."""
+        return bool(self.values(self.labels(read_image(mask)))[0])
+
+    def values(self, labels: np.ndarray) -> tuple[list[int], list[int]]:
+        """Return which labels (H, W) int32 are objects, and which are ignored, of those that are there."""
+        there = set(np.unique(labels).tolist())
+        return sorted(there & {OBJECT}), sorted(there & {IGNORED})
 
     def labels(self, mask: np.ndarray) -> np.ndarray:
         """Convert a mask image (H, W, 3) uint8 RGB to labels (H, W) int32: 0 background, 1 object, 2 ignored."""

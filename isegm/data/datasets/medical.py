@@ -7,61 +7,27 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from isegm.data.paired_files import PairedFiles, paired_files
-from isegm.data.sample import DSample
-from isegm.utils.errors import InputError
-from isegm.utils.files import read_image
-from isegm.utils.inputs import require_index
-from isegm.utils.text_values import as_path
+from isegm.data.datasets.benchmarks import PairsDataset
 
 
-class MedicalDataset(PairedFiles):
-    """Images, each with a mask file of several objects.
+class MedicalDataset(PairsDataset):
+    """Images, each with a mask file of several objects; the first channel in OpenCV's order, blue, tells them.
 
     Images without an object are passed over, as published: no click is made on them.
-
-    Args:
-        root: folder of the data set.
-
-    Attributes:
-        images, masks: folders below the root.
-
-    Raises:
-        InputError: a folder is missing or empty, images lack masks, or masks lack images.
     """
 
-    images: str
-    masks: str
-
-    def __init__(self, root: str | Path) -> None:
-        self.root = as_path(root, "the folder of a data set")
-        self.pairs = paired_files(self.root, self.images, self.masks)
-
-    def get_sample(self, index: int) -> DSample:
-        """Read the image at ``index`` with all of its objects.
-
-        Raises:
-            InputError: there is no such image, a file does not decode, or sizes differ.
-        """
-        require_index(index, len(self), self.name)
-        image_path, mask_path = self.pairs[index]
-        image = read_image(image_path)
-        labels = self.labels(read_image(mask_path)[..., 2])  # blue, the first channel in OpenCV's order
-        if labels.shape != image.shape[:2]:
-            raise InputError(
-                f"{mask_path} is {labels.shape[1]}x{labels.shape[0]} pixels, its image {image_path.name} "
-                f"{image.shape[1]}x{image.shape[0]}: make them equal."
-            )
-        objects = [int(value) for value in np.unique(labels) if value]
-        return DSample.flat(image, labels, objects, sample_id=image_path.stem)
+    allow_empty = True
 
     def holds_object(self, mask: Path) -> bool:
         """Return True: images without an object are passed over."""
         return True
 
+    def values(self, labels: np.ndarray) -> tuple[list[int], list[int]]:
+        """Return which labels (H, W) int32 are objects, all but 0, and that none is ignored."""
+        return [value for value in np.unique(labels).tolist() if value], []
+
     def labels(self, mask: np.ndarray) -> np.ndarray:
-        """Convert the first channel of a mask, (H, W) uint8, to labels (H, W) int32: 0 background, others objects."""
-        return mask.astype(np.int32)
+        return mask[..., 2].astype(np.int32)
 
 
 class BratsDataset(MedicalDataset):
@@ -70,7 +36,7 @@ class BratsDataset(MedicalDataset):
     name, images, masks = "BraTS", "image", "annotation"
 
     def labels(self, mask: np.ndarray) -> np.ndarray:
-        return (mask > 0).astype(np.int32)
+        return (mask[..., 2] > 0).astype(np.int32)
 
 
 class SsTemDataset(MedicalDataset):
@@ -82,7 +48,7 @@ class SsTemDataset(MedicalDataset):
     name, images, masks = "ssTEM", "raw", "mitochondria"
 
     def labels(self, mask: np.ndarray) -> np.ndarray:
-        return cv2.connectedComponents((mask > 0).astype(np.uint8), connectivity=4)[1].astype(np.int32)
+        return cv2.connectedComponents((mask[..., 2] > 0).astype(np.uint8), connectivity=4)[1].astype(np.int32)
 
 
 class OaiZibDataset(MedicalDataset):
