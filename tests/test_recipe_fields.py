@@ -34,8 +34,15 @@ def test_fields_get_other_values_and_the_recipe_keeps_its_own():
         ("sampler.x=3", "the recipe has no sampler.x: there are max_num_points"),
         ("clicks.x=3", "leads into a value without fields"),
         ("clicks=many", "clicks of Recipe must be"),
-        ("crop=[32", "--set crop=.32 does not fit"),
+        ("crop=[32", "--set crop=.32 is no YAML: close its brackets"),
         ("sampler.negative_bg_prob=0.9", "add up to"),
+        ("epochs=0", "epochs of Recipe must be a whole number of at least 1"),
+        ("crop={}", "crop of Recipe must be a list of 2 or a mapping of at least 1"),
+        ("losses={}", "losses of Recipe must be a mapping of at least 1"),
+        ("losses.instance_loss.weight=x", "weight of LossTerm must be a finite number"),
+        ("losses.instance_loss.criterion=3", "criterion of LossTerm must be a function"),
+        ("data.views=3", "views of FolderData must be a function"),
+        ("data.epoch_len=0", "epoch_len of FolderData must be a whole number of at least 1"),
     ],
 )
 def test_settings_that_do_not_fit_are_named(setting, words):

@@ -99,7 +99,7 @@ class MultiPointSampler(CheckedFields):
         ValueError: probabilities of negative clicks that do not add up to 1, or ``sfc_inner_k`` of 1 or less.
     """
 
-    own_kinds: ClassVar[Mapping[str, Kind]] = {"max_num_points": Whole(0), "prob_gamma": Number(above=0)}
+    own_kinds: ClassVar[Mapping[str, Kind]] = {"max_num_points": Whole(1), "prob_gamma": Number(above=0)}
 
     max_num_points: int = 12
     prob_gamma: float = 0.7

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from isegm.engine.simulated_clicks import add_simulated_clicks, start_from_masks
 from isegm.model.click_model import ClickModel
 from isegm.model.losses import NormalizedFocalLoss
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import CALLABLE, CheckedFields
+from isegm.utils.schema import Items, Kind, Text
 
 Losses = dict[str, Tensor]
 Batch = Mapping[str, Tensor]
@@ -27,7 +29,7 @@ Forward = Callable[[Batch, Tensor, Tensor], tuple[Losses, Tensor]]  # batch, pre
 
 
 @dataclass(frozen=True)
-class LossTerm:
+class LossTerm(CheckedFields):
     """A loss, its weight, and the tensors it compares.
 
     Attributes:
@@ -36,7 +38,17 @@ class LossTerm:
         output: name of the network's output.
         target: key of the batch that the output is compared with.
         inputs: further arguments of the criterion: names of outputs, or else keys of the batch.
+
+    Raises:
+        InputError: a field is of another kind.
     """
+
+    own_kinds: ClassVar[Mapping[str, Kind]] = {
+        "criterion": CALLABLE,
+        "output": Text(),
+        "target": Text(),
+        "inputs": Items(Text()),
+    }
 
     criterion: nn.Module
     weight: float = 1.0
@@ -48,12 +60,18 @@ class LossTerm:
         """Return the weighted loss, a scalar.
 
         Raises:
-            InputError: the network has no such output.
+            InputError: the network has no such output, or the batch no such tensor.
         """
         if self.output not in outputs:
             raise InputError(
                 f"a loss of the recipe compares {self.output}, and the network returns {', '.join(outputs)}: "
                 "leave that loss out, or let the network return it."
+            )
+        missing = {self.target, *set(self.inputs).difference(outputs)}.difference(batch)
+        if missing:
+            raise InputError(
+                f"a loss of the recipe reads {', '.join(sorted(missing))}, and a batch has {', '.join(batch)}: name "
+                "one of these."
             )
         more = (outputs[name] if name in outputs else batch[name] for name in self.inputs)
         return self.weight * self.criterion(outputs[self.output].float(), batch[self.target], *more).mean()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from easydict import EasyDict
@@ -31,6 +31,8 @@ from isegm.data.transforms import (
     UniformRandomResize,
 )
 from isegm.utils.errors import InputError
+from isegm.utils.inputs import CALLABLE, SHARE, CheckedFields
+from isegm.utils.schema import Anything, Instance, Items, Kind, Nothing, Number, Table, Text, Whole
 
 Size = tuple[int, int]  # (H, W) in pixels
 Crops = Mapping[int, Size]  # first epoch of each crop size, and that size
@@ -56,7 +58,7 @@ def sbd_views(crop: Size) -> tuple[Compose, Compose]:
 
 
 @dataclass(frozen=True)
-class SplitConfig:
+class SplitConfig(CheckedFields):
     """Settings for drawing samples from one split of a data set.
 
     Attributes:
@@ -65,7 +67,18 @@ class SplitConfig:
         epoch_len: random samples in an epoch; None for as many as there are images.
         stuff: probability with which a sample has its stuff as objects too, for data sets that know stuff.
         split: of the data set.
+
+    Raises:
+        InputError: a field is of another kind.
     """
+
+    own_kinds: ClassVar[Mapping[str, Kind]] = {
+        "min_area": Whole(0),
+        "keep_background": SHARE,
+        "epoch_len": Whole(1),
+        "stuff": SHARE,
+        "split": Text(),
+    }
 
     min_area: int
     keep_background: float = 0.0
@@ -74,8 +87,11 @@ class SplitConfig:
     split: str = "train"
 
 
+SPLIT = Instance(SplitConfig, "a SplitConfig")
+
+
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(CheckedFields):
     """The data sets of an experiment, and how samples are drawn from them and augmented.
 
     Attributes:
@@ -89,7 +105,20 @@ class DataConfig:
         suem: combining of augmented views in training, as CFR-ICL does; None for none.
         as_published: what the published code drew where that was a slip: taken instead of all the above where
             CLICKSEG_AS_PUBLISHED is true in config.yml. None: there was none.
+
+    Raises:
+        InputError: a field is of another kind.
     """
+
+    own_kinds: ClassVar[Mapping[str, Kind]] = {
+        "names": Items(Text(), least=1),
+        "train": SPLIT,
+        "val": SPLIT,
+        "ratios": Items(Number(above=0)) | Nothing(),
+        "options": Table(Table(Anything())),
+        "views": CALLABLE,
+        "suem": Instance(SuemCopyPaste, "a SuemCopyPaste") | Nothing(),
+    }
 
     names: tuple[str, ...]
     train: SplitConfig

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from easydict import EasyDict
 
@@ -18,11 +18,12 @@ from isegm.data.transforms import Transform
 from isegm.recipes.data_config import Crops, Size
 from isegm.utils.distributed import is_main
 from isegm.utils.errors import InputError
-from isegm.utils.schema import Number
+from isegm.utils.inputs import CALLABLE, CheckedFields
+from isegm.utils.schema import Instance, Kind, Number, Whole
 
 
 @dataclass(frozen=True)
-class FolderData:
+class FolderData(CheckedFields):
     """Settings for drawing samples from the folders of ``--data`` or TRAIN_FOLDERS; about every 20th image validates.
 
     Attributes:
@@ -31,7 +32,18 @@ class FolderData:
         views: the augmentations of training and of validation for a crop size, (H, W) in pixels.
         copy_paste: pasting of foreign objects before augmentation; None for none.
         suem: combining of augmented views, as CFR-ICL does; None for none.
+
+    Raises:
+        InputError: a field is of another kind.
     """
+
+    own_kinds: ClassVar[Mapping[str, Kind]] = {
+        "epoch_len": Whole(1),
+        "min_area": Whole(0),
+        "views": CALLABLE,
+        "copy_paste": Instance(CopyPaste, "a CopyPaste"),
+        "suem": Instance(SuemCopyPaste, "a SuemCopyPaste"),
+    }
 
     epoch_len: int
     min_area: int

@@ -30,7 +30,11 @@ def with_fields(recipe: T, settings: Sequence[str]) -> T:
             raise InputError(f"--set {setting} must be FIELD=VALUE, such as --set ema=null.")
         try:
             recipe = _with(recipe, name.split("."), _frozen(yaml.safe_load(text)), name)
-        except (ValueError, TypeError, yaml.YAMLError) as error:
+        except InputError:
+            raise
+        except yaml.YAMLError as error:
+            raise InputError(f"--set {setting} is no YAML: close its brackets and quotes.") from error
+        except (ValueError, TypeError) as error:
             raise InputError(f"--set {setting} does not fit: {' '.join(str(error).split())}.") from error
     return recipe
 

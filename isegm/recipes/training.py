@@ -98,13 +98,13 @@ class Recipe(CheckedFields):
     """
 
     own_kinds: ClassVar[Mapping[str, Kind]] = {
-        **dict.fromkeys(("batch_size", "interleaved_batches"), Whole(1)),
-        **dict.fromkeys(("clicks", "epochs", "precise_bn_batches", "image_every"), Whole(0)),
+        **dict.fromkeys(("batch_size", "epochs", "interleaved_batches"), Whole(1)),
+        **dict.fromkeys(("clicks", "precise_bn_batches", "image_every"), Whole(0)),
         "lr": Number(0),
         "data": Instance(object, "data to train on, with open", lambda data: hasattr(data, "open")),
-        "crop": SIZE | Table(SIZE, keys=Whole(0)),
+        "crop": SIZE | Table(SIZE, keys=Whole(0), least=1),
         "sampler": Instance(MultiPointSampler, "a MultiPointSampler"),
-        "losses": Table(Instance(LossTerm, "a LossTerm")),
+        "losses": Table(Instance(LossTerm, "a LossTerm"), least=1),
         "milestones": Items(Whole(0)),
         "checkpoint_every": INTERVAL,
         "initial_masks": CALLABLE | Nothing(),

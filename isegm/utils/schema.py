@@ -283,9 +283,10 @@ class Table(Kind):
     values: Kind
     keys: Kind = field(default_factory=Text)
     most: int = LARGEST
+    least: int = 0
 
     def problem(self, value: Any, at: Key) -> Problem | None:
-        if not isinstance(value, Mapping) or len(value) > self.most:
+        if not isinstance(value, Mapping) or not self.least <= len(value) <= self.most:
             return at, f"must be {self}, not {shown(value)}"
         for key, item in value.items():
             if self.keys.problem(key, at) is not None:
@@ -296,7 +297,7 @@ class Table(Kind):
         return None
 
     def __str__(self) -> str:
-        return "a mapping" + _bounds(0, self.most, 0, LARGEST)
+        return "a mapping" + _bounds(self.least, self.most, 0, LARGEST)
 
 
 @dataclass(frozen=True)
