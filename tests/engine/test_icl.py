@@ -66,15 +66,6 @@ def test_values_and_gradients_of_the_loss_equal_the_published_ones(passes):
         assert torch.equal(prev_mask, model.outputs[number].detach().sigmoid())
 
 
-@pytest.fixture
-def batch():
-    labels = torch.zeros(4, 1, 16, 20)
-    labels[:, :, 4:12, 5:15] = 1
-    points = torch.full((4, 8, 3), -1.0)
-    points[:, 0] = torch.tensor([8.0, 10.0, 100.0])
-    return {"images": torch.rand(4, 3, 16, 20), "instances": labels, "points": points}
-
-
 def run(task, batch, seed, training=True):
     model = Recorder().train(training)
     return model, steps_of(task, model, batch, BatchRNG(seed, first=0, count=4))

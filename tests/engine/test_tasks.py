@@ -28,15 +28,6 @@ class Recorder(nn.Module):
         return {"instances": logits, "instances_aux": 2 * logits}
 
 
-@pytest.fixture
-def batch():
-    labels = torch.zeros(4, 1, 16, 20)
-    labels[:, :, 4:12, 5:15] = 1
-    points = torch.full((4, 8, 3), -1.0)
-    points[:, 0] = torch.tensor([8.0, 10.0, 100.0])
-    return {"images": torch.rand(4, 3, 16, 20), "instances": labels, "points": points}
-
-
 TERMS = {
     "instance_loss": LossTerm(NormalizedFocalLoss(0.5, 2)),
     "instance_aux_loss": LossTerm(SigmoidBinaryCrossEntropyLoss(), 0.4, "instances_aux"),
@@ -114,3 +105,9 @@ def test_running_values_are_named_for_the_log(batch):
     run(task, batch, 0)
     states = task.log_states()
     assert set(states) == {"instance_loss_k", "instance_loss_m"} and states["instance_loss_k"] > 0
+
+
+def test_a_loss_that_reads_what_a_batch_lacks_is_told_in_a_sentence(batch):
+    term = LossTerm(lambda prediction, target, *more: prediction.mean(), target="mask", inputs=("instances", "edges"))
+    with pytest.raises(InputError, match="a loss of the recipe reads edges, mask, and a batch has images, instances"):
+        term({"instances": torch.zeros(1, 1, 4, 4)}, batch)
