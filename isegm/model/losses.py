@@ -165,36 +165,11 @@ class SigmoidBinaryCrossEntropyLoss(nn.Module):
     """Binary cross-entropy of logits, averaged over all pixels.
 
     Ignored pixels count with loss 0 (docs/fidelity.md#ignored-pixels).
-
-    Args:
-        boundary: how much more a pixel near the boundary of the object counts: 1 + ``boundary`` times as much.
-        reach: pixels on either side of the boundary that are near it.
     """
-
-    def __init__(self, boundary: float = 0.0, reach: int = 3) -> None:
-        super().__init__()
-        self.boundary = boundary
-        self.reach = reach
 
     def forward(self, pred: Tensor, label: Tensor) -> Tensor:
         """Loss of logits (B, 1, H, W) against labels (B, 1, H, W): (B,)."""
-        loss = _cross_entropy(pred, label)
-        if not self.boundary:
-            return loss.flatten(1).mean(1)
-        weight = 1 + self.boundary * near_boundary(label > 0.5, self.reach).to(loss)
-        return (loss * weight).flatten(1).sum(1) / weight.flatten(1).sum(1)
-
-
-def near_boundary(mask: Tensor, reach: int) -> Tensor:
-    """Return the pixels from which an object and its outside lie within ``reach`` pixels, (B, 1, H, W) bool.
-
-    Args:
-        mask: (B, 1, H, W) bool.
-        reach: pixels in both directions of the axes.
-    """
-    values = mask.float()
-    highest, lowest = (F.max_pool2d(each, 2 * reach + 1, 1, reach) for each in (values, -values))
-    return highest != -lowest
+        return _cross_entropy(pred, label).flatten(1).mean(1)
 
 
 def _cross_entropy(pred: Tensor, label: Tensor) -> Tensor:

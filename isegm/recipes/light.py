@@ -68,15 +68,14 @@ def folders(*, epoch_len: int) -> FolderData:
     return FolderData(epoch_len, min_area=300, views=views, copy_paste=CopyPaste())
 
 
-def losses(*, aux: float | None, refiner: bool = False, boundary: float = 0.0) -> dict[str, LossTerm]:
+def losses(*, aux: float | None, refiner: bool = False) -> dict[str, LossTerm]:
     """Binary cross-entropy plus one minus the soft IoU.
 
     Args:
         aux: weight of the same on the auxiliary output; None for networks without that output.
         refiner: the same on the refined mask, and the published losses of FocalClick's refiner.
-        boundary: how much more pixels near boundaries count in the cross-entropy.
     """
-    criterion = Sum(SigmoidBinaryCrossEntropyLoss(boundary), SoftIoU())
+    criterion = Sum(SigmoidBinaryCrossEntropyLoss(), SoftIoU())
     terms = {"instance_loss": LossTerm(criterion)}
     if aux is not None:
         terms["instance_aux_loss"] = LossTerm(criterion, aux, "instances_aux")

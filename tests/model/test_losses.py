@@ -12,7 +12,6 @@ from isegm.model.losses import (
     SigmoidBinaryCrossEntropyLoss,
     SoftIoU,
     WeightedNormalizedFocalLoss,
-    near_boundary,
 )
 from tests.golden import golden, golden_json
 
@@ -132,23 +131,3 @@ def test_the_worst_latent_answers_pay_for_the_clicks_only():
     border = loss(torch.cat((good, bad_at_the_border), 1), label, clicks)
     click = loss(torch.cat((good, bad_at_the_click), 1), label, clicks)
     assert 2 * border < click
-
-
-def test_pixels_near_the_boundary_count_more_in_the_cross_entropy():
-    label = torch.zeros(2, 1, 20, 20)
-    label[:, :, :, :10] = 1
-    label[:, :, :2] = -1
-    pred = torch.where(label > 0, 3.0, -3.0)
-    pred[0, 0, 5, 9] = pred[1, 0, 5, 2] = -5.0  # wrong beside the boundary, and seven pixels away
-    plain = SigmoidBinaryCrossEntropyLoss()(pred, label)
-    near, far = SigmoidBinaryCrossEntropyLoss(boundary=4.0, reach=2)(pred, label)
-    torch.testing.assert_close(plain[0], plain[1])
-    assert near > 1.5 * far
-    weight = 1 + 4 * ((torch.arange(20) >= 8) & (torch.arange(20) < 12)).float().expand(18, 20)
-    weight = torch.cat((1 + 4 * near_boundary(label[:1] > 0.5, 2)[0, 0, :2].float(), weight[:18]))
-    weight[2:4, :12] = 5.0  # the ignored rows above count as background
-    losses = torch.nn.functional.binary_cross_entropy_with_logits(
-        pred[0, 0], label[0, 0].clamp(min=0), reduction="none"
-    )
-    expected = (losses * (label[0, 0] >= 0) * weight).sum() / weight.sum()
-    torch.testing.assert_close(near, expected)
