@@ -74,6 +74,24 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--lr", type=value_of("lr"), help="base learning rate; default: the script's")
     parser.add_argument(
+        "--layerwise-decay",
+        "--layerwise_decay",
+        action="store_true",
+        help="a layer of a plain vision transformer learns at 0.75 times the rate of the next, with a weight decay of "
+        "0.02 (default: all layers learn alike)",
+    )
+    parser.add_argument(
+        "--upsample",
+        choices=("x1", "x2", "x4"),
+        default="x1",
+        help="finer logits of SimpleClick's networks, from fewer channels (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--random-split",
+        action="store_true",
+        help="every block of SimpleClick's networks attends to the whole image (default: most within windows)",
+    )
+    parser.add_argument(
         "--set",
         action="append",
         type=value_of("recipe_fields"),
@@ -115,7 +133,13 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="CUDA ids, one for each process on this machine; default: 0, 1, ...",
     )
     devices.add_argument("--cpu", action="store_true", help="train on the CPU")
-    parser.add_argument("--amp", choices=("bf16", "fp16"), help="mixed precision; default: float32")
+    parser.add_argument(
+        "--amp",
+        nargs="?",
+        const="fp16",
+        choices=("bf16", "fp16"),
+        help="mixed precision, fp16 without a value; default: float32",
+    )
     parser.add_argument("--sync-bn", action="store_true", help="BatchNorm over the samples of all GPUs")
     parser.add_argument("--compile", action="store_true", help="compile the network with torch.compile")
     parser.add_argument(

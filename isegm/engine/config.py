@@ -86,6 +86,8 @@ class TrainConfig(CheckedFields):
         lr: base learning rate of Adam.
         lr_multipliers: factor of the base learning rate by parameter name, 1 for names that are absent; None takes
             ``lr_multipliers()`` of the network.
+        weight_decays: weight decay by parameter name, 0 for names that are absent: this times the parameter is added to
+            its gradient (Adam with an L2 penalty, not AdamW).
         clip_norm: largest norm of the gradient; None for no clipping.
         freeze_batchnorm: keep BatchNorm's statistics, so that training uses those of prediction.
         precise_bn_batches: batches over which BatchNorm's statistics are measured at the end of an epoch, see
@@ -116,6 +118,7 @@ class TrainConfig(CheckedFields):
         "task": Instance(object, "a training task, with begin", lambda task: hasattr(task, "begin")),
         "schedule": CALLABLE,
         "lr_multipliers": Table(Number(0)) | Nothing(),
+        "weight_decays": Table(Number(0)),
         "checkpoint_interval": INTERVAL,
     }
 
@@ -125,6 +128,7 @@ class TrainConfig(CheckedFields):
     schedule: Schedule
     lr: float = 5e-4
     lr_multipliers: Mapping[str, float] | None = None
+    weight_decays: Mapping[str, float] = field(default_factory=dict)
     clip_norm: float | None = None
     freeze_batchnorm: bool = False
     precise_bn_batches: int = 0

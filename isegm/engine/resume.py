@@ -199,7 +199,7 @@ def check_belonging(
     if not _fits(state["optimizer"], optimizer):
         raise InputError(
             f"{path}: training.optimizer does not fit the parameters of this network: resume the run with the script "
-            "that it began with."
+            "and the options that it began with."
         )
 
 

@@ -103,6 +103,13 @@ class ClickModel(nn.Module, ABC):
         """Return learning-rate multipliers by parameter name, where they are not 1."""
         return {}
 
+    def layer_numbers(self) -> dict[str, int]:
+        """Return the layer, from 0, of each parameter of a plain vision transformer by name, for layer-wise decay.
+
+        What lies behind the transformer is left out; other networks return nothing.
+        """
+        return {}
+
     def load_imagenet_weights(self, source: str | Path) -> None:
         """Load ImageNet weights into the backbone.
 

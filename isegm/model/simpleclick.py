@@ -111,6 +111,17 @@ class SimpleClickModel(EarlyFusionModel):
         features = self.backbone(image, self.patch_embed_coords(coord_features))  # (B, embed_dim, H/p, W/p)
         return {"instances": self.head(self.neck(features))}
 
+    def layer_numbers(self) -> dict[str, int]:
+        """Return layer numbers by parameter name; the embedding of clicks is in the first layer with the image's."""
+        numbers = {}
+        for name, _ in self.named_parameters():
+            part, _, place = name.partition(".")
+            if part == "backbone":
+                numbers[name] = self.backbone.layer_of(place)
+            elif part == "patch_embed_coords":
+                numbers[name] = 0
+        return numbers
+
     def load_imagenet_weights(self, source: str | Path) -> None:
         """Load MAE's weights into the backbone; see ``VisionTransformer.load_mae_weights``."""
         self.backbone.load_mae_weights(source)

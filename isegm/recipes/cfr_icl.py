@@ -12,7 +12,7 @@ from isegm.data.suem import SuemCopyPaste
 from isegm.model.checkpoint import load_state, read_checkpoint
 from isegm.model.click_model import ClickModel
 from isegm.model.registry import build_model
-from isegm.recipes import data_config, ritm
+from isegm.recipes import data_config, ritm, simpleclick
 from isegm.recipes.data_config import SplitConfig
 from isegm.recipes.training import Recipe
 from isegm.utils.errors import InputError
@@ -36,7 +36,7 @@ def vit(cfg: EasyDict, *, name: str, key: str) -> ClickModel:
     Raises:
         InputError: neither names a checkpoint, or it is of another network.
     """
-    network = build_model(name)
+    network = build_model(name, **simpleclick.chosen(cfg))
     if not (cfg.weights or cfg.resume_exp):
         path = (cfg.get("IMAGENET_PRETRAINED_MODELS") or {}).get(key)
         if not path:

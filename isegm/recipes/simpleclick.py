@@ -8,27 +8,44 @@ from typing import Any
 from easydict import EasyDict
 
 from isegm.model.click_model import ClickModel
+from isegm.model.heads.feature_pyramid import UPSAMPLING
 from isegm.model.registry import build_model
 from isegm.recipes import data_config, launch, ritm
 from isegm.recipes.training import Recipe, TrainingData
 
 
-def vit(cfg: EasyDict, *, name: str, mae: str | None, **arguments: Any) -> ClickModel:
+def vit(cfg: EasyDict, *, name: str, mae: str | None, channels: int = 256, **arguments: Any) -> ClickModel:
     """A SimpleClick network that reads the previous mask, and starts from MAE's weights, if config.yml names them.
 
     Args:
         cfg: configuration of the run.
         name: of the network, see ``build_model``.
         mae: key of the weights below IMAGENET_PRETRAINED_MODELS; None for random weights.
+        channels: width of the head.
         arguments: of the network.
     """
-    network = build_model(name, **arguments)
+    network = build_model(name, **arguments, **chosen(cfg, channels))
     if mae is not None:
         launch.start_from_imagenet(network, cfg, mae)
     return network
 
 
-xtiny = partial(vit, name="simpleclick_vit_xtiny", mae=None)
+def chosen(cfg: EasyDict, channels: int = 256) -> dict[str, Any]:
+    """Return a network's arguments by ``--upsample``, which keeps the width of the head, and ``--random-split``.
+
+    Args:
+        cfg: configuration of the run.
+        channels: width of the head.
+    """
+    arguments: dict[str, Any] = {}
+    if cfg.upsample != "x1":
+        arguments |= dict(upsample=cfg.upsample, head_channels=channels // UPSAMPLING[cfg.upsample])
+    if cfg.random_split:
+        arguments["random_split"] = True
+    return arguments
+
+
+xtiny = partial(vit, name="simpleclick_vit_xtiny", mae=None, channels=128)
 base = partial(vit, name="simpleclick_vitb", mae="MAE_BASE")
 large = partial(vit, name="simpleclick_vitl", mae="MAE_LARGE")
 huge = partial(vit, name="simpleclick_vith", mae="MAE_HUGE")

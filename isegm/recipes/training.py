@@ -19,6 +19,7 @@ from isegm.engine.tasks import FocalClicks, IterativeClicks, LossTerm
 from isegm.model.click_model import ClickModel
 from isegm.recipes import launch
 from isegm.recipes.data_config import Crops, Size
+from isegm.recipes.layer_decay import layer_decay
 from isegm.recipes.overrides import with_fields
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import CALLABLE, KINDS, SHARE, CheckedFields
@@ -76,6 +77,7 @@ class Recipe(CheckedFields):
         initial_masks: lets some samples start from a mask with errors; None for none.
         backbone_lr: learning rate of ``feature_extractor.backbone`` relative to ``lr``, everything else learning at
             ``lr``; None for the network's own rates.
+        published_layer_decay: ``--layerwise-decay`` leaves the embedding of clicks untrained, as published.
         clip_norm: largest norm of the gradient; None for no clipping.
         precise_bn_batches: batches over which BatchNorm is measured at the end of an epoch, see ``TrainConfig``.
         freeze_batchnorm: BatchNorm keeps its statistics, as in prediction; needs ``starts_from``.
@@ -134,6 +136,7 @@ class Recipe(CheckedFields):
     recompute_above: int | None = None
     initial_masks: SampleTransform | None = None
     backbone_lr: float | None = None
+    published_layer_decay: bool = False
     clip_norm: float | None = None
     precise_bn_batches: int = 0
     freeze_batchnorm: bool = False
@@ -194,6 +197,7 @@ def train(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> None:
     recipe = with_fields(recipe, cfg.get("recipe_fields") or ())
     if cfg.get("backbone") and (network.config or {}).get("params", {}).get("backbone") != cfg.backbone:
         raise InputError(f"{cfg.model_path} has a backbone of its own: leave --backbone out.")
+    _check_options(network, cfg, recipe)
     if recipe.starts_from and not (cfg.weights or cfg.resume_exp):
         raise InputError(f"{cfg.model_path} goes on from {recipe.starts_from}.")
     config = train_config(network, cfg, recipe)
@@ -223,13 +227,15 @@ def train_config(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> TrainCon
     interval = recipe.checkpoint_every
     if not isinstance(interval, int):
         interval = [(round(start * stretch), every) for start, every in interval]
+    rates, decays = _rates_and_decays(network, cfg, recipe)
     return TrainConfig(
         _task(network, recipe),
         batch_size=cfg.batch_size if cfg.batch_size > 0 else recipe.batch_size,
         epochs=epochs,
         schedule=schedule,
         lr=recipe.lr,
-        lr_multipliers=None if recipe.backbone_lr is None else _backbone_rates(network, recipe.backbone_lr),
+        lr_multipliers=rates,
+        weight_decays=decays,
         clip_norm=recipe.clip_norm,
         freeze_batchnorm=recipe.freeze_batchnorm,
         precise_bn_batches=recipe.precise_bn_batches,
@@ -268,6 +274,28 @@ def _task(network: ClickModel, recipe: Recipe) -> IterativeClicks:
 def _stretch(cfg: EasyDict, recipe: Recipe) -> float:
     """Length of the run relative to the recipe's."""
     return cfg.epochs / recipe.epochs if cfg.epochs > 0 else 1.0
+
+
+def _check_options(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> None:
+    """Check that the network has what SimpleClick's options change."""
+    params = (network.config or {}).get("params", {})
+    for option, default in (("upsample", "x1"), ("random_split", False)):
+        if cfg.get(option, default) != params.get(option, default):
+            name = option.replace("_", "-")
+            raise InputError(f"{cfg.model_path} has no network that --{name} changes: leave it out.")
+    if cfg.get("layerwise_decay") and not network.layer_numbers():
+        raise InputError(f"{cfg.model_path} has no plain vision transformer: leave --layerwise-decay out.")
+    if recipe.published_layer_decay and not cfg.get("layerwise_decay"):
+        raise InputError("published_layer_decay goes with --layerwise-decay: give that too, or leave it out.")
+
+
+def _rates_and_decays(
+    network: ClickModel, cfg: EasyDict, recipe: Recipe
+) -> tuple[dict[str, float] | None, dict[str, float]]:
+    """Return learning-rate multipliers, None for the network's own, and weight decays, by parameter name."""
+    if cfg.get("layerwise_decay"):
+        return layer_decay(network, skips_clicks=recipe.published_layer_decay)
+    return None if recipe.backbone_lr is None else _backbone_rates(network, recipe.backbone_lr), {}
 
 
 def _backbone_rates(network: ClickModel, rate: float) -> dict[str, float]:

@@ -188,6 +188,13 @@ class VisionTransformer(Recomputable):
             tokens = self.run(block, tokens.view(sequences, -1, self.channels))
         return from_windows(tokens.view(batch * count, -1, self.channels), grid, windows)
 
+    def layer_of(self, name: str) -> int:
+        """Return the layer of a parameter: 0 for embeddings, from 1 for the blocks, and one for what lies behind."""
+        part, *rest = name.split(".")
+        if part in ("cls_token", "pos_embed", "patch_embed"):
+            return 0
+        return int(rest[0]) + 1 if part == "blocks" else len(self.blocks) + 1
+
     def load_mae_weights(self, source: str | Path) -> None:
         """Load MAE's weights; the positional embedding is resized once, to the stored grid.
 
