@@ -15,6 +15,7 @@ from isegm.demo.controller import Controller
 from isegm.demo.journal import default_folder
 from isegm.demo.settings import Settings
 from isegm.demo.window import open_window
+from isegm.inference.protocols import RITM
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
 from isegm.utils.arguments import CommandParser, add_config_option, read_path, read_path_text, whole_from
 from isegm.utils.cli import add_device_options, choose_device, program
@@ -43,6 +44,11 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         type=whole_from(1),
         default=800,
         help="longest side of what the network sees, in pixels; masks keep the image's size (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--eval-ritm",
+        action="store_true",
+        help="begin with crops as in RITM's evaluations, whatever the network's own protocol (default: off)",
     )
     add_config_option(parser, "--cfg")
     parser.add_argument(
@@ -77,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     torch.backends.cudnn.deterministic = True
     model = load_model(checkpoint, device)
-    settings = Settings.for_model(model, args.limit_longest_size)
+    settings = Settings.for_model(model, args.limit_longest_size, RITM if args.eval_ritm else None)
     name = Path(checkpoint).stem
     controller = Controller(
         model, device, settings, autosave=args.autosave, background=True, network=name, classes=classes

@@ -39,7 +39,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add_options(clicking, "n_clicks", "min_n_clicks", "thresh", "clicker", "seed")
 
     network = parser.add_argument_group("what the network sees, and what follows it")
-    add_options(network, "eval_mode", "infer_size", "target_crop_r", "focus_crop_r", "clicks_limit")
+    add_options(network, "eval_mode", "eval_ritm", "infer_size", "target_crop_r", "focus_crop_r", "clicks_limit")
     add_options(network, "cf_n", "cf_click", "acf", "merge")
 
     machine = parser.add_argument_group("where and how it runs")

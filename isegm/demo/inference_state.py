@@ -182,7 +182,8 @@ class InferenceState:
 def build_predictor(model: ClickModel, device: torch.device | str | None, settings: Settings) -> Predictor:
     """Build the predictor for these settings."""
     threshold = _usable(settings.threshold)
-    return Predictor(model, device, settings=settings.inference, threshold=threshold, refinement=settings.refinement)
+    fitting = settings.inference.fitting(model.input_multiple)
+    return Predictor(model, device, settings=fitting, threshold=threshold, refinement=settings.refinement)
 
 
 def at_threshold(predictor: Predictor, threshold: float) -> Predictor:

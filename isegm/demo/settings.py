@@ -112,9 +112,15 @@ class Settings:
             raise InputError(f"Network clicks is {self.network_clicks}: {NO_BRS} shows the network all clicks.")
 
     @classmethod
-    def for_model(cls, model: ClickModel, max_size: int = 800) -> Settings:
-        """The defaults: crops of the size in the network's published evaluations, 400 for RITM, up to ``max_size``."""
-        published = settings_for(model.protocol)
+    def for_model(cls, model: ClickModel, max_size: int = 800, protocol: str | None = None) -> Settings:
+        """The defaults: crops of the size in the network's published evaluations, 400 for RITM, up to ``max_size``.
+
+        Args:
+            model: the network.
+            max_size: see ``Settings``.
+            protocol: another inference protocol than the network's own; None for that.
+        """
+        published = settings_for(protocol or model.protocol)
         usual = published.input_size or (cls.target_size,)
         start = cls(max_size=max_size, target_size=SMALLEST_TARGET, postprocess=published.postprocess)
         return replace(start, target_size=min(max(usual), max_size))

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from isegm.evaluation.protocol_names import deviation, protocol_of
 from isegm.evaluation.published_values import PublishedValue, find_published
 from isegm.evaluation.records import ObjectRecord, RecordFile, is_records_file, read_records
 from isegm.evaluation.scores import noc_per_object, nof_published, seconds_per_click
 from isegm.inference.mask_metrics import first_click_reaching
-from isegm.inference.protocols import settings_for
 from isegm.model.weights_table import Weights, published_file
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
@@ -32,9 +32,8 @@ SUMMARY = Fields({"evaluations": Items(Fields({"checkpoint": Text(), "sha256": T
 THRESHOLDS = (0.85, 0.90)
 MIOU_CLICKS = (1, 3, 5, 10, 20)
 CONFIDENCE = 0.95
-PUBLISHED_CLICKS = 20
-PUBLISHED_THRESHOLDS = (0.49, 0.5)
 COLUMN_WIDTH = 44
+OTHER_PROTOCOLS = "The runs follow different protocols: differences are not those of the networks alone."
 BATCH_VALUES = 1 << 20  # resampled float64 values held at a time (8 MiB), which bounds the memory
 
 
@@ -51,6 +50,7 @@ class Run:
         weights: the published file that was evaluated, identified by name and checksum; None for any other file.
         deviation: how the evaluation differs from the published ones, as a clause; empty if it does not.
         init_masks: the initial masks of the objects, see ``RunInfo``; None for the data set's own or none.
+        protocol: the inference protocol and what was changed in it; empty where the records do not say.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Run:
     weights: Weights | None = None
     deviation: str = ""
     init_masks: str | None = None
+    protocol: str = ""
 
     def per_object(self, metric: str) -> np.ndarray | None:
         """Values of a metric, float64 (N,).
@@ -166,27 +167,9 @@ def _run_of(path: Path, found: RecordFile | None, name: str) -> Run:
     records = tuple(sorted(found.records, key=lambda record: record.key))
     checkpoint = found.identity.get("checkpoint")
     weights = _published_weights(path.parent / "summary.json", checkpoint)
-    deviation = _deviation(found.identity, dataset, max_clicks) if weights else ""
-    return Run(name, dataset, records, target, max_clicks, weights, deviation, found.identity.get("init_masks"))
-
-
-def _deviation(identity: Mapping[str, Any], dataset: str, max_clicks: int) -> str:
-    """Say how an evaluation differs from the published ones: NoBRS, up to 20 clicks on all objects, mode cvpr."""
-    if identity.get("refinement"):
-        return f"it ran {identity['refinement'].get('mode', 'a refinement')}"
-    if max_clicks != PUBLISHED_CLICKS:
-        return f"it had {max_clicks} clicks instead of {PUBLISHED_CLICKS}"
-    if identity.get("max_objects"):
-        return f"it took only {identity['max_objects']} objects"
-    if identity.get("threshold") not in PUBLISHED_THRESHOLDS:
-        return f"its masks begin at {identity.get('threshold')}"
-    usual = json.loads(json.dumps(asdict(settings_for(identity.get("protocol", ""), dataset_name=dataset))))
-    inference = dict.fromkeys(usual) | identity.get("inference", {})  # older records lack what is None by default
-    if inference.get("cascade"):
-        return "it ran Cascade-Forward Refinement"
-    if inference != usual:
-        return "it showed the network other crops or sizes"
-    return ""
+    unlike = deviation(found.identity, dataset, max_clicks) if weights else ""
+    init_masks, protocol = found.identity.get("init_masks"), protocol_of(found.identity, dataset)
+    return Run(name, dataset, records, target, max_clicks, weights, unlike, init_masks, protocol)
 
 
 def _published_weights(summary: Path, checkpoint: Any) -> Weights | None:
@@ -333,7 +316,12 @@ def compare(runs: Sequence[Run], resamples: int, seed: int) -> dict[str, list[di
         reference = group[0]
         entries[dataset] = []
         for run in group:
-            entry: dict[str, Any] = {"run": run.name, "objects": len(run.records), "scores": run_scores(run)}
+            entry: dict[str, Any] = {
+                "run": run.name,
+                "protocol": run.protocol,
+                "objects": len(run.records),
+                "scores": run_scores(run),
+            }
             if run is not reference:
                 found = differences(reference, run, resamples, seed)
                 entry["differences"] = {metric: vars(difference) for metric, difference in found.items()}
@@ -352,11 +340,15 @@ def compare(runs: Sequence[Run], resamples: int, seed: int) -> dict[str, list[di
 def comparison_table(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     """Format the entries of one data set as lines: a column for each run, a row for each metric."""
     lines = [f"  {'':<9}" + "".join(f"{_shortened(entry['run']):>{COLUMN_WIDTH}}" for entry in entries)]
+    protocols = [entry["protocol"] or "not said" for entry in entries]
+    lines.append(f"  {'protocol':<9}" + "".join(f"{_shortened(name):>{COLUMN_WIDTH}}" for name in protocols))
     for metric in metrics():
         if any(metric in entry["scores"] for entry in entries):
             cells = "".join(f"{_cell(entry, metric):>{COLUMN_WIDTH}}" for entry in entries)
             lines.append(f"  {metric:<9}{cells}")
     lines.append(f"  {'SPC, s':<9}" + "".join(f"{entry['scores']['SPC']:>{COLUMN_WIDTH}.3f}" for entry in entries))
+    if len(set(protocols)) > 1:
+        lines.append(f"  {OTHER_PROTOCOLS}")
     for entry in entries:
         for metric, values in entry.get("published", {}).items():
             measured = "not measured" if values["measured"] is None else f"measured {values['measured']:.2f}"

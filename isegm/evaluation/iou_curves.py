@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from isegm.evaluation.plots import save_figure
+from isegm.evaluation.protocol_names import protocol_of
 from isegm.evaluation.records import is_records_file, read_records
 from isegm.evaluation.selection import folder_name
 from isegm.utils.errors import InputError
@@ -42,6 +43,7 @@ class IouCurve:
         objects: number of objects.
         measured: so many first values are means of IoUs that were all measured; behind them, objects that reached the
             target keep their last IoU.
+        protocol: of the evaluation; empty where the file does not say, as published ones.
     """
 
     dataset: str
@@ -49,13 +51,16 @@ class IouCurve:
     values: np.ndarray
     objects: int
     measured: int
+    protocol: str = ""
 
     @classmethod
-    def of(cls, dataset: str, model: str, ious: Sequence[ArrayLike], n_clicks: int = ALL_CLICKS) -> IouCurve:
+    def of(
+        cls, dataset: str, model: str, ious: Sequence[ArrayLike], n_clicks: int = ALL_CLICKS, protocol: str = ""
+    ) -> IouCurve:
         """Average the IoUs of objects.
 
         Args:
-            dataset, model: names.
+            dataset, model, protocol: names.
             ious: for each object its IoUs after click 1, 2, ...; they may differ in length.
             n_clicks: length of the curve at most; ``ALL_CLICKS`` for no limit.
         """
@@ -65,7 +70,7 @@ class IouCurve:
         total = np.zeros(clicks)
         for row in rows:
             total += np.pad(row[:clicks], (0, max(0, clicks - len(row))), mode="edge")
-        return cls(dataset, model, total / len(rows), len(rows), min(clicks, *map(len, rows)))
+        return cls(dataset, model, total / len(rows), len(rows), min(clicks, *map(len, rows)), protocol)
 
     def summary(self) -> str:
         """Describe the curve in one line: mean IoU after some clicks."""
@@ -87,7 +92,8 @@ def read_curve(path: str | Path, n_clicks: int = ALL_CLICKS) -> IouCurve:
             raise InputError(f"{path} holds no objects yet: evaluate again with --resume.")
         ious = [record.ious for record in found.records]
         model = "/".join(path.resolve().parent.parts[-2:])
-        return IouCurve.of(found.records[0].dataset, model, ious, n_clicks)
+        dataset = found.records[0].dataset
+        return IouCurve.of(dataset, model, ious, n_clicks, protocol_of(found.identity, dataset))
     content = load_plain(path)
     if isinstance(content, dict) and isinstance(content.get("all_ious"), np.ndarray):
         content["all_ious"] = list(content["all_ious"])
@@ -97,7 +103,7 @@ def read_curve(path: str | Path, n_clicks: int = ALL_CLICKS) -> IouCurve:
     rows = content["all_ious"]
     if sum(map(len, rows)) > MOST_IOUS:
         raise InputError(f"{path} holds more than {MOST_IOUS} IoUs: write it with evaluate_model.py --iou-analysis.")
-    return IouCurve.of(content["dataset_name"], content["model_name"], rows, n_clicks)
+    return IouCurve.of(content["dataset_name"], content["model_name"], rows, n_clicks, content.get("protocol", ""))
 
 
 def _is_ious(row: np.ndarray) -> bool:
@@ -117,17 +123,24 @@ CURVE = Fields(
             least=1,
         ),
     },
+    {"protocol": Text()},
     others=Anything(),
 )
 
 
 def told_apart(curves: Sequence[IouCurve], files: Sequence[Path]) -> list[IouCurve]:
-    """Name curves of one data set that would have one name by their folders too."""
+    """Name curves of one data set that would have one name by their folders too, and protocols where they differ."""
+    protocols: dict[str, set[str]] = {}
+    for curve in curves:
+        protocols.setdefault(curve.dataset, set()).add(curve.protocol)
     counts = Counter((curve.dataset, curve.model) for curve in curves)
-    return [
-        curve if counts[curve.dataset, curve.model] == 1 else replace(curve, model=f"{curve.model} in {path.parent}")
-        for curve, path in zip(curves, files, strict=True)
-    ]
+    named = []
+    for curve, path in zip(curves, files, strict=True):
+        model = curve.model if counts[curve.dataset, curve.model] == 1 else f"{curve.model} in {path.parent}"
+        if len(protocols[curve.dataset]) > 1:
+            model += f" (protocol {curve.protocol or 'not said'})"
+        named.append(replace(curve, model=model))
+    return named
 
 
 def curves_figure(curves: Sequence[IouCurve]) -> Figure:

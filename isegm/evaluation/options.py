@@ -15,10 +15,11 @@ import torch
 from isegm.data.initial_masks import INIT_SUFFIX
 from isegm.inference.cascade import MOST_CLICKS, MOST_STEPS, Cascade
 from isegm.inference.postprocess import FocusRefine
-from isegm.inference.protocols import CLICKSEG_MODES, MERGES, MOST_SIDE, InferenceSettings, settings_for
+from isegm.inference.protocols import CLICKSEG_MODES, MERGES, MOST_SIDE, RITM, InferenceSettings, settings_for
 from isegm.inference.refinement import Refinement, build_refinement, list_refinements
 from isegm.inference.simulation import CLICKERS, NEVER_STOP, EvalSettings
 from isegm.inference.transforms import ZoomIn
+from isegm.model.click_model import ClickModel
 from isegm.utils.arguments import whole_from
 from isegm.utils.errors import InputError
 from isegm.utils.schema import shown
@@ -174,6 +175,13 @@ class EvalOptions:
         ),
     )
     eval_mode: str = field(default="cvpr", metadata=option("cvpr, fixed<N> or fixed<H>,<W> (default: %(default)s)"))
+    eval_ritm: bool = field(
+        default=False,
+        metadata=option(
+            "evaluate by RITM's protocol instead of the network's own, an option of SimpleClick; tables, reports and "
+            "records name it"
+        ),
+    )
     infer_size: int | None = field(
         default=None,
         metadata=option(
@@ -263,6 +271,10 @@ class EvalOptions:
     def __post_init__(self) -> None:
         if self.mode is not None and self.mode not in MODES:
             raise InputError(f"there is no mode {self.mode}: known are {', '.join(MODES)}.")
+        if self.eval_ritm and MODES.get(self.mode or "") is not None:
+            raise InputError(
+                f"--eval-ritm evaluates by RITM's protocol, and mode {self.mode} by its own: leave one of them out."
+            )
         for one in fields(self):
             _check_bounds(
                 f"--{one.name.replace('_', '-')}",
@@ -277,6 +289,10 @@ class EvalOptions:
                 f"--clicks-limit is {shown(self.clicks_limit)}: give a number from 1 to {MOST_CLICKS}, or -1 for that "
                 "of --n-clicks."
             )
+
+    def protocol_of(self, model: ClickModel) -> str:
+        """Name the inference protocol with which a network is evaluated."""
+        return RITM if self.eval_ritm else MODES[self.mode or "NoBRS"] or model.protocol
 
     def refinement(self) -> Refinement | None:
         """Build the test-time refinement of the mode; None if the mode has none."""

@@ -24,6 +24,7 @@ from isegm.utils.text_values import as_path
 
 Identity = Mapping[str, Any]
 SHOWN_VALUE = 100  # characters of a value in a message
+EACH_OBJECT = "each object of an image on its own"  # what is clicked; runs whose records do not say so did that too
 COUNT = Whole(least=0)
 RECORD = Fields(
     {
@@ -38,7 +39,7 @@ RECORD = Fields(
 )
 # What is read from an identity; all of it may be missing, as in records of earlier versions.
 IDENTITY_KINDS: dict[str, Kind] = {
-    **dict.fromkeys(("checkpoint", "protocol", "dataset", "fingerprint", "device"), Text()),
+    **dict.fromkeys(("checkpoint", "protocol", "own_protocol", "objects", "dataset", "fingerprint", "device"), Text()),
     **dict.fromkeys(("samples", "max_clicks", "min_clicks"), COUNT),
     "max_objects": Whole(least=1) | Nothing(),
     "init_masks": Text() | Nothing(),
@@ -243,7 +244,8 @@ class RecordWriter:
             file: BinaryIO = open(self.path, "wb")  # noqa: SIM115, closed by __exit__
             _append(file, json.dumps({"run": identity}))
             return file
-        changes = list(_differences(found.identity, identity))
+        said = {"objects": EACH_OBJECT} if "objects" in identity else {}
+        changes = list(_differences({**said, **found.identity}, identity))
         if changes:
             raise InputError(
                 f"{self.path} holds records of another run ({'; '.join(changes)}): "

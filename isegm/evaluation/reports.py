@@ -33,7 +33,7 @@ TABLE_THRESHOLDS = (0.80, 0.85, 0.90)  # columns of the published table
 TABLE_OVER_MAX = (0.85, 0.90)
 TABLE_MIOU_CLICKS = (1, 2, 3, 5, 10, 20)
 ALL_SCORES_MIOU_CLICKS = (1, 3, 5, 10, 20)
-TOTALS = ("dataset", "objects", "clicks", "seconds", "spc", "spi")  # of a summary, beside those per threshold
+TOTALS = ("dataset", "objects", "images", "clicks", "seconds", "spc", "spi")  # of a summary, beside those per threshold
 # Entries of a summary that agree in these keys come from the same evaluation.
 IDENTITY_KEYS = (
     "dataset", "init_masks", "max_objects", "sha256", "network", "mode", "protocol", "eval_mode", "settings",
@@ -62,6 +62,7 @@ class RunInfo:
         started: date and time in ISO format.
         max_objects: only so many first objects of each data set are evaluated; None for all.
         init_masks: the folder of ``--init-masks`` with a checksum of its masks; None without that option.
+        own_protocol: the network's inference protocol, where ``protocol`` is another one; None where it is that.
     """
 
     model_name: str
@@ -76,6 +77,7 @@ class RunInfo:
     started: str
     max_objects: int | None = None
     init_masks: str | None = None
+    own_protocol: str | None = None
 
 
 # ---- the table of the published code ----
@@ -177,18 +179,34 @@ def _per_threshold(shown: Sequence[tuple[int, float]], value: Callable[[int], st
     return "   ".join(f"@{100 * threshold:g}% {value(index)}" for index, threshold in shown)
 
 
-def protocol_line(info: RunInfo, settings: EvalSettings, inference: InferenceSettings) -> str:
-    """Return one line with everything in which two evaluations must agree to be comparable."""
+def protocol_line(
+    info: RunInfo, settings: EvalSettings, inference: InferenceSettings, scores: DatasetScores | None = None
+) -> str:
+    """Return one line with everything in which two evaluations must agree to be comparable.
+
+    Args:
+        info, settings, inference: of the evaluation.
+        scores: tell how many objects the images hold; None where that is not known.
+    """
     stop = f"stop at IoU {settings.target_iou:g}" if settings.target_iou <= 1 else "never stop early"
     clicks = f"{settings.min_clicks} to {settings.max_clicks} clicks, {stop}"
     seen = "" if inference.clicks_limit is None else f", the network sees the first {inference.clicks_limit}"
     only = "" if info.max_objects is None else f"; only the first {info.max_objects} objects"
     only += "" if info.init_masks is None else f"; initial masks: {printable(info.init_masks)}"
+    instead = "" if info.own_protocol is None else f" (the network's own is {info.own_protocol})"
+    objects = "" if scores is None else f"objects: {objects_of(scores)}; "
     return (
-        f"Protocol: {info.protocol} {info.eval_mode}, mode {info.mode}; mask where probability > "
+        f"Protocol: {info.protocol} {info.eval_mode}{instead}, mode {info.mode}; {objects}mask where probability > "
         f"{settings.threshold:g}; {describe(inference)}; {clicks}{seen}; simulated user: {simulated_user(settings)}; "
         f"device {info.device}{only}"
     )
+
+
+def objects_of(scores: DatasetScores) -> str:
+    """Say whether images hold several objects, each of which is then clicked on its own."""
+    if scores.objects > scores.images:
+        return f"{scores.objects} on {scores.images} images, each clicked on its own"
+    return "one in each image"
 
 
 def simulated_user(settings: EvalSettings) -> str:
@@ -332,14 +350,14 @@ def write_json(path: str | Path, content: Any) -> None:
 
 
 def write_csv(path: str | Path, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Write the entries of a summary as CSV, one row each."""
+    """Write the entries of a summary as CSV, one row each; what an older entry lacks is left empty."""
     limits = ["target_iou", "max_clicks", "min_clicks", "threshold"]
     labels = {f"{100 * threshold:g}": None for threshold in THRESHOLDS}
     labels.update(dict.fromkeys(label for one in entries for label in one["noc"]))
     rows = []
     for one in entries:
-        row = {field.name: one[field.name] for field in fields(RunInfo)}
-        row |= {key: one["settings"][key] for key in limits} | {key: one[key] for key in TOTALS}
+        row = {field.name: one.get(field.name) for field in fields(RunInfo)}
+        row |= {key: one["settings"][key] for key in limits} | {key: one.get(key) for key in TOTALS}
         for key in ("noc", "noc_std", "nof", "nof_published"):
             row |= {f"{key}@{label}": one[key].get(label, "") for label in labels}
         row |= {f"miou@{k}": one["miou"][k - 1] if k <= len(one["miou"]) else "" for k in TABLE_MIOU_CLICKS}

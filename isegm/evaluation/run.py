@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ from isegm.data.initial_masks import InitialMaskDataset
 from isegm.evaluation import reports
 from isegm.evaluation.log_paths import LogPaths
 from isegm.evaluation.loop import evaluate_dataset
-from isegm.evaluation.options import CPU, MODES, PUBLISHED_SETS, EvalOptions
-from isegm.evaluation.records import ObjectRecord, RecordWriter
+from isegm.evaluation.options import CPU, PUBLISHED_SETS, EvalOptions
+from isegm.evaluation.protocol_names import protocol_of
+from isegm.evaluation.records import EACH_OBJECT, ObjectRecord, RecordWriter
 from isegm.evaluation.resuming import recorded_objects
 from isegm.evaluation.scores import score
 from isegm.evaluation.selection import Selection, select
@@ -77,12 +79,16 @@ def run_evaluation(options: EvalOptions) -> None:
     datasets = _load_datasets(options, cfg)
     _check_networks(options, selection)
 
+    told: set[Path] = set()
     summaries: list[str] = []
     folders: list[str] = []
     only = None if selection.several else _load_checkpoint(options, selection, selection.checkpoints[0], datasets)
     for dataset in datasets:
         for checkpoint in selection.checkpoints:
             run = only or _load_checkpoint(options, selection, checkpoint, datasets)
+            if options.eval_ritm and checkpoint not in told:
+                told.add(checkpoint)
+                logger.warning("%s", _told_of_eval_ritm(run))
             predictor = Predictor(
                 run.model,
                 options.device,
@@ -90,8 +96,9 @@ def run_evaluation(options: EvalOptions) -> None:
                 threshold=settings.threshold,
                 refinement=options.refinement(),
             )
-            with _open_records(options, run, dataset, settings, predictor) as writer:
-                sink = EvaluationSink(options, run.paths, dataset, run.info)
+            identity = _identity(options, run, dataset, settings, predictor)
+            with _open_records(options, run, dataset, identity) as writer:
+                sink = EvaluationSink(options, run.paths, dataset, run.info, protocol_of(identity, dataset.name))
                 records = _evaluate(options, dataset, settings, predictor, sink, writer)
                 header = reports.table_header(selection.model_name, run.info.protocol, settings.max_clicks)
                 if not summaries:
@@ -172,12 +179,13 @@ def _load_checkpoint(
     """Load a network, and describe how it is evaluated."""
     model = load_model(checkpoint, options.device)
     assert model.config is not None  # set by load_model
-    mode = options.mode or USUAL_MODES.get(model.protocol, "NoBRS")
+    mode = options.mode or ("NoBRS" if options.eval_ritm else USUAL_MODES.get(model.protocol, "NoBRS"))
+    protocol = replace(options, mode=mode).protocol_of(model)
     names = selection.names(checkpoint)
     info = reports.RunInfo(
         model_name=f"{selection.model_name}, {names.unique}" if selection.several else selection.model_name,
         mode=mode,
-        protocol=MODES[mode] or model.protocol,
+        protocol=protocol,
         eval_mode=options.eval_mode,
         checkpoint=str(checkpoint),
         sha256=sha256(checkpoint),
@@ -187,9 +195,10 @@ def _load_checkpoint(
         started=datetime.now().isoformat(timespec="seconds"),
         max_objects=options.max_objects,
         init_masks=next((one.origin for one in datasets if isinstance(one, InitialMaskDataset)), None),
+        own_protocol=None if protocol == model.protocol else model.protocol,
     )
     row_name = names.row if selection.several else mode
-    named = options.named_settings(info.protocol)
+    named = _named_settings(options, info)
     paths = LogPaths.of(
         selection,
         checkpoint,
@@ -199,11 +208,31 @@ def _load_checkpoint(
     return CheckpointRun(model, row_name, info, paths)
 
 
-def _open_records(
+def _named_settings(options: EvalOptions, info: reports.RunInfo) -> dict[str, str]:
+    """Name what sets the evaluation of a network apart from one with the default options."""
+    of_protocol = {"eval-ritm": "yes"} if options.eval_ritm and info.own_protocol else {}
+    return of_protocol | options.named_settings(info.protocol)
+
+
+def _told_of_eval_ritm(run: CheckpointRun) -> str:
+    """Say what ``--eval-ritm`` changes for a network."""
+    network, own = run.info.network, run.info.own_protocol
+    if own is None:
+        return (
+            f"--eval-ritm changes nothing for {network}, whose protocol is RITM's: with one object in each "
+            "image and with several, each object is clicked on its own with the option and without"
+        )
+    return (
+        f"--eval-ritm: {network} is evaluated by RITM's protocol instead of its own, {own}; tables, reports and "
+        "records say so, and published values do not stand beside them"
+    )
+
+
+def _identity(
     options: EvalOptions, run: CheckpointRun, dataset: EvaluationDataset, settings: EvalSettings, predictor: Predictor
-) -> RecordWriter:
-    """Open the records of a data set; until they are closed no other program evaluates the same."""
-    identity = {
+) -> dict[str, Any]:
+    """Say everything in which two runs on a data set must agree to be the same one, as plain data."""
+    identity: dict[str, Any] = {
         "checkpoint": run.info.sha256,
         "protocol": run.info.protocol,
         "inference": asdict(predictor.settings),
@@ -213,10 +242,21 @@ def _open_records(
         "max_objects": options.max_objects,
         "init_masks": run.info.init_masks,
         "device": options.device.type,
+        "objects": EACH_OBJECT,
         **asdict(settings),
     }
+    if options.eval_ritm and run.info.own_protocol:
+        identity["own_protocol"] = run.info.own_protocol
     if predictor.refinement is not None:
         identity["refinement"] = asdict(predictor.refinement)
+    plain: dict[str, Any] = json.loads(json.dumps(identity))  # as it comes back from a file: lists for tuples
+    return plain
+
+
+def _open_records(
+    options: EvalOptions, run: CheckpointRun, dataset: EvaluationDataset, identity: Mapping[str, Any]
+) -> RecordWriter:
+    """Open the records of a data set; until they are closed no other program evaluates the same."""
     path = run.paths.records(dataset.name)
     if options.resume and not path.is_file():
         logger.info("there is no %s to resume: a new evaluation begins", path)
@@ -279,13 +319,16 @@ def _report(
 ) -> str:
     """Print the row of a data set, write table, report and summary, and return all scores as lines of text."""
     scores = score(records, dataset.name, settings.target_iou, settings.max_clicks)
-    shown = {"thresh": str(settings.threshold)} | options.named_settings(run.info.protocol)
+    shown = {"protocol": run.info.protocol}
+    if scores.objects > scores.images:
+        shown["objects"] = f"{scores.objects}-on-{scores.images}-images"
+    shown |= {"thresh": str(settings.threshold)} | _named_settings(options, run.info)
     shown = {name: value for name, value in shown.items() if name != "max-objects"}  # which the row says in words
     row = reports.table_row(run.row_name, scores, options.print_ious, options.max_objects, shown)
     tqdm.write(row)
     reports.append_row(run.paths.table(dataset.name), row, header, repeat=not options.resume)
 
-    protocol = reports.protocol_line(run.info, settings, predictor.settings)
+    protocol = reports.protocol_line(run.info, settings, predictor.settings, scores)
     details = f"{reports.all_scores(run.row_name, scores)}\n  {protocol}"
     with atomic_write(run.paths.report(dataset.name), "w") as file:
         file.write(f"{header}\n{row}\n\n{details}\n")

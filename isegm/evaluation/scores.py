@@ -97,7 +97,7 @@ class DatasetScores:
         dataset: name of the data set.
         target_iou: clicking stopped at this IoU; above 1 if it never stopped early.
         max_clicks: maximum number of clicks per object.
-        objects, clicks: numbers of objects and of clicks.
+        objects, images, clicks: numbers of objects, of images on which they lie, and of clicks.
         seconds: time of the whole loop.
         thresholds: those of 0.80, 0.85, 0.90, 0.95 that are known, and the target if it is another one.
         noc, noc_std: mean number of clicks to reach a threshold, and its standard deviation over objects.
@@ -111,6 +111,7 @@ class DatasetScores:
     target_iou: float
     max_clicks: int
     objects: int
+    images: int
     clicks: int
     seconds: float
     thresholds: tuple[float, ...]
@@ -148,6 +149,7 @@ def score(records: Sequence[ObjectRecord], dataset: str, target_iou: float, max_
         target_iou=target_iou,
         max_clicks=max_clicks,
         objects=len(records),
+        images=len({record.name for record in records}),
         clicks=sum(len(record.clicks) for record in records),
         seconds=sum(record.seconds for record in records),
         thresholds=thresholds,

@@ -31,13 +31,17 @@ class EvaluationSink:
         paths: of the files.
         dataset: the data set.
         info: what is evaluated.
+        protocol: name for plots, see ``protocol_of``.
     """
 
-    def __init__(self, options: EvalOptions, paths: LogPaths, dataset: EvaluationDataset, info: RunInfo) -> None:
+    def __init__(
+        self, options: EvalOptions, paths: LogPaths, dataset: EvaluationDataset, info: RunInfo, protocol: str
+    ) -> None:
         self.options = options
         self.paths = paths
         self.dataset = dataset
         self.info = info
+        self.protocol = protocol
         self._drawings: list[Callable[[ClickEvent], None]] = []
         if options.vis_preds:
             self._drawings.append(plots.ClickImages(paths.click_images(dataset.name)))
@@ -73,7 +77,12 @@ class EvaluationSink:
                 pickle.dump(ious, file)
         if self.options.iou_analysis:
             name = f"{self.options.model_name or self.info.model_name}_{self.info.mode}"
-            content = {"dataset_name": self.dataset.name, "model_name": name, "all_ious": ious}
+            content = {
+                "dataset_name": self.dataset.name,
+                "model_name": name,
+                "all_ious": ious,
+                "protocol": self.protocol,
+            }
             with atomic_write(self.paths.curve(self.dataset.name)) as file:
                 pickle.dump(content, file)
 

@@ -25,4 +25,5 @@ _ENTRY: dict[str, Kind] = {
     "versions": Fields(dict.fromkeys(("isegm", "python", "torch", "numpy", "opencv", "scipy"), Text())),
     "miou": Items(Number(0, 1)),
 }
-SUMMARY = Fields({"evaluations": Items(Fields(_ENTRY))})
+_LATER: dict[str, Kind] = {"images": Whole(least=0), "own_protocol": Text() | Nothing()}  # entries may lack them
+SUMMARY = Fields({"evaluations": Items(Fields(_ENTRY, _LATER))})

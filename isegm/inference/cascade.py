@@ -19,7 +19,7 @@ from isegm.utils.schema import Flag, Whole, shown
 # threshold of the predictor (docs/fidelity.md#cascade-threshold).
 SETTLED_PIXELS = 20
 MASK_THRESH = 0.49
-MOST_STEPS = 100  # a mask that has not settled by then will not
+MOST_STEPS = 1000  # as many as the published program takes
 MOST_CLICKS = 10_000
 
 

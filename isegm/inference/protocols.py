@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from isegm.clicks import Click
 from isegm.inference.cascade import Cascade
 from isegm.inference.postprocess import FocusRefine, PixelDiffusion, Postprocess
-from isegm.inference.transforms import LARGEST_SIDE, SIDE, View, ZoomIn, ZoomState, with_longest_side
+from isegm.inference.transforms import LARGEST_SIDE, SIDE, View, ZoomIn, ZoomState, to_multiples, with_longest_side
 from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import require, require_fields
@@ -19,6 +19,8 @@ from isegm.utils.schema import Flag, Instance, Nothing, Text, Whole, shown
 CLICKSEG_SIZES = {"clickseg": 384, "focalclick": 256, "cdnet": 384}
 # Protocol of each mode of ClickSEG's commands.
 CLICKSEG_MODES = {"Baseline": "clickseg", "FocalClick": "focalclick", "CDNet": "cdnet"}
+RITM = "ritm"  # the protocol that ``--eval-ritm`` asks for
+PROTOCOLS = (RITM, "simpleclick", *CLICKSEG_SIZES)
 MOST_SIDE = 2048  # pixels of the network's input; larger ones need tens of GB
 MOST_WIDER = 100  # passes with larger crops at a click
 WIDER = 3  # such passes in programs in which people click; two suffice nearly always
@@ -101,16 +103,35 @@ class InferenceSettings:
         size = self.resize or (self.zoom_in.target_size if self.zoom_in is not None else None)
         return (size, size) if isinstance(size, int) else size
 
+    def fitting(self, multiple: int) -> InferenceSettings:
+        """The settings with sides of square crops rounded to multiples of ``multiple``, for programs in which people
+        choose them."""
+        if self.zoom_in is None or not isinstance(self.zoom_in.target_size, tuple):
+            return self
+        size = to_multiples(self.zoom_in.target_size, multiple, self.max_size)
+        return replace(self, zoom_in=replace(self.zoom_in, target_size=size))
+
     def view(
-        self, zoom: ZoomState, clicks: Sequence[Click], image_size: tuple[int, int], crop: Box | None = None
+        self,
+        zoom: ZoomState,
+        clicks: Sequence[Click],
+        image_size: tuple[int, int],
+        crop: Box | None = None,
+        multiple: int = 1,
     ) -> View:
-        """Choose the view of an image of ``image_size`` (H, W) with these clicks, or with a crop that is given."""
+        """Choose the view of an image of ``image_size`` (H, W) with these clicks, or with a crop that is given.
+
+        Sides of the network's input that the settings do not fix are rounded to multiples of ``multiple``.
+        """
         if crop is None and self.zoom_in is not None:
             crop = self.zoom_in.choose(zoom, clicks, image_size)
         source = Box.of_image(image_size) if crop is None else crop
         size = source.size if crop is None or self.zoom_in is None else self.zoom_in.crop_size(crop)
+        exact = crop is not None and self.zoom_in is not None and isinstance(self.zoom_in.target_size, tuple)
         if self.max_size is not None and max(size) > self.max_size:
-            size = with_longest_side(size, self.max_size)
+            size, exact = with_longest_side(size, self.max_size), False
+        if not exact:
+            size = to_multiples(size, multiple, self.max_size)
         return View(image_size, source, self.resize or size, zoom.roi if crop is None else crop)
 
 
@@ -182,10 +203,7 @@ def settings_for(
             postprocess=postprocesses.get(protocol_name),
             merge="published",
         )
-    raise InputError(
-        f"there is no inference protocol named {protocol_name}: known are ritm, simpleclick, "
-        f"{', '.join(CLICKSEG_SIZES)}."
-    )
+    raise InputError(f"there is no inference protocol named {protocol_name}: known are {', '.join(PROTOCOLS)}.")
 
 
 def _fixed_size(eval_mode: str) -> tuple[int, int] | None:

@@ -132,7 +132,7 @@ class SessionEngine:
         session = Session(image=image, prev_probs=image.new_zeros((1, 1, *image.shape[2:])))
         if not self.model.encodes_once:
             return session
-        view = self.settings.view(session.zoom, (), session.image_size)
+        view = self.settings.view(session.zoom, (), session.image_size, multiple=self.model.input_multiple)
         computed_by = (id(self.model), self.settings.flip)
         features = self._encode([Member(session, session, view)])
         return replace(session, view=view, features=features, computed_by=computed_by)
@@ -264,7 +264,9 @@ class SessionEngine:
     def _member(self, request: _Request) -> Member:
         """The request with its view; a session that changes view or network loses what was computed from the former."""
         session = request.session
-        view = self.settings.view(session.zoom, session.clicks, session.image_size, request.crop)
+        view = self.settings.view(
+            session.zoom, session.clicks, session.image_size, request.crop, self.model.input_multiple
+        )
         if session.view != view or session.computed_by != (id(self.model), self.settings.flip):
             kept = None if self.refinement is None else self.refinement.in_new_view(session.refinement)
             computed_by = (id(self.model), self.settings.flip)

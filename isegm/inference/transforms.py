@@ -223,6 +223,17 @@ def with_longest_side(size: tuple[int, int], longest: int) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
+def to_multiples(size: tuple[int, int], multiple: int, most: int | None = None) -> tuple[int, int]:
+    """(h, w) rounded to the nearest multiples, each at least one of them, and none above ``most`` if that is given."""
+
+    def rounded(side: int) -> int:
+        nearest = round(side / multiple) * multiple
+        limit = nearest if most is None else most // multiple * multiple
+        return max(multiple, min(nearest, limit))
+
+    return rounded(size[0]), rounded(size[1])
+
+
 def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """(B, C, h, w) maps resized to ``size``; the same tensor where it has that size."""
     if tuple(maps.shape[-2:]) == tuple(size):

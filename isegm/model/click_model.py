@@ -39,6 +39,8 @@ class ClickModel(nn.Module, ABC):
         with_prev_mask: the network reads the previous mask.
         with_aux_output: ``decode`` also returns ``instances_aux``.
         protocol: name of the published inference protocol (see ``isegm.inference.protocols``) it is evaluated with.
+        input_multiple: sides of the input are multiples of this number of pixels; sizes that nobody gave exactly are
+            rounded to it.
         encodes_once: ``encode`` does work that need not be repeated at the next click.
         has_refiner: the network has ``refine``, which refines its prediction in a crop.
         has_diffusion: the network has ``diffuse``, which diffuses its prediction along the colours of the image.
@@ -46,6 +48,7 @@ class ClickModel(nn.Module, ABC):
     """
 
     protocol = "ritm"
+    input_multiple = 1
     encodes_once = False
     has_refiner = False
     has_diffusion = False

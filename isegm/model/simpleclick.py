@@ -90,6 +90,7 @@ class SimpleClickModel(EarlyFusionModel):
         if self.with_aux_output:
             raise InputError("SimpleClick has no auxiliary output: give with_aux_output=False.")
         self.patch_embed_coords = PatchEmbedding(self.coord_channels, embed_dim, patch_size)
+        self.input_multiple = patch_size
         height, width = img_size
         self.backbone = VisionTransformer(
             (height, width), patch_size, embed_dim, depth, num_heads, mlp_ratio, windowed=not random_split

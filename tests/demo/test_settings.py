@@ -15,6 +15,7 @@ from isegm.utils.files import write_image
 from tests.analytic import BlobModel, CDNetBlobModel, FocalBlobModel, TinyModel
 from tests.demo.clicked import probs_of
 from tests.inference.test_predictor import noise_image
+from tests.vit import small_vit
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,8 @@ def test_published_defaults():
     assert settings == Settings(800, True, True, -1, 400, 1.4, "NoBRS", None, 20, 0.5, 0.5, 3)
     assert settings.inference.zoom_in.target_size == (400, 400) and settings.inference.flip
     assert Settings.for_model(TinyModel(), 300).target_size == 300
+    assert Settings.for_model(small_vit()).target_size == 448
+    assert Settings.for_model(small_vit(), protocol="ritm").target_size == 400
     with pytest.raises(InputError, match="--limit-longest-size is 99"):
         Settings.for_model(TinyModel(), 99)
 

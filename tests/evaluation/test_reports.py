@@ -41,6 +41,7 @@ def scores():
         target_iou=0.90,
         max_clicks=20,
         objects=4,
+        images=4,
         clicks=9,
         seconds=3725.9,
         thresholds=(0.80, 0.85, 0.90),

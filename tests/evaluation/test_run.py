@@ -142,10 +142,10 @@ def test_rows_are_appended_and_records_of_other_settings_kept(evaluate):
     logs = evaluate(max_objects=2) / "others" / "tiny"
     rows = (logs / "cvpr_Baseline_3.txt").read_text().splitlines()[4:]
     assert [row.rpartition("| ")[2] for row in rows] == [
-        "thresh=0.49 infer-size=64",
-        "thresh=0.6 infer-size=64",
-        "thresh=0.49 infer-size=64 target-iou=0.85",
-        "thresh=0.49 infer-size=64 only the first 2 objects",
+        "protocol=clickseg objects=12-on-6-images thresh=0.49 infer-size=64",
+        "protocol=clickseg objects=12-on-6-images thresh=0.6 infer-size=64",
+        "protocol=clickseg objects=12-on-6-images thresh=0.49 infer-size=64 target-iou=0.85",
+        "protocol=clickseg thresh=0.49 infer-size=64 only the first 2 objects",
     ]
     counts = {
         folder.name: len(read_records(folder / "records_drawn.jsonl").records)

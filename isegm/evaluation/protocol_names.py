@@ -1,0 +1,61 @@
+"""Name the protocol of an evaluation from the identity of its records, and tell where it leaves the published one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from isegm.inference.protocols import PROTOCOLS, settings_for
+
+PUBLISHED_CLICKS = 20
+PUBLISHED_THRESHOLDS = (0.49, 0.5)
+
+
+def deviation(identity: Mapping[str, Any], dataset: str, max_clicks: int) -> str:
+    """Say how an evaluation differs from the published ones: NoBRS, up to 20 clicks on all objects, mode cvpr."""
+    if identity.get("own_protocol"):
+        return f"it ran RITM's protocol (--eval-ritm) instead of {identity['own_protocol']}"
+    if identity.get("refinement"):
+        return f"it ran {identity['refinement'].get('mode', 'a refinement')}"
+    if max_clicks != PUBLISHED_CLICKS:
+        return f"it had {max_clicks} clicks instead of {PUBLISHED_CLICKS}"
+    if identity.get("max_objects"):
+        return f"it took only {identity['max_objects']} objects"
+    if identity.get("threshold") not in PUBLISHED_THRESHOLDS:
+        return f"its masks begin at {identity.get('threshold')}"
+    if identity.get("inference", {}).get("cascade"):
+        return "it ran Cascade-Forward Refinement"
+    if not _as_published(identity, dataset):
+        return "it showed the network other crops or sizes"
+    return ""
+
+
+def _as_published(identity: Mapping[str, Any], dataset: str) -> bool:
+    """Whether crops and sizes are those of the protocol, whatever cascade or refinement there is."""
+    if identity.get("protocol") not in PROTOCOLS:
+        return False
+    usual = json.loads(json.dumps(asdict(settings_for(identity["protocol"], dataset_name=dataset))))
+    inference = dict.fromkeys(usual) | identity.get("inference", {})  # older records lack what is None by default
+    inference["cascade"] = usual["cascade"]
+    if identity.get("refinement"):  # which brings these
+        inference |= {name: usual[name] for name in ("clicks_limit", "postprocess")}
+    return inference == usual
+
+
+def protocol_of(identity: Mapping[str, Any], dataset: str) -> str:
+    """Name the inference protocol of a run with what was changed in it; empty where its records do not say."""
+    name, inference = identity.get("protocol"), identity.get("inference", {})
+    if name is None:
+        return ""
+    parts = [f"{name} (--eval-ritm)" if identity.get("own_protocol") else name]
+    if mode := identity.get("refinement", {}).get("mode"):
+        parts.append(mode)
+    cascade = inference.get("cascade")
+    if isinstance(cascade, Mapping):
+        adaptive = " adaptive" if cascade.get("adaptive") else ""
+        parts.append(f"cf-n {cascade.get('steps')}{adaptive} on {cascade.get('clicks')} clicks")
+    if inference and not _as_published(identity, dataset):
+        parts.append("other crops or sizes")
+    return ", ".join(parts)
