@@ -12,7 +12,7 @@ from isegm.data.catalogue import configured_path
 from isegm.data.download.fetch import fetch_dataset
 from isegm.data.download.sources import SOURCES, Archive, find_archive
 from isegm.evaluation.published_values import published_values
-from isegm.model.weights_table import WEIGHTS, Weights, find_weights
+from isegm.model.weights_table import START_WEIGHTS, WEIGHTS, Weights, find_weights
 from isegm.utils.arguments import CommandParser, add_config_option
 from isegm.utils.cli import program
 from isegm.utils.download import Progress, download
@@ -46,8 +46,11 @@ def show_list(kind: str | None, cfg: Mapping[str, Any]) -> None:
             shown = ", ".join(f"{metric} {value:g}" for metric, value in scores.items())
             print(
                 f"{row.name}: {row.method} {row.variant} trained on {row.training}, network {row.network}, "
-                f"about {row.megabytes} MB, {row.url}; licence: {row.licence}; published on GrabCut: {shown}"
+                f"about {row.megabytes} MB, {row.url or f'by hand from {row.by_hand}'}; licence: {row.licence}"
+                + (f"; published on GrabCut: {shown}" if shown else "")
             )
+        for start in START_WEIGHTS:
+            print(f"{start.name}: backbone, by hand from {start.by_hand}; licence: {start.licence}")
 
 
 def report_checks(name: str, url: str, size: int | None, checksum: str | None) -> None:
@@ -81,6 +84,11 @@ def download_dataset(name: str, archive: Archive, root: Path) -> None:
 
 def download_weights(row: Weights, cfg: Mapping[str, Any]) -> None:
     path = Path(cfg.get("INTERACTIVE_MODELS_PATH", "./weights")) / row.file
+    if row.url is None:
+        raise InputError(
+            f"{row.name} cannot be fetched from here: get it from {row.by_hand}, and put {row.file} at {path}; "
+            f"licence: {row.licence}."
+        )
     report_checks(row.name, row.url, row.size, row.sha256)
     with progress_bar(path.name, row.size) as progress:
         download(row.url, path, row.size, row.sha256, progress, round(MOST_TIMES * row.megabytes * 1e6))

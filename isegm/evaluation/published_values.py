@@ -76,6 +76,16 @@ sax2 | C+L      | 85.71 / 7.18 / 11.52 / 700 | 89.85 / 5.34 / 12.80 / 163
 sax2 | C+L+HQ   | 91.75 / 5.32 / 9.42 / 583  | 91.87 / 4.43 / 10.73 / 123
 """
 
+_SIMPLECLICK = """
+      | training | GrabCut   | Berkeley  | SBD       | DAVIS
+ViT-B | SBD      | 1.40/1.54 | 1.44/2.46 | 3.28/5.24 | 4.10/5.48
+ViT-L | SBD      | 1.38/1.46 | 1.40/2.33 | 2.69/4.46 | 4.12/5.39
+ViT-H | SBD      | 1.32/1.44 | 1.36/2.09 | 2.51/4.15 | 4.20/5.34
+ViT-B | C+L      | 1.38/1.48 | 1.36/1.97 | 3.43/5.62 | 3.66/5.06
+ViT-L | C+L      | 1.32/1.40 | 1.34/1.89 | 2.95/4.89 | 3.26/4.81
+ViT-H | C+L      | 1.38/1.50 | 1.36/1.75 | 2.85/4.70 | 3.41/4.78
+"""
+
 _TRAINING = {
     "C+L": "COCO+LVIS",
     "C+L+HQ": "COCO+LVIS, HQSeg44K",
@@ -95,11 +105,13 @@ def _parse(table: str, method: str, metrics: tuple[str, ...], source: str) -> It
 
 
 CLICKSEG_README = "READMEs of ClickSEG, threshold 0.5"
+SIMPLECLICK_PAPER = "Liu et al. 2023, comparison with other methods on natural images"
 PUBLISHED_VALUES = (
     *_parse(_RITM, "RITM", ("NoC@85", "NoC@90"), "README of RITM, NoBRS"),
     *_parse(_CDNET, "CDNet", ("NoC@85", "NoC@90"), CLICKSEG_README),
     *_parse(_FOCALCLICK, "FocalClick", ("NoC@85", "NoC@90"), CLICKSEG_README),
     *_parse(_CLICKSEG, "ClickSEG baseline", ("NoC@85", "NoC@90"), CLICKSEG_README),
+    *_parse(_SIMPLECLICK, "SimpleClick", ("NoC@85", "NoC@90"), SIMPLECLICK_PAPER),
     *_parse(_SEGNEXT, "SegNext", ("mIoU@5", "NoC@90", "NoC@95", "NoF@95"), "README of SegNext"),
 )
 

@@ -7,6 +7,7 @@ A checkpoint is a ``torch.save``d dict with ``state_dict`` and ``config``. Ours 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from isegm.utils.text_values import as_path
 
 MOST_ARGUMENTS = 10_000  # values in a configuration
 WRITER = "inline_container"  # in the messages of PyTorch's writer
+ARCHIVE = re.compile(r"\.7z(\.\d{3})?$")  # CFR-ICL publishes its checkpoint in volumes
 SHOWN = 8  # how many differing keys a message names
 
 
@@ -67,6 +69,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not is_file(path):
         hint = f"; {path} is a network: build_model makes it, with random weights" if str(path) in list_models() else ""
         raise InputError(f"there is no checkpoint {path}: check the path, or leave it out for the shipped model{hint}.")
+    if ARCHIVE.search(path.name):
+        first = ARCHIVE.sub(".7z.001", path.name)
+        raise InputError(
+            f"{path} is a 7z archive, or a volume of one: unpack all volumes with 7z x {first}, and give the .pth file "
+            "that comes out."
+        )
     content = read_tensor_file(path, "give a .pth file of a click model")
     return _checked(content, path)
 

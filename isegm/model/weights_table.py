@@ -1,7 +1,7 @@
 """Table of published weights: network, source, licence, size and checksum.
 
-Another method adds its files with a further ``WEIGHTS += ...``. Sizes and checksums are None where they have not been
-measured on a file from the source; a download says so.
+Sizes and checksums are None where they have not been measured on a file from the source; a download says so. Where
+networks are published in a way that no program can fetch, the row says where people get the file.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ class Weights:
         training: training data.
         network: registered name of the network that reads the file.
         file: the file's name.
-        url: where it is.
+        url: where it is; None where no program can fetch it.
         licence: of the weights, as far as the source states it.
         megabytes: the size that the source states, for display.
         size: bytes, None where not known.
         sha256: checksum, None where not known.
+        by_hand: where to get a file without ``url``, and what to do with it.
     """
 
     name: str
@@ -37,11 +38,34 @@ class Weights:
     training: str
     network: str
     file: str
-    url: str
+    url: str | None
     licence: str
     megabytes: float
     size: int | None = None
     sha256: str | None = None
+    by_hand: str = ""
+
+
+@dataclass(frozen=True)
+class StartWeights:
+    """A published file of a backbone, from which training starts; it is no click model.
+
+    Attributes:
+        file: the file's name.
+        key: below IMAGENET_PRETRAINED_MODELS in config.yml, where its path belongs.
+        licence: of the weights.
+        by_hand: where to get it.
+    """
+
+    file: str
+    key: str
+    licence: str
+    by_hand: str
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.file.removesuffix(".pth")
 
 
 RITM_RELEASE = "https://github.com/saic-vul/ritm_interactive_segmentation/releases/download/v1.0"
@@ -53,12 +77,51 @@ def _ritm(name: str, variant: str, training: str, network: str, megabytes: float
     return Weights(name, "RITM", variant, training, network, file, f"{RITM_RELEASE}/{file}", licence, megabytes)
 
 
+def _simpleclick(name: str, variant: str, training: str, network: str, megabytes: float) -> Weights:
+    licence = "MIT (that of the repository); trained from MAE's weights, which are CC BY-NC 4.0"
+    by_hand = "the folder on Google Drive that the README of https://github.com/uncbiag/SimpleClick links"
+    file = f"{name}.pth"
+    return Weights(name, "SimpleClick", variant, training, network, file, None, licence, megabytes, by_hand=by_hand)
+
+
 WEIGHTS = (
     _ritm("sbd_h18_itermask", "HRNet18 IT-M", "SBD", "ritm_hrnet18", 38.8),
     _ritm("coco_lvis_h18_baseline", "HRNet18 baseline", "COCO+LVIS", "ritm_hrnet18", 38.8),
     _ritm("coco_lvis_h18s_itermask", "HRNet18s IT-M", "COCO+LVIS", "ritm_hrnet18s", 16.5),
     _ritm("coco_lvis_h18_itermask", "HRNet18 IT-M", "COCO+LVIS", "ritm_hrnet18", 38.8),
     _ritm("coco_lvis_h32_itermask", "HRNet32 IT-M", "COCO+LVIS", "ritm_hrnet32", 119),
+    *(
+        _simpleclick(f"{prefix}_vit_{size}", f"ViT-{size[0].upper()}", training, network, megabytes)
+        for prefix, training in (("sbd", "SBD"), ("cocolvis", "COCO+LVIS"))
+        for size, network, megabytes in (
+            ("base", "simpleclick_vitb", 392),
+            ("large", "simpleclick_vitl", 1297),
+            ("huge", "simpleclick_vith", 2649),
+        )
+    ),
+    Weights(
+        "cocolvis_icl_vit_huge",
+        "CFR-ICL",
+        "ViT-H",
+        "COCO+LVIS",
+        "simpleclick_vith",
+        "cocolvis_icl_vit_huge.pth",
+        None,
+        "CC BY-NC 4.0 (that of the repository): not for commercial use",
+        2649,
+        by_hand="the three volumes of its 7z archive in release v1.0 of "
+        "https://github.com/TitorX/CFR-ICL-Interactive-Segmentation, side by side in one folder; unpack them with 7z x "
+        "and the name of the first, which ends in .7z.001",
+    ),
+)
+START_WEIGHTS = tuple(
+    StartWeights(
+        f"mae_pretrain_vit_{size}.pth",
+        f"MAE_{size.upper()}",
+        "CC BY-NC 4.0: not for commercial use",
+        "the links to pre-trained checkpoints in the README of https://github.com/facebookresearch/mae",
+    )
+    for size in ("base", "large", "huge")
 )
 
 
@@ -71,10 +134,16 @@ def find_weights(name: str) -> Weights:
     """Return the row of a name, with or without the file's ending.
 
     Raises:
-        InputError: there is none (the nearest is suggested).
+        InputError: there is none (the nearest is suggested), or they are a backbone's.
     """
     by_name = {row.name: row for row in WEIGHTS}
     wanted = name.removesuffix(".pth")
+    start = next((row for row in START_WEIGHTS if row.name == wanted), None)
+    if start is not None:
+        raise InputError(
+            f"{start.file} cannot be fetched from here: get it from {start.by_hand}, and give its path as "
+            f"IMAGENET_PRETRAINED_MODELS.{start.key} in config.yml; licence: {start.licence}."
+        )
     if wanted not in by_name:
         near = difflib.get_close_matches(wanted, by_name, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(by_name)}."

@@ -44,6 +44,8 @@ def server(monkeypatch):
         server.files["coco_lvis_h18_itermask.pth"] = WEIGHTS
 
         def served(row):
+            if row.url is None:
+                return row
             return replace(row, url=server.url(row.url.rpartition("/")[2]))
 
         for name, source in SOURCES.items():
@@ -123,7 +125,10 @@ def test_the_list_says_what_is_there_and_what_was_published(server, call, capsys
     assert "coco_lvis_h32_itermask: RITM HRNet32 IT-M trained on COCO+LVIS" in shown
     assert "published on GrabCut: NoC@85 1.46, NoC@90 1.56" in shown
     assert call("weights", "--list") == 0
-    assert "GrabCut.zip" not in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert "GrabCut.zip" not in listed
+    assert "sbd_vit_huge: SimpleClick ViT-H trained on SBD, network simpleclick_vith, about 2649 MB, by hand" in listed
+    assert "mae_pretrain_vit_huge: backbone, by hand from" in listed and "CC BY-NC 4.0" in listed
     assert len(server.asked) == 1
 
 
@@ -136,6 +141,24 @@ def test_the_list_says_what_is_there_and_what_was_published(server, call, capsys
         (["weights"], "nothing to fetch was named"),
         (["datasets", "Berkeley"], "404 Not Found): fetch it by hand and put it at"),
         (["datasets", "GrabCut", "Atlantis"], "there is no data set named Atlantis"),
+        (
+            ["weights", "cocolvis_vit_huge"],
+            "cocolvis_vit_huge cannot be fetched from here: get it from the folder on Google Drive that the README of "
+            "https://github.com/uncbiag/SimpleClick links, and put cocolvis_vit_huge.pth at ",
+        ),
+        (
+            ["weights", "cocolvis_icl_vit_huge"],
+            "unpack them with 7z x and the name of the first, which ends in .7z.001",
+        ),
+        (
+            ["weights", "cocolvis_icl_vit_huge.pth"],
+            "licence: CC BY-NC 4.0 (that of the repository): not for commercial",
+        ),
+        (
+            ["weights", "mae_pretrain_vit_base.pth"],
+            "README of https://github.com/facebookresearch/mae, and give its path as "
+            "IMAGENET_PRETRAINED_MODELS.MAE_BASE in config.yml; licence: CC BY-NC 4.0: not for commercial use.",
+        ),
     ],
 )
 def test_bad_requests_are_one_sentence_and_fetch_nothing(server, call, tmp_path, capsys, arguments, sentence):

@@ -6,6 +6,7 @@ from isegm.evaluation.published_values import PUBLISHED_VALUES, published_values
 from isegm.model import list_models
 from isegm.model.weights_table import WEIGHTS, find_weights, published_file
 from isegm.utils.errors import InputError
+from tests.networks import without_weights
 
 C_L, COMBINED = "COCO+LVIS", "COCO+LVIS and others (ClickSEG's combined set)"
 
@@ -23,6 +24,9 @@ C_L, COMBINED = "COCO+LVIS", "COCO+LVIS and others (ClickSEG's combined set)"
         (("FocalClick", "SegFormerB3-S2", C_L), "GrabCut", {"NoC@85": 1.44, "NoC@90": 1.50}),
         (("ClickSEG baseline", "MobileNetV2", C_L), "Berkeley", {"NoC@85": 1.95, "NoC@90": 2.69}),
         (("ClickSEG baseline", "PPLCNet", COMBINED), "D585_ZERO", {"NoC@85": 5.02, "NoC@90": 6.98}),
+        (("SimpleClick", "ViT-H", "SBD"), "SBD", {"NoC@85": 2.51, "NoC@90": 4.15}),
+        (("SimpleClick", "ViT-B", C_L), "DAVIS", {"NoC@85": 3.66, "NoC@90": 5.06}),
+        (("SimpleClick", "ViT-L", C_L), "GrabCut", {"NoC@85": 1.32, "NoC@90": 1.40}),
         (
             ("SegNext", "sax2", "COCO+LVIS, HQSeg44K"),
             "HQSeg44K",
@@ -35,8 +39,8 @@ def test_values_are_those_of_the_source(row, dataset, values):
 
 
 def test_the_table_is_whole_and_says_nothing_twice():
-    # RITM 5 rows of 9 numbers, ClickSEG 14 of 8 pairs, SegNext 3 of 2 times 4
-    assert len(PUBLISHED_VALUES) == 5 * 9 + 14 * 8 * 2 + 3 * 2 * 4
+    # RITM 5 rows of 9 numbers, ClickSEG 14 of 8 pairs, SimpleClick 6 of 4 pairs, SegNext 3 of 2 times 4
+    assert len(PUBLISHED_VALUES) == 5 * 9 + 14 * 8 * 2 + 6 * 4 * 2 + 3 * 2 * 4
     keys = {(one.method, one.network, one.training, one.dataset, one.metric) for one in PUBLISHED_VALUES}
     assert len(keys) == len(PUBLISHED_VALUES)
     for one in PUBLISHED_VALUES:
@@ -52,9 +56,16 @@ def test_what_is_not_published_is_empty():
 @pytest.mark.parametrize("row", WEIGHTS, ids=lambda row: row.name)
 def test_published_weights_name_networks_and_scores_that_exist(row):
     assert row.network in list_models()
-    assert published_values(row.method, row.variant, row.training, "GrabCut")
-    assert row.url.endswith(row.file) and published_file(row.file) is find_weights(row.name) is row
+    assert published_values(row.method, row.variant, row.training, "GrabCut") or row.method == "CFR-ICL"
+    assert (row.url is None) == (row.by_hand != "") and (row.url or row.file).endswith(row.file)
+    assert published_file(row.file) is find_weights(row.name) is row
     assert find_weights(row.file) is row
+
+
+@pytest.mark.parametrize("row", [row for row in WEIGHTS if row.network.startswith("simpleclick")], ids=lambda r: r.name)
+def test_sizes_of_files_by_hand_are_those_of_their_networks(row):
+    size = sum(parameter.numel() for parameter in without_weights(row.network).parameters()) * 4
+    assert row.megabytes * 1e6 == pytest.approx(size, rel=0.001)
 
 
 def test_an_unknown_name_of_weights_suggests_the_nearest():

@@ -385,3 +385,13 @@ def test_what_is_no_checkpoint_is_refused(checkpoint):
 def test_a_device_that_is_none_is_refused(device):
     with pytest.raises(InputError, match="device"):
         load_model(device=device)
+
+
+@pytest.mark.parametrize("name", ["cocolvis_icl_vit_huge.7z.001", "cocolvis_icl_vit_huge.7z.003", "a.7z"])
+def test_an_archive_of_a_checkpoint_is_to_be_unpacked(tmp_path, name):
+    (tmp_path / name).write_bytes(b"7z\xbc\xaf\x27\x1c")
+    first = f"{name.partition('.')[0]}.7z.001"
+    with pytest.raises(
+        InputError, match=rf"is a 7z archive, or a volume of one: unpack all volumes with 7z x {first},"
+    ):
+        load_model(tmp_path / name)
