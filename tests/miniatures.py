@@ -231,3 +231,16 @@ def openimages(root: Path, index: bool = True) -> Path:
             content = {"image_id_to_masks": masks, "dataset_samples": list(masks)}
             (root / split / f"{stem}_clean.pkl").write_bytes(pickle.dumps(content))
     return root
+
+
+def medical(root: Path) -> Path:
+    """BraTS, ssTEM and OAI-ZIB side by side, an image each: with one object, two parts of a mask, two grey levels."""
+    for name, image, mask in (
+        ("BraTS20", "image/1.png", "annotation/1.png"),
+        ("ssTEM", "raw/1.tif", "mitochondria/1.png"),
+        ("OAI-ZIB", "test/image/1.png", "test/annotations/1.png"),
+    ):
+        draw_image(root / name / image)
+        objects = boxes(*THINGS)
+        write_image(root / name / mask, objects if name == "OAI-ZIB" else 255 * (objects > 0).astype(np.uint8))
+    return root

@@ -70,6 +70,9 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--epochs", type=value_of("epochs"), default=-1, help="epochs of training; default: the script's"
     )
     parser.add_argument(
+        "--debug", action="store_const", const=1, dest="epochs", help="the same as --epochs 1, an option of CFR-ICL"
+    )
+    parser.add_argument(
         "--epoch-len", type=value_of("epoch_len"), default=-1, help="samples per epoch; default: the script's"
     )
     parser.add_argument("--lr", type=value_of("lr"), help="base learning rate; default: the script's")

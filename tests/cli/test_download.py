@@ -167,6 +167,18 @@ def test_bad_requests_are_one_sentence_and_fetch_nothing(server, call, tmp_path,
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.parametrize("name", ["GrabCut", "Berkeley", "DAVIS", "PascalVOC", "SBD", "COCO_MVal"])
+def test_evaluation_sets_of_simpleclicks_commands_can_be_fetched(name):
+    assert SOURCES[name].archive is not None
+
+
+@pytest.mark.parametrize("name", ["ssTEM", "BraTS", "OAIZIB", "HARD"])
+def test_evaluation_sets_that_no_program_can_fetch_say_where_they_are(server, call, capsys, name):
+    assert call("datasets", name) == 2
+    sentence = f"error: {name} cannot be fetched from here: get it from the links in the README of "
+    assert capsys.readouterr().err.startswith(f"{sentence}https://github.com/uncbiag/SimpleClick") and not server.asked
+
+
 def test_what_is_larger_than_the_data_set_or_the_weights_need_is_refused(server, call, monkeypatch, tmp_path, capsys):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as file:
