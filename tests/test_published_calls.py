@@ -20,9 +20,11 @@ from tests.golden import apply_pipeline_weights, golden, golden_json, rule_state
 from tests.inference.replay import photo, samples
 from tests.inference.test_brs import LevelsModel, noise_image, one_thread  # noqa: F401 (a fixture of every test here)
 from tests.inference.test_golden_pipelines import CASES, analytic_case, ellipse
+from tests.vit import save_published
 
 CLICKS = (Click(True, (30, 20)), Click(False, (10, 70)), Click(True, (20.5, 30.25)), Click(False, (50, 40)))
 CROPS = {"target_size": 48, "min_crop_size": 20}
+SQUARES = {"skip_clicks": -1, "target_size": (448, 448)}
 MODES = ("NoBRS", "f-BRS-B", "RGB-BRS")
 
 
@@ -90,6 +92,16 @@ def test_a_program_that_clicks_and_undoes_repeats_the_recorded_runs(file, mode, 
         ("ritm_fixed384", {"zoom_in_params": {"skip_clicks": -1, "target_size": (384, 384)}}),
         ("ritm_skip0", {"zoom_in_params": {"skip_clicks": 0}}),
         ("ritm_noflip400", {"with_flip": False}),
+        ("simpleclick_fixed448", {"zoom_in_params": SQUARES}),
+        ("cfr_cf0", {"zoom_in_params": SQUARES, "predictor_params": {"cascade_step": 1}}),
+        (
+            "cfr_cf4_clk1",
+            {
+                "zoom_in_params": SQUARES,
+                "predictor_params": {"cascade_step": 5, "cascade_adaptive": False, "cascade_clicks": 1},
+            },
+        ),
+        ("cfr_cf4_clk3_cvpr400", {"predictor_params": {"cascade_step": 5, "cascade_clicks": 3}}),
     ],
 )
 def test_parameters_mean_what_they_meant(variant, options):
@@ -110,6 +122,23 @@ def test_parameters_mean_what_they_meant(variant, options):
     np.testing.assert_allclose(ious, [entry["iou"] for entry in log], atol=1e-4)
     assert seen == [("photo", i, i + 1) for i in range(len(log))]
     assert model.calls == log[-1]["net_calls_so_far"]
+
+
+@pytest.mark.parametrize("zoom_in", [SQUARES, {"skip_clicks": -1, "target_size": [64, 32]}, {}, None], ids=str)
+@pytest.mark.parametrize("arguments", [(), (False,), (True,)], ids=str)
+def test_a_program_for_simpleclick_needs_no_positions_of_another_size(zoom_in, arguments, tmp_path):
+    model = load_is_model(save_published(tmp_path / "vit.pth"), "cpu", *arguments, cpu_dist_maps=True)
+    params = {"cascade_step": 3, "cascade_adaptive": True, "cascade_clicks": 2}
+    predictor = get_predictor(model, "NoBRS", "cpu", zoom_in_params=zoom_in, predictor_params=params)
+    gt_mask = np.zeros((60, 80), np.int32)
+    gt_mask[20:40, 30:60] = 1
+    clicks, ious, probs = evaluate_sample(noise_image(), gt_mask, predictor, 0.9, pred_thr=0.49, max_clicks=3)
+    assert len(clicks) == len(ious) == 3 and probs.shape == (60, 80)
+
+
+def test_eval_ritm_of_load_is_model_is_yes_or_no(tmp_path):
+    with pytest.raises(InputError, match="eval_ritm of load_is_model must be"):
+        load_is_model(save_published(tmp_path / "vit.pth"), "cpu", "cvpr")
 
 
 def tiny_predictor(mode="NoBRS", model=None, **options):

@@ -19,25 +19,29 @@ from isegm.model.click_model import ClickModel
 from isegm.utils import lookup
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import plain_array, require
-from isegm.utils.schema import Items, Number, Whole
+from isegm.utils.schema import Flag, Items, Number, Whole
 from isegm.utils.text_values import as_path
 
 __all__ = ["compute_noc_metric", "find_checkpoint", "get_dataset", "get_iou", "load_is_model"]
 
 
-def load_is_model(checkpoint: str | Path | Mapping[str, Any], device: torch.device | str, **kwargs: Any) -> ClickModel:
+def load_is_model(
+    checkpoint: str | Path | Mapping[str, Any], device: torch.device | str, eval_ritm: bool = False, **kwargs: Any
+) -> ClickModel:
     """A click model, ours or a published one, ready for inference: see ``load_model``.
 
     Args:
         checkpoint: path of the file, or the dict that ``torch.load`` read from it.
         device: device of the network.
-        kwargs: constructor arguments in place of those in the checkpoint. ``cpu_dist_maps`` and ``eval_ritm``, which
-            do not change the result, are accepted.
+        eval_ritm: as SimpleClick's programs say for a network of RITM; it is loaded right with it and without it.
+        kwargs: constructor arguments in place of those in the checkpoint. ``cpu_dist_maps``, which does not change the
+            result, is accepted.
 
     Raises:
         InputError: see ``load_model``; or the network takes no such argument.
     """
-    return load_model(checkpoint, device, **{name: value for name, value in kwargs.items() if name != "eval_ritm"})
+    require(eval_ritm, Flag() | Whole(0, 1), "eval_ritm of load_is_model")
+    return load_model(checkpoint, device, **kwargs)
 
 
 def find_checkpoint(weights_folder: str | Path, checkpoint_name: str) -> str:
