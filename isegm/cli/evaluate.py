@@ -10,6 +10,7 @@ from isegm.evaluation.options import EvalOptions
 from isegm.evaluation.run import run_evaluation
 from isegm.utils.arguments import CommandParser
 from isegm.utils.cli import add_device_options, choose_device, program
+from isegm.utils.distributed import device_of_process, launch, process_group
 from isegm.utils.plugins import add_plugin_option
 from isegm.utils.threads import set_threads
 
@@ -44,7 +45,13 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
     machine = parser.add_argument_group("where and how it runs")
     add_plugin_option(machine)
-    add_device_options(machine)
+    add_device_options(machine, several="a process for each")
+    machine.add_argument(
+        "--local_rank",
+        "--local-rank",
+        type=int,
+        help="set by launchers; LOCAL_RANK in the environment wins (default: 0)",
+    )
     add_options(machine, "batch_size", "resume", "config_path")
 
     written = parser.add_argument_group("what is printed and written")
@@ -70,8 +77,15 @@ def add_options(parser: argparse._ActionsContainer, *names: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Evaluate in as many processes as the options, or the launcher that has started this one, ask for."""
     options = vars(parse_args(arguments))
     started = sys.argv if arguments is None else ["isegm", "evaluate", *arguments]
+    gpus, cpu, device, local_rank = (options.pop(name) for name in ("gpus", "cpu", "device", "local_rank"))
     set_threads(options.pop("threads"))
-    device = choose_device(options.pop("gpus"), options.pop("cpu"), options.pop("device"))
-    run_evaluation(EvalOptions(**options, device=device, command=shlex.join(started)))
+    launch(gpus or "", cpu=cpu, command=sys.argv if arguments is None else ["-m", "isegm", "evaluate", *arguments])
+    with process_group(advice="--resume"):
+        if device is None:
+            chosen = device_of_process(gpus or "", cpu=cpu, local_rank=local_rank)
+        else:
+            chosen = choose_device(device=device)
+        run_evaluation(EvalOptions(**options, device=chosen, command=shlex.join(started)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -124,8 +124,9 @@ def evaluate_dataset(
     max_objects: int | None = None,
     on_click: Callable[[ClickEvent], None] | None = None,
     known: Mapping[int, Sequence[int]] | None = None,
+    indices: Iterable[int] | None = None,
 ) -> Iterator[ObjectRecord]:
-    """Click every object of every sample; each sample is read once for all its objects.
+    """Click every object of every sample, or of some; each sample is read once for all its objects.
 
     Args:
         dataset: the data set.
@@ -137,9 +138,10 @@ def evaluate_dataset(
         max_objects: stop after so many first objects of the data set, those in ``done`` included; None for all.
         on_click: called after each click; its time is not counted.
         known: object ids of samples by index, which are not read again where all of them are in ``done``.
+        indices: of the samples, each drawn when its turn comes; None for all of the data set.
 
     Yields:
-        one record per object, in the order of the data set whatever ``batch_size`` is.
+        one record per object, in the order of the data set, or of ``indices``, whatever ``batch_size`` is.
 
     Raises:
         InputError: an argument is of another kind or out of its range, an object has no pixels, its mask is of another
@@ -153,7 +155,8 @@ def evaluate_dataset(
     require(on_click, Instance(object, "a function", callable) | Nothing(), "on_click")
     require(dataset, Instance(object, "a data set", lambda value: hasattr(value, "get_sample")), "dataset")
     require(done, Instance(Collection, "a set of (index, object id)", lambda v: not isinstance(v, str)), "done")
-    waiting = islice(_start_objects(dataset, predictor, settings, frozenset(done), known or {}), max_objects)
+    drawn = range(len(dataset)) if indices is None else indices
+    waiting = islice(_start_objects(dataset, predictor, settings, frozenset(done), known or {}, drawn), max_objects)
     active: list[_ActiveObject] = []
     in_order: deque[tuple[int, int]] = deque()  # keys of objects whose records are not yielded yet
     records: dict[tuple[int, int], ObjectRecord] = {}
@@ -200,9 +203,10 @@ def _start_objects(
     settings: EvalSettings,
     done: frozenset[tuple[int, int]],
     known: Mapping[int, Sequence[int]],
+    indices: Iterable[int],
 ) -> Iterator[_ActiveObject | None]:
     """Start every object, None for one in ``done``; the objects of a sample share its first session."""
-    for index in range(len(dataset)):
+    for index in indices:
         ids = known.get(index, ())
         if ids and all((index, object_id) in done for object_id in ids):
             yield from (None for _ in ids)

@@ -7,16 +7,17 @@ limits), each further line is one object. Lines are flushed one by one, so that 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
 from isegm.utils.errors import InputError
+from isegm.utils.files import atomic_write
 from isegm.utils.locks import hold_lock
 from isegm.utils.log import logger
 from isegm.utils.schema import Fields, Items, Kind, Nothing, Number, Plain, Row, Table, Text, Whole, mismatch, shown
@@ -214,6 +215,7 @@ class RecordWriter:
         identity: what is run, as plain data. Its "fingerprint" is the checksum of the data set's files.
         resume: append to the records in the file; otherwise the file is renamed to ``<path>.bak``, unless that holds
             more records already.
+        parts: what other processes of a stopped run have written, which is first taken into the file.
 
     Attributes:
         records: the records that the file held before, in their order.
@@ -223,7 +225,9 @@ class RecordWriter:
             run (the message says how it differs).
     """
 
-    def __init__(self, path: str | Path, identity: Identity, resume: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, identity: Identity, resume: bool = False, parts: Sequence[RecordFile] = ()
+    ) -> None:
         self.path = as_path(path, "the path of records")
         lock = hold_lock(
             self.path.with_name(f"{self.path.name}.lock"),
@@ -232,16 +236,36 @@ class RecordWriter:
         )
         with ExitStack() as stack:
             stack.enter_context(lock)
+            self._take_in(parts)
             self._file = stack.enter_context(self._opened(json.loads(json.dumps(identity)), resume))
             self._open = stack.pop_all()
 
-    def _opened(self, identity: Identity, resume: bool) -> BinaryIO:
+    def _take_in(self, parts: Sequence[RecordFile]) -> None:
+        """Write the records of parts of a stopped run into the file."""
+        if not parts:
+            return
+        file = (read_records(self.path) if self.path.is_file() else None) or parts[0]
+        records = {record.key: record for record in file.records}
+        for part in parts:
+            changes = list(_differences(file.identity, part.identity))
+            if changes:
+                raise InputError(
+                    f"the files {self.path.name}.part* beside {self.path} are of another run ({'; '.join(changes)}): "
+                    "remove them, or choose another --logs-path."
+                )
+            records |= {record.key: record for record in part.records}
+        with atomic_write(self.path) as target:
+            _append(target, json.dumps({"run": file.identity}))
+            for _, record in sorted(records.items()):
+                _append(target, record.to_json())
+
+    def _opened(self, identity: Identity, resume: bool) -> IO[bytes]:
         """Open the file at the place of the next record; ``identity`` is as it comes back from a file."""
         found = read_records(self.path) if resume and self.path.is_file() else None
         self.records = found.records if found else []
         if found is None:
             self._back_up()
-            file: BinaryIO = open(self.path, "wb")  # noqa: SIM115, closed by __exit__
+            file: IO[bytes] = open(self.path, "w+b")  # noqa: SIM115, closed by __exit__
             _append(file, json.dumps({"run": identity}))
             return file
         said = {"objects": EACH_OBJECT} if "objects" in identity else {}
@@ -267,6 +291,15 @@ class RecordWriter:
         """Append one record."""
         _append(self._file, record.to_json())
 
+    def arrange(self, records: Sequence[ObjectRecord]) -> None:
+        """Let the file hold these records in this order; nothing can be written after that."""
+        with self._file:
+            self._file.seek(0)
+            content = [self._file.readline()]  # what was run
+        content += [record.to_json().encode() + b"\n" for record in records]
+        with atomic_write(self.path) as file:
+            file.writelines(content)
+
     def __enter__(self) -> RecordWriter:
         return self
 
@@ -276,7 +309,7 @@ class RecordWriter:
         self._open.close()
 
 
-def _append(file: BinaryIO, line: str) -> None:
+def _append(file: IO[bytes], line: str) -> None:
     file.write(line.encode() + b"\n")
     file.flush()
 

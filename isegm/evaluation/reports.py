@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 import isegm
+from isegm.evaluation.parts import Share
 from isegm.evaluation.scores import THRESHOLDS, DatasetScores
 from isegm.evaluation.summary_form import SUMMARY
 from isegm.inference.postprocess import FocusRefine
@@ -177,6 +178,21 @@ def all_scores(name: str, scores: DatasetScores) -> str:
 
 def _per_threshold(shown: Sequence[tuple[int, float]], value: Callable[[int], str]) -> str:
     return "   ".join(f"@{100 * threshold:g}% {value(index)}" for index, threshold in shown)
+
+
+def speed_lines(shares: Sequence[Share], seconds: float) -> str:
+    """Return a line that says how fast each of several processes was and all of them together; none for one process.
+
+    Args:
+        shares: what each process has evaluated.
+        seconds: from the first click to the last one of all.
+    """
+    if len(shares) == 1:
+        return ""
+    clicks = sum(share.clicks for share in shares)
+    each = ", ".join(f"{share.seconds / max(share.clicks, 1):.3f} ({share.objects} objects)" for share in shares)
+    together = f"{seconds / max(clicks, 1):.3f} s per click together, {seconds:.0f} s in all"
+    return f"\n  {len(shares)} processes, seconds per click of each: {each}; {together}"
 
 
 def protocol_line(

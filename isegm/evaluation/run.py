@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -18,12 +19,13 @@ from tqdm import tqdm
 from isegm.data import EvaluationDataset, SamplesDataset, get_dataset
 from isegm.data.catalogue import data_path
 from isegm.data.initial_masks import InitialMaskDataset
-from isegm.evaluation import reports
+from isegm.evaluation import handout, reports
 from isegm.evaluation.log_paths import LogPaths
 from isegm.evaluation.loop import evaluate_dataset
 from isegm.evaluation.options import CPU, PUBLISHED_SETS, EvalOptions
+from isegm.evaluation.parts import SharedRecords, shared_records
 from isegm.evaluation.protocol_names import protocol_of
-from isegm.evaluation.records import EACH_OBJECT, ObjectRecord, RecordWriter
+from isegm.evaluation.records import EACH_OBJECT, ObjectRecord
 from isegm.evaluation.resuming import recorded_objects
 from isegm.evaluation.scores import score
 from isegm.evaluation.selection import Selection, select
@@ -34,6 +36,7 @@ from isegm.inference.protocols import CLICKSEG_MODES
 from isegm.inference.simulation import EvalSettings
 from isegm.model.checkpoint import load_model
 from isegm.model.click_model import ClickModel
+from isegm.utils import distributed
 from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
 from isegm.utils.files import atomic_write, sha256
@@ -63,6 +66,8 @@ class CheckpointRun:
 def run_evaluation(options: EvalOptions) -> None:
     """Evaluate every checkpoint on every data set, print the table and write the files.
 
+    Several processes of ``isegm.utils.distributed`` share the samples of each data set, and the first one reports.
+
     Raises:
         InputError: an option, a file or a data set is not usable; missing data sets and empty masks are reported before
             the first click.
@@ -77,7 +82,7 @@ def run_evaluation(options: EvalOptions) -> None:
     selection = select(options, cfg)
     _require_one_checkpoint(options, selection)
     datasets = _load_datasets(options, cfg)
-    _check_networks(options, selection)
+    distributed.of_main(lambda: _check_inputs(options, selection, datasets))
 
     told: set[Path] = set()
     summaries: list[str] = []
@@ -96,16 +101,24 @@ def run_evaluation(options: EvalOptions) -> None:
                 threshold=settings.threshold,
                 refinement=options.refinement(),
             )
-            identity = _identity(options, run, dataset, settings, predictor)
-            with _open_records(options, run, dataset, identity) as writer:
+            path, identity = run.paths.records(dataset.name), _identity(options, run, dataset, settings, predictor)
+            with shared_records(path, identity, options.resume) as shared:
                 sink = EvaluationSink(options, run.paths, dataset, run.info, protocol_of(identity, dataset.name))
-                records = _evaluate(options, dataset, settings, predictor, sink, writer)
+                started = time.perf_counter()
+                _evaluate(options, dataset, settings, predictor, sink, shared, path)
+                records = shared.all_records()
+                if not distributed.is_main():
+                    continue
+                took = time.perf_counter() - started
                 header = reports.table_header(selection.model_name, run.info.protocol, settings.max_clicks)
                 if not summaries:
                     tqdm.write(header)
-                summaries.append(_report(options, run, dataset, settings, predictor, records, header))
+                speed = reports.speed_lines(shared.shares, took)
+                summaries.append(_report(options, run, dataset, settings, predictor, records, header, speed))
                 sink.on_finish(records, predictor)
             folders.append(f"Records, report and pictures: {printable(str(run.paths.folder))}")
+    if not distributed.is_main():
+        return
     print("", *summaries, *dict.fromkeys(folders), f"Logs: {printable(str(selection.logs_dir))}", sep="\n")
 
 
@@ -118,7 +131,7 @@ def _require_one_checkpoint(options: EvalOptions, selection: Selection) -> None:
 
 
 def _load_datasets(options: EvalOptions, cfg: Mapping[str, Any]) -> list[EvaluationDataset]:
-    """Load and check all data sets, so that missing files and empty masks are known before hours of clicking."""
+    """Load all data sets."""
     if options.datasets is None:
         names = dict.fromkeys(_published_sets_there(cfg))
     else:
@@ -134,8 +147,6 @@ def _load_datasets(options: EvalOptions, cfg: Mapping[str, Any]) -> list[Evaluat
     for name in own_names:
         if own_names.count(name) > 1:
             raise InputError(f"two of the data sets in --datasets are named {name}: evaluate them one by one.")
-    for dataset in datasets:
-        dataset.check(options.max_objects)
     return datasets
 
 
@@ -159,11 +170,14 @@ def _published_sets_there(cfg: Mapping[str, Any]) -> list[str]:
     return there or [SAMPLES]
 
 
-def _check_networks(options: EvalOptions, selection: Selection) -> None:
-    """Raise InputError unless all networks can be refined and cascaded as the options ask.
+def _check_inputs(options: EvalOptions, selection: Selection, datasets: Sequence[EvaluationDataset]) -> None:
+    """Raise InputError for missing files and empty masks, which are better known before hours of clicking.
 
-    One checkpoint is not loaded for that: its predictor checks it before the first click.
+    And unless all networks can be refined and cascaded as the options ask. One checkpoint is not loaded for that: its
+    predictor checks it before the first click.
     """
+    for dataset in datasets:
+        dataset.check(options.max_objects)
     parts = [part for part in (options.refinement(), options.cascade()) if part is not None]
     if not parts or not selection.several:
         return
@@ -238,7 +252,7 @@ def _identity(
         "inference": asdict(predictor.settings),
         "dataset": dataset.name,
         "samples": len(dataset),
-        "fingerprint": dataset.fingerprint,
+        "fingerprint": distributed.of_main(lambda: dataset.fingerprint),
         "max_objects": options.max_objects,
         "init_masks": run.info.init_masks,
         "device": options.device.type,
@@ -253,40 +267,39 @@ def _identity(
     return plain
 
 
-def _open_records(
-    options: EvalOptions, run: CheckpointRun, dataset: EvaluationDataset, identity: Mapping[str, Any]
-) -> RecordWriter:
-    """Open the records of a data set; until they are closed no other program evaluates the same."""
-    path = run.paths.records(dataset.name)
-    if options.resume and not path.is_file():
-        logger.info("there is no %s to resume: a new evaluation begins", path)
-    return RecordWriter(path, identity, options.resume)
-
-
 def _evaluate(
     options: EvalOptions,
     dataset: EvaluationDataset,
     settings: EvalSettings,
     predictor: Predictor,
     sink: EvaluationSink,
-    writer: RecordWriter,
-) -> list[ObjectRecord]:
-    """Return the records of a data set: those that ``--resume`` finds, and the others, which are evaluated now."""
-    records = list(writer.records)
+    shared: SharedRecords,
+    path: Path,
+) -> None:
+    """Evaluate the objects without records, as many of them as fall to this process."""
+    if options.resume and not shared.earlier:
+        logger.info("there are no records in %s to resume: a new evaluation begins", path)
+    known = distributed.of_main(lambda: recorded_objects(shared.earlier, dataset, options.max_objects, path))
+    alone = distributed.world_size() == 1  # then objects are counted when their turn comes, and read once
+    work = distributed.of_main(lambda: handout.work_of(dataset, None if alone else options.max_objects))
+    if distributed.world_size() > max(work.samples, 1):
+        logger.warning(
+            "%d processes share the %d images of %s: the others have nothing to do",
+            *(distributed.world_size(), work.samples, printable(dataset.name)),
+        )
     new_records = evaluate_dataset(
         dataset,
         predictor,
         settings,
         batch_size=options.batch_size,
-        done={record.key for record in records},
-        max_objects=options.max_objects,
+        done=work.without.union(record.key for record in shared.earlier),
+        max_objects=options.max_objects if alone else None,
         on_click=sink.on_click,
-        known=recorded_objects(records, dataset, options.max_objects, writer.path),
+        known=known,
+        indices=handout.handed_out(work, str(path)),
     )
-    for record in _with_progress(new_records, writer.records, dataset, settings):
-        writer.write(record)
-        records.append(record)
-    return records
+    for record in _with_progress(new_records, shared.earlier, dataset, settings):
+        shared.write(record)
 
 
 def _with_progress(
@@ -298,7 +311,12 @@ def _with_progress(
     """Pass records on; a bar on stderr shows the sample and the running NoC, earlier records included."""
     target = settings.target_iou if settings.target_iou <= 1 else 0.90
     nocs = [number_of_clicks(record.ious, target, settings.max_clicks) for record in earlier]
-    with tqdm(total=len(dataset), initial=earlier[-1].index if earlier else 0, desc=printable(dataset.name)) as bar:
+    with tqdm(
+        total=len(dataset),
+        initial=earlier[-1].index if earlier else 0,
+        desc=printable(dataset.name),
+        disable=not distributed.is_main(),
+    ) as bar:
         for record in new_records:
             yield record
             nocs.append(number_of_clicks(record.ious, target, settings.max_clicks))
@@ -316,6 +334,7 @@ def _report(
     predictor: Predictor,
     records: Sequence[ObjectRecord],
     header: str,
+    speed: str,
 ) -> str:
     """Print the row of a data set, write table, report and summary, and return all scores as lines of text."""
     scores = score(records, dataset.name, settings.target_iou, settings.max_clicks)
@@ -329,7 +348,7 @@ def _report(
     reports.append_row(run.paths.table(dataset.name), row, header, repeat=not options.resume)
 
     protocol = reports.protocol_line(run.info, settings, predictor.settings, scores)
-    details = f"{reports.all_scores(run.row_name, scores)}\n  {protocol}"
+    details = f"{reports.all_scores(run.row_name, scores)}\n  {protocol}{speed}"
     with atomic_write(run.paths.report(dataset.name), "w") as file:
         file.write(f"{header}\n{row}\n\n{details}\n")
     reports.add_to_summary(run.paths.folder, reports.summary_entry(run.info, settings, predictor.settings, scores))

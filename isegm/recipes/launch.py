@@ -19,7 +19,7 @@ from isegm.evaluation.reports import device_name
 from isegm.model.click_model import ClickModel
 from isegm.model.pretrained import is_timm_source
 from isegm.recipes.device_data import place_data
-from isegm.utils.distributed import is_main, local_processes, training_device
+from isegm.utils.distributed import device_of_process, is_main, local_processes
 from isegm.utils.errors import InputError
 from isegm.utils.exp import checkpoint_to_resume, create_experiment, running
 from isegm.utils.files import atomic_write
@@ -50,7 +50,7 @@ def run_config(cfg: EasyDict) -> RunConfig:
     """Build the trainer's configuration of where and how a run happens from the options of the command line.
 
     Raises:
-        InputError: the devices do not fit the processes (see ``training_device``), or no single checkpoint fits
+        InputError: the devices do not fit the processes (see ``device_of_process``), or no single checkpoint fits
             ``--resume-prefix``.
     """
     resume = checkpoint_to_resume(cfg) if cfg.resume_exp else None
@@ -60,7 +60,7 @@ def run_config(cfg: EasyDict) -> RunConfig:
         checkpoints=cfg.CHECKPOINTS_PATH,
         images=cfg.VIS_PATH,
         logs=cfg.LOGS_PATH,
-        device=training_device(cfg.gpus, cfg.ngpus, cfg.cpu, cfg.local_rank),
+        device=device_of_process(cfg.gpus, cfg.ngpus, cfg.cpu, cfg.local_rank),
         workers=default_workers(local_processes()) if cfg.workers is None else cfg.workers,
         amp=cfg.amp,
         seed=cfg.seed,

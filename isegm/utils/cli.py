@@ -209,10 +209,18 @@ def add_thread_option(parser: _ActionsContainer) -> None:
     )
 
 
-def add_device_options(parser: _ActionsContainer, gpu_option: str = "--gpus") -> None:
-    """Add the options that ``choose_device`` reads, of which a user gives one at most, and ``--threads``."""
+def add_device_options(
+    parser: _ActionsContainer, gpu_option: str = "--gpus", several: str = "the first is used"
+) -> None:
+    """Add the options that ``choose_device`` reads, of which a user gives one at most, and ``--threads``.
+
+    Args:
+        parser: gets the options.
+        gpu_option: the one with CUDA ids.
+        several: what happens with several ids.
+    """
     devices = parser.add_mutually_exclusive_group()
-    devices.add_argument(gpu_option, help="CUDA id, of several the first is used; default: CUDA where there is one")
+    devices.add_argument(gpu_option, help=f"CUDA id, of several {several}; default: CUDA where there is one")
     devices.add_argument("--cpu", action="store_true", help="run on the CPU (default: off)")
     devices.add_argument("--device", help="any device that PyTorch knows, such as cuda:1 or mps (default: as above)")
     add_thread_option(parser)

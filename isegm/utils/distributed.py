@@ -1,4 +1,4 @@
-"""The processes of one training run, on top of ``torch.distributed``.
+"""The processes of one run, of training or evaluation, on top of ``torch.distributed``.
 
 A single process needs no process group: ``world_size()`` is 1, and reductions return the value itself.
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import atexit
 import gc
+import itertools
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -33,8 +34,10 @@ from isegm.utils.signals import Stopped
 STARTED = "WORLD_SIZE"  # environment variable that torchrun and other launchers set in the processes they start
 KILLED = 1  # exit code where a process was ended by a signal
 FAILED = "isegm_failed"  # key of the number of failed processes in their common store
+COUNTER = "isegm_counter"  # begins the keys of numbers that the processes count up together
 
 T = TypeVar("T")
+_stores: list[dist.Store] = []  # of the group of processes, while there is one
 
 
 def world_size() -> int:
@@ -97,12 +100,15 @@ def _listed(gpus: str) -> list[str]:
 
 
 @contextmanager
-def process_group() -> Iterator[None]:
+def process_group(advice: str = "--resume-exp") -> Iterator[None]:
     """Join the other processes of a run while the block lasts; without a launcher, be the only process.
 
     Tensors on GPUs are sent by NCCL, those on the CPU by gloo. Only the first process logs below the level of errors.
     Of several processes that fail the first one says why: the others, which fail because of it, end silently with exit
     code 2.
+
+    Args:
+        advice: the option by which a stopped run goes on.
 
     Raises:
         InputError: the processes do not find each other, or another process was killed.
@@ -122,6 +128,7 @@ def process_group() -> Iterator[None]:
     atexit.register(_leave)  # where a process fails, frames of the caller keep the group until then
     if not is_main():
         logger.setLevel(logging.ERROR)
+    _stores[:] = [dist.PrefixStore(COUNTER, store)]
     try:
         yield
         all_gather(None)  # wait: the end of one process would end those that still write their files
@@ -131,7 +138,7 @@ def process_group() -> Iterator[None]:
         if _is_connection_lost(error):
             raise InputError(
                 f"another process of this run has ended or does not answer ({_first_line(error)}): see what it said, "
-                "then go on with --resume-exp."
+                f"then go on with {advice}."
             ) from error
         raise
     _leave()
@@ -139,6 +146,7 @@ def process_group() -> Iterator[None]:
 
 def _leave() -> None:
     """End the process group, whose threads now and then abort a process that ends while they live."""
+    _stores.clear()
     gc.collect()  # DistributedDataParallel, which knows the group, is part of reference cycles
     if dist.is_initialized():
         dist.destroy_process_group()
@@ -157,13 +165,13 @@ def _is_first_failure(store: dist.Store) -> bool:
         return True
 
 
-def training_device(gpus: str = "", ngpus: int = 1, cpu: bool = False, local_rank: int | None = None) -> torch.device:
+def device_of_process(gpus: str = "", ngpus: int = 1, cpu: bool = False, local_rank: int | None = None) -> torch.device:
     """Return the device of this process: one GPU for each process of a machine, or the CPU for all of them.
 
     Args:
         gpus: comma-separated CUDA ids; the n-th process of a machine takes the n-th id; "" for 0, 1, ...
         ngpus: number of GPUs of this machine; ``gpus`` wins over it.
-        cpu: train on the CPU.
+        cpu: run on the CPU.
         local_rank: number of this process on its machine, for launchers that do not set LOCAL_RANK, which wins.
 
     Raises:
@@ -226,6 +234,36 @@ def all_gather(value: T) -> list[T]:
     values: list[Any] = [None] * world_size()
     dist.all_gather_object(values, value)
     return values
+
+
+def gathered(value: T) -> list[T]:
+    """Return the values of all processes by rank in the first process, and no value in the others."""
+    if world_size() == 1:
+        return [value]
+    values: list[Any] | None = [None] * world_size() if is_main() else None
+    dist.gather_object(value, values)
+    return values or []
+
+
+def of_main(value_of: Callable[[], T]) -> T:
+    """Return what a function returns in the first process, which alone calls it, in all of them."""
+    if world_size() == 1:
+        return value_of()
+    values: list[Any] = [value_of() if is_main() else None]
+    dist.broadcast_object_list(values, src=0)
+    return values[0]
+
+
+def handed_out(name: str) -> Iterator[int]:
+    """Yield 0, 1, ... without end, each number in one process only: in the one that asks for it first.
+
+    Args:
+        name: of the numbers, a new one for each series.
+    """
+    if world_size() == 1:
+        yield from itertools.count()
+    while True:
+        yield _stores[0].add(name, 1) - 1
 
 
 def _first_line(error: BaseException) -> str:

@@ -369,22 +369,22 @@ def second_of_four(monkeypatch):
 @pytest.mark.parametrize("options", [{}, {"gpus": ""}, {"gpus": "", "ngpus": 1, "cpu": True}], ids=str)
 def test_a_run_without_options_of_devices_finds_one(options):
     there = "cpu" if options.get("cpu") or not torch.cuda.is_available() else "cuda"
-    assert distributed.training_device(**options).type == there
+    assert distributed.device_of_process(**options).type == there
 
 
 def test_each_process_takes_a_gpu_of_its_own(second_of_four, monkeypatch):
-    assert distributed.training_device(local_rank=2) == "cuda:2"
+    assert distributed.device_of_process(local_rank=2) == "cuda:2"
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert distributed.training_device(local_rank=2) == "cuda:1"  # the environment wins
-    assert distributed.training_device(gpus="4,5,6,7", ngpus=1) == "cuda:5"
-    assert distributed.training_device(ngpus=4) == "cuda:1"
-    assert distributed.training_device(cpu=True) == "cpu"
+    assert distributed.device_of_process(local_rank=2) == "cuda:1"  # the environment wins
+    assert distributed.device_of_process(gpus="4,5,6,7", ngpus=1) == "cuda:5"
+    assert distributed.device_of_process(ngpus=4) == "cuda:1"
+    assert distributed.device_of_process(cpu=True) == "cpu"
     monkeypatch.setenv("LOCAL_RANK", "first")
     with pytest.raises(InputError, match="LOCAL_RANK in the environment is 'first'"):
-        distributed.training_device()
+        distributed.device_of_process()
     for wrong in ({"gpus": "0"}, {"gpus": "0,1"}, {"ngpus": 2}):
         with pytest.raises(InputError, match="4 processes run on this machine"):
-            distributed.training_device(**wrong)
+            distributed.device_of_process(**wrong)
 
 
 def test_a_batch_must_be_divisible_by_the_processes(images, tmp_path, monkeypatch):

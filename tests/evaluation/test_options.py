@@ -14,7 +14,7 @@ from isegm.utils.errors import InputError
 NOT_OPTIONS = {"device", "command"}
 CLICKS_LIMIT = "--clicks-limit is"
 FROM_1 = f"give a number from 1 to {MOST_CLICKS}, or -1 for that of --n-clicks."
-DEVICE_OPTIONS = {"gpus", "cpu", "device", "threads"}
+DEVICE_OPTIONS = {"gpus", "cpu", "device", "local_rank", "threads"}
 
 
 def test_the_command_line_has_every_option_and_its_default():

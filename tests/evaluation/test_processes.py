@@ -1,0 +1,150 @@
+"""Several processes share an evaluation: the same records and the same table as from one."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from isegm.evaluation.handout import work_of
+from isegm.evaluation.options import EvalOptions
+from isegm.evaluation.parts import shared_records
+from isegm.evaluation.records import RecordWriter, read_records
+from isegm.evaluation.run import run_evaluation
+from isegm.model import build_model
+from isegm.model.checkpoint import save_checkpoint
+from isegm.utils.errors import InputError
+from tests.evaluation.fakes import DrawnDataset, record, write_folder
+from tests.golden import fill_weights
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = 7
+INSIDE = Path("others/tiny/cvpr_Baseline_2_infer-size-64")
+IDENTITY = {"dataset": "Drawn", "samples": 9}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    write_folder(home / "drawn", SAMPLES)
+    (home / "config.yml").write_text(f"INTERACTIVE_MODELS_PATH: {home}\nEXPS_PATH: {home}/experiments\n")
+    save_checkpoint(fill_weights(build_model("clickseg_mobilenetv2")), home / "tiny.pth")
+    return home
+
+
+def alone(home, logs, **options):
+    given = {"checkpoint": "tiny", "datasets": f"folder:{home}/drawn", "config_path": f"{home}/config.yml"}
+    run_evaluation(
+        EvalOptions(**given, mode="Baseline", logs_path=str(logs), infer_size=64, n_clicks=2, overlays=False, **options)
+    )
+    return logs
+
+
+def together(home, logs, *options, processes=2, program=("scripts/evaluate_model.py",), dying=""):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    command += [*program, "Baseline", "--cpu", "--checkpoint=tiny", f"--datasets=folder:{home}/drawn"]
+    command += [f"--config-path={home}/config.yml", f"--logs-path={logs}", "--infer-size=64", "--n-clicks=2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "DYING": dying}
+    return subprocess.run(
+        [*command, "--no-overlays", *options], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def lines(path):
+    """The lines of a records file without the times."""
+    values = map(json.loads, path.read_text().splitlines())
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in values]
+
+
+def row(logs):
+    """The last row of a table without the times."""
+    return (logs / "others/tiny/cvpr_Baseline_2.txt").read_text().splitlines()[-1].split("|")[:8]
+
+
+def test_two_processes_give_the_records_and_the_table_of_one(home, tmp_path):
+    done = together(home, tmp_path / "two", "--max-objects=8")
+    assert done.returncode == 0, done.stderr
+    alone(home, tmp_path / "one", max_objects=8)
+    inside = INSIDE.with_name(f"{INSIDE.name}_max-objects-8")
+    one, two = ((tmp_path / logs / inside) for logs in ("one", "two"))
+    assert lines(two / "records_drawn.jsonl") == lines(one / "records_drawn.jsonl")
+    assert len(lines(two / "records_drawn.jsonl")) == 1 + 8
+    assert row(tmp_path / "two") == row(tmp_path / "one")
+    assert {path.name for path in two.iterdir()} == {path.name for path in one.iterdir()}  # no parts are left
+    assert done.stdout.count("Eval results") == 1
+    assert "2 processes, seconds per click of each: " in (two / "report_drawn.txt").read_text()
+    assert "processes" not in (one / "report_drawn.txt").read_text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL there")
+def test_a_killed_process_ends_the_run_which_any_number_can_resume(home, tmp_path):
+    logs = tmp_path / "logs"
+    done = together(home, logs, processes=3, program=("-m", "tests.evaluation.killed"), dying="1")
+    assert done.returncode != 0
+    parts = [path for path in (logs / INSIDE).iterdir() if ".jsonl" in path.name and path.suffix != ".lock"]
+    before = [one for path in parts if (file := read_records(path)) for one in file.records]
+    assert 2 <= len(before) < 13
+    resumed = together(home, logs, "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    whole = alone(home, tmp_path / "whole")
+    records = INSIDE / "records_drawn.jsonl"
+    assert lines(logs / records) == lines(whole / records)
+    assert row(logs) == row(whole)
+    kept = read_records(logs / records).records
+    assert all(one in kept for one in before)  # with their times: they were not evaluated again
+
+
+def test_parts_that_a_stopped_run_has_left_are_taken_in_by_one_process(home, tmp_path):
+    whole = alone(home, tmp_path) / INSIDE / "records_drawn.jsonl"
+    content = whole.read_text().splitlines(keepends=True)
+    whole.write_text("".join([*content[:2], *content[5:7], content[8][:20]]))
+    whole.with_name(f"{whole.name}.part2").write_text("".join([content[0], *content[7:10]]))
+    whole.with_name(f"{whole.name}.part11").write_text(content[0][:9])  # killed in its first write
+    alone(home, tmp_path, resume=True)
+    assert lines(whole) == [json.loads(line) | {} for line in map(_without_time, content)]
+    assert not list(whole.parent.glob("*.part*"))
+
+
+def _without_time(line):
+    return json.dumps({name: value for name, value in json.loads(line).items() if name != "seconds"})
+
+
+def test_parts_are_put_aside_with_the_records_that_a_new_run_replaces(tmp_path):
+    path = tmp_path / "records.jsonl"
+    for one, name in ((record([0.5]), path), (record([0.6], 1), path.with_name("records.jsonl.part1"))):
+        with RecordWriter(name, IDENTITY) as writer:
+            writer.write(one)
+    with shared_records(path, IDENTITY) as shared:
+        assert shared.earlier == []
+    assert [one.index for one in read_records(path.with_suffix(".jsonl.bak")).records] == [0, 1]
+    assert [file.name for file in tmp_path.iterdir() if ".part" in file.name] == []
+
+
+def test_parts_of_another_run_are_told_in_one_sentence(tmp_path):
+    path = tmp_path / "records.jsonl"
+    RecordWriter(path, IDENTITY).__exit__(None, None, None)
+    RecordWriter(tmp_path / "records.jsonl.part1", {**IDENTITY, "samples": 8}).__exit__(None, None, None)
+    with pytest.raises(
+        InputError, match=r"^the files records\.jsonl\.part\* beside .* are of another run \(samples was"
+    ):
+        shared_records(path, IDENTITY, resume=True).__enter__()
+    assert (tmp_path / "records.jsonl.part1").is_file()
+
+
+@pytest.mark.parametrize(
+    ("most", "samples", "without"),
+    [(None, 4, set()), (1, 1, set()), (2, 2, {(1, 1)}), (3, 2, set()), (4, 3, {(2, 1), (2, 2)}), (99, 4, set())],
+)
+def test_the_first_objects_lie_in_the_first_samples(most, samples, without):
+    work = work_of(DrawnDataset(4), most)  # of 1, 2, 3 and 1 objects
+    assert (work.samples, set(work.without)) == (samples, without)
+
+
+def test_gpus_that_are_not_there_are_told_before_processes_start(monkeypatch, capsys):
+    from isegm.cli.evaluate import main
+
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with pytest.raises(InputError, match=r"cuda:98|CUDA"):
+        main(["--gpus=98,99", "--datasets=Samples"])
