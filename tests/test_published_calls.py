@@ -361,6 +361,19 @@ def test_samples_of_a_foreign_data_set_need_an_image_and_a_mask():
     assert len(ious) == 2
 
 
+def test_samples_of_simpleclicks_users_give_the_mask_of_each_object():
+    class Foreign(DrawnDataset):
+        def get_sample(self, index):
+            sample = super().get_sample(index)
+            masks = [sample.get_object_mask(one) for one in sample.objects_ids]
+            return SimpleNamespace(image=sample.image, objects_ids=sample.objects_ids, gt_mask=masks.__getitem__)
+
+    options = {"max_iou_thr": 0.9, "max_clicks": 2}
+    ours, _ = evaluate_dataset(DrawnDataset(3), tiny_predictor(), **options)
+    theirs, _ = evaluate_dataset(Foreign(3), tiny_predictor(), **options)
+    assert len(ours) == 6 and all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
 def test_a_repeated_click_starts_from_the_last_answer_and_not_from_the_given_mask():
     seen = []
 

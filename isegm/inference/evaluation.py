@@ -136,7 +136,8 @@ def evaluate_dataset(dataset: Samples, predictor: ClickedPredictor, **kwargs: An
     """Click every object of a data set, one after the other.
 
     Args:
-        dataset: samples with their objects, such as ``get_dataset`` returns.
+        dataset: samples with their objects, such as ``get_dataset`` returns. Those of other people may give the mask
+            of an object as RITM's do, ``gt_mask``, or as SimpleClick's, ``gt_mask(i)`` for the i-th of ``objects_ids``.
         predictor, kwargs: see ``evaluate_sample``; ``sample_id`` is the index of the sample.
 
     Returns:
@@ -165,5 +166,6 @@ def _objects(dataset: Samples) -> Iterable[tuple[int, DSample, np.ndarray]]:
         if not hasattr(sample, "objects_ids"):  # data sets of RITM's users, with one object a sample
             yield index, sample, sample.gt_mask
             continue
-        for object_id in sample.objects_ids:
-            yield index, sample, sample.get_object_mask(object_id)
+        of_number: Any = None if hasattr(sample, "get_object_mask") else sample.gt_mask  # of SimpleClick's users
+        for number, object_id in enumerate(sample.objects_ids):
+            yield index, sample, sample.get_object_mask(object_id) if of_number is None else of_number(number)

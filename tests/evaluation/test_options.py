@@ -51,7 +51,7 @@ def test_values_have_the_types_of_the_options(words, expected):
         ({"target_crop_r": 0.5}, "--target-crop-r is 0.5: give a number from 1 to 100."),
         ({"focus_crop_r": float("nan")}, "--focus-crop-r is nan: give a number from 1 to 100."),
         ({"infer_size": 20_000}, "--infer-size is 20000: give a number from 32 to 2048."),
-        ({"cf_n": 1_000_000_000}, "--cf-n is 1000000000: give a number from 0 to 100."),
+        ({"cf_n": 1_000_000_000}, "--cf-n is 1000000000: give a number from 0 to 1000."),
         (
             {"cf_n": 1, "cf_click": 10**30},
             "--cf-click is a number of more than 64 bits: give a number from 1 to 10000.",

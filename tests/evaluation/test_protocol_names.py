@@ -155,6 +155,18 @@ def test_published_values_do_not_stand_beside_another_protocol(tmp_path):
     assert run.deviation == "it ran RITM's protocol (--eval-ritm) instead of simpleclick"
 
 
+def test_published_values_of_simpleclick_stand_beside_its_file(tmp_path):
+    folder = write(tmp_path, {**identity(), "checkpoint": "ab", "threshold": 0.49})
+    entry = {"checkpoint": "weights/simpleclick_models/cocolvis_vit_base.pth", "sha256": "ab"}
+    (folder / "summary.json").write_text(json.dumps({"evaluations": [entry]}))
+    table = comparison_table(compare(read_runs([folder]), 10, 0)["GrabCut"])
+    (line,) = (line for line in table if "published 1.48" in line)
+    assert line.endswith(
+        "NoC@90 measured 2.00, published 1.48 (cocolvis_vit_base, Liu et al. 2023, comparison with "
+        "other methods on natural images)"
+    )
+
+
 def test_curves_of_several_protocols_are_told_apart(tmp_path, evaluate):
     folder = evaluate(iou_analysis=True, n_clicks=1)
     ours = folder / "plots" / "drawn_cvpr_NoBRS_1.pickle"
