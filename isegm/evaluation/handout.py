@@ -45,11 +45,9 @@ def work_of(dataset: EvaluationDataset, max_objects: int | None) -> Work:
     return Work(len(dataset))
 
 
-def handed_out(work: Work, name: str) -> Iterator[int]:
-    """Yield the indices of the samples that this process evaluates, in rising order.
+def handed_out(work: Work) -> Iterator[int]:
+    """Return the indices of the samples that this process evaluates, in rising order.
 
-    Args:
-        work: what all processes evaluate together.
-        name: of the evaluation, another for each of a run.
+    All processes must call this as often as the others, see ``distributed.handed_out``.
     """
-    return takewhile(lambda index: index < work.samples, distributed.handed_out(name))
+    return takewhile(lambda index: index < work.samples, distributed.handed_out())

@@ -296,7 +296,7 @@ def _evaluate(
         max_objects=options.max_objects if alone else None,
         on_click=sink.on_click,
         known=known,
-        indices=handout.handed_out(work, str(path)),
+        indices=handout.handed_out(work),
     )
     for record in _with_progress(new_records, shared.earlier, dataset, settings):
         shared.write(record)

@@ -38,6 +38,7 @@ COUNTER = "isegm_counter"  # begins the keys of numbers that the processes count
 
 T = TypeVar("T")
 _stores: list[dist.Store] = []  # of the group of processes, while there is one
+_series = itertools.count()  # of numbers that are handed out
 
 
 def world_size() -> int:
@@ -254,16 +255,19 @@ def of_main(value_of: Callable[[], T]) -> T:
     return values[0]
 
 
-def handed_out(name: str) -> Iterator[int]:
-    """Yield 0, 1, ... without end, each number in one process only: in the one that asks for it first.
+def handed_out() -> Iterator[int]:
+    """Return a series 0, 1, ... without end, of which each number goes to the process that asks for it first.
 
-    Args:
-        name: of the numbers, a new one for each series.
+    Every process must call this as often as the others: the n-th calls of all of them are one series.
     """
     if world_size() == 1:
-        yield from itertools.count()
+        return itertools.count()
+    return _numbers_of(f"series{next(_series)}")
+
+
+def _numbers_of(series: str) -> Iterator[int]:
     while True:
-        yield _stores[0].add(name, 1) - 1
+        yield _stores[0].add(series, 1) - 1
 
 
 def _first_line(error: BaseException) -> str:

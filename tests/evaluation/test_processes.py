@@ -42,11 +42,18 @@ def alone(home, logs, **options):
     return logs
 
 
-def together(home, logs, *options, processes=2, program=("scripts/evaluate_model.py",), dying=""):
+def together(home, logs, *options, processes=2, dying="", apart=""):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-    command += [*program, "Baseline", "--cpu", "--checkpoint=tiny", f"--datasets=folder:{home}/drawn"]
+    command += [
+        "-m",
+        "tests.evaluation.worker",
+        "Baseline",
+        "--cpu",
+        "--checkpoint=tiny",
+        f"--datasets=folder:{home}/drawn",
+    ]
     command += [f"--config-path={home}/config.yml", f"--logs-path={logs}", "--infer-size=64", "--n-clicks=2"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "DYING": dying}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "DYING": dying, "APART": str(apart)}
     return subprocess.run(
         [*command, "--no-overlays", *options], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
@@ -63,25 +70,25 @@ def row(logs):
     return (logs / "others/tiny/cvpr_Baseline_2.txt").read_text().splitlines()[-1].split("|")[:8]
 
 
-def test_two_processes_give_the_records_and_the_table_of_one(home, tmp_path):
-    done = together(home, tmp_path / "two", "--max-objects=8")
+def test_two_processes_without_a_common_disk_give_the_records_and_the_table_of_one(home, tmp_path):
+    done = together(home, "logs", "--max-objects=8", apart=tmp_path)
     assert done.returncode == 0, done.stderr
-    alone(home, tmp_path / "one", max_objects=8)
+    one, two = alone(home, tmp_path / "one", max_objects=8), tmp_path / "0/logs"
     inside = INSIDE.with_name(f"{INSIDE.name}_max-objects-8")
-    one, two = ((tmp_path / logs / inside) for logs in ("one", "two"))
-    assert lines(two / "records_drawn.jsonl") == lines(one / "records_drawn.jsonl")
-    assert len(lines(two / "records_drawn.jsonl")) == 1 + 8
-    assert row(tmp_path / "two") == row(tmp_path / "one")
-    assert {path.name for path in two.iterdir()} == {path.name for path in one.iterdir()}  # no parts are left
+    assert lines(two / inside / "records_drawn.jsonl") == lines(one / inside / "records_drawn.jsonl")
+    assert len(lines(two / inside / "records_drawn.jsonl")) == 1 + 8
+    assert row(two) == row(one)
+    assert {path.name for path in (two / inside).iterdir()} == {path.name for path in (one / inside).iterdir()}
+    assert not [path for path in (tmp_path / "1").rglob("*") if path.is_file()]  # no parts are left
     assert done.stdout.count("Eval results") == 1
-    assert "2 processes, seconds per click of each: " in (two / "report_drawn.txt").read_text()
-    assert "processes" not in (one / "report_drawn.txt").read_text()
+    assert "2 processes, seconds per click of each: " in (two / inside / "report_drawn.txt").read_text()
+    assert "processes" not in (one / inside / "report_drawn.txt").read_text()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL there")
 def test_a_killed_process_ends_the_run_which_any_number_can_resume(home, tmp_path):
     logs = tmp_path / "logs"
-    done = together(home, logs, processes=3, program=("-m", "tests.evaluation.killed"), dying="1")
+    done = together(home, logs, processes=3, dying="1")
     assert done.returncode != 0
     parts = [path for path in (logs / INSIDE).iterdir() if ".jsonl" in path.name and path.suffix != ".lock"]
     before = [one for path in parts if (file := read_records(path)) for one in file.records]
