@@ -1,7 +1,7 @@
 """Runs an evaluation as one of several processes.
 
-With APART its logs are in a folder of its own there, as on a machine that shares no disk. The process of the rank DYING is
-killed when it has written two records.
+With APART its logs are in a folder of its own there, as on a machine that shares no disk. The process of the rank DYING
+is killed when it has written two records.
 """
 
 import os
