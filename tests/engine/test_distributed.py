@@ -18,7 +18,7 @@ from isegm.utils import distributed
 from isegm.utils.errors import InputError
 from tests.drawn import draw_folder
 from tests.engine import focal
-from tests.engine.tiny import ICL, NO_CLICKS, TinyModel, finished, tiny
+from tests.engine.tiny import ICL, NO_CLICKS, TinyModel, finished, tiny, tiny_vit
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
@@ -100,6 +100,14 @@ def test_the_passes_of_a_step_add_up_in_every_process(together, images, tmp_path
     _, (first, second) = together
     assert first["icl"] == second["icl"]
     assert_close(first["icl"], finished(tiny(images, tmp_path, task=ICL)))
+
+
+def test_a_vision_transformer_learns_in_every_process(together, images, tmp_path):
+    """DistributedDataParallel need not search for parameters without gradients: it would not end if it met any."""
+    _, (first, second) = together
+    assert first["vit"] == second["vit"]
+    assert_close(first["vit"], finished(tiny_vit(images, tmp_path)), 1e-4)
+    assert_close(first["unsearched"], first["vit"])
 
 
 def test_gradients_may_be_sent_in_any_number_of_buckets(together):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from isegm.clicks import DistMaps
 from isegm.data.datasets.folder import FolderDataset
@@ -21,6 +22,7 @@ from isegm.engine.trainer import RunConfig, TrainConfig, Trainer
 from isegm.engine.training_step import parallelize
 from isegm.model.click_model import ClickModel
 from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss
+from isegm.model.registry import build_model
 from isegm.utils import distributed
 
 UNEVEN = "ValLosses/refine_loss"  # without gradients it has the denominator of a process's part of a batch
@@ -52,6 +54,7 @@ TERMS = {
 PUBLISHED = IterativeClicks(TERMS, max_num_next_clicks=3, prev_mask_drop_prob=0.3)
 NO_CLICKS = IterativeClicks(TERMS, max_num_next_clicks=0)  # which fall elsewhere where a probability is one bit off
 ICL = IterativeClickLoss(TERMS, max_num_next_clicks=3, prev_mask_drop_prob=0.3)
+VIT = dict(img_size=(32, 32), embed_dim=32, depth=4, num_heads=2, out_dims=(8, 8, 8, 8), head_channels=8)
 EVERY_CLICK = IterativeClicks(TERMS, max_num_next_clicks=2, train_every_click=True)
 
 
@@ -110,6 +113,15 @@ def finished(run):
     return {"curves": run.written, "weights": weights}
 
 
+def tiny_vit(images, folder):
+    """A trainer of a small SimpleClick."""
+
+    def vit(*_):
+        return build_model("simpleclick_vit_xtiny", **VIT, dropout_ratio=0)
+
+    return tiny(images, folder, network=vit, task=NO_CLICKS)
+
+
 class Stop(Exception):
     """Ends a run in all of its processes."""
 
@@ -141,6 +153,11 @@ def results_on_the_cpu(images, folder):
     buckets.parallel_step = parallelize(buckets.training_step, bucket_cap_mb=300 / 2**20)
     results["buckets"] = finished(buckets)
     unclicked = {"norm": True, "task": NO_CLICKS}
+    results["vit"] = finished(tiny_vit(images, folder / "vit"))
+    unsearched = tiny_vit(images, folder / "unsearched")
+    unsearched.training_step.never_used.requires_grad_(False)
+    unsearched.parallel_step = DistributedDataParallel(unsearched.training_step)
+    results["unsearched"] = finished(unsearched)
     results["apart"] = finished(tiny(images, folder / "apart", **unclicked))
     results["measured"] = finished(tiny(images, folder / "measured", config={"precise_bn_batches": 1}, **unclicked))
     results["focal"] = finished(tiny(images, folder / "focal", **focal.RUN))

@@ -93,7 +93,8 @@ class Fusion(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Fuse ``maps`` (B, C, h_i, w_i), largest first, to (B, outputs, h_0, w_0)."""
         size = maps[0].shape[2:]
-        weights = self.conv.weight.flatten(1).expand(len(maps[0]), -1, -1).chunk(len(maps), dim=2)  # (B, outputs, C)
+        weight = self.conv.weight.permute(0, 2, 3, 1).flatten(1)  # whose gradient has the strides of channels-last
+        weights = weight.expand(len(maps[0]), -1, -1).chunk(len(maps), dim=2)  # (B, outputs, C)
         parts = [torch.bmm(w, x.flatten(2)).unflatten(2, x.shape[2:]) for x, w in zip(maps, weights, strict=True)]
         parts[1:] = [F.interpolate(x, size=size, mode="bilinear", align_corners=False) for x in parts[1:]]
         if self.conv.bias is not None:
