@@ -115,6 +115,20 @@ def test_other_networks_and_rates_are_refused(slim, planned, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("crop", "words"),
+    [
+        ("[128,100]", "cannot read 128 x 100 pixels, as its patches have 16 x 16: .* such as 128 x 96"),
+        ("{0: [128,128], 1: [16,16]}", "cannot read 16 x 16 pixels: give sides of 32 or more"),
+    ],
+)
+def test_a_crop_that_the_network_cannot_read_is_told_before_anything_is_written(crop, words, slim, at_data, tmp_path):
+    module, cfg = at_data(XTINY, *SHORT, "--set", f"crop={crop}")
+    with pytest.raises(InputError, match=words):
+        module.main(cfg)
+    assert not (tmp_path / "experiments").exists()
+
+
+@pytest.mark.parametrize(
     ("script", "channels"),
     [(XTINY, 128), ("models/iter_mask/plainvit_base448_sbd_itermask.py", 256)],
 )

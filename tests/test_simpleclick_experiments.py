@@ -15,7 +15,10 @@ from isegm.engine.iterative_click_loss import AppendedClicks, IterativeClickLoss
 from isegm.model.checkpoint import read_checkpoint, save_checkpoint
 from isegm.model.click_model import EarlyFusionModel
 from isegm.model.losses import NormalizedFocalLoss
+from isegm.recipes import train
 from isegm.recipes.launch import IMAGENET_FILES
+from isegm.utils.exp import load_script
+from tests.conftest import ROOT
 from tests.published_data import SBD_SCORES
 from tests.tracked import experiment_scripts
 
@@ -170,6 +173,37 @@ def test_the_tables_name_every_script():
 
 
 SHORT = ("--epochs", "1", "--epoch-len", "2", "--batch-size", "2")
+
+
+def test_vit_l_and_h_compute_their_activations_again():
+    scripts = {f"{path}.py": load_script(ROOT / of_script(path)).RECIPE.recompute for path in (*EXPERIMENTS, *CFR)}
+    assert {name for name, recompute in scripts.items() if recompute} == {
+        name for name in scripts if "large" in name or "huge" in name
+    }
+
+
+@pytest.mark.parametrize("options", [(), ("--set", "recompute=true")])
+def test_recomputing_runs_the_blocks_once_more_and_learns_the_same(options, at_data, small_crops, monkeypatch):
+    monkeypatch.setattr("isegm.recipes.simpleclick.build_model", build_model)
+    weights, passes = [], []
+    for more in ((), options):
+        module, cfg = at_data(of_script("iter_mask/plainvit_xtiny448_cocolvis_itermask"), *SHORT, *more)
+        torch.manual_seed(0)
+        network = module.init_model(cfg)
+        calls = []
+        network.backbone.blocks[3].register_forward_pre_hook(
+            lambda *_, calls=calls: calls.append(torch.is_grad_enabled())
+        )
+        train(network, cfg, module.RECIPE)
+        passes.append(sum(calls))
+        weights.append(network.state_dict())
+    assert passes == [1, 2 if options else 1]
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+def test_recomputing_needs_blocks_that_can(planned):
+    with pytest.raises(InputError, match="recompute is set, and no block of Cheap can compute its activations again"):
+        planned(of_script("iter_mask/plainvit_base448_sbd_itermask"), "--set", "recompute=true")
 
 
 @pytest.mark.parametrize("data", ["cocolvis", "sbd"])

@@ -17,15 +17,19 @@ from isegm.inference.merge import change_around
 from isegm.inference.predictor import Predictor
 from isegm.model import build_model
 from isegm.model.heads.pixel_diffusion import DILATIONS, STEPS, PixelDiffusion
+from isegm.model.simpleclick import SimpleClickModel
+from isegm.recipes.pass_memory import CLICK, DTYPES, RECOMPUTED, TRAINING, cost_of
 from isegm.recipes.throughput import updates_per_second
 from isegm.utils.arguments import CommandParser
 from isegm.utils.cli import add_thread_option, choose_device, program
 from isegm.utils.memory import keep_freed_memory
+from isegm.utils.quantities import in_bytes
 from isegm.utils.schema import Whole
 from isegm.utils.text_values import from_text
 from isegm.utils.threads import SPINS, set_threads
 
 REPEATS = 7
+VIT_REPEATS = 3
 NETWORKS = (
     "clickseg_mobilenetv2",
     "ritm_hrnet18s",
@@ -148,6 +152,72 @@ def pixel_diffusion(side: int) -> None:
     report(f"pixel diffusion of CDNet, {side}x{side}", median_ms(plain), ours)
 
 
+class PlainSimpleClick(SimpleClickModel):
+    """ViT-B in the published layout: attention written out, windows copied in and out, maps resized and then fused."""
+
+    def backbone_forward(self, image: torch.Tensor, coord_features: torch.Tensor) -> dict[str, torch.Tensor]:
+        vit, grid = self.backbone, self.backbone.grid_of(image.shape[2:])
+        rows, columns = vit.windows_of(grid)
+        side = grid[0] // rows, grid[1] // columns
+        embedded = vit.patch_embed(image) + self.patch_embed_coords(coord_features) + vit.positions(grid)
+        x, inside = embedded.flatten(2).transpose(1, 2), False  # (B, N, C)
+        for number, block in enumerate(vit.blocks, start=1):
+            within = number % vit.period != 0
+            if within and not inside:
+                x = x.reshape(-1, rows, side[0], columns, side[1], vit.channels).transpose(2, 3)
+                x = x.reshape(-1, side[0] * side[1], vit.channels)  # (B * windows, tokens of a window, C)
+            elif inside and not within:
+                x = x.reshape(-1, rows, columns, *side, vit.channels).transpose(2, 3)
+                x = x.reshape(len(image), -1, vit.channels)
+            inside = within
+            x = x + self.attention(block.get_submodule("attn"), block.get_submodule("norm1")(x))
+            x = x + block.get_submodule("mlp")(block.get_submodule("norm2")(x))
+        maps = self.neck(x.transpose(1, 2).reshape(len(image), vit.channels, *grid))
+        maps = [conv(x) for conv, x in zip(self.head.convs, maps, strict=True)]
+        maps = [F.interpolate(x, maps[0].shape[2:], mode="bilinear", align_corners=False) for x in maps]
+        fused = F.relu(self.head.fusion_conv.conv(torch.cat(maps, dim=1)))
+        return {"instances": self.head.conv_seg(fused)}
+
+    def attention(self, layer: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+        batch, count, channels = x.shape
+        heads = channels // 64
+        qkv = layer.get_submodule("qkv")(x).reshape(batch, count, 3, heads, 64).permute(2, 0, 3, 1, 4)
+        query, key, value = qkv.unbind(0)
+        weights = (query @ key.transpose(-2, -1) / 8).softmax(dim=-1)
+        return layer.get_submodule("proj")((weights @ value).transpose(1, 2).reshape(x.shape))
+
+
+@torch.inference_mode()
+def vit_click() -> None:
+    """Time a click of SimpleClick's ViT-B, with its flipped copy, against the published layout; both in turn."""
+    network, plain = build_model("simpleclick_vitb").eval(), PlainSimpleClick().eval()
+    plain.load_state_dict(network.state_dict())
+    inputs = torch.rand(1, 4, 448, 448), torch.tensor([[[200.0, 300, 0], [-1, -1, -1]]])
+    torch.testing.assert_close(plain(*inputs)["instances"], network(*inputs)["instances"], atol=1e-3, rtol=0)
+    image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    seconds: list[list[float]] = [[], []]
+    for _ in range(VIT_REPEATS):
+        for measured, model in zip(seconds, (plain, network), strict=True):
+            predictor = Predictor(model)
+            begun = [predictor.start(image)]
+            start = time.perf_counter()
+            predictor.step(begun, [Click(True, (200, 300))])
+            measured.append(1000 * (time.perf_counter() - start))
+    report("ViT-B, one click at 448, CPU fp32", *map(statistics.median, seconds))
+
+
+def memory_of(name: str, side: int, batch: int, dtype: str, threads: int | None) -> None:
+    """Print the memory and the seconds of a click, and of a training step with activations kept and computed again."""
+    print(
+        f"{name}, {side} x {side} pixels, batch {batch}, {dtype}; peak of the process, of that the pass, and its time"
+    )
+    kinds = {CLICK: "click", TRAINING: "training step, activations kept", RECOMPUTED: "training step, computed again"}
+    for kind, words in kinds.items():
+        if kind == CLICK or dtype == "fp32":
+            cost = cost_of(kind, name, side, batch, dtype, threads)
+            print(f"{words:<32} {in_bytes(cost.peak):>8} {in_bytes(cost.own):>8} {cost.seconds:8.1f} s", flush=True)
+
+
 @torch.inference_mode()
 def allocator() -> None:
     """Time a forward pass before and after freed memory is kept, as in all commands; this cannot be undone."""
@@ -234,6 +304,26 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="time training instead, images on --device (default: the CPU) against the data loader (default: do not)",
     )
+    parser.add_argument(
+        "--memory",
+        metavar="NETWORK",
+        help="measure the memory of a click and of a training step of this network instead (default: do not)",
+    )
+    parser.add_argument(
+        "--side",
+        type=from_text(Whole(32, 4096)),
+        default=448,
+        help="of the square input of --memory, in pixels (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--batch", type=from_text(Whole(1, 1024)), default=2, help="samples of --memory (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=tuple(DTYPES),
+        default="fp32",
+        help="of --memory; bf16 measures the click alone (default: %(default)s)",
+    )
     add_thread_option(parser)
     parser.add_argument(
         "--device", help="time clicks on this device, such as cuda, against the CPU instead; default: none"
@@ -248,6 +338,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"torch {torch.__version__}, {threads} threads")
     if args.busy is not None:
         clicks_beside(args.busy, args.clicks, args.rounds, args.threads)
+        return
+    if args.memory is not None:
+        memory_of(args.memory, args.side, args.batch, args.dtype, args.threads)
         return
     if args.training:
         training_on(choose_device(device=args.device or "cpu"))
@@ -267,3 +360,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
     change_by_click(2048, 2048)
     allocator()
     pixel_diffusion(384)
+    vit_click()

@@ -32,6 +32,7 @@ from isegm.utils.text_values import as_path
 MOST_ARGUMENTS = 10_000  # values in a configuration
 WRITER = "inline_container"  # in the messages of PyTorch's writer
 ARCHIVE = re.compile(r"\.7z(\.\d{3})?$")  # CFR-ICL publishes its checkpoint in volumes
+BARE = "backbone"  # in what a file is called that training may start from
 SHOWN = 8  # how many differing keys a message names
 
 
@@ -82,7 +83,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 def _checked(content: Any, path: str | Path) -> dict[str, Any]:
     """Return the content of a checkpoint as a dict; InputError if it is of another form."""
     if not isinstance(content, Mapping) or not {"state_dict", "config"} <= set(content):
-        raise InputError(f"{path} {_what_it_is(content)}, not a click model: give a file that training has written.")
+        kind = _what_it_is(content)
+        other = ", or set this one below IMAGENET_PRETRAINED_MODELS in config.yml and train" if BARE in kind else ""
+        raise InputError(f"{path} {kind}, not a click model: give a file that training has written{other}.")
     config, state = content["config"], content["state_dict"]
     if not isinstance(config, Mapping) or not isinstance(state, Mapping):
         raise InputError(f"{path} has a configuration or weights that are no mapping: it is damaged.")
@@ -103,9 +106,9 @@ def _what_it_is(content: Any) -> str:
     if not any(isinstance(value, Tensor) for value in weights.values()):
         return "holds no weights"
     if "cls_token" in keys and any(key.startswith("blocks.") for key in keys):
-        return "is a ViT or MAE backbone"
+        return f"is a ViT or MAE {BARE}"
     if any(key.startswith(("stage4.", "conv1.", "layer4.", "features.", "block1.", "patch_embed")) for key in keys):
-        return "is a bare ImageNet backbone"
+        return f"is a bare ImageNet {BARE}"
     return "holds weights without a configuration"
 
 

@@ -125,6 +125,13 @@ class ClickModel(nn.Module, ABC):
         """
         raise InputError(f"{type(self).__name__} takes no ImageNet weights: leave {source} out.")
 
+    def check_size(self, size: Sequence[int]) -> None:
+        """Check that the network can read inputs of ``size`` (H, W) in pixels; most networks read any.
+
+        Raises:
+            InputError: it cannot.
+        """
+
     def normalize(self, image: Tensor) -> Tensor:
         """Normalise RGB in 0..1, (B, 3, H, W), by the statistics of ImageNet."""
         return (image - self._mean) / self._std

@@ -18,13 +18,15 @@ class Recomputable(nn.Module):
 
     Attributes:
         recompute: whether it does so; see ``set_recomputation``.
+        always: it does so whatever ``recompute`` says; see ``always_recompute``.
     """
 
     recompute = False
+    always = False
 
     def run(self, block: nn.Module, x: Tensor) -> Tensor:
         """Call ``block`` with ``x``."""
-        if not (self.recompute and torch.is_grad_enabled()) or torch.compiler.is_compiling():
+        if not ((self.recompute or self.always) and torch.is_grad_enabled()) or torch.compiler.is_compiling():
             return block(x)
         output: Tensor = checkpoint(
             block, x, use_reentrant=False, context_fn=lambda: (nullcontext(), _with_fixed_statistics(block))
@@ -37,6 +39,18 @@ def set_recomputation(model: nn.Module, recompute: bool) -> None:
     for module in model.modules():
         if isinstance(module, Recomputable):
             module.recompute = recompute
+
+
+def always_recompute(model: nn.Module) -> bool:
+    """Let all blocks of a network that can compute their activations again, on every device and at every batch size.
+
+    Returns:
+        whether there are any.
+    """
+    blocks = [module for module in model.modules() if isinstance(module, Recomputable)]
+    for module in blocks:
+        module.always = True
+    return bool(blocks)
 
 
 @contextmanager

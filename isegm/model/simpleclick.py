@@ -106,11 +106,23 @@ class SimpleClickModel(EarlyFusionModel):
             coord_features: (B, ``coord_channels``, H, W), see ``coord_features``.
 
         Raises:
-            InputError: H or W is no multiple of the patch.
+            InputError: see ``check_size``.
         """
-        self.backbone.grid_of(image.shape[2:])  # refuses other sizes
+        self.check_size(image.shape[2:])
         features = self.backbone(image, self.patch_embed_coords(coord_features))  # (B, embed_dim, H/p, W/p)
         return {"instances": self.head(self.neck(features))}
+
+    def check_size(self, size: Sequence[int]) -> None:
+        """Check that the sides of an input of ``size`` (H, W) in pixels are multiples of the patch, and no single one.
+
+        Raises:
+            InputError: they are not.
+        """
+        if min(self.backbone.grid_of(size)) < 2:  # of which the pyramid makes a map of half the resolution
+            height, width = size
+            raise InputError(
+                f"the ViT cannot read {height} x {width} pixels: give sides of {2 * self.backbone.patch} or more."
+            )
 
     def layer_numbers(self) -> dict[str, int]:
         """Return layer numbers by parameter name; the embedding of clicks is in the first layer with the image's."""

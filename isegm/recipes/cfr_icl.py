@@ -68,5 +68,5 @@ def recipe(**numbers: Any) -> Recipe:
 
 
 def huge_recipe(**numbers: Any) -> Recipe:
-    """Like ``recipe``, with the iterative click loss and 12 clicks of each kind at most."""
-    return recipe(click_weights=CLICK_WEIGHTS, sampler=replace(SAMPLER, max_num_points=12), **numbers)
+    """Like ``recipe``, with the iterative click loss, 12 clicks of each kind at most and activations computed again."""
+    return recipe(recompute=True, click_weights=CLICK_WEIGHTS, sampler=replace(SAMPLER, max_num_points=12), **numbers)

@@ -64,12 +64,13 @@ def recipe(
     milestones: tuple[int, int] = (50, 55),
     checkpoint_every: tuple[tuple[int, int], ...] = ((0, 20), (50, 1)),
     image_every: int = 300,
+    recompute: bool = False,
 ) -> Recipe:
     """What the published experiments share: batches of 32, three clicks at most, normalised focal loss, no validation.
 
     Args:
         side: of the square crops in pixels.
-        data, lr, epochs, milestones, checkpoint_every, image_every: see ``Recipe``.
+        data, lr, epochs, milestones, checkpoint_every, image_every, recompute: see ``Recipe``.
     """
     return Recipe(
         data=data,
@@ -83,5 +84,6 @@ def recipe(
         milestones=milestones,
         checkpoint_every=checkpoint_every,
         image_every=image_every,
+        recompute=recompute,
         validates=False,
     )

@@ -17,6 +17,7 @@ from isegm.engine.mixed_clicks import MixedClicks
 from isegm.engine.schedule import MultiStep, WarmupDecay
 from isegm.engine.tasks import FocalClicks, IterativeClicks, LossTerm
 from isegm.model.click_model import ClickModel
+from isegm.model.recomputation import always_recompute
 from isegm.recipes import launch
 from isegm.recipes.data_config import Crops, Size
 from isegm.recipes.layer_decay import layer_decay
@@ -73,6 +74,7 @@ class Recipe(CheckedFields):
         interleaved_batches: batches that are trained a click each in turn, see ``TrainConfig``.
         cpu_micro_batch: samples whose gradients are computed at once on a CPU, see ``TrainConfig``; ``--micro-batch``
             replaces it on every device.
+        recompute: blocks of the network compute their activations again on every device, for less memory and more time.
         recompute_above: pixels of a batch above which activations are computed again, see ``TrainConfig``.
         initial_masks: lets some samples start from a mask with errors; None for none.
         backbone_lr: learning rate of ``feature_extractor.backbone`` relative to ``lr``, everything else learning at
@@ -133,6 +135,7 @@ class Recipe(CheckedFields):
     train_every_click: bool = False
     interleaved_batches: int = 1
     cpu_micro_batch: int | None = None
+    recompute: bool = False
     recompute_above: int | None = None
     initial_masks: SampleTransform | None = None
     backbone_lr: float | None = None
@@ -198,8 +201,15 @@ def train(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> None:
     if cfg.get("backbone") and (network.config or {}).get("params", {}).get("backbone") != cfg.backbone:
         raise InputError(f"{cfg.model_path} has a backbone of its own: leave --backbone out.")
     _check_options(network, cfg, recipe)
+    for size in recipe.crops.values():
+        network.check_size(size)
     if recipe.starts_from and not (cfg.weights or cfg.resume_exp):
         raise InputError(f"{cfg.model_path} goes on from {recipe.starts_from}.")
+    if recipe.recompute and not always_recompute(network):
+        raise InputError(
+            f"recompute is set, and no block of {type(network).__name__} can compute its activations again: leave it "
+            "out."
+        )
     config = train_config(network, cfg, recipe)
     stretch = _stretch(cfg, recipe)
     crops = {round(epoch * stretch): size for epoch, size in recipe.crops.items()}

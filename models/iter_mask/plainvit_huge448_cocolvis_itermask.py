@@ -6,7 +6,7 @@ python train.py models/iter_mask/plainvit_huge448_cocolvis_itermask.py --batch-s
 from isegm.recipes import simpleclick, train
 
 MODEL_NAME = "cocolvis_vit_huge448"
-RECIPE = simpleclick.recipe()
+RECIPE = simpleclick.recipe(recompute=True)
 init_model = simpleclick.huge
 
 

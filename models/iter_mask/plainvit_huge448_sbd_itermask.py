@@ -6,7 +6,7 @@ python train.py models/iter_mask/plainvit_huge448_sbd_itermask.py --batch-size=3
 from isegm.recipes import data_config, simpleclick, train
 
 MODEL_NAME = "sbd_vit_huge448"
-RECIPE = simpleclick.recipe(data=data_config.SBD_ITERATIVE)
+RECIPE = simpleclick.recipe(data=data_config.SBD_ITERATIVE, recompute=True)
 init_model = simpleclick.huge
 
 

@@ -7,7 +7,7 @@ from isegm.recipes import simpleclick, train
 
 MODEL_NAME = "cocolvis_vit_large224"
 RECIPE = simpleclick.recipe(
-    side=224, lr=5e-4, milestones=(49, 55), checkpoint_every=((0, 5), (49, 1)),
+    side=224, lr=5e-4, milestones=(49, 55), checkpoint_every=((0, 5), (49, 1)), recompute=True,
 )  # fmt: skip
 init_model = simpleclick.large224
 

@@ -6,7 +6,7 @@ python train.py models/iter_mask/plainvit_large448_cocolvis_itermask.py --batch-
 from isegm.recipes import simpleclick, train
 
 MODEL_NAME = "cocolvis_vit_large448"
-RECIPE = simpleclick.recipe()
+RECIPE = simpleclick.recipe(recompute=True)
 init_model = simpleclick.large
 
 

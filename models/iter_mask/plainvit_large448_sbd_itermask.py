@@ -6,7 +6,7 @@ python train.py models/iter_mask/plainvit_large448_sbd_itermask.py --batch-size=
 from isegm.recipes import data_config, simpleclick, train
 
 MODEL_NAME = "sbd_vit_large448"
-RECIPE = simpleclick.recipe(data=data_config.SBD_ITERATIVE)
+RECIPE = simpleclick.recipe(data=data_config.SBD_ITERATIVE, recompute=True)
 init_model = simpleclick.large
 
 

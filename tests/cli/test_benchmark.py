@@ -1,7 +1,10 @@
 import pytest
+import torch
 
 from isegm.cli import benchmark
 from isegm.model import list_models
+from isegm.model.simpleclick import SimpleClickModel
+from isegm.recipes import pass_memory
 from isegm.utils.cli import run
 
 
@@ -20,3 +23,37 @@ def test_a_device_that_is_not_there_is_told(capsys):
         run(lambda: benchmark.main(["--device", "cuda:98"]))
     assert end.value.code == 2
     assert "the device cuda:98 cannot be used on this machine" in capsys.readouterr().err
+
+
+def test_the_published_layout_of_a_vit_gives_the_same():
+    slim = dict(embed_dim=128, num_heads=2, out_dims=(8, 16, 24, 32), head_channels=8)
+    network, plain = (kind(**slim).eval() for kind in (SimpleClickModel, benchmark.PlainSimpleClick))
+    plain.load_state_dict(network.state_dict())
+    inputs = torch.rand(2, 4, 448, 448), torch.full((2, 2, 3), -1.0)
+    with torch.inference_mode():
+        torch.testing.assert_close(plain(*inputs)["instances"], network(*inputs)["instances"], atol=1e-4, rtol=0)
+
+
+def test_memory_of_a_click_in_bf16(capsys):
+    benchmark.main(["--memory", "simpleclick_vit_xtiny", "--side", "64", "--batch", "1", "--dtype", "bf16"])
+    first, click = capsys.readouterr().out.splitlines()[1:]
+    assert first.startswith("simpleclick_vit_xtiny, 64 x 64 pixels, batch 1, bf16") and click.startswith("click ")
+
+
+@pytest.mark.slow
+def test_a_training_step_that_computes_activations_again_takes_less_memory():
+    kept, again = (
+        pass_memory.cost_of(kind, "simpleclick_vit_xtiny", 672, 2)
+        for kind in (pass_memory.TRAINING, pass_memory.RECOMPUTED)
+    )
+    assert again.own < 0.9 * kept.own and again.peak < kept.peak
+
+
+def test_what_cannot_be_measured_is_told(capsys):
+    for words, complaint in (
+        (("simpleclick_vitx",), "there is no network named simpleclick_vitx: did you mean"),
+        (("simpleclick_vitb", "--side", "100"), "the ViT cannot read 100 x 100 pixels"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            run(lambda words=words: benchmark.main(["--memory", *words]))
+        assert end.value.code == 2 and complaint in capsys.readouterr().err

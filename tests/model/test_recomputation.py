@@ -7,7 +7,7 @@ import torch
 
 from isegm.model import build_model
 from isegm.model.backbones.mobile_blocks import InvertedResidual
-from isegm.model.recomputation import set_recomputation
+from isegm.model.recomputation import always_recompute, set_recomputation
 
 IMAGE = torch.rand(2, 4, 64, 64, generator=torch.Generator().manual_seed(0))
 POINTS = torch.tensor([[[20.0, 30.0, 0.0], [-1.0, -1.0, -1.0]]]).expand(2, -1, -1).contiguous()
@@ -51,6 +51,16 @@ def test_predictions_do_not_change():
         expected = network(IMAGE, POINTS)["instances"]
         set_recomputation(network, True)
         assert torch.equal(network(IMAGE, POINTS)["instances"], expected)
+
+
+def test_what_always_recomputes_does_so_whatever_is_set_later():
+    network = build_model("clickseg_mobilenetv2")
+    plain = trained(network, False)
+    assert always_recompute(network)
+    again = trained(network, False)
+    assert again[2] < 0.6 * plain[2]
+    assert all(torch.equal(value, again[0][name]) for name, value in plain[0].items())
+    assert not always_recompute(torch.nn.Linear(2, 2))
 
 
 def test_a_compiled_network_keeps_its_activations():

@@ -344,6 +344,13 @@ def test_an_input_that_is_no_multiple_of_the_patch_is_refused(tiny, patch, size,
         network(torch.rand(1, 4, *size), CLICKS)
 
 
+@pytest.mark.parametrize(("patch", "size", "least"), [(16, (16, 64), 32), (14, (448, 14), 28)])
+def test_an_input_of_less_than_two_patches_is_refused(tiny, patch, size, least):
+    network = tiny(patch_size=patch, img_size=(28 * patch, 28 * patch))
+    with pytest.raises(InputError, match=f"cannot read {size[0]} x {size[1]} pixels: give sides of {least} or more"):
+        network(torch.rand(1, 4, *size), CLICKS)
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

@@ -1,5 +1,7 @@
 """Medical evaluation sets: every object of an image on its own."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,19 @@ def test_every_object_is_one_and_slices_without_any_are_read_too(medical):
     found = [int((sample.get_object_mask(one) == 1).sum()) for one in sample.objects_ids]
     assert sorted(found, reverse=True) == sizes
     assert not dataset.get_sample(1).objects
+
+
+def test_a_set_without_its_folders_is_named(medical, tmp_path):
+    name, _, cfg, _ = medical
+    images, _, key, _ = SETS[name]
+    shutil.rmtree(tmp_path / images)
+    with pytest.raises(InputError, match=f"there is no folder .*{images}: it should hold files ending in"):
+        get_dataset(name, cfg)
+    (tmp_path / images).mkdir()
+    with pytest.raises(InputError, match=f"{images} .*no|no .*{images}"):
+        get_dataset(name, cfg)
+    with pytest.raises(InputError, match=rf"there is no data folder .*absent \({key} in config\.yml\)"):
+        get_dataset(name, {key: str(tmp_path / "absent")})
 
 
 def test_masks_of_another_size_or_none_are_named(medical):
