@@ -15,6 +15,7 @@ from isegm.engine.iterative_click_loss import AppendedClicks, IterativeClickLoss
 from isegm.model.checkpoint import read_checkpoint, save_checkpoint
 from isegm.model.click_model import EarlyFusionModel
 from isegm.model.losses import NormalizedFocalLoss
+from isegm.model.recomputation import Recomputable
 from isegm.recipes import train
 from isegm.recipes.launch import IMAGENET_FILES
 from isegm.utils.exp import load_script
@@ -76,6 +77,7 @@ class Cheap(EarlyFusionModel):
     def __init__(self, name="", **arguments):
         super().__init__()
         self.name, self.arguments, self.started_from = name, arguments, None
+        self.block = Recomputable()
         self.layer = nn.Conv2d(3 + self.coord_channels, 1, 9, stride=4, padding=4)
 
     def backbone_forward(self, image, coord_features):
@@ -202,8 +204,8 @@ def test_recomputing_runs_the_blocks_once_more_and_learns_the_same(options, at_d
 
 
 def test_recomputing_needs_blocks_that_can(planned):
-    with pytest.raises(InputError, match="recompute is set, and no block of Cheap can compute its activations again"):
-        planned(of_script("iter_mask/plainvit_base448_sbd_itermask"), "--set", "recompute=true")
+    with pytest.raises(InputError, match="recompute is set, and no block of HRNetModel can compute its activations"):
+        planned(of_script("iter_mask/hrnet18s_cocolvis_itermask_3p"), "--set", "recompute=true")
 
 
 @pytest.mark.parametrize("data", ["cocolvis", "sbd"])
