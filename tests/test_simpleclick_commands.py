@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from isegm import load_model
+from isegm.cli import annotate, evaluate, train
 from isegm.evaluation.records import read_records
 from isegm.model.checkpoint import read_checkpoint
 from isegm.utils import cli
@@ -129,6 +130,30 @@ def test_trainings_run_and_leave_a_checkpoint(words, checkout, small_crops, monk
     (path,) = (checkout / "experiments").rglob("000_first-try/checkpoints/last_checkpoint.pth")
     assert "iter_mask" in path.parts or "iter_mask" not in words[1]
     assert read_checkpoint(path)["config"]["model"] == "simpleclick_vit_xtiny" and load_model(path).with_prev_mask
+
+
+@pytest.mark.parametrize(
+    ("parse", "options"),
+    [
+        (
+            evaluate.parse_args,
+            "NoBRS --checkpoint=a --datasets=HARD --gpus=0 --target-iou=0.95 --n-clicks=20 --min-n-clicks=1 "
+            "--thresh=0.49 --clicks-limit=-1 --eval-mode=fixed448,672 --eval-ritm --cf-n=4 --cf-click=2 --acf "
+            "--save-ious --print-ious --vis-preds --model-name=a --config-path=config.yml --logs-path=logs",
+        ),
+        (evaluate.parse_args, "NoBRS --exp-path=a:last --cpu --iou-analysis"),
+        (annotate.parse_args, "--checkpoint=a --gpu 0 --limit-longest-size=400 --cfg=config.yml --eval-ritm"),
+        (
+            train.parse_args,
+            "models/a.py --exp-name=a --workers=4 --batch-size=32 --ngpus=4 --resume-exp=000 --resume-prefix=last "
+            "--start-epoch=3 --weights=a.pth --temp-model-path=a --local_rank=0 --layerwise-decay --upsample=x2 "
+            "--random-split --accumulate-grad=2 --amp --debug",
+        ),
+    ],
+    ids=["evaluation", "experiment", "demo", "training"],
+)
+def test_published_options_are_accepted(parse, options):
+    parse(shlex.split(options))
 
 
 @pytest.mark.parametrize("words", commands("demo.py"), ids=["SimpleClick", "--eval-ritm", "CFR-ICL"])

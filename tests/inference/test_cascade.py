@@ -217,8 +217,8 @@ def test_published_parameters_count_all_passes(mode, given):
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: Cascade(0), "steps of the cascade is 0: give a whole number from 1 to 100"),
-        (lambda: Cascade(10**9), "steps of the cascade is 1000000000: give a whole number from 1 to 100"),
+        (lambda: Cascade(0), "steps of the cascade is 0: give a whole number from 1 to 1000"),
+        (lambda: Cascade(10**9), "steps of the cascade is 1000000000: give a whole number from 1 to 1000"),
         (lambda: Cascade(1, clicks=10**30), "clicks of the cascade is a number of more than 64 bits: give a whole"),
         (lambda: Cascade(1.5), "steps of the cascade is 1.5"),
         (lambda: Cascade(1, clicks=0), "clicks of the cascade is 0"),
