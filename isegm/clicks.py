@@ -185,6 +185,12 @@ def write_simulated_click(
     points[sample, row_index] = points.new_tensor((row, column, float(order)))
 
 
+def simulated_counts(points: Tensor, sample: int) -> tuple[int, int]:
+    """Count the simulated positive and negative clicks of a training sample, whose orders are above 0."""
+    positive, negative = (points[sample, :, 2] > 0).long().chunk(2)
+    return int(positive.sum()), int(negative.sum())
+
+
 def write_simulated_clicks(points: Tensor, is_positive: Tensor, pixels: Tensor, order: Tensor, there: Tensor) -> None:
     """Store a simulated click of each sample of a batch in place, as ``write_simulated_click`` does.
 
@@ -324,15 +330,71 @@ class DistMaps(nn.Module):
 
     def _distances(self, halves: Tensor, size: tuple[int, int]) -> Tensor:
         """Distance maps, one click slot at a time, so that memory stays at one map per polarity."""
-        height, width = size
-        rows = torch.arange(height, device=halves.device, dtype=torch.float32)[:, None]
-        columns = torch.arange(width, device=halves.device, dtype=torch.float32)[None, :]
-        nearest = halves.new_full((len(halves), height, width), FAR)
-        for slot, valid in zip(halves.unbind(1), used(halves).unbind(1), strict=True):
-            y, x = slot[:, 0, None, None], slot[:, 1, None, None]
-            squared = ((rows - y) / self.norm_radius) ** 2 + ((columns - x) / self.norm_radius) ** 2
-            torch.minimum(nearest, torch.where(valid[:, None, None], squared, FAR), out=nearest)
+        nearest = squared_distances(halves, size, halves.new_full((len(halves),), FAR), self.norm_radius)
         return torch.tanh(2 * nearest.sqrt())
+
+
+def squared_distances(halves: Tensor, size: tuple[int, int], far: Tensor, unit: float = 1.0) -> Tensor:
+    """Squared distance of each pixel to the nearest click of one polarity: float32 (B, H, W).
+
+    Args:
+        halves: (B, N, 3), see ``split_points``.
+        size: (H, W).
+        far: (B,), the value where every click is farther, or there is none.
+        unit: of distances, in pixels.
+    """
+    height, width = size
+    rows = torch.arange(height, device=halves.device, dtype=torch.float32)[:, None]
+    columns = torch.arange(width, device=halves.device, dtype=torch.float32)[None, :]
+    nearest = far.float()[:, None, None].repeat(1, height, width)
+    for slot, valid in zip(halves.float().unbind(1), used(halves).unbind(1), strict=True):
+        y, x = slot[:, 0, None, None], slot[:, 1, None, None]
+        squared = ((rows - y) / unit) ** 2 + ((columns - x) / unit) ** 2
+        torch.minimum(nearest, torch.where(valid[:, None, None], squared, math.inf), out=nearest)
+    return nearest
+
+
+def relative_distances(points: Tensor, size: tuple[int, int]) -> Tensor:
+    """Distance to the nearest click of each sign over the length of the diagonal, as EMC-Click measures it.
+
+    A sign without clicks has the distance of one pixel everywhere, and so have pixels farther than 1000 pixels from the
+    clicks of the sign that has fewer (docs/fidelity.md#emc-distant-pixels).
+
+    Args:
+        points: (B, 2N, 3).
+        size: (H, W).
+
+    Returns:
+        float32 (B, 2, H, W), positive first.
+    """
+    batch, rows = points.shape[:2]
+    halves = points.reshape(batch * 2, rows // 2, 3)
+    counts = used(halves).sum(dim=1).view(batch, 2)
+    fewer = (counts < counts.amax(dim=1, keepdim=True).clamp(min=1)).flatten()
+    nearest = squared_distances(halves, size, torch.where(fewer, FAR, math.inf))
+    nearest = torch.where(nearest == FAR, 1.0, nearest).sqrt() / math.hypot(*size)
+    return nearest.view(batch, 2, *size)
+
+
+def first_clicks(points: Tensor) -> Tensor:
+    """Clicks of order 0 alone, (B, 2N, 3): the first of each object."""
+    return torch.where(points[..., 2:] == 0, points, UNUSED)
+
+
+def click_cells(points: Tensor, stride: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Cells of a map of ``size`` (h, w) in which clicks lie, and which rows hold clicks.
+
+    Args:
+        points: (B, 2N, 3).
+        stride: pixels per cell; coordinates are rounded to the nearest cell, halves to even ones.
+        size: of the map.
+
+    Returns:
+        flat indices (B, 2N) int64, of unused rows too; and bool (B, 2N).
+    """
+    cells = (points[..., :2].float() / stride).round().long()
+    rows, columns = cells[..., 0].clamp(0, size[0] - 1), cells[..., 1].clamp(0, size[1] - 1)
+    return rows * size[1] + columns, points[..., 2] >= 0
 
 
 class GroupedDistMaps(nn.Module):

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from isegm.clicks import DistMaps, split_points, used
+from isegm.clicks import DistMaps, first_clicks, split_points, used
 from isegm.model.click_model import ClickModel, EarlyFusionModel
 
 
@@ -74,6 +74,27 @@ class FocalBlobModel(BlobModel):
         unsure = 1 - (1 - 2 * inside).abs()
         refined = unsure * self.logits(image, inside, points) + (1 - unsure) * coarse
         return {"instances_refined": refined, "trimap": unsure, "instances_coarse": coarse}
+
+
+class EMCBlobModel(BlobModel):
+    """The same function as EMC-Click: of the first click alone at first, then correcting its own earlier answer."""
+
+    corrects_masks = True
+
+    def __init__(self):
+        super().__init__(with_prev_mask=False)
+        self.first_passes = 0
+
+    def decode(self, features, points, prev_mask=None, cache=None):
+        self.calls += 1
+        image = features["image"]
+        if cache is None:
+            self.first_passes += 1
+            unseen = torch.full_like(image[:, :1], 0.5)
+            cache = {"logits": self.logits(image, unseen, first_clicks(points))}
+        base = cache["logits"]
+        corrected = self.logits(image, base.sigmoid(), points)
+        return {"instances": corrected, "cache": {"logits": 0.25 * base + 0.75 * corrected}}
 
 
 class CDNetBlobModel(BlobModel):

@@ -322,7 +322,10 @@ def test_a_limit_of_none_shows_the_network_every_click():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"brs_mode": "g-BRS"}, "there is no mode g-BRS: known are NoBRS, Baseline, FocalClick, CDNet, DistMap"),
+        (
+            {"brs_mode": "g-BRS"},
+            "there is no mode g-BRS: known are NoBRS, Baseline, FocalClick, CDNet, EMC-Click, DistMap",
+        ),
         ({"net": [TinyModel()]}, "several networks"),
         ({"zoom_in_params": {"size": 3}}, "zoom_in_params of get_predictor holds size: known are target_size"),
         ({"brs_opt_func_params": {"prob": 3}}, "brs_opt_func_params of get_predictor holds prob"),

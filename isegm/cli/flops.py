@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from isegm.cli.models import meta_networks
-from isegm.inference.protocols import settings_for
+from isegm.inference.protocols import usual_settings
 from isegm.model import ClickModel, list_models
 from isegm.model.checkpoint import load_model
 from isegm.model.flops import count_complexity
@@ -55,8 +55,8 @@ def figures(name: str, model: ClickModel, size: tuple[int, int] | None) -> dict[
     Raises:
         InputError: the network's protocol does not resize images, and ``size`` is None.
     """
-    settings = settings_for(model.protocol)
-    size = size or settings.input_size
+    settings = usual_settings(model.protocol)
+    size = size or settings.input_size or (settings.short_side and (settings.short_side,) * 2)
     if size is None:
         raise InputError(f"{name} takes images of any size: give --size height,width.")
     compute = count_complexity(model.eval(), size)

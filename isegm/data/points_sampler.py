@@ -277,6 +277,22 @@ class MultiPointSampler(CheckedFields):
 
 
 @dataclass(frozen=True)
+class FirstPointSampler(MultiPointSampler):
+    """Choose the target of a training sample, and draw one centred click of order 0 for each of its objects.
+
+    This is EMC-Click's sampler; there are no negative clicks. For arguments see ``MultiPointSampler``: those of numbers
+    of clicks and of negative ones have no effect.
+    """
+
+    def sample_points(self, sample: DSample, target: Target, rng: np.random.Generator) -> np.ndarray:
+        width = target.mask.shape[1]
+        regions = (_Region([(1.0, mask)]) for mask in target.positive[: self.max_num_points])
+        flats = [region.draw_centre(self.sfc_inner_k, rng) for region in regions]
+        rows = [(flat // width, flat % width, 0.0) for flat in flats if flat is not None]
+        return pad_points(rows, [], self.max_num_points)
+
+
+@dataclass(frozen=True)
 class _Region:
     """Region of clicks: weighted masks (H, W) bool, and the least number of clicks."""
 

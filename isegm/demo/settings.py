@@ -9,13 +9,14 @@ from math import isfinite
 from isegm.inference.brs import BRSParams
 from isegm.inference.cascade import Cascade
 from isegm.inference.postprocess import Postprocess
-from isegm.inference.protocols import InferenceSettings, settings_for, with_further_looks
+from isegm.inference.protocols import InferenceSettings, usual_settings, with_further_looks
 from isegm.inference.refinement import Refinement, build_refinement
 from isegm.inference.transforms import ZoomIn
 from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
 
 NO_BRS = "NoBRS"
+OF_CROPS = ("fixed_crop", "skip_clicks", "expand_ratio")  # what has no effect without crops
 BRS_MODES = (NO_BRS, "RGB-BRS", "DistMap-BRS", "f-BRS-A", "f-BRS-B", "f-BRS-C")
 ALL_CLICKS = "INF"  # text for no limit of the network's clicks
 NETWORK_CLICKS = 8  # limit of the network's clicks when a refinement is switched on
@@ -75,6 +76,8 @@ class Settings:
         adaptive_cascade: stop the passes once the mask has settled.
         postprocess: postprocessing of the network's protocol without refinement, such as FocalClick's local
             refinement; fixed for a network.
+        corrects_masks: the network sees the whole image at every click, with a shorter side of ``target_size``; fixed
+            for a network.
 
     Raises:
         InputError: a value is of another kind or out of its bounds.
@@ -95,6 +98,7 @@ class Settings:
     cascade_steps: int = 0
     adaptive_cascade: bool = False
     postprocess: Postprocess | None = None
+    corrects_masks: bool = False
 
     def __post_init__(self) -> None:
         for name, numeric in NUMERIC.items():
@@ -120,10 +124,11 @@ class Settings:
             max_size: see ``Settings``.
             protocol: another inference protocol than the network's own; None for that.
         """
-        published = settings_for(protocol or model.protocol)
-        usual = published.input_size or (cls.target_size,)
+        published = usual_settings(protocol or model.protocol)
+        usual = published.input_size or (published.short_side or cls.target_size,)
         start = cls(max_size=max_size, target_size=SMALLEST_TARGET, postprocess=published.postprocess)
-        return replace(start, target_size=min(max(usual), max_size))
+        whole = model.corrects_masks
+        return replace(start, target_size=min(max(usual), max_size), corrects_masks=whole, zoom_in=not whole)
 
     def with_text(self, name: str, text: str) -> Settings:
         """The settings with one number from a user's text.
@@ -171,7 +176,12 @@ class Settings:
             zoom_in = ZoomIn(size, skip_clicks=self.skip_clicks, expansion_ratio=self.expand_ratio)
         cascade = Cascade(self.cascade_steps, self.adaptive_cascade) if self.cascade_steps else None
         settings = InferenceSettings(
-            zoom_in, flip=True, max_size=self.max_size, postprocess=self.postprocess, cascade=cascade
+            zoom_in,
+            short_side=self.target_size if self.corrects_masks else None,
+            flip=True,
+            max_size=self.max_size,
+            postprocess=self.postprocess,
+            cascade=cascade,
         )
         return with_further_looks(settings) if self.brs_mode == NO_BRS else settings
 
@@ -214,6 +224,7 @@ def unavailable(model: ClickModel) -> Mapping[str, str]:
     if set(reasons) == set(BRS_MODES) - {NO_BRS}:
         sentence = f"{type(model).__name__} takes no BRS mode but {NO_BRS}: take another network for refinement."
         reasons |= dict.fromkeys(("brs_mode", "network_clicks", "lbfgs_iterations"), sentence)
+    reasons |= _reason(InferenceSettings(ZoomIn()).check, model, "zoom_in", *OF_CROPS)
     return reasons | _reason(Cascade(1).check, model, "cascade_steps", "adaptive_cascade")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isegm.clicks import append_simulated_clicks, write_only_click, write_simulated_click
+from isegm.clicks import append_simulated_clicks, simulated_counts, write_only_click, write_simulated_click
 
 PRED_THRESH = 0.49
 
@@ -66,6 +66,40 @@ def add_simulated_clicks(
     for sample, click in enumerate(_random_clicks(probs, labels, rngs)):
         if click is not None:
             write_simulated_click(rows, sample, *click, order)
+    if rows is not points:
+        points.copy_(rows)
+
+
+def add_clicks_of_random_sign(
+    points: Tensor, probs: Tensor, labels: np.ndarray, rngs: Sequence[np.random.Generator]
+) -> None:
+    """Add to each sample of a batch one click as EMC-Click does, in place.
+
+    The click is positive with probability p / (p + n), p and n being the largest depths of missed and of wrong object
+    pixels. It lies where the depth of its sign exceeds half of the larger of both; without such a pixel there is none.
+    At most N - 1 positive clicks and N negative ones are added, after which the other sign is taken.
+
+    For arguments see ``add_simulated_clicks``.
+    """
+    rows = points.cpu()
+    slots, width = points.shape[1] // 2, probs.shape[-1]
+    predictions = probs[:, 0].float().cpu().numpy()
+    for sample, (prediction, label, rng) in enumerate(zip(predictions, labels, rngs, strict=True)):
+        truth = label > 0.5
+        missing, excess = _depth(truth & (prediction < PRED_THRESH)), _depth(~truth & (prediction > PRED_THRESH))
+        deepest = missing.max(), excess.max()
+        if max(deepest) == 0:
+            continue
+        is_positive = bool(rng.random() < deepest[0] / (deepest[0] + deepest[1]))
+        positive, negative = simulated_counts(rows, sample)
+        full = {True: positive >= slots - 1, False: negative >= slots}
+        is_positive ^= full[is_positive]
+        candidates = np.flatnonzero((missing if is_positive else excess) > max(deepest) / 2)
+        if full[is_positive] or not len(candidates):
+            continue
+        flat = int(candidates[int(rng.integers(len(candidates)))])
+        order = (positive if is_positive else negative) + 1
+        write_simulated_click(rows, sample, is_positive, flat // width, flat % width, order)
     if rows is not points:
         points.copy_(rows)
 

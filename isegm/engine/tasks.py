@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
@@ -183,6 +184,11 @@ class IterativeClicks:
         most = self.max_num_next_clicks + 1
         return (min(2, most) if self.train_every_click else 1), most
 
+    def draw_passes(self, rng: np.random.Generator) -> int:
+        """Draw the number of passes of a batch."""
+        fewest, most = self.passes
+        return int(rng.integers(fewest, most + 1))
+
     def begin(self, model: ClickModel, batch: Batch, batch_rng: BatchRNG) -> BatchSteps:
         """Begin with a batch: "images" (B, 3, H, W), "points" (B, 2N, 3), "instances" (B, 1, H, W).
 
@@ -215,8 +221,7 @@ class ClickSteps:
 
     def __init__(self, task: IterativeClicks, model: ClickModel, batch: Batch, batch_rng: BatchRNG) -> None:
         self.task, self.model, self.batch, self.batch_rng = task, model, batch, batch_rng
-        fewest, most = task.passes
-        self.rounds = int(batch_rng.whole.integers(fewest, most + 1))
+        self.rounds = task.draw_passes(batch_rng.whole)
         self.number_of_steps = self.rounds if task.train_every_click else 1
         self.points = batch["points"].clone()  # (B, 2N, 3)
         start_masks = batch.get("start_masks")
@@ -321,12 +326,20 @@ def _network_input(model: ClickModel, images: Tensor, prev_mask: Tensor) -> Tens
     return torch.cat((images, prev_mask), dim=1) if model.with_prev_mask else images
 
 
-@torch.no_grad()
 def _predict_in_eval_mode(model: ClickModel, image: Tensor, points: Tensor) -> Tensor:
     """Return the network's logits in eval mode without gradients, (B, 1, H, W)."""
+    with predicting(model):
+        return model(image, points)["instances"]
+
+
+@contextmanager
+def predicting(model: ClickModel) -> Iterator[None]:
+    """Put a network into eval mode, without gradients, for a while."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
-    logits = model(image, points)["instances"]
-    for module, training in modes:  # not model.train(): layers may be frozen one by one
-        module.training = training
-    return logits
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes:  # not model.train(): layers may be frozen one by one
+            module.training = training

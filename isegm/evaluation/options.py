@@ -15,7 +15,7 @@ import torch
 from isegm.data.initial_masks import INIT_SUFFIX
 from isegm.inference.cascade import MOST_CLICKS, MOST_STEPS, Cascade
 from isegm.inference.postprocess import FocusRefine
-from isegm.inference.protocols import CLICKSEG_MODES, MERGES, MOST_SIDE, RITM, InferenceSettings, settings_for
+from isegm.inference.protocols import MERGES, MODE_PROTOCOLS, MOST_SIDE, RITM, InferenceSettings, settings_for
 from isegm.inference.refinement import Refinement, build_refinement, list_refinements
 from isegm.inference.simulation import CLICKERS, NEVER_STOP, EvalSettings
 from isegm.inference.transforms import ZoomIn
@@ -25,7 +25,7 @@ from isegm.utils.errors import InputError
 from isegm.utils.schema import shown
 
 # Evaluation modes and the inference protocol of each; None: the network's own protocol.
-MODES: dict[str, str | None] = {"NoBRS": None, **CLICKSEG_MODES, **dict.fromkeys(list_refinements())}
+MODES: dict[str, str | None] = {"NoBRS": None, **MODE_PROTOCOLS, **dict.fromkeys(list_refinements())}
 CPU = torch.device("cpu")
 VIS_PATH = "./experiments/vis_val"
 MIN_INPUT_SIDE = 32  # pixels; of a smaller network input nothing is left at the coarsest stage
@@ -85,6 +85,7 @@ class EvalOptions:
         default=None,
         metadata=option(
             "NoBRS: the protocol the network was published with; Baseline, FocalClick, CDNet: those of ClickSEG; "
+            "EMC-Click: that of its networks; "
             "the others fit features (f-BRS), the image (RGB-BRS) or the click maps (DistMap-BRS) to the clicks "
             "(default: that of the network)",
             flag="mode",
@@ -174,7 +175,10 @@ class EvalOptions:
             type=int,
         ),
     )
-    eval_mode: str = field(default="cvpr", metadata=option("cvpr, fixed<N> or fixed<H>,<W> (default: %(default)s)"))
+    eval_mode: str = field(
+        default="cvpr",
+        metadata=option("cvpr, fixed<N> or fixed<H>,<W>; emc-click, as EMC-Click was published (default: %(default)s)"),
+    )
     eval_ritm: bool = field(
         default=False,
         metadata=option(

@@ -23,8 +23,9 @@ from isegm.evaluation.parts import Share
 from isegm.evaluation.scores import THRESHOLDS, DatasetScores
 from isegm.evaluation.summary_form import SUMMARY
 from isegm.inference.postprocess import FocusRefine
-from isegm.inference.protocols import CLICKSEG_SIZES, InferenceSettings
+from isegm.inference.protocols import MODE_PROTOCOLS, InferenceSettings
 from isegm.inference.simulation import EvalSettings
+from isegm.inference.transforms import MULTIPLE
 from isegm.utils.files import atomic_write
 from isegm.utils.locks import hold_lock
 from isegm.utils.log import logger, printable
@@ -87,7 +88,7 @@ class RunInfo:
 def table_header(model_name: str, protocol: str, max_clicks: int) -> str:
     """Return the lines above the rows; an empty ``model_name`` leaves out the title."""
     columns = [
-        f"{'Pipeline' if protocol in CLICKSEG_SIZES else 'BRS Type':^{NAME_WIDTH}}",
+        f"{'Pipeline' if protocol in MODE_PROTOCOLS.values() else 'BRS Type':^{NAME_WIDTH}}",
         f"{'Dataset':^{DATASET_WIDTH}}",
         *(f"{f'NoC@{threshold:.0%}':^{COLUMN_WIDTH}}" for threshold in TABLE_THRESHOLDS),
         *(f"{f'>={max_clicks}@{threshold:.0%}':^{COLUMN_WIDTH}}" for threshold in TABLE_OVER_MAX),
@@ -245,6 +246,8 @@ def describe(inference: InferenceSettings) -> str:
         ]
     if inference.resize is not None:
         parts.append(f"network input {inference.resize[0]}x{inference.resize[1]}")
+    if inference.short_side is not None:
+        parts.append(f"shorter side {inference.short_side}, sides multiples of {MULTIPLE}")
     if inference.max_size is not None:
         parts.append(f"longest side at most {inference.max_size}")
     parts.append("flip average" if inference.flip else "no flipping")
@@ -252,6 +255,8 @@ def describe(inference: InferenceSettings) -> str:
         parts.append(f"refined in a focus crop (box x {inference.postprocess.crop_ratio:g})")
     elif inference.postprocess is not None:
         parts.append("pixel diffusion")
+    if inference.corrects_masks:
+        parts.append("backbone at the first click only")
     if cascade := inference.cascade:
         first = "the first click" if cascade.clicks == 1 else f"the first {cascade.clicks} clicks"
         more = "up to " if cascade.adaptive else ""

@@ -32,7 +32,7 @@ from isegm.evaluation.selection import Selection, select
 from isegm.evaluation.sinks import EvaluationSink
 from isegm.inference.mask_metrics import number_of_clicks
 from isegm.inference.predictor import Predictor
-from isegm.inference.protocols import CLICKSEG_MODES
+from isegm.inference.protocols import MODE_PROTOCOLS
 from isegm.inference.simulation import EvalSettings
 from isegm.model.checkpoint import load_model
 from isegm.model.click_model import ClickModel
@@ -43,7 +43,7 @@ from isegm.utils.files import atomic_write, sha256
 from isegm.utils.log import logger, printable
 
 SAMPLES = SamplesDataset.name
-USUAL_MODES = {protocol: mode for mode, protocol in CLICKSEG_MODES.items()}
+USUAL_MODES = {protocol: mode for mode, protocol in MODE_PROTOCOLS.items()}
 
 
 @dataclass(frozen=True)

@@ -246,6 +246,7 @@ class FeatureBRS(_BackPropagatingRefinement):
     level: str = "B"
 
     def check(self, model: ClickModel) -> None:
+        _require_one_pass(model, self.mode)
         if self.level not in model.feature_levels:
             known = ", ".join(f"f-BRS-{level}" for level in model.feature_levels) or "no f-BRS mode"
             raise InputError(
@@ -290,6 +291,7 @@ class InputBRS(_BackPropagatingRefinement):
     target: str = "image"
 
     def check(self, model: ClickModel) -> None:
+        _require_one_pass(model, self.mode)
         if not isinstance(model, EarlyFusionModel):
             raise InputError(
                 f"{type(model).__name__} does not add click maps to its first stage, which {self.mode} needs: choose "
@@ -320,3 +322,12 @@ class InputBRS(_BackPropagatingRefinement):
             return resized(outputs["instances"].float(), size), penalty
 
         return forward, channels * size[0] * size[1], None
+
+
+def _require_one_pass(model: ClickModel, mode: str) -> None:
+    """Raise InputError for a network whose later clicks leave out the layers that a mode fits."""
+    if model.corrects_masks:
+        raise InputError(
+            f"{type(model).__name__} runs its backbone at the first click only, so that {mode} has nothing to fit at "
+            "later ones: take the mode EMC-Click, or another network."
+        )

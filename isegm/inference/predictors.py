@@ -20,7 +20,14 @@ from isegm.inference.cascade import Cascade
 from isegm.inference.clicker import Clicker
 from isegm.inference.merge import progressive_merge
 from isegm.inference.predictor import Predictor
-from isegm.inference.protocols import CLICKSEG_MODES, InferenceSettings, settings_for
+from isegm.inference.protocols import (
+    CLICKSEG_MODES,
+    EMC_MODE,
+    MODE_PROTOCOLS,
+    InferenceSettings,
+    settings_for,
+    usual_settings,
+)
 from isegm.inference.refinement import build_refinement, list_refinements
 from isegm.inference.session import Session
 from isegm.inference.transforms import ZoomIn
@@ -227,17 +234,19 @@ def get_predictor(
     infer_size: int | None = None,
     focus_crop_r: float = 1.4,
 ) -> ClickerPredictor:
-    """Build a predictor with RITM's rules, or in ClickSEG's modes with those of ClickSEG.
+    """Build a predictor with RITM's rules, or in the modes of ClickSEG and EMC-Click with theirs.
 
     Args:
         net: the network; it is moved to ``device``.
-        brs_mode: NoBRS, or one of ``list_refinements``; or ClickSEG's "Baseline", "FocalClick" or "CDNet".
+        brs_mode: NoBRS, or one of ``list_refinements``; or ClickSEG's "Baseline", "FocalClick" or "CDNet";
+            or "EMC-Click".
         device: where it runs.
         prob_thresh: pixels of a greater probability are in the mask, for the refinement and for merging.
         with_flip: also run the flipped image and average the logits; None for the published choice. "CDNet" always does
             so (docs/fidelity.md#cdnet-size-and-flip).
         zoom_in_params: arguments of ``ZoomIn``; None to show the network the whole image at every click. ClickSEG's
-            modes read only ``skip_clicks`` and ``expansion_ratio``.
+            modes read only ``skip_clicks`` and ``expansion_ratio``, and "EMC-Click" only ``target_size``: the shorter
+            side of the image, or its (height, width); 384 if it is not there.
         predictor_params: ``net_clicks_limit``, the number of clicks that the network is shown (all with NoBRS, 8
             with f-BRS, 5 with RGB-BRS and DistMap-BRS; None for all); ``max_size``, the longest side of its input;
             ``optimize_after_n_clicks`` of ``BRSParams``; and of Cascade-Forward Refinement ``cascade_step``, all passes
@@ -260,8 +269,8 @@ def get_predictor(
     require(brs_mode, Text(), "brs_mode of get_predictor")
     require(with_flip, Flag() | Whole(0, 1) | Nothing(), "with_flip of get_predictor")
     require(predictor_params, Table(Anything()) | Nothing(), "predictor_params of get_predictor")
-    if brs_mode not in ("NoBRS", *CLICKSEG_MODES, *list_refinements()):
-        known = ", ".join(("NoBRS", *CLICKSEG_MODES, *list_refinements()))
+    if brs_mode not in ("NoBRS", *MODE_PROTOCOLS, *list_refinements()):
+        known = ", ".join(("NoBRS", *MODE_PROTOCOLS, *list_refinements()))
         raise InputError(f"there is no mode {brs_mode}: known are {known}.")
     zoom_in = None
     if zoom_in_params is not None:
@@ -276,6 +285,9 @@ def get_predictor(
     if "optimize_after_n_clicks" in params:
         fit["optimize_after"] = params["optimize_after_n_clicks"]
     limit = {"clicks_limit": params["net_clicks_limit"]} if "net_clicks_limit" in params else {}
+    if brs_mode == EMC_MODE:
+        settings = _emc_settings((zoom_in_params or {}).get("target_size"), with_flip, params)
+        return ClickerPredictor(Predictor(net, device, settings=settings, threshold=prob_thresh))
     if brs_mode in CLICKSEG_MODES:
         limit = {"clicks_limit": params.get("net_clicks_limit"), "zoom_in": _clickseg_zoom(zoom_in)}
         settings = settings_for(CLICKSEG_MODES[brs_mode], infer_size=infer_size, focus_crop_r=focus_crop_r)
@@ -292,6 +304,24 @@ def get_predictor(
         return ClickerPredictor(Predictor(net, device, settings=replace(settings, **limit), threshold=prob_thresh))
     refinement = build_refinement(brs_mode, params=BRSParams(**fit), **limit)
     return ClickerPredictor(Predictor(net, device, settings=settings, threshold=prob_thresh, refinement=refinement))
+
+
+def _emc_settings(
+    target_size: int | Sequence[int] | None, with_flip: bool | None, params: Mapping[str, Any]
+) -> InferenceSettings:
+    """The settings of mode EMC-Click; InferenceSettings refuses what is no size."""
+    settings = usual_settings(MODE_PROTOCOLS[EMC_MODE])
+    if target_size is not None:
+        pair = isinstance(target_size, Sequence)
+        settings = replace(
+            settings, short_side=None if pair else target_size, resize=tuple(target_size) if pair else None
+        )
+    return replace(
+        settings,
+        flip=with_flip is None or bool(with_flip),
+        clicks_limit=params.get("net_clicks_limit"),
+        cascade=_cascade(params),
+    )
 
 
 def _cascade(params: Mapping[str, Any]) -> Cascade | None:

@@ -9,7 +9,18 @@ from dataclasses import dataclass, replace
 from isegm.clicks import Click
 from isegm.inference.cascade import Cascade
 from isegm.inference.postprocess import FocusRefine, PixelDiffusion, Postprocess
-from isegm.inference.transforms import LARGEST_SIDE, SIDE, View, ZoomIn, ZoomState, to_multiples, with_longest_side
+from isegm.inference.transforms import (
+    LARGEST_SIDE,
+    MULTIPLE,
+    SIDE,
+    View,
+    ZoomIn,
+    ZoomState,
+    to_multiples,
+    with_longest_side,
+    with_shorter_side,
+)
+from isegm.model.click_model import ClickModel
 from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import require, require_fields
@@ -20,14 +31,19 @@ CLICKSEG_SIZES = {"clickseg": 384, "focalclick": 256, "cdnet": 384}
 # Protocol of each mode of ClickSEG's commands.
 CLICKSEG_MODES = {"Baseline": "clickseg", "FocalClick": "focalclick", "CDNet": "cdnet"}
 RITM = "ritm"  # the protocol that ``--eval-ritm`` asks for
-PROTOCOLS = (RITM, "simpleclick", *CLICKSEG_SIZES)
+PROTOCOLS = (RITM, "simpleclick", "emcclick", *CLICKSEG_SIZES)
+EMC_MODE = "EMC-Click"  # the mode of the protocol "emcclick"
+MODE_PROTOCOLS = {**CLICKSEG_MODES, EMC_MODE: "emcclick"}
+EMC_SIZES = {"emc-click": (384, 576), "cvpr": (400, 600)}  # by evaluation mode: usual shorter side, and on DAVIS
 MOST_SIDE = 2048  # pixels of the network's input; larger ones need tens of GB
+MOST_LONGER_SIDE = 8192  # pixels of the input of networks that see whole images, however long these are
 MOST_WIDER = 100  # passes with larger crops at a click
 WIDER = 3  # such passes in programs in which people click; two suffice nearly always
 MERGES = ("guarded", "published", "none")
 SETTINGS = {
     "zoom_in": Instance(ZoomIn, "a ZoomIn") | Nothing(),
     "flip": Flag(),
+    "short_side": Whole(MULTIPLE, MOST_SIDE) | Nothing(),
     "max_size": Whole(1) | Nothing(),
     "clicks_limit": Whole(1) | Nothing(),
     "postprocess": Instance(
@@ -37,6 +53,7 @@ SETTINGS = {
     "cascade": Instance(Cascade, "a Cascade") | Nothing(),
     "widen": Whole(1, MOST_WIDER) | Nothing(),
     "second_look": Flag() | Nothing(),
+    "corrects_masks": Flag() | Nothing(),
 }
 
 
@@ -48,6 +65,8 @@ class InferenceSettings:
         zoom_in: the crop rule; None to show the network the whole image at every click.
         resize: (height, width) to which the crop or the image is resized, whatever its aspect ratio; None for no
             resizing.
+        short_side: shorter side to which the whole image is resized, its proportions kept but for sides that are
+            multiples of 4; smaller where the longer side would exceed ``max_size``, or 8192 pixels. None for none.
         flip: also run the flipped image and average the logits.
         max_size: longest side of the network's input; larger crops and images are made smaller. None for no limit.
         clicks_limit: the network is shown only this many first clicks; the crop rule sees all. None for no limit.
@@ -60,13 +79,15 @@ class InferenceSettings:
             larger crops; None for none, as in all published protocols.
         second_look: whether the first click of a person, made on the whole image, is repeated on the crop around its
             answer, which the network then reads; None for no, as in all published protocols.
+        corrects_masks: whether they are for networks that correct the mask of the click before alone; None for no.
 
     Raises:
-        InputError: a value is out of its range, or ``resize`` is combined with another target size.
+        InputError: a value is out of its range, or ``resize`` or ``short_side`` is combined with another target size.
     """
 
     zoom_in: ZoomIn | None = None
     resize: tuple[int, int] | None = None
+    short_side: int | None = None
     flip: bool = False
     max_size: int | None = None
     clicks_limit: int | None = None
@@ -75,6 +96,7 @@ class InferenceSettings:
     cascade: Cascade | None = None
     widen: int | None = None
     second_look: bool | None = None
+    corrects_masks: bool | None = None
 
     def __post_init__(self) -> None:
         require_fields(self, SETTINGS)
@@ -89,6 +111,8 @@ class InferenceSettings:
                 raise InputError(
                     "resize fixes the size of the network's input: set max_size and the target_size of zoom_in to None."
                 )
+        if self.short_side is not None and (self.resize is not None or self.zoom_in is not None):
+            raise InputError("short_side is the size of a whole image: set resize and zoom_in to None.")
         size = self.input_size
         if size is not None and max(size) > MOST_SIDE:
             raise InputError(
@@ -96,6 +120,20 @@ class InferenceSettings:
             )
         if self.merge not in MERGES:
             raise InputError(f"there is no way of merging named {self.merge}: known are {', '.join(MERGES)}.")
+
+    def check(self, model: ClickModel) -> None:
+        """Raise InputError, in one sentence, unless the settings suit what a network does with earlier masks."""
+        name = type(model).__name__
+        if self.corrects_masks and not model.corrects_masks:
+            raise InputError(
+                f"{name} has no network that corrects masks, which the mode {EMC_MODE} needs: take a network of "
+                "EMC-Click, or the mode of this one."
+            )
+        if model.corrects_masks and self.zoom_in is not None:
+            raise InputError(
+                f"{name} corrects the mask of the click before on the same view of an image, and these settings crop "
+                f"another one at each click: take the mode {EMC_MODE}, or leave zoom_in out."
+            )
 
     @property
     def input_size(self) -> tuple[int, int] | None:
@@ -128,7 +166,9 @@ class InferenceSettings:
         source = Box.of_image(image_size) if crop is None else crop
         size = source.size if crop is None or self.zoom_in is None else self.zoom_in.crop_size(crop)
         exact = crop is not None and self.zoom_in is not None and isinstance(self.zoom_in.target_size, tuple)
-        if self.max_size is not None and max(size) > self.max_size:
+        if self.short_side is not None:
+            size, exact = with_shorter_side(image_size, self.short_side, self.max_size or MOST_LONGER_SIDE), True
+        elif self.max_size is not None and max(size) > self.max_size:
             size, exact = with_longest_side(size, self.max_size), False
         if not exact:
             size = to_multiples(size, multiple, self.max_size)
@@ -157,12 +197,14 @@ def settings_for(
     Predictions are merged into initial masks without a guard (docs/fidelity.md#merge-without-change).
 
     Args:
-        protocol_name: "ritm", "simpleclick", or one of ClickSEG's: "clickseg", "focalclick" and "cdnet"; a network
-            names its own as ``model.protocol``.
+        protocol_name: "ritm", "simpleclick", "emcclick", or one of ClickSEG's: "clickseg", "focalclick" and "cdnet"; a
+            network names its own as ``model.protocol``.
         eval_mode: "cvpr", as in the papers; or "fixedN" (or "fixedH,W"): crop from the first click on and, with
-            "ritm" and "simpleclick", resize every crop to exactly N x N (H x W).
+            "ritm" and "simpleclick", resize every crop to exactly N x N (H x W). "emcclick" sees whole images: with
+            "emc-click", as in its paper, and "cvpr" of a shorter side below, with "fixedN" of N x N pixels.
         dataset_name: on the dataset named DAVIS "ritm" resizes crops to 600 pixels and "simpleclick" to 672 x 672,
-            elsewhere to 400 and 448 x 448.
+            elsewhere to 400 and 448 x 448; the shorter side of "emcclick" is 576 pixels there and else 384, in mode
+            "cvpr" 600 and 400.
         infer_size: side of the square network input of ClickSEG's protocols; None for the published one: 256 with
             "focalclick", else 384. "cdnet" ignores it (docs/fidelity.md#cdnet-size-and-flip).
         target_crop_r: expansion ratio of the crop, for ClickSEG's protocols in mode "cvpr".
@@ -174,6 +216,12 @@ def settings_for(
     """
     require(protocol_name, Text(), "the protocol")
     fixed = _fixed_size(require(eval_mode, Text(), "the evaluation mode"))
+    if protocol_name == "emcclick":
+        return _emc_settings(fixed, eval_mode, dataset_name, clicks_limit)
+    if eval_mode == "emc-click":
+        raise InputError(
+            f"the evaluation mode emc-click is for networks of EMC-Click, not {protocol_name}: write cvpr."
+        )
     if protocol_name == "ritm":
         target_size = fixed or (600 if dataset_name == "DAVIS" else 400)
         zoom_in = ZoomIn(target_size=target_size, skip_clicks=-1 if fixed else 1)
@@ -206,15 +254,39 @@ def settings_for(
     raise InputError(f"there is no inference protocol named {protocol_name}: known are {', '.join(PROTOCOLS)}.")
 
 
+def usual_settings(protocol_name: str) -> InferenceSettings:
+    """Return the settings of a protocol's published evaluations, on all data sets but DAVIS; see ``settings_for``."""
+    return settings_for(protocol_name, "emc-click" if protocol_name == "emcclick" else "cvpr")
+
+
+def _emc_settings(
+    fixed: tuple[int, int] | None, eval_mode: str, dataset_name: str | None, clicks_limit: int | None
+) -> InferenceSettings:
+    """EMC-Click sees the whole image at every click, resized."""
+    if fixed is not None and any(side % MULTIPLE for side in fixed):
+        raise InputError(
+            f"the evaluation mode {eval_mode} does not fit EMC-Click: give sides that are multiples of {MULTIPLE}."
+        )
+    short_side = None if fixed else EMC_SIZES[eval_mode][dataset_name == "DAVIS"]
+    return InferenceSettings(
+        resize=fixed,
+        short_side=short_side,
+        flip=True,
+        clicks_limit=clicks_limit,
+        merge="published",
+        corrects_masks=True,
+    )
+
+
 def _fixed_size(eval_mode: str) -> tuple[int, int] | None:
-    """The (height, width) in an evaluation mode; None for "cvpr"."""
-    if eval_mode == "cvpr":
+    """The (height, width) in an evaluation mode; None for "cvpr" and "emc-click"."""
+    if eval_mode in EMC_SIZES:
         return None
     match = re.fullmatch(r"fixed([1-9]\d*)(?:,([1-9]\d*))?", eval_mode)
     if match is None:
         raise InputError(
-            f"the evaluation mode {shown(eval_mode)} is not known: write cvpr, fixed400 or fixed400,600 (height, "
-            "width)."
+            f"the evaluation mode {shown(eval_mode)} is not known: write cvpr, emc-click, fixed400 or fixed400,600 "
+            "(height, width)."
         )
     sides = [match[1], match[2] or match[1]]
     if any(len(side) > len(str(MOST_SIDE)) or int(side) > MOST_SIDE for side in sides):

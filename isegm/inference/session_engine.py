@@ -19,7 +19,7 @@ from isegm.inference.images import rgb_image
 from isegm.inference.merge import guarded_merge, progressive_merge
 from isegm.inference.painting import Painting
 from isegm.inference.postprocess import Prediction
-from isegm.inference.protocols import InferenceSettings, settings_for, with_further_looks
+from isegm.inference.protocols import InferenceSettings, usual_settings, with_further_looks
 from isegm.inference.refinement import NetworkInput, Refinement
 from isegm.inference.session import Session, join_rows, take_rows
 from isegm.inference.transforms import ZoomState, flipped_clicks, mean_with_flipped, resized, with_flipped
@@ -61,8 +61,8 @@ class SessionEngine:
             own output.
 
     Raises:
-        InputError: the threshold is not between 0 and 1, or the network does not fit the refinement, or the
-            ``postprocess`` or ``cascade`` of the settings.
+        InputError: the threshold is not between 0 and 1, or the network does not fit the refinement or the
+            settings.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class SessionEngine:
         self.device = usable_device(device)
         self.model = model.to(self.device).eval()
         if settings is None:
-            settings = replace(settings_for(model.protocol), merge="guarded")
+            settings = replace(usual_settings(model.protocol), merge="guarded")
             settings = with_further_looks(settings) if refinement is None else settings
         self.settings = settings
         self.refinement = refinement
@@ -93,6 +93,7 @@ class SessionEngine:
             self.settings = replace(self.settings, clicks_limit=limit, postprocess=None)
         elif self.settings.postprocess is not None:
             self.settings.postprocess.check(model)
+        self.settings.check(model)
         if self.settings.cascade is not None:
             self.settings.cascade.check(model)
         self.threshold = threshold

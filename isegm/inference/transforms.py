@@ -23,6 +23,7 @@ from isegm.utils.schema import Flag, Nothing, Number, Whole
 LARGEST_SIDE = 1 << 15  # pixels, of a network's input
 NEARLY_WHOLE = 0.7  # share of the image from which a crop shows the network little more than the image does
 SIDE = Whole(1, LARGEST_SIDE)
+MULTIPLE = 4  # pixels, of which the sides of EMC-Click's input are multiples
 ZOOM_IN = {
     "skip_clicks": Whole(),
     "expansion_ratio": Number(above=0),
@@ -232,6 +233,16 @@ def to_multiples(size: tuple[int, int], multiple: int, most: int | None = None) 
         return max(multiple, min(nearest, limit))
 
     return rounded(size[0]), rounded(size[1])
+
+
+def with_shorter_side(size: tuple[int, int], shorter: int, longest: int) -> tuple[int, int]:
+    """(h, w) scaled so that the shorter one becomes ``shorter``, but the longer one at most ``longest``.
+
+    Both are rounded down to multiples of ``MULTIPLE``, and are at least that.
+    """
+    scale = min(shorter / min(size), longest / max(size))
+    height, width = (max(1, round(side * scale) // MULTIPLE) * MULTIPLE for side in size)
+    return height, width
 
 
 def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:

@@ -42,6 +42,8 @@ class ClickModel(nn.Module, ABC):
         input_multiple: sides of the input are multiples of this number of pixels; sizes that nobody gave exactly are
             rounded to it.
         encodes_once: ``encode`` does work that need not be repeated at the next click.
+        corrects_masks: ``decode`` corrects the mask of the click before, whose logits and features ``cache`` keeps: all
+            clicks of an object must be made on one view of its image.
         has_refiner: the network has ``refine``, which refines its prediction in a crop.
         has_diffusion: the network has ``diffuse``, which diffuses its prediction along the colours of the image.
         config: {"model": registered name, "params": constructor arguments}, plain data; set by ``build_model``.
@@ -50,6 +52,7 @@ class ClickModel(nn.Module, ABC):
     protocol = "ritm"
     input_multiple = 1
     encodes_once = False
+    corrects_masks = False
     has_refiner = False
     has_diffusion = False
     config: dict[str, Any] | None = None

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from isegm.model.click_model import ClickModel
 
-CLICKS = 3  # rows of clicks per polarity; networks that read click maps need the same MACs for any number
+CLICKS = 3  # rows of clicks per polarity; of all networks only EMC-Click's need (a little) more MACs for more clicks
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,9 @@ class Complexity:
 
     Attributes:
         size: (height, width) of the network's input in pixels.
-        macs_encode: MACs of ``encode``, which depends on the image alone.
-        macs_decode: MACs of ``decode``, at every click; the refiner's are not among them.
+        macs_encode: MACs that are done once for an object: of ``encode``, and of what ``decode`` leaves out from the
+            second click on, where it corrects masks.
+        macs_decode: MACs of ``decode`` at every click; the refiner's are not among them.
         macs_refine: MACs of the refiner on a crop of the same size, at every click; 0 where there is none.
         parameters: number of parameters, the refiner's included; buffers do not count.
     """
@@ -64,10 +65,16 @@ def count_complexity(model: ClickModel, size: tuple[int, int]) -> Complexity:
             features = model.encode(image)
         with FlopCounterMode(display=False) as decoding:
             outputs = model.decode(features, points, prev_mask)
+        repeating = decoding
+        if model.corrects_masks:
+            with FlopCounterMode(display=False) as repeating:
+                model.decode(features, points, prev_mask, outputs["cache"])
         with FlopCounterMode(display=False) as refining:
             if model.has_refiner:
                 whole = torch.tensor([[0.0, 0.0, 0.0, size[1], size[0]]], device=device)
                 model.refine(image, points, outputs["feature"], outputs["instances"], whole)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    encode, decode, refine = (counter.get_total_flops() // 2 for counter in (encoding, decoding, refining))
-    return Complexity(size, encode, decode, refine, parameters)
+    encode, first, decode, refine = (
+        counter.get_total_flops() // 2 for counter in (encoding, decoding, repeating, refining)
+    )
+    return Complexity(size, encode + first - decode, decode, refine, parameters)

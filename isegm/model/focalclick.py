@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from isegm.clicks import DistMaps
 from isegm.model.click_model import EarlyFusionModel
 from isegm.model.initializer import xavier_gluon
-from isegm.model.layers import ScaleLayer, resize
+from isegm.model.layers import ConvNorm, ScaleLayer, resize
 from isegm.model.registry import register_model
 from isegm.model.ritm import HRNetModel
 from isegm.model.segmentors import SegFormer
@@ -49,18 +49,6 @@ def crop_boxes(maps: Tensor, boxes: Tensor, frame: tuple[int, int], size: tuple[
     across, down = maps.shape[3] / frame[1], maps.shape[2] / frame[0]
     boxes = boxes * boxes.new_tensor((1, across, down, across, down))  # in pixels of the maps
     return roi_align(maps.float(), boxes, size, sampling_ratio=1, aligned=True)
-
-
-class ConvNorm(nn.Module):
-    """Convolution, batch norm, ReLU."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2)
-        self.norm = nn.BatchNorm2d(outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.norm(self.conv(x)), inplace=True)
 
 
 class XConv(nn.Module):

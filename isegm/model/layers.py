@@ -32,6 +32,18 @@ def conv_bn_relu(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, di
     return nn.Sequential(*conv_bn(inputs, outputs, kernel, stride, dilation), nn.ReLU(inplace=True))
 
 
+class ConvNorm(nn.Module):
+    """Convolution, batch norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv(x)), inplace=True)
+
+
 def dilated_by_phases(conv: nn.Conv2d, x: Tensor) -> Tensor:
     """Compute a dilated convolution of stride 1 without bias as one without dilation on each of its grids of pixels.
 

@@ -3,7 +3,8 @@
 Their ``config`` is ``{"class": "<module path>.<Class>", "params": {name: {"type": ..., "value": ..., "specified":
 bool}}}``; ``params`` lists every argument, and ``specified`` tells those that were given from defaults. The class path
 is looked up in a table and never imported. RITM's and ClickSEG's classes share names; the parameters and the keys of
-the state dict tell them apart. SimpleClick and CFR-ICL store numbers of the parts of their networks in dicts.
+the state dict tell them apart. SimpleClick and CFR-ICL store numbers of the parts of their networks in dicts, and
+EMC-Click those of its mask correction.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ PLAINVIT_PARTS = {
 }
 PLAINVIT_ENTRIES: dict[str, Any] = dict(mlp_ratio=4, upsample="x1", dropout_ratio=0.1)
 ONLY_ENTRIES: dict[str, tuple[Any, ...]] = {
+    "conv_layer": ("xconv2",),
     **{"in_chans": (3,), "qkv_bias": (True,), "num_classes": (1,), "align_corners": (False,)},
     "in_index": ((0, 1, 2, 3),),
 }
@@ -64,6 +66,11 @@ VIT_SIZES = {160: "simpleclick_vit_xtiny", 768: "simpleclick_vitb", 1024: "simpl
 UNREAD_BY_CLICKSEG = {"use_rgb_conv", "clicks_groups", "conv_extend", "use_disks", "norm_radius"}
 # Nor does FocalClick, whose radii and learning rates are fixed as well (docs/fidelity.md#focalclick-radii and
 # #focalclick-learning-rates).
+CORRECTION = {"mid_dims": "mid_dims", "corr_channel": "corr_channel"}  # EMC-Click's "refiner_conf"
+CORRECTION_KEYS = "refiner.cross_attention."  # tell EMC-Click from FocalClick, whose class has the same name
+# EMC-Click's networks were published with these values only, and do not read the rest.
+ONLY_EMC: dict[str, tuple[Any, ...]] = {"only_first_click": (True,), "with_prev_mask": (True,)}
+UNREAD_BY_EMC = {*UNREAD_BY_CLICKSEG, "binary_prev_mask"}
 UNREAD_BY_FOCALCLICK = {*UNREAD_BY_CLICKSEG, "backbone_lr_mult"}
 # The backbones of its baselines as files spell them, and the networks that they mean.
 BASELINES = {
@@ -77,6 +84,7 @@ CDNET_KEYS = ("feature_extractor.FDM.", "latent_head.", "PDM.")  # tell CDNet fr
 
 def _hrnet(params: dict[str, Any], state: Mapping[str, Tensor], path: str | Path) -> tuple[str, dict[str, Any]]:
     if "pipeline_version" in params or any(key.startswith("refiner.") for key in state):
+        _require_kind("FocalClick", state, path)
         return _focal_hrnet(params, path)
     name = "ritm_hrnet32" if params.get("width") == 32 else "ritm_hrnet18"
     name += "s" if params.get("small") and params.get("width") != 32 else ""
@@ -92,18 +100,60 @@ def _focal_hrnet(params: dict[str, Any], path: str | Path) -> tuple[str, dict[st
 
 
 def _segformer(params: dict[str, Any], state: Mapping[str, Tensor], path: str | Path) -> tuple[str, dict[str, Any]]:
+    _require_kind("FocalClick", state, path)
     params = {**SEGFORMER_DEFAULTS, **_with(ONLY_NORM, params, path)}
     pipeline = _pipeline(params)
-    version = str(params["model_version"])
-    if version not in SEGFORMERS:
-        raise InputError(
-            f"{path} holds FocalClick with the SegFormer {escaped(version)}, which is not supported: "
-            f"known are {', '.join(SEGFORMERS)}."
-        )
-    family = f"focalclick_segformer{version}"
+    family = f"focalclick_segformer{_segformer_version('FocalClick', params, path)}"
     name = f"{family}_{pipeline}" if f"{family}_{pipeline}" in list_models() else f"{family}_s2"
     unread = {*UNREAD_BY_CLICKSEG, "use_leaky_relu"}
     return name, {**{key: params[key] for key in params if key not in unread}, "pipeline_version": pipeline}
+
+
+def _segformer_version(method: str, params: Mapping[str, Any], path: str | Path) -> str:
+    """Return the size of the SegFormer of a method's network; InputError for one that there is not."""
+    version = str(params["model_version"])
+    if version not in SEGFORMERS:
+        raise InputError(
+            f"{path} holds {method} with the SegFormer {escaped(version)}, which is not supported: "
+            f"known are {', '.join(SEGFORMERS)}."
+        )
+    return version
+
+
+def _require_kind(method: str, state: Mapping[str, Tensor], path: str | Path) -> None:
+    """Raise InputError for weights of EMC-Click under a class of FocalClick, or the other way round."""
+    corrects = any(key.startswith(CORRECTION_KEYS) for key in state)
+    if corrects != (method == "EMC-Click"):
+        other = "EMC-Click" if corrects else "another method"
+        raise InputError(
+            f"{path} names a network class of {method}, but its weights are of {other} "
+            f"({'with' if corrects else 'without'} a mask correction network): its configuration belongs to another "
+            "file."
+        )
+
+
+def _emc_hrnet(params: dict[str, Any], state: Mapping[str, Tensor], path: str | Path) -> tuple[str, dict[str, Any]]:
+    params = _emc(HRNET_DEFAULTS, params, state, path)
+    small = "s" if params["small"] and params["width"] != 32 else ""
+    return f"emcclick_hrnet{32 if params['width'] == 32 else 18}{small}", params
+
+
+def _emc_segformer(params: dict[str, Any], state: Mapping[str, Tensor], path: str | Path) -> tuple[str, dict[str, Any]]:
+    params = _emc(SEGFORMER_DEFAULTS, params, state, path)
+    params.pop("use_leaky_relu", None)
+    name = f"emcclick_segformer{_segformer_version('EMC-Click', params, path)}"
+    return (name if name in list_models() else "emcclick_segformerb3"), params
+
+
+def _emc(
+    defaults: Mapping[str, Any], params: Mapping[str, Any], state: Mapping[str, Tensor], path: str | Path
+) -> dict[str, Any]:
+    """Return the arguments of an EMC-Click network here."""
+    _require_kind("EMC-Click", state, path)
+    given = {"only_first_click": False, **defaults, **_with(ONLY_NORM, params, path)}
+    given = _with(ONLY_EMC, given, path)
+    correction = _entries(given.pop("refiner_conf", None), CORRECTION, "refiner_conf", path)
+    return {name: value for name, value in given.items() if name not in UNREAD_BY_EMC} | correction
 
 
 def _pipeline(params: Mapping[str, Any]) -> str:
@@ -148,7 +198,7 @@ def _plainvit(params: dict[str, Any], state: Mapping[str, Tensor], path: str | P
 
 
 def _entries(stored: Any, names: Mapping[str, str], part: str, path: str | Path) -> dict[str, Any]:
-    """Return the entries of a dict among SimpleClick's arguments by the names of our constructor's arguments."""
+    """Return the entries of a dict among stored arguments by the names of our constructor's arguments."""
     if not isinstance(stored, Mapping):
         raise InputError(f"{path} has a configuration without {part}: it is damaged.")
     entries = {name: value for name, value in PLAINVIT_ENTRIES.items() if name in names}
@@ -168,6 +218,8 @@ FAMILIES = {
     "isegm.model.is_deeplab_model.DeeplabModel": _deeplab,
     "isegm.model.is_strong_baseline.BaselineModel": _baseline,
     "isegm.model.is_plainvit_model.PlainVitModel": _plainvit,
+    "isegm.model.is_refine_model.HRNetRefineModel": _emc_hrnet,
+    "isegm.model.is_refine_segformer_model.SegFormerModel": _emc_segformer,
 }
 
 

@@ -77,7 +77,7 @@ def _constructed(name: str, overrides: Mapping[str, Any]) -> ClickModel:
         hint = (
             f"did you mean {near[0]}?"
             if near
-            else f"known are {', '.join(list_models())}; --plugin names the module of another."
+            else "isegm models lists those that there are; --plugin names the module of another."
         )
         raise InputError(f"there is no network named {escaped(str(name))}: {hint}")
     cls, preset = _BUILDERS[name]

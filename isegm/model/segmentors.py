@@ -142,19 +142,19 @@ class SegFormer(nn.Module):
 
     Args:
         version: name of its size, "b0" to "b5".
-        side_channels: of the maps that are embedded beside the image.
+        side_channels, with_norm_add: see ``MixTransformer``.
 
     Raises:
         InputError: no such version.
     """
 
-    def __init__(self, version: str, side_channels: int) -> None:
+    def __init__(self, version: str, side_channels: int, with_norm_add: bool = False) -> None:
         super().__init__()
         if version not in VERSIONS:
             raise InputError(f"there is no SegFormer {version!r}: known are {', '.join(VERSIONS)}.")
         size = VERSIONS[version]
         self.channels = size.head  # of the fused map
-        self.backbone = MixTransformer(size, side_channels)
+        self.backbone = MixTransformer(size, side_channels, with_norm_add)
         self.decode_head = DecodeHead(size.channels, size.head)
 
     def forward(self, image: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:

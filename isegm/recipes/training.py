@@ -12,6 +12,7 @@ from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.refiner_crops import FocusCrops
 from isegm.data.train_set import SampleTransform, TrainSet
 from isegm.engine.config import DECAY, INTERVAL, TrainConfig
+from isegm.engine.corrected_clicks import CorrectedClicks
 from isegm.engine.iterative_click_loss import AppendedClicks, IterativeClickLoss
 from isegm.engine.mixed_clicks import MixedClicks
 from isegm.engine.schedule import MultiStep, WarmupDecay
@@ -22,6 +23,7 @@ from isegm.recipes import launch
 from isegm.recipes.data_config import Crops, Size
 from isegm.recipes.layer_decay import layer_decay
 from isegm.recipes.overrides import with_fields
+from isegm.utils import distributed
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import CALLABLE, KINDS, SHARE, CheckedFields
 from isegm.utils.schema import Instance, Items, Kind, Nothing, Number, Table, Text, Whole
@@ -60,7 +62,8 @@ class Recipe(CheckedFields):
         crop: size of the augmented images, (H, W) in pixels; a mapping from first epoch to size where it grows. The
             crops for a refiner are squares as high as the last one.
         sampler: chooses the target of each sample and its first clicks.
-        clicks: simulated clicks before a step: their number is uniform from 0 to this.
+        clicks: simulated clicks before a step: their number is uniform from 0 to this, or follows ``clicks_ratio``.
+        clicks_ratio: for networks that correct masks, see ``CorrectedClicks``.
         losses: terms by name; every output that they name must be one of the network's.
         batch_size: samples per step, those of all processes together.
         lr: base learning rate of Adam.
@@ -92,6 +95,7 @@ class Recipe(CheckedFields):
         clicks_anywhere: share of simulated clicks that lie anywhere in an error, not only in its inner part, where
             clicks are simulated on the device.
         ema: decay of the running average of the weights, see ``TrainConfig``.
+        sync_bn: BatchNorm over the samples of all GPUs, where several train, as with ``--sync-bn``.
         validates: whether an epoch ends with validation; SimpleClick's and CFR-ICL's do not.
         starts_from: the trained network that ``--weights`` must give, and where to find it, as the end of the sentence
             "SCRIPT goes on from ..."; None if none is needed.
@@ -117,6 +121,7 @@ class Recipe(CheckedFields):
         "click_weights": Items(Number(0), least=1) | Nothing(),
         "clicks_anywhere": SHARE,
         "ema": DECAY | Nothing(),
+        "clicks_ratio": DECAY | Nothing(),
     }
 
     data: TrainingData
@@ -149,6 +154,8 @@ class Recipe(CheckedFields):
     sampled_clicks: bool = True
     clicks_anywhere: float = 0.0
     ema: float | None = None
+    clicks_ratio: float | None = None
+    sync_bn: bool = False
     validates: bool = True
     starts_from: str | None = None
 
@@ -210,6 +217,8 @@ def train(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> None:
             f"recompute is set, and no block of {type(network).__name__} can compute its activations again: leave it "
             "out."
         )
+    if recipe.sync_bn and not cfg.cpu and distributed.world_size() > 1:
+        cfg = EasyDict(cfg, sync_bn=True)
     config = train_config(network, cfg, recipe)
     stretch = _stretch(cfg, recipe)
     crops = {round(epoch * stretch): size for epoch, size in recipe.crops.items()}
@@ -261,11 +270,22 @@ def train_config(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> TrainCon
 
 def _task(network: ClickModel, recipe: Recipe) -> IterativeClicks:
     kind: type[IterativeClicks] = FocalClicks if network.has_refiner else IterativeClicks
+    more: dict[str, Any] = {}
+    other_clicks = recipe.mixed_clicks or recipe.appended_clicks or recipe.click_weights is not None
+    if network.corrects_masks:
+        if other_clicks or recipe.train_every_click:
+            raise InputError(
+                "EMC-Click's networks train the last click of a batch: leave train_every_click, mixed_clicks, "
+                "appended_clicks and click_weights out."
+            )
+        kind = CorrectedClicks
+        more = {} if recipe.clicks_ratio is None else {"ratio": recipe.clicks_ratio}
+    elif recipe.clicks_ratio is not None:
+        raise InputError("clicks_ratio is for networks that correct masks: leave it out.")
     if recipe.mixed_clicks:
         if network.has_refiner:
             raise ValueError("mixed_clicks trains no refiner: leave it out")
         kind = MixedClicks
-    more: dict[str, Any] = {}
     if recipe.appended_clicks or recipe.click_weights is not None:
         if network.has_refiner:
             raise InputError("CFR-ICL's clicks train no refiner: leave appended_clicks and click_weights out.")

@@ -30,12 +30,14 @@ def play(predictor, image, gt, clicks, threshold=0.49, init_mask=None):
         yield click, session, get_iou(gt, mask)
 
 
-def assert_follows(log, arrays, predictor, image, gt, prefix="", tolerance=1e-4, init_mask=None, binary=False):
+def assert_follows(
+    log, arrays, predictor, image, gt, prefix="", tolerance=1e-4, threshold=0.49, init_mask=None, binary=False
+):
     """A run must repeat a golden log: clicks, crops, focus crops, IoUs and probabilities.
 
     Where answers are ones and zeros (``binary``), so many pixels may differ as had a probability on their threshold.
     """
-    for i, (click, session, iou) in enumerate(play(predictor, image, gt, len(log), init_mask=init_mask)):
+    for i, (click, session, iou) in enumerate(play(predictor, image, gt, len(log), threshold, init_mask)):
         expected, where = log[i], f"{prefix} click {i}"
         assert [*click.coords, click.is_positive, click.indx] == [
             expected["y"],

@@ -398,7 +398,7 @@ def test_tiny_images_work(settings, size):
 def test_every_network_segments_by_the_protocol_that_it_names(name):
     torch.manual_seed(0)
     network = build_model(name).eval()
-    small = replace(settings_for(network.protocol), zoom_in=None, resize=(96, 96))
+    small = replace(settings_for(network.protocol), zoom_in=None, short_side=None, resize=(96, 96))
     predictor = Predictor(network, settings=small)
     predictor.set_image(noise_image(61, 83))
     for point, label in [((20.0, 30.0), 1), ((70.0, 8.0), 0)]:

@@ -5,9 +5,9 @@ import pytest
 from isegm.inference.postprocess import FocusRefine, PixelDiffusion
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import InferenceSettings, settings_for
-from isegm.inference.transforms import ZoomIn
+from isegm.inference.transforms import ZoomIn, ZoomState
 from isegm.utils.errors import InputError
-from tests.analytic import TinyModel
+from tests.analytic import EMCBlobModel, TinyModel
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,60 @@ from tests.analytic import TinyModel
 def test_published_settings(arguments, zoom_in, resize, flip):
     expected = InferenceSettings(zoom_in=zoom_in, resize=resize, flip=flip, merge="published")
     assert replace(settings_for(*arguments), postprocess=None) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sizes"),
+    [
+        (("emc-click",), dict(short_side=384)),
+        (("emc-click", "DAVIS", None, 1.2), dict(short_side=576)),
+        (("cvpr",), dict(short_side=400)),
+        (("cvpr", "DAVIS"), dict(short_side=600)),
+        (("fixed384",), dict(resize=(384, 384))),
+        (("fixed320,480", "DAVIS"), dict(resize=(320, 480))),
+    ],
+)
+def test_emc_click_sees_whole_images(arguments, sizes):
+    expected = InferenceSettings(**sizes, flip=True, merge="published", corrects_masks=True)
+    assert settings_for("emcclick", *arguments) == expected
+
+
+@pytest.mark.parametrize(
+    ("image", "size"),
+    [
+        ((480, 854), (384, 680)),  # 683.2
+        ((854, 480), (680, 384)),
+        ((375, 500), (384, 512)),
+        ((384, 386), (384, 384)),
+        ((8, 1000), (64, 8192)),
+        ((1, 9000), (4, 8192)),
+    ],
+)
+def test_the_shorter_side_is_reached_with_sides_that_are_multiples_of_4(image, size):
+    view = settings_for("emcclick", "emc-click").view(ZoomState(), (), image)
+    assert view.size == size and view.source.size == image
+
+
+def test_a_limit_of_the_longest_side_keeps_the_proportions():
+    settings = replace(settings_for("emcclick", "emc-click"), max_size=400)
+    assert settings.view(ZoomState(), (), (480, 960)).size == (200, 400)
+
+
+def test_the_mode_of_emc_click_is_for_its_networks_alone():
+    for protocol in ("ritm", "simpleclick", "clickseg", "focalclick", "cdnet"):
+        with pytest.raises(InputError, match=f"emc-click is for networks of EMC-Click, not {protocol}: write cvpr"):
+            settings_for(protocol, "emc-click")
+    with pytest.raises(InputError, match="fixed402 does not fit EMC-Click: give sides that are multiples of 4"):
+        settings_for("emcclick", "fixed402")
+
+
+def test_networks_that_correct_masks_and_their_settings_belong_together():
+    with pytest.raises(InputError, match="TinyModel has no network that corrects masks, which the mode EMC-Click"):
+        Predictor(TinyModel(), settings=settings_for("emcclick"))
+    for other in (settings_for("ritm"), settings_for("clickseg"), InferenceSettings(zoom_in=ZoomIn())):
+        with pytest.raises(InputError, match="EMCBlobModel corrects the mask of the click before on the same view"):
+            Predictor(EMCBlobModel(), settings=other)
+    assert Predictor(EMCBlobModel(), settings=InferenceSettings(flip=True)).settings.short_side is None
 
 
 def test_a_predictor_takes_the_protocol_of_its_network():
@@ -92,6 +146,9 @@ def test_unknown_protocols_are_refused():
         {"resize": (5,)},
         {"resize": (64, 64), "max_size": 50},
         {"resize": (64, 64), "zoom_in": ZoomIn()},
+        {"short_side": 64, "resize": (64, 64)},
+        {"short_side": 64, "zoom_in": ZoomIn()},
+        {"short_side": 2, "flip": True},
         {"max_size": 0},
         {"clicks_limit": 0},
         {"merge": "some"},

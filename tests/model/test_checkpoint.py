@@ -28,7 +28,7 @@ def test_a_round_trip_keeps_every_output(name, tmp_path):
     points = torch.tensor([[[20.0, 30.0, 0.0], [5.0, 6.0, 1.0]]])
     with torch.no_grad():
         expected, found = model(image, points), loaded(image, points)
-    for key in expected:
+    for key in expected.keys() - {"cache"}:
         assert torch.equal(expected[key], found[key])
 
 

@@ -9,7 +9,7 @@ from torch.overrides import TorchFunctionMode
 from isegm.model import build_model
 from isegm.model.cdnet import CDNet
 from isegm.model.click_model import ClickModel
-from isegm.model.flops import count_complexity
+from isegm.model.flops import CLICKS, count_complexity
 from isegm.model.focalclick import FocalClickSegFormer
 from isegm.model.simpleclick import SimpleClickModel
 from tests.golden import golden_json
@@ -40,6 +40,9 @@ class CountByHand(TorchFunctionMode):
             self.macs += result.numel() * args[0].shape[-1]
         if function is F.scaled_dot_product_attention:  # queries with keys, and what comes of it with values
             self.macs += (args[0].numel() + result.numel()) * args[1].shape[-2]
+        if function is F.multi_head_attention_forward:  # projections of queries and keys, and as above
+            (queries, batch, channels), keys = args[0].shape, args[1].shape[0]
+            self.macs += 2 * batch * channels * ((queries + keys) * channels + queries * keys)
         return result
 
     def layer(self, module, inputs, output):
@@ -52,7 +55,7 @@ def count_by_hand(model, size):
     for module in model.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             module.register_forward_hook(counter.layer)
-    image, points = torch.zeros(1, 3 + model.with_prev_mask, *size), torch.full((1, 2, 3), -1.0)
+    image, points = torch.zeros(1, 3 + model.with_prev_mask, *size), torch.full((1, 2 * CLICKS, 3), -1.0)
     with torch.no_grad(), counter:
         outputs = model(image, points)
         coarse = counter.macs
@@ -71,7 +74,7 @@ def test_every_network_agrees_with_a_count_by_hand(name):
     assert 0 < found.macs_coarse <= found.macs == found.macs_coarse + found.macs_refine
     assert (found.macs_refine > 0) == model.has_refiner
     assert found.parameters == sum(value.numel() for value in model.parameters())
-    assert (found.macs_encode > 0) == model.encodes_once
+    assert (found.macs_encode > 0) == (model.encodes_once or model.corrects_masks)
 
 
 def left_out(model, size):

@@ -13,7 +13,7 @@ from isegm.clicks import SAMPLED_ORDER, UNUSED
 from isegm.data.on_device.draws import Draws, constant
 from isegm.data.on_device.resident import IGNORED
 from isegm.data.on_device.views import counts_of_ids
-from isegm.data.points_sampler import MIN_ERODED_AREA, NEAR, MultiPointSampler, generate_probs
+from isegm.data.points_sampler import MIN_ERODED_AREA, NEAR, FirstPointSampler, MultiPointSampler, generate_probs
 from isegm.data.sample import IGNORE
 from isegm.utils.distance import squared_distance
 from isegm.utils.errors import InputError
@@ -54,10 +54,12 @@ def check_sampler(sampler: MultiPointSampler) -> None:
     """Check that targets can be chosen on a device.
 
     Raises:
-        InputError: the sampler descends to parts of objects, or numbers its clicks.
+        InputError: the sampler descends to parts of objects, numbers its clicks, or draws first clicks alone.
     """
     if sampler.use_hierarchy:
         raise InputError("parts of objects are no targets on the device: train without --data-on-device.")
+    if isinstance(sampler, FirstPointSampler):
+        raise InputError("FirstPointSampler draws first clicks in the loading processes: leave --data-on-device out.")
     if sampler.click_orders:
         raise InputError("clicks are not numbered on the device: train without --data-on-device.")
 

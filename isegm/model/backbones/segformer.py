@@ -134,9 +134,11 @@ class MixTransformer(nn.Module):
     Args:
         version: its size, one of ``VERSIONS``.
         side_channels: of the maps that are embedded beside the image.
+        with_norm_add: have a norm that EMC-Click's files hold and nothing reads
+            (docs/fidelity.md#parameters-without-use).
     """
 
-    def __init__(self, version: Version, side_channels: int) -> None:
+    def __init__(self, version: Version, side_channels: int, with_norm_add: bool = False) -> None:
         from timm.layers import DropPath  # timm takes seconds to import, and most networks do without it
 
         super().__init__()
@@ -145,6 +147,8 @@ class MixTransformer(nn.Module):
             kernel, stride = (7, 4) if stage == 1 else (3, 2)
             setattr(self, f"patch_embed{stage}", PatchEmbedding(inputs, outputs, kernel, stride))
         self.patch_embed_side1 = PatchEmbedding(side_channels, version.channels[0], kernel=7, stride=4)
+        if with_norm_add:
+            self.norm_add = nn.LayerNorm(version.channels[0])
         total, first = sum(version.blocks), 0
         for stage, (channels, count) in enumerate(zip(version.channels, version.blocks, strict=True), start=1):
             heads, reduction = HEADS[stage - 1], REDUCTIONS[stage - 1]
@@ -184,7 +188,8 @@ class MixTransformer(nn.Module):
         return maps
 
     def load_imagenet_weights(self, source: str | Path) -> None:
-        """Load NVIDIA's ``mit_b*.pth``; the side embedding, which these files lack, keeps its values.
+        """Load NVIDIA's ``mit_b*.pth``; the side embedding and EMC-Click's unused norm, which these files lack, keep
+        their values.
 
         Raises:
             InputError: the file cannot be read, or is not of a backbone of this size; or ``source`` names weights of
@@ -195,7 +200,8 @@ class MixTransformer(nn.Module):
                 f"{source} cannot start SegFormer, as timm has no Mix Transformers: set the path of mit_b*.pth "
                 "(github.com/NVlabs/SegFormer) in config.yml."
             )
-        load_backbone(self, source, lambda key: None if key.startswith("head.") else key, optional="patch_embed_side1.")
+        optional = ("patch_embed_side1.", "norm_add.")
+        load_backbone(self, source, lambda key: None if key.startswith("head.") else key, optional=optional)
 
 
 def _initialise(layer: nn.Module) -> None:
