@@ -56,7 +56,8 @@ def figures(name: str, model: ClickModel, size: tuple[int, int] | None) -> dict[
         InputError: the network's protocol does not resize images, and ``size`` is None.
     """
     settings = usual_settings(model.protocol)
-    size = size or settings.input_size or (settings.short_side and (settings.short_side,) * 2)
+    side = settings.short_side
+    size = size or settings.input_size or (None if side is None else (side, side))
     if size is None:
         raise InputError(f"{name} takes images of any size: give --size height,width.")
     compute = count_complexity(model.eval(), size)

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from isegm.inference.protocols import PROTOCOLS, settings_for
+from isegm.inference.protocols import PROTOCOLS, usual_settings
 
 PUBLISHED_CLICKS = 20
 PUBLISHED_THRESHOLDS = (0.49, 0.5)
 
 
 def deviation(identity: Mapping[str, Any], dataset: str, max_clicks: int) -> str:
-    """Say how an evaluation differs from the published ones: NoBRS, up to 20 clicks on all objects, mode cvpr."""
+    """Say how an evaluation differs from the published ones: NoBRS, 20 clicks on all objects, the protocol's mode."""
     if identity.get("own_protocol"):
         return f"it ran RITM's protocol (--eval-ritm) instead of {identity['own_protocol']}"
     if identity.get("refinement"):
@@ -36,7 +36,7 @@ def _as_published(identity: Mapping[str, Any], dataset: str) -> bool:
     """Whether crops and sizes are those of the protocol, whatever cascade or refinement there is."""
     if identity.get("protocol") not in PROTOCOLS:
         return False
-    usual = json.loads(json.dumps(asdict(settings_for(identity["protocol"], dataset_name=dataset))))
+    usual = json.loads(json.dumps(asdict(usual_settings(identity["protocol"], dataset))))
     inference = dict.fromkeys(usual) | identity.get("inference", {})  # older records lack what is None by default
     inference["cascade"] = usual["cascade"]
     if identity.get("refinement"):  # which brings these

@@ -286,7 +286,8 @@ def get_predictor(
         fit["optimize_after"] = params["optimize_after_n_clicks"]
     limit = {"clicks_limit": params["net_clicks_limit"]} if "net_clicks_limit" in params else {}
     if brs_mode == EMC_MODE:
-        settings = _emc_settings((zoom_in_params or {}).get("target_size"), with_flip, params)
+        given_size = "target_size" in (zoom_in_params or {})
+        settings = _emc_settings(zoom_in.target_size if given_size and zoom_in else None, with_flip, params)
         return ClickerPredictor(Predictor(net, device, settings=settings, threshold=prob_thresh))
     if brs_mode in CLICKSEG_MODES:
         limit = {"clicks_limit": params.get("net_clicks_limit"), "zoom_in": _clickseg_zoom(zoom_in)}
@@ -307,15 +308,14 @@ def get_predictor(
 
 
 def _emc_settings(
-    target_size: int | Sequence[int] | None, with_flip: bool | None, params: Mapping[str, Any]
+    target_size: int | tuple[int, int] | None, with_flip: bool | None, params: Mapping[str, Any]
 ) -> InferenceSettings:
-    """The settings of mode EMC-Click; InferenceSettings refuses what is no size."""
+    """The settings of mode EMC-Click; those of its evaluations where there is no ``target_size``."""
     settings = usual_settings(MODE_PROTOCOLS[EMC_MODE])
-    if target_size is not None:
-        pair = isinstance(target_size, Sequence)
-        settings = replace(
-            settings, short_side=None if pair else target_size, resize=tuple(target_size) if pair else None
-        )
+    if isinstance(target_size, tuple):
+        settings = replace(settings, short_side=None, resize=target_size)
+    elif target_size is not None:
+        settings = replace(settings, short_side=target_size)
     return replace(
         settings,
         flip=with_flip is None or bool(with_flip),

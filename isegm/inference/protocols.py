@@ -254,9 +254,9 @@ def settings_for(
     raise InputError(f"there is no inference protocol named {protocol_name}: known are {', '.join(PROTOCOLS)}.")
 
 
-def usual_settings(protocol_name: str) -> InferenceSettings:
-    """Return the settings of a protocol's published evaluations, on all data sets but DAVIS; see ``settings_for``."""
-    return settings_for(protocol_name, "emc-click" if protocol_name == "emcclick" else "cvpr")
+def usual_settings(protocol_name: str, dataset_name: str | None = None) -> InferenceSettings:
+    """Return the settings of a protocol's published evaluations; see ``settings_for``."""
+    return settings_for(protocol_name, "emc-click" if protocol_name == "emcclick" else "cvpr", dataset_name)
 
 
 def _emc_settings(

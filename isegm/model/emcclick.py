@@ -159,8 +159,8 @@ class EMCClickSegFormer(EMCClickModel):
         return {"instances": instances, "feature": feature}
 
     def lr_multipliers(self) -> dict[str, float]:
-        names = [f"feature_extractor.backbone.{name}" for name, _ in self.feature_extractor.backbone.named_parameters()]
-        return dict.fromkeys(names, self.backbone_lr_mult)
+        slow = self.feature_extractor.backbone.named_parameters(prefix="feature_extractor.backbone")
+        return {name: self.backbone_lr_mult for name, _ in slow}
 
     def load_imagenet_weights(self, source: str | Path) -> None:
         """Load the backbone's weights; see ``MixTransformer.load_imagenet_weights``."""
