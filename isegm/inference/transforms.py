@@ -225,12 +225,16 @@ def with_longest_side(size: tuple[int, int], longest: int) -> tuple[int, int]:
 
 
 def to_multiples(size: tuple[int, int], multiple: int, most: int | None = None) -> tuple[int, int]:
-    """(h, w) rounded to the nearest multiples, each at least one of them, and none above ``most`` if that is given."""
+    """(h, w) rounded to the nearest multiples, none above ``most`` if that is given.
+
+    Each side is at least two patches of ``multiple`` pixels, of which networks make maps of half the resolution.
+    """
+    least = multiple if multiple == 1 else 2 * multiple
 
     def rounded(side: int) -> int:
         nearest = round(side / multiple) * multiple
         limit = nearest if most is None else most // multiple * multiple
-        return max(multiple, min(nearest, limit))
+        return max(least, min(nearest, limit))
 
     return rounded(size[0]), rounded(size[1])
 

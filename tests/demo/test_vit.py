@@ -65,6 +65,15 @@ def test_an_image_above_the_limit_is_made_smaller(place):
     assert sizes == [(208, 288)] and mask_of(controller).shape == (500, 700)
 
 
+@pytest.mark.parametrize("size", [(20, 700), (9, 11)])
+def test_thin_and_small_images_are_read(size, place):
+    write_image(place / "thin.png", drawn(size))
+    controller, sizes = started(place, fixed_crop=False, skip_clicks="1", image="thin.png")
+    for x in (size[1] // 2, size[1] // 3):
+        controller.click(x, size[0] // 2, True)
+    assert mask_of(controller).shape == size and min(min(one) for one in sizes) == 32
+
+
 @pytest.mark.parametrize("adaptive", [False, True])
 def test_refinement_passes_begin_from_a_mask_that_was_loaded(adaptive, place):
     answers, starts = {}, {}
