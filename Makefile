@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 # The mode lets "import isegm" find the package also from the folder above a checkout that is named isegm
 INSTALL = $(BIN)/python -m pip install --quiet --constraint constraints.txt --config-settings editable_mode=compat --editable
 
-.PHONY: quickstart test lint docs wheel clean
+.PHONY: quickstart test test-all lint docs wheel clean
 
 # Evaluate the shipped model on the sample images: a NoC table here, reports and overlays in quickstart/
 quickstart: $(VENV)/.ready
@@ -13,6 +13,10 @@ quickstart: $(VENV)/.ready
 # Two processes: much of the suite keeps one core busy, and each takes up to 2 GB of memory
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The same with what takes longest: every recorded click of published runs, and variants of other tests.
+test-all: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile --all
 
 # The same checks as .pre-commit-config.yaml
 lint: $(VENV)/.ready-dev

@@ -20,6 +20,25 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--all", action="store_true", help="run the tests marked long too, and follow every recorded click"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--all"):
+        for item in items:
+            if "long" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="long: --all runs it"))
+
+
+@pytest.fixture
+def every_click(request):
+    """Whether runs of published code are followed to their end, and not for some clicks alone."""
+    return request.config.getoption("--all")
+
+
 @pytest.fixture
 def configure(tmp_path, monkeypatch):
     """The configuration of a script as train.py makes it, with experiments below the test's folder."""

@@ -236,7 +236,11 @@ def test_several_gpus_are_a_process_each(arguments, number, monkeypatch):
 
 @pytest.mark.parametrize(
     ("program", "good"),
-    [([str(REPOSITORY / "train.py")], True), (["-m", "isegm", "train"], True), ([str(REPOSITORY / "train.py")], False)],
+    [
+        pytest.param([str(REPOSITORY / "train.py")], True, marks=pytest.mark.long),
+        (["-m", "isegm", "train"], True),
+        ([str(REPOSITORY / "train.py")], False),
+    ],
     ids=["script", "command", "bad data"],
 )
 def test_one_command_trains_in_two_processes_and_ends_as_they_do(program, good, images, tmp_path):

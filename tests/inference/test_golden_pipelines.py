@@ -43,6 +43,9 @@ def ellipse(image, center=(0.45, 0.5), radii=(0.30, 0.22)):
     return ((y - center[0] * height) / (radii[0] * height)) ** 2 + ((x - center[1] * width) / (radii[1] * width)) ** 2
 
 
+FIRST = {"simpleclick_vitb": 2, "cdnet_resnet34": 3}  # clicks that are followed without --all: they take seconds each
+
+
 def analytic_case(name):
     """Photograph and ground truth of golden/README section 5."""
     image = photo(name.split("_")[0])
@@ -109,13 +112,13 @@ def test_clicks_crops_and_probabilities_follow_the_published_predictor(variant, 
             "cfr_vit_base448_cf4_astronaut",
             "simpleclick_vitb",
             replace(settings_for("simpleclick"), cascade=Cascade(4)),
-            marks=pytest.mark.slow,
+            marks=pytest.mark.long,
         ),
     ],
 )
-def test_real_networks_repeat_the_published_runs(file, network, settings):
+def test_real_networks_repeat_the_published_runs(file, network, settings, every_click):
     spec = golden_json(f"pipelines/{file}.json")
-    log = spec["log"][:2] if network == "simpleclick_vitb" else spec["log"]  # of seconds for each click
+    log = spec["log"][: None if every_click else FIRST.get(network)]
     model = apply_pipeline_weights(filled(network), spec)
     image = photo(spec["photo"].split(".")[-1])
     gt = (ellipse(image) <= 1).astype(np.int32)
