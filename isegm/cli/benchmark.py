@@ -11,6 +11,9 @@ import torch
 import torch.nn.functional as F
 
 from isegm.clicks import Click, DistMaps, used
+from isegm.evaluation.plots import save_figure
+from isegm.evaluation.records import read_records
+from isegm.evaluation.scaling import replayed, scaling_figure
 from isegm.inference.click_seconds import RUNTIME_DEFAULTS, busy_processes, seconds_per_click
 from isegm.inference.clicker import Clicker
 from isegm.inference.merge import change_around
@@ -30,6 +33,7 @@ from isegm.utils.threads import SPINS, set_threads
 
 REPEATS = 7
 VIT_REPEATS = 3
+PROCESSES = (1, 2, 4, 8, 16, 32, 64)  # of --scaling
 NETWORKS = (
     "clickseg_mobilenetv2",
     "ritm_hrnet18s",
@@ -281,6 +285,23 @@ def training_on(device: torch.device) -> None:
         print(f"{name:<28} loader {loader:8.1f}   here {ours:8.1f}   {ours / loader:6.2f} x", flush=True)
 
 
+def scaling_of(records: str, objects: int, figure: str | None) -> None:
+    """Replay a finished evaluation with several processes, and with its images again and again."""
+    file = read_records(records)
+    found = [] if file is None else file.records
+    replays = {
+        f"{len(found)} objects": [replayed(found, count) for count in PROCESSES],
+        f"{objects:,} objects": [replayed(found, count, objects) for count in PROCESSES],
+    }
+    for label, line in replays.items():
+        print(f"{label}: processes, objects per second, times as fast as one, idle at the end")
+        for one in line:
+            faster = one.objects_per_second / line[0].objects_per_second
+            print(f"{one.processes:>10} {one.objects_per_second:10.2f} {faster:8.2f} x {one.idle:8.2%}")
+    if figure is not None:
+        save_figure(scaling_figure(replays), figure)
+
+
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the options, from ``sys.argv`` by default."""
     parser = CommandParser(
@@ -324,6 +345,18 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         default="fp32",
         help="of --memory; bf16 measures the click alone (default: %(default)s)",
     )
+    parser.add_argument(
+        "--scaling",
+        metavar="RECORDS",
+        help="replay a records file of isegm evaluate with several processes instead (default: do not)",
+    )
+    parser.add_argument(
+        "--objects",
+        type=from_text(Whole(1, 10_000_000)),
+        default=100_000,
+        help="of a second replay, with the same images again and again (default: %(default)s)",
+    )
+    parser.add_argument("--plot", metavar="FILE", help="draw --scaling into this PNG file (default: do not)")
     add_thread_option(parser)
     parser.add_argument(
         "--device", help="time clicks on this device, such as cuda, against the CPU instead; default: none"
@@ -341,6 +374,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     if args.memory is not None:
         memory_of(args.memory, args.side, args.batch, args.dtype, args.threads)
+        return
+    if args.scaling is not None:
+        scaling_of(args.scaling, args.objects, args.plot)
         return
     if args.training:
         training_on(choose_device(device=args.device or "cpu"))
