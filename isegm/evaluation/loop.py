@@ -78,6 +78,7 @@ class _ActiveObject:
     session: Session
     simulation: ClickSimulation
     seconds: float = 0.0
+    first_seconds: float = 0.0
 
     @property
     def key(self) -> tuple[int, int]:
@@ -112,6 +113,8 @@ class _ActiveObject:
             clicks=tuple((int(click.coords[1]), int(click.coords[0]), int(click.is_positive)) for click in clicks),
             ious=tuple(self.simulation.ious),
             seconds=round(self.seconds, 6),  # as in the file, so that a resumed run gives the same times
+            first_seconds=round(self.first_seconds, 6),
+            passes=self.session.passes,
         )
 
 
@@ -182,6 +185,8 @@ def evaluate_dataset(
         share = (time.perf_counter() - started) / len(active)
         for one in active:
             one.seconds += share
+            if len(one.simulation.ious) == 1:
+                one.first_seconds = share
         if on_click is not None:
             for event in events:
                 on_click(event)

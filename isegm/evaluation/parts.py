@@ -39,6 +39,21 @@ class Share:
         return cls(len(records), clicks, sum(record.seconds for record in records))
 
 
+def speed_line(shares: Sequence[Share], seconds: float) -> str:
+    """Return a line that says how fast each of several processes was and all of them together; none for one process.
+
+    Args:
+        shares: what each process has evaluated.
+        seconds: from the first click to the last one of all.
+    """
+    if len(shares) == 1:
+        return ""
+    clicks = sum(share.clicks for share in shares)
+    each = ", ".join(f"{share.seconds / max(share.clicks, 1):.3f} ({share.objects} objects)" for share in shares)
+    together = f"{seconds / max(clicks, 1):.3f} s per click together, {seconds:.0f} s in all"
+    return f"\n  {len(shares)} processes, seconds per click of each: {each}; {together}"
+
+
 class SharedRecords:
     """The records of an evaluation, to which each process adds its own; see ``shared_records``.
 

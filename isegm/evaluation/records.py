@@ -36,7 +36,8 @@ RECORD = Fields(
         "clicks": Items(Row(COUNT, COUNT, Whole(0, 1)), least=1),
         "ious": Items(Number(0, 1), least=1),
         "seconds": Number(least=0),
-    }
+    },
+    {"first_seconds": Number(least=0) | Nothing(), "passes": COUNT | Nothing()},
 )
 # What is read from an identity; all of it may be missing, as in records of earlier versions.
 IDENTITY_KINDS: dict[str, Kind] = {
@@ -64,6 +65,8 @@ class ObjectRecord:
         clicks: (x, y, label) of each click in image pixels; label 1 on the object, 0 on the background.
         ious: IoU after each click, in float32 precision.
         seconds: wall time of the object; in a batch its share of the batch's time.
+        first_seconds: that of the first click, with reading the image if no object of it came before.
+        passes: of the network, for all clicks. It and ``first_seconds`` are None in records of earlier versions.
     """
 
     dataset: str
@@ -73,10 +76,12 @@ class ObjectRecord:
     clicks: tuple[tuple[int, int, int], ...]
     ious: tuple[float, ...]
     seconds: float
+    first_seconds: float | None = None
+    passes: int | None = None
 
     def to_json(self) -> str:
         """Return the line of a records file, without the newline."""
-        values = asdict(self)
+        values = {name: value for name, value in asdict(self).items() if value is not None}
         values["ious"] = [float(str(np.float32(iou))) for iou in self.ious]  # the shortest digits that name the float32
         return json.dumps(values)
 

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 
 import isegm
-from isegm.evaluation.parts import Share
 from isegm.evaluation.scores import THRESHOLDS, DatasetScores
 from isegm.evaluation.summary_form import SUMMARY
 from isegm.inference.postprocess import FocusRefine
@@ -35,7 +34,8 @@ TABLE_THRESHOLDS = (0.80, 0.85, 0.90)  # columns of the published table
 TABLE_OVER_MAX = (0.85, 0.90)
 TABLE_MIOU_CLICKS = (1, 2, 3, 5, 10, 20)
 ALL_SCORES_MIOU_CLICKS = (1, 3, 5, 10, 20)
-TOTALS = ("dataset", "objects", "images", "clicks", "seconds", "spc", "spi")  # of a summary, beside those per threshold
+# Of a summary, beside the scores per threshold.
+TOTALS = ("dataset", "objects", "images", "clicks", "seconds", "spc", "spi", "first_spc", "next_spc", "passes")
 # Entries of a summary that agree in these keys come from the same evaluation.
 IDENTITY_KEYS = (
     "dataset", "init_masks", "max_objects", "sha256", "network", "mode", "protocol", "eval_mode", "settings",
@@ -171,29 +171,28 @@ def all_scores(name: str, scores: DatasetScores) -> str:
     }
     lines = [
         f"{printable(f'{name} on {scores.dataset}')}: {scores.objects} objects, {scores.clicks} clicks, "
-        f"{scores.spc:.3f} s per click, {scores.spi:.3f} s per object",
+        f"{scores.spc:.3f} s per click{_parts_of(scores)}, {scores.spi:.3f} s per object",
         *(f"  {label:32} {values}" for label, values in rows.items()),
     ]
     return "\n".join(lines)
 
 
+def _parts_of(scores: DatasetScores) -> str:
+    """Tell first clicks from the others, and how often the network ran, as far as that is known."""
+    parts = [
+        f"{name} {value:{form}}"
+        for name, value, form in (
+            ("first", scores.first_spc, ".3f"),
+            ("next", scores.next_spc, ".3f"),
+            ("network passes", scores.passes, ".2f"),
+        )
+        if value is not None
+    ]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
 def _per_threshold(shown: Sequence[tuple[int, float]], value: Callable[[int], str]) -> str:
     return "   ".join(f"@{100 * threshold:g}% {value(index)}" for index, threshold in shown)
-
-
-def speed_lines(shares: Sequence[Share], seconds: float) -> str:
-    """Return a line that says how fast each of several processes was and all of them together; none for one process.
-
-    Args:
-        shares: what each process has evaluated.
-        seconds: from the first click to the last one of all.
-    """
-    if len(shares) == 1:
-        return ""
-    clicks = sum(share.clicks for share in shares)
-    each = ", ".join(f"{share.seconds / max(share.clicks, 1):.3f} ({share.objects} objects)" for share in shares)
-    together = f"{seconds / max(clicks, 1):.3f} s per click together, {seconds:.0f} s in all"
-    return f"\n  {len(shares)} processes, seconds per click of each: {each}; {together}"
 
 
 def protocol_line(

@@ -23,7 +23,7 @@ from isegm.evaluation import handout, reports
 from isegm.evaluation.log_paths import LogPaths
 from isegm.evaluation.loop import evaluate_dataset
 from isegm.evaluation.options import CPU, PUBLISHED_SETS, EvalOptions
-from isegm.evaluation.parts import SharedRecords, shared_records
+from isegm.evaluation.parts import SharedRecords, shared_records, speed_line
 from isegm.evaluation.protocol_names import protocol_of
 from isegm.evaluation.records import EACH_OBJECT, ObjectRecord
 from isegm.evaluation.resuming import recorded_objects
@@ -113,7 +113,7 @@ def run_evaluation(options: EvalOptions) -> None:
                 header = reports.table_header(selection.model_name, run.info.protocol, settings.max_clicks)
                 if not summaries:
                     tqdm.write(header)
-                speed = reports.speed_lines(shared.shares, took)
+                speed = speed_line(shared.shares, took)
                 summaries.append(_report(options, run, dataset, settings, predictor, records, header, speed))
                 sink.on_finish(records, predictor)
             folders.append(f"Records, report and pictures: {printable(str(run.paths.folder))}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, groupby, islice
 from operator import attrgetter
@@ -69,7 +69,7 @@ def _enough(images: Sequence[list[float]], objects: int) -> Iterable[list[float]
         left -= len(seconds)
 
 
-def scaling_figure(replays: dict[str, Sequence[Replay]]) -> Figure:
+def scaling_figure(replays: Mapping[str, Sequence[Replay]]) -> Figure:
     """Plot how many times faster processes are than one of them, with a line for each set of objects.
 
     Args:

@@ -84,6 +84,24 @@ def seconds_per_click(records: Sequence[ObjectRecord]) -> float:
     return sum(record.seconds for record in records) / sum(len(record.clicks) for record in records)
 
 
+def seconds_of_first_and_next(records: Sequence[ObjectRecord]) -> tuple[float | None, float | None]:
+    """Compute the seconds of first clicks and of all others; None where records do not tell, or there are no others."""
+    require(records, SOME_RECORDS, "the records")
+    firsts = [record.first_seconds for record in records if record.first_seconds is not None]
+    if len(firsts) < len(records):
+        return None, None
+    others = sum(len(record.clicks) - 1 for record in records)
+    rest = sum(record.seconds for record in records) - sum(firsts)
+    return sum(firsts) / len(firsts), rest / others if others else None
+
+
+def passes_per_click(records: Sequence[ObjectRecord]) -> float | None:
+    """Compute the passes through the network per click; None where records do not tell."""
+    require(records, SOME_RECORDS, "the records")
+    passes = [record.passes for record in records if record.passes is not None]
+    return sum(passes) / sum(len(record.clicks) for record in records) if len(passes) == len(records) else None
+
+
 def seconds_per_object(records: Sequence[ObjectRecord]) -> float:
     """Compute SPI: time of the whole loop per object."""
     return sum(record.seconds for record in records) / len(records)
@@ -105,6 +123,8 @@ class DatasetScores:
         nof_published: number of objects whose NoC is ``max_clicks``, as published tables count.
         miou: mean IoU after click 1, 2, ..., as far as every object was clicked.
         spc, spi: seconds per click and per object.
+        first_spc, next_spc: seconds per first click of an object, and per click after it; None if not known.
+        passes: of the network per click; None if not known.
     """
 
     dataset: str
@@ -122,6 +142,9 @@ class DatasetScores:
     miou: tuple[float, ...]
     spc: float
     spi: float
+    first_spc: float | None = None
+    next_spc: float | None = None
+    passes: float | None = None
 
     def index(self, threshold: float) -> int | None:
         """Return the index of a threshold in ``thresholds``, None if its scores are not known."""
@@ -144,6 +167,7 @@ def score(records: Sequence[ObjectRecord], dataset: str, target_iou: float, max_
     def at_each(function: Callable[[Sequence[ObjectRecord], float, int], Number]) -> tuple[Number, ...]:
         return tuple(function(records, threshold, max_clicks) for threshold in thresholds)
 
+    first_spc, next_spc = seconds_of_first_and_next(records)
     return DatasetScores(
         dataset=dataset,
         target_iou=target_iou,
@@ -160,4 +184,7 @@ def score(records: Sequence[ObjectRecord], dataset: str, target_iou: float, max_
         miou=tuple(miou_per_click(records).tolist()),
         spc=seconds_per_click(records),
         spi=seconds_per_object(records),
+        first_spc=first_spc,
+        next_spc=next_spc,
+        passes=passes_per_click(records),
     )

@@ -25,5 +25,9 @@ _ENTRY: dict[str, Kind] = {
     "versions": Fields(dict.fromkeys(("isegm", "python", "torch", "numpy", "opencv", "scipy"), Text())),
     "miou": Items(Number(0, 1)),
 }
-_LATER: dict[str, Kind] = {"images": Whole(least=0), "own_protocol": Text() | Nothing()}  # entries may lack them
+_LATER: dict[str, Kind] = {  # entries may lack them
+    "images": Whole(least=0),
+    "own_protocol": Text() | Nothing(),
+    **dict.fromkeys(("first_spc", "next_spc", "passes"), Number(least=0) | Nothing()),
+}
 SUMMARY = Fields({"evaluations": Items(Fields(_ENTRY, _LATER))})

@@ -42,6 +42,7 @@ class Session:
         clicks_seen: number of clicks that the network has seen.
         focus: FocalClick's focus crop of the last prediction, in pixels of the image; None where there was none.
         painting: how ``prev_probs`` follows from the network's output; None, or of other ``probs``, where it does not.
+        passes: number of passes through the network so far; what fits a prediction to the clicks counts as one of them.
         computed_by: id of the network, and the flip, that ``features``, ``cache`` and ``refinement`` belong to.
     """
 
@@ -57,6 +58,7 @@ class Session:
     clicks_seen: int = 0
     focus: Box | None = None
     painting: Painting | None = None
+    passes: int = 0
     computed_by: tuple[int, bool] | None = None
 
     @property

@@ -331,6 +331,7 @@ class SessionEngine:
                 member.session,
                 prev_probs=prediction.probs,
                 clicks_seen=len(member.session.clicks),
+                passes=member.session.passes + 1,
                 focus=prediction.focus,
                 painting=prediction.painting,
                 zoom=ZoomState(member.view.roi, prediction.zoom_probs),

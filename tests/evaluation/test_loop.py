@@ -6,6 +6,7 @@ import pytest
 
 from isegm.data.sample import DSample
 from isegm.evaluation.loop import evaluate_dataset, replay, replay_each
+from isegm.inference.cascade import Cascade
 from isegm.inference.clicker import Clicker
 from isegm.inference.mask_metrics import get_iou
 from isegm.inference.merge import guarded_merge
@@ -26,7 +27,7 @@ def evaluate(dataset=None, settings=SETTINGS, predictor=None, **options):
 
 
 def without_time(records):
-    return [replace(record, seconds=0.0) for record in records]
+    return [replace(record, seconds=0.0, first_seconds=0.0) for record in records]
 
 
 def one_by_one(dataset, predictor, settings):
@@ -176,6 +177,16 @@ def test_an_initial_mask_decides_the_first_click():
     gt = DrawnDataset(1).get_sample(0).get_object_mask(0)
     first = Clicker(gt).make_next_click(init > 0.49)
     assert with_mask.clicks[0] == (first.coords[1], first.coords[0], first.is_positive)
+
+
+@pytest.mark.parametrize(("cascade", "passes"), [(None, (1, 1)), (Cascade(3), (4, 1)), (Cascade(2, clicks=9), (3, 3))])
+def test_records_count_the_passes_of_first_and_later_clicks(cascade, passes):
+    predictor = blob_predictor()
+    predictor = Predictor(BlobModel(), "cpu", settings=replace(predictor.settings, cascade=cascade))
+    records = evaluate(predictor=predictor, batch_size=2)
+    assert {len(record.clicks) for record in records} > {1}
+    for record in records:
+        assert record.passes == passes[0] + passes[1] * (len(record.clicks) - 1)
 
 
 def test_replaying_a_record_gives_its_last_mask():

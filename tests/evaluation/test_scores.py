@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from isegm.evaluation.scores import (
     noc_std,
     nof,
     nof_published,
+    passes_per_click,
     score,
+    seconds_of_first_and_next,
     seconds_per_click,
     seconds_per_object,
     thresholds_up_to,
@@ -113,3 +116,16 @@ def test_all_scores_together(records):
 def test_no_objects_is_an_input_error():
     with pytest.raises(InputError, match="Drawn holds no objects"):
         score([], "Drawn", 0.9, 20)
+
+
+def test_first_clicks_are_told_from_the_others():
+    records = [
+        replace(record([0.5, 0.9], 0, seconds=3.0), first_seconds=2.0, passes=2),
+        replace(record([0.5, 0.6, 0.9], 1, seconds=5.0), first_seconds=1.0, passes=8),
+    ]
+    assert seconds_of_first_and_next(records) == (1.5, pytest.approx(5 / 3))
+    assert passes_per_click(records) == 2
+    of_earlier_version = [*records, record([0.9], 2)]
+    assert seconds_of_first_and_next(of_earlier_version) == (None, None)
+    assert passes_per_click(of_earlier_version) is None
+    assert seconds_of_first_and_next([replace(record([0.9]), first_seconds=1.0)]) == (1.0, None)
