@@ -79,6 +79,7 @@ class FocalBlobModel(BlobModel):
 class EMCBlobModel(BlobModel):
     """The same function as EMC-Click: of the first click alone at first, then correcting its own earlier answer."""
 
+    protocol = "emcclick"
     corrects_masks = True
 
     def __init__(self):

@@ -22,7 +22,7 @@ from isegm.data.initial_masks import InitialMaskDataset
 from isegm.evaluation import handout, reports
 from isegm.evaluation.log_paths import LogPaths
 from isegm.evaluation.loop import evaluate_dataset
-from isegm.evaluation.options import CPU, PUBLISHED_SETS, EvalOptions
+from isegm.evaluation.options import CPU, MODES, PUBLISHED_SETS, EvalOptions
 from isegm.evaluation.parts import SharedRecords, shared_records, speed_line
 from isegm.evaluation.protocol_names import protocol_of
 from isegm.evaluation.records import EACH_OBJECT, ObjectRecord
@@ -178,7 +178,9 @@ def _check_inputs(options: EvalOptions, selection: Selection, datasets: Sequence
     """
     for dataset in datasets:
         dataset.check(options.max_objects)
-    parts = [part for part in (options.refinement(), options.cascade()) if part is not None]
+    protocol = None if options.mode is None else MODES[options.mode]
+    settings = None if protocol is None else options.inference_settings(protocol, "")
+    parts = [part for part in (settings, options.refinement(), options.cascade()) if part is not None]
     if not parts or not selection.several:
         return
     for checkpoint in selection.checkpoints:

@@ -12,7 +12,7 @@ from isegm.inference.predictor import Predictor
 from isegm.model.registry import build_model
 from isegm.utils.errors import InputError
 from isegm.utils.files import write_image
-from tests.analytic import BlobModel, CDNetBlobModel, FocalBlobModel, TinyModel
+from tests.analytic import BlobModel, CDNetBlobModel, EMCBlobModel, FocalBlobModel, TinyModel
 from tests.demo.clicked import probs_of
 from tests.inference.test_predictor import noise_image
 from tests.vit import small_vit
@@ -82,6 +82,26 @@ def test_the_first_click_of_an_object_is_answered_as_often_as_the_settings_say(t
     assert np.abs(single.predict([(40, 30)], [1])[1] - probs).max() > 1e-3
 
 
+def test_a_network_that_corrects_masks_sees_the_whole_image_and_is_run_whole_once_for_an_object(tmp_path):
+    model = EMCBlobModel()
+    settings = Settings.for_model(model)
+    assert (settings.inference.short_side, settings.inference.zoom_in, settings.corrects_masks) == (384, None, True)
+    controller = Controller(model, settings=replace(settings, target_size=100))
+    write_image(tmp_path / "noise.png", noise_image())
+    controller.open(tmp_path / "noise.png")
+    found = []
+    for x, y, sign in ((40, 30, True), (20, 15, False), (60, 20, True)):
+        controller.click(x, y, sign)
+        found.append(probs_of(controller))
+    controller.undo()
+    controller.undo()
+    controller.redo()
+    np.testing.assert_array_equal(probs_of(controller), found[1])
+    controller.click(60, 20, True)
+    np.testing.assert_array_equal(probs_of(controller), found[2])
+    assert model.first_passes == 1 and model.calls == 4
+
+
 @pytest.mark.parametrize(
     ("make", "lacks"),
     [
@@ -91,10 +111,15 @@ def test_the_first_click_of_an_object_is_answered_as_often_as_the_settings_say(t
             CDNetBlobModel,
             {*BRS_MODES[1:], "brs_mode", "network_clicks", "lbfgs_iterations", "cascade_steps", "adaptive_cascade"},
         ),
+        (
+            EMCBlobModel,
+            {*BRS_MODES[1:], "brs_mode", "network_clicks", "lbfgs_iterations", "cascade_steps", "adaptive_cascade"}
+            | {"zoom_in", "fixed_crop", "skip_clicks", "expand_ratio"},
+        ),
         (lambda: build_model("clickseg_mobilenetv2"), {"f-BRS-A", "f-BRS-B"}),
         (lambda: build_model("ritm_resnet34", with_prev_mask=False), {"cascade_steps", "adaptive_cascade"}),
     ],
-    ids=["early fusion", "a formula", "no previous mask either", "light baseline", "DeepLab"],
+    ids=["early fusion", "a formula", "no previous mask either", "corrects masks", "light baseline", "DeepLab"],
 )
 def test_what_a_network_cannot_do_is_known_with_its_reason(make, lacks):
     model = make()
