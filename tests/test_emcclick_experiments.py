@@ -28,7 +28,8 @@ def of_script(name):
 
 
 def test_the_table_names_every_script():
-    assert {path.stem for path in experiment_scripts() if path.parent.name == "emcclick"} == set(EXPERIMENTS)
+    files = {path.stem for path in experiment_scripts() if path.parent.name == "emcclick"}
+    assert files - {"hrnet18s_folder"} == set(EXPERIMENTS)
 
 
 @pytest.fixture
