@@ -35,7 +35,9 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         prog=program("measure-refiner", arguments),
         description="Compare the refined predictions of a network with its coarse ones.",
     )
-    parser.add_argument("--checkpoint", required=True, type=read_path_text, help="a network of FocalClick or CDNet")
+    parser.add_argument(
+        "--checkpoint", required=True, type=read_path_text, help="a network of FocalClick, CDNet or EMC-Click"
+    )
     parser.add_argument("--datasets", default="Berkeley", help="names with commas between them (default: %(default)s)")
     parser.add_argument("--clicks", type=numbers, default="1,2,3,5", help="report after these (default: %(default)s)")
     parser.add_argument("--thresh", type=number_from(0, 1), default=0.5, help="mask threshold (default: %(default)s)")

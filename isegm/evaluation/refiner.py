@@ -67,25 +67,27 @@ def compare_predictions(
 ) -> Iterator[CoarseAndRefined]:
     """Click every object and measure the coarse and the refined prediction after each click.
 
-    The simulated user corrects the refined prediction. Both come from the same image, clicks and previous mask.
+    The simulated user corrects the refined prediction. Both come from the same image, clicks and previous mask; the
+    coarse one of EMC-Click is that of its first pass.
 
     Args:
         dataset: the data set.
-        predictor: its settings have a ``postprocess`` that refines.
+        predictor: its settings have a ``postprocess`` that refines, or its network refines, see ``ClickModel.coarse``.
         clicks: number of clicks per object.
         max_objects: stop after so many objects; None for all.
 
     Raises:
-        InputError: the settings have no ``postprocess``.
+        InputError: nothing refines.
     """
-    if predictor.settings.postprocess is None:
+    coarse_model = predictor.model.coarse()
+    if predictor.settings.postprocess is None and coarse_model is None:
         raise InputError(
             f"{type(predictor.model).__name__} does not refine its prediction: there is nothing to compare it with; "
-            "take a network of FocalClick or CDNet."
+            "take a network of FocalClick, CDNet or EMC-Click."
         )
     settings = EvalSettings(NEVER_STOP, clicks, threshold=predictor.threshold)
     coarse_predictor = Predictor(
-        predictor.model,
+        coarse_model or predictor.model,
         predictor.device,
         settings=replace(predictor.settings, postprocess=None),
         threshold=predictor.threshold,

@@ -171,6 +171,13 @@ class ClickModel(nn.Module, ABC):
             ``cache``).
         """
 
+    def coarse(self) -> ClickModel | None:
+        """Return a network with the same weights whose ``instances`` are those before any refinement in ``decode``.
+
+        None where ``decode`` refines nothing.
+        """
+        return None
+
     def refine(
         self, image: Tensor, points: Tensor, features: Tensor, logits: Tensor, boxes: Tensor
     ) -> dict[str, Tensor]:

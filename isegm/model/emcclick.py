@@ -6,6 +6,7 @@ the features of the first click and all clicks.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,15 @@ class EMCClickModel(EarlyFusionModel):
 
     Args:
         kwargs: see ``ClickModel``; the radius of clicks is 5, whatever a configuration says.
+
+    Attributes:
+        first_pass_alone: ``decode`` returns the first pass's logits, see ``coarse``.
     """
 
     protocol = "emcclick"
     corrects_masks = True
     input_multiple = STRIDE
+    first_pass_alone = False
     refiner: MaskCorrection
 
     def __init__(self, **kwargs: Any) -> None:
@@ -55,6 +60,12 @@ class EMCClickModel(EarlyFusionModel):
     def coord_features(self, points: Tensor, prev_mask: Tensor | None, size: tuple[int, int]) -> Tensor:
         """Draw the positive first clicks: (B, 1, H, W)."""
         return self.dist_maps(first_clicks(points), size)[:, :1]
+
+    def coarse(self) -> EMCClickModel:
+        """Return the first pass alone, which runs at every click and sees no more than the first ones."""
+        network = copy.copy(self)
+        network.first_pass_alone = True
+        return network
 
     def decode(
         self, features: Mapping[str, Tensor], points: Tensor, prev_mask: Tensor | None = None, cache: Any = None
@@ -84,6 +95,8 @@ class EMCClickModel(EarlyFusionModel):
             if logits is None:
                 logits = first["instances"].detach()
             outputs["instances_coarse"] = resize(first["instances"], size)
+            if self.first_pass_alone:
+                return {"instances": outputs["instances_coarse"]}
             if self.with_aux_output:
                 # SegFormer has no other output (docs/fidelity.md#auxiliary-output-of-segformer)
                 aux = first.get("instances_aux")

@@ -19,6 +19,7 @@ from isegm.utils import cli
 from isegm.utils.errors import InputError
 from tests.analytic import BlobModel, FocalBlobModel
 from tests.evaluation.fakes import DrawnDataset, write_folder
+from tests.golden import fill_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -95,6 +96,20 @@ def test_both_predictions_see_the_same_clicks():
     (coarse,) = plain.step([session], [click])
     assert pairs[0].coarse == MaskQuality.of(gt_mask, coarse.mask(0.49))
     assert pairs[0].refined != pairs[0].coarse
+
+
+def test_the_first_pass_of_emc_click_stays_while_clicks_correct_the_mask():
+    model = fill_weights(build_model("emcclick_segformerb0"))
+    predictor = Predictor(model, settings=settings_for("emcclick", "fixed64"))
+    pairs = list(compare_predictions(DrawnDataset(1), predictor, clicks=3))
+    assert len({pair.coarse for pair in pairs}) == 1
+    assert len({pair.refined for pair in pairs}) > 1
+    image, points = torch.rand(1, 3, 64, 64), torch.tensor([[(20.0, 30.0, 0.0), (-1.0, -1.0, -1.0)]])
+    with torch.no_grad():
+        expected = model.decode(model.encode(image), points)["instances_coarse"]
+        outputs = model.coarse().decode(model.encode(image), points)
+    assert outputs.keys() == {"instances"} and torch.equal(outputs["instances"], expected)
+    assert not model.first_pass_alone
 
 
 def test_networks_without_a_refiner_are_refused():
