@@ -201,8 +201,9 @@ def test_maes_weights_are_no_click_model(checkout, monkeypatch, capsys):
 def test_bad_input_is_one_sentence(options, sentence, checkout, monkeypatch, capsys):
     words = ["scripts/evaluate_model.py", "--checkpoint=cocolvis_icl_vit_huge.pth", "--datasets=GrabCut", *options]
     assert run(words, monkeypatch) == 2
-    (line,) = (one for one in capsys.readouterr().err.splitlines() if "error" in one)
-    assert sentence in line
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and sentence in line
+    assert not list(checkout.rglob("records_*"))
 
 
 @pytest.mark.parametrize("name", ["ssTEM", "BraTS", "OAIZIB", "HARD", "COCO_MVal"])

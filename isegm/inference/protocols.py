@@ -122,7 +122,11 @@ class InferenceSettings:
             raise InputError(f"there is no way of merging named {self.merge}: known are {', '.join(MERGES)}.")
 
     def check(self, model: ClickModel) -> None:
-        """Raise InputError, in one sentence, unless the settings suit what a network does with earlier masks."""
+        """Raise InputError, in one sentence, unless the settings suit the sizes that a network reads, and what it does
+        with earlier masks."""
+        exact = self.resize or (self.zoom_in.target_size if self.zoom_in is not None else None)
+        if isinstance(exact, tuple) and (self.max_size is None or max(exact) <= self.max_size):
+            model.check_size(exact)  # other sizes are rounded to what it reads, see ``view``
         name = type(model).__name__
         if self.corrects_masks and not model.corrects_masks:
             raise InputError(

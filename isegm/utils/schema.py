@@ -196,7 +196,7 @@ class Number(Kind):
 def _bounds(least: float, most: float, lowest: float, highest: float) -> str:
     """Bounds that are not the lowest and the highest possible ones, in words."""
     if least > lowest and most < highest:
-        return f" from {least} to {most}"
+        return f" of {least}" if least == most else f" from {least} to {most}"
     if least > lowest:
         return f" of at least {least}"
     return f" of at most {most}" if most < highest else ""

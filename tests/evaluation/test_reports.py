@@ -167,6 +167,7 @@ def test_the_protocol_line_says_what_decides_about_comparisons(protocol, options
     ("cascade", "said"),
     [
         (Cascade(4), "flip average, cascade of 4 more passes on the first click; "),
+        (Cascade(1), "cascade of 1 more pass on the first click; "),
         (Cascade(2, adaptive=True, clicks=3), "cascade of up to 2 more passes on the first 3 clicks; "),
     ],
 )

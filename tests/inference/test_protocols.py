@@ -8,6 +8,7 @@ from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.transforms import ZoomIn, ZoomState
 from isegm.utils.errors import InputError
 from tests.analytic import EMCBlobModel, TinyModel
+from tests.vit import small_vit
 
 
 @pytest.mark.parametrize(
@@ -157,3 +158,30 @@ def test_unknown_protocols_are_refused():
 def test_settings_that_contradict_themselves_are_refused(arguments):
     with pytest.raises(InputError):
         InferenceSettings(**arguments)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        InferenceSettings(zoom_in=ZoomIn((450, 448), skip_clicks=-1)),
+        InferenceSettings(zoom_in=ZoomIn((450, 448)), max_size=450),
+        InferenceSettings(resize=(450, 448)),
+        settings_for("simpleclick", "fixed450,448"),
+    ],
+)
+def test_an_exact_size_that_the_network_cannot_read_is_told_before_the_first_image(settings):
+    with pytest.raises(InputError, match="the ViT cannot read 450 x 448 pixels, as its patches have 16 x 16: give"):
+        Predictor(small_vit(), settings=settings)
+    assert Predictor(TinyModel(), settings=settings).settings == settings
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        InferenceSettings(zoom_in=ZoomIn(450)),
+        InferenceSettings(zoom_in=ZoomIn((450, 448)), max_size=400),  # which decides about the size
+        InferenceSettings(max_size=450),
+    ],
+)
+def test_other_sizes_are_rounded_to_what_the_network_reads(settings):
+    assert Predictor(small_vit(), settings=settings).settings == settings

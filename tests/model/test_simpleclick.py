@@ -357,7 +357,7 @@ def test_an_input_of_less_than_two_patches_is_refused(tiny, patch, size, least):
         ({"depth": 6}, "depth must be a multiple of 4"),
         ({"num_heads": 7}, "its channels one of its heads"),
         ({"img_size": (448, 450)}, "cannot read 448 x 450 pixels"),
-        ({"out_dims": (8, 8)}, "out_dims of SimpleClickModel must be a list"),
+        ({"out_dims": (8, 8)}, "out_dims of SimpleClickModel must be a list of 4, not"),
         ({"random_split": "yes"}, "random_split of SimpleClickModel must be true or false"),
         ({"with_aux_output": True}, "no auxiliary output"),
         ({"upsample": 2}, "upsample is 2: known are x1, x2, x4"),
