@@ -30,6 +30,7 @@ from isegm.evaluation.resuming import recorded_objects
 from isegm.evaluation.scores import score
 from isegm.evaluation.selection import Selection, select
 from isegm.evaluation.sinks import EvaluationSink
+from isegm.inference.cascade import Cascade
 from isegm.inference.mask_metrics import number_of_clicks
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import MODE_PROTOCOLS
@@ -79,6 +80,8 @@ def run_evaluation(options: EvalOptions) -> None:
             "--target-iou %g is below %g, the lowest of published evaluations: clicking stops at %g",
             *(options.target_iou, settings.target_iou, settings.target_iou),
         )
+    if not options.cf_n and (options.acf or options.cf_click != Cascade.clicks):
+        logger.warning("--acf and --cf-click have no effect without --cf-n: give it the number of further passes")
     selection = select(options, cfg)
     _require_one_checkpoint(options, selection)
     datasets = _load_datasets(options, cfg)

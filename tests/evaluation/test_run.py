@@ -437,6 +437,12 @@ def test_modes_that_refine_have_logs_of_their_own_and_can_be_resumed(evaluate, m
     assert (folder / "records_drawn.jsonl").read_bytes() == before
 
 
+@pytest.mark.parametrize(("options", "told"), [({"acf": True}, True), ({"cf_click": 2}, True), ({}, False)])
+def test_options_of_a_cascade_without_passes_are_said_to_have_no_effect(evaluate, caplog, options, told):
+    evaluate(max_objects=1, **options)
+    assert ("--acf and --cf-click have no effect without --cf-n" in caplog.text) == told
+
+
 def test_cascades_have_their_own_logs_and_records(evaluate, capsys):
     options = {"max_objects": 2, "cf_n": 3, "cf_click": 2}
     logs = evaluate(**options, acf=True) / "others" / "tiny"
