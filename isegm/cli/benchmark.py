@@ -11,9 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from isegm.clicks import Click, DistMaps, used
-from isegm.evaluation.plots import save_figure
-from isegm.evaluation.records import read_records
-from isegm.evaluation.scaling import replayed, scaling_figure
+from isegm.evaluation.scaling import print_scaling
 from isegm.inference.click_seconds import RUNTIME_DEFAULTS, busy_processes, seconds_per_click
 from isegm.inference.clicker import Clicker
 from isegm.inference.merge import change_around
@@ -33,7 +31,6 @@ from isegm.utils.threads import SPINS, set_threads
 
 REPEATS = 7
 VIT_REPEATS = 3
-PROCESSES = (1, 2, 4, 8, 16, 32, 64)  # of --scaling
 NETWORKS = (
     "clickseg_mobilenetv2",
     "ritm_hrnet18s",
@@ -296,23 +293,6 @@ def training_on(device: torch.device) -> None:
         print(f"{name:<28} loader {loader:8.1f}   here {ours:8.1f}   {ours / loader:6.2f} x", flush=True)
 
 
-def scaling_of(records: str, objects: int, figure: str | None) -> None:
-    """Replay a finished evaluation with several processes, and with its images again and again."""
-    file = read_records(records)
-    found = [] if file is None else file.records
-    replays = {
-        f"{len(found)} objects": [replayed(found, count) for count in PROCESSES],
-        f"{objects:,} objects": [replayed(found, count, objects) for count in PROCESSES],
-    }
-    for label, line in replays.items():
-        print(f"{label}: processes, objects per second, times as fast as one, idle at the end")
-        for one in line:
-            faster = one.objects_per_second / line[0].objects_per_second
-            print(f"{one.processes:>10} {one.objects_per_second:10.2f} {faster:8.2f} x {one.idle:8.2%}")
-    if figure is not None:
-        save_figure(scaling_figure(replays), figure)
-
-
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the options, from ``sys.argv`` by default."""
     parser = CommandParser(
@@ -392,7 +372,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         memory_of(args.memory, args.side, args.batch, args.dtype, args.threads)
         return
     if args.scaling is not None:
-        scaling_of(args.scaling, args.objects, args.plot)
+        print_scaling(args.scaling, args.objects, args.plot)
         return
     if args.first_click is not None:
         keep_freed_memory()

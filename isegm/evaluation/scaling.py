@@ -10,8 +10,11 @@ from operator import attrgetter
 
 from matplotlib.figure import Figure
 
-from isegm.evaluation.records import ObjectRecord
+from isegm.evaluation.plots import save_figure
+from isegm.evaluation.records import ObjectRecord, read_records
 from isegm.utils.errors import InputError
+
+PROCESSES = (1, 2, 4, 8, 16, 32, 64)
 
 
 @dataclass(frozen=True)
@@ -89,3 +92,26 @@ def scaling_figure(replays: Mapping[str, Sequence[Replay]]) -> Figure:
     axes.grid(True)
     axes.legend()
     return figure
+
+
+def print_scaling(records: str, objects: int, figure: str | None) -> None:
+    """Replay a finished evaluation with several processes, and with its images again and again.
+
+    Args:
+        records: path of the records of one process.
+        objects: of the second replay, at least.
+        figure: path of a PNG of both; None for none.
+    """
+    file = read_records(records)
+    found = [] if file is None else file.records
+    replays = {
+        f"{len(found)} objects": [replayed(found, count) for count in PROCESSES],
+        f"{objects:,} objects": [replayed(found, count, objects) for count in PROCESSES],
+    }
+    for label, line in replays.items():
+        print(f"{label}: processes, objects per second, times as fast as one, idle at the end")
+        for one in line:
+            faster = one.objects_per_second / line[0].objects_per_second
+            print(f"{one.processes:>10} {one.objects_per_second:10.2f} {faster:8.2f} x {one.idle:8.2%}")
+    if figure is not None:
+        save_figure(scaling_figure(replays), figure)
