@@ -357,7 +357,10 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--device", help="time clicks on this device, such as cuda, against the CPU instead; default: none"
     )
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    if args.plot is not None and args.scaling is None:
+        parser.error("--plot draws what --scaling replays: give both, or neither")
+    return args
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

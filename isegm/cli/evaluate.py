@@ -10,8 +10,10 @@ from isegm.evaluation.options import EvalOptions
 from isegm.evaluation.run import run_evaluation
 from isegm.utils.arguments import CommandParser
 from isegm.utils.cli import add_device_options, choose_device, program
-from isegm.utils.distributed import device_of_process, launch, process_group
+from isegm.utils.distributed import device_of_process, launch, process_group, world_size
 from isegm.utils.plugins import add_plugin_option
+from isegm.utils.run_options import RUN_OPTIONS
+from isegm.utils.text_values import from_text
 from isegm.utils.threads import set_threads
 
 EXAMPLES = """examples:
@@ -49,7 +51,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     machine.add_argument(
         "--local_rank",
         "--local-rank",
-        type=int,
+        type=from_text(RUN_OPTIONS["local_rank"]),
         help="set by launchers; LOCAL_RANK in the environment wins (default: 0)",
     )
     add_options(machine, "batch_size", "resume", "config_path")
@@ -84,8 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     set_threads(options.pop("threads"))
     launch(gpus or "", cpu=cpu, command=sys.argv if arguments is None else ["-m", "isegm", "evaluate", *arguments])
     with process_group(advice="--resume"):
-        if device is None:
-            chosen = device_of_process(gpus or "", cpu=cpu, local_rank=local_rank)
+        if device is not None or world_size() == 1:
+            chosen = choose_device(gpus, cpu, device)
         else:
-            chosen = choose_device(device=device)
+            chosen = device_of_process(gpus or "", cpu=cpu, local_rank=local_rank)
         run_evaluation(EvalOptions(**options, device=chosen, command=shlex.join(started)))

@@ -65,3 +65,10 @@ def test_what_cannot_be_measured_is_told(capsys):
         with pytest.raises(SystemExit) as end:
             run(lambda words=words: benchmark.main(["--memory", *words]))
         assert end.value.code == 2 and complaint in capsys.readouterr().err
+
+
+def test_a_plot_of_nothing_is_refused(capsys):
+    with pytest.raises(SystemExit) as end:
+        benchmark.main(["--plot", "scaling.png"])
+    assert end.value.code == 2
+    assert "--plot draws what --scaling replays" in capsys.readouterr().err
