@@ -23,6 +23,7 @@ from isegm.recipes.pass_memory import CLICK, DTYPES, RECOMPUTED, TRAINING, cost_
 from isegm.recipes.throughput import updates_per_second
 from isegm.utils.arguments import CommandParser
 from isegm.utils.cli import add_thread_option, choose_device, program
+from isegm.utils.log import printable
 from isegm.utils.memory import keep_freed_memory
 from isegm.utils.quantities import in_bytes
 from isegm.utils.schema import Whole
@@ -209,9 +210,8 @@ def vit_click() -> None:
 
 def memory_of(name: str, side: int, batch: int, dtype: str, threads: int | None) -> None:
     """Print the memory and the seconds of a click, and of a training step with activations kept and computed again."""
-    print(
-        f"{name}, {side} x {side} pixels, batch {batch}, {dtype}; peak of the process, of that the pass, and its time"
-    )
+    size = f"{side} x {side} pixels, batch {batch}, {dtype}"
+    print(f"{printable(name)}, {size}; peak of the process, of that the pass, and its time")
     kinds = {CLICK: "click", TRAINING: "training step, activations kept", RECOMPUTED: "training step, computed again"}
     for kind, words in kinds.items():
         if kind == CLICK or dtype == "fp32":

@@ -199,8 +199,10 @@ def test_classes_of_one_name_are_told_apart_by_their_arguments_and_by_their_keys
 def test_what_is_not_built_here_is_refused(network):
     with pytest.raises(InputError, match="SegFormer b9, which is not supported: known are b0, b1"):
         published({}, SEGFORMER, pipeline_version="s1", model_version="b9")
-    with pytest.raises(InputError, match=r"is_refine_segformer_model\.SegFormerModel, which is not supported: known"):
-        state = network("focalclick_segformerb0_s1").state_dict()
+    state = network("focalclick_segformerb0_s1").state_dict()
+    with pytest.raises(InputError, match=r"is_swin_model\.SwinModel, which is not supported: known"):
+        published(state, "isegm.model.is_swin_model.SwinModel", model_version="b0")
+    with pytest.raises(InputError, match="a network class of EMC-Click, but its weights are of another method"):
         published(state, "isegm.model.is_refine_segformer_model.SegFormerModel", model_version="b0")
     with pytest.raises(InputError, match="pipeline_version is 's3': known are s1 and s2"):
         build_model("focalclick_segformerb0_s1", pipeline_version="s3")
