@@ -49,6 +49,7 @@ def test_memory_of_a_click_in_bf16(capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_training_step_that_computes_activations_again_takes_less_memory():
     kept, again = (
         pass_memory.cost_of(kind, "simpleclick_vit_xtiny", 672, 2)

@@ -239,7 +239,7 @@ def test_several_gpus_are_a_process_each(arguments, number, monkeypatch):
     [
         pytest.param([str(REPOSITORY / "train.py")], True, marks=pytest.mark.long),
         (["-m", "isegm", "train"], True),
-        ([str(REPOSITORY / "train.py")], False),
+        pytest.param([str(REPOSITORY / "train.py")], False, marks=pytest.mark.long),
     ],
     ids=["script", "command", "bad data"],
 )

@@ -72,9 +72,9 @@ def clicked(predictor, clicks, image=None):
         # probabilities to 1e-3, and after ``clicks`` of them not its own IoU to 5e-3.
         ("ritm_hrnet18s_fBRSB", "ritm_hrnet18s", "f-BRS-B", 5, 4),
         ("ritm_hrnet18s_RGBBRS", "ritm_hrnet18s", "RGB-BRS", 2, 2),
-        ("ritm_hrnet18s_DistMapBRS", "ritm_hrnet18s", "DistMap-BRS", 3, 2),
+        pytest.param("ritm_hrnet18s_DistMapBRS", "ritm_hrnet18s", "DistMap-BRS", 3, 2, marks=pytest.mark.long),
         ("ritm_r34_fBRSB", "ritm_resnet34", "f-BRS-B", 5, 5),
-        ("ritm_r34_fBRSC", "ritm_resnet34", "f-BRS-C", 5, 5),
+        pytest.param("ritm_r34_fBRSC", "ritm_resnet34", "f-BRS-C", 5, 5, marks=pytest.mark.long),
         pytest.param("ritm_r34_DistMapBRS", "ritm_resnet34", "DistMap-BRS", 5, 5, marks=pytest.mark.long),
     ],
 )

@@ -43,7 +43,8 @@ def ellipse(image, center=(0.45, 0.5), radii=(0.30, 0.22)):
     return ((y - center[0] * height) / (radii[0] * height)) ** 2 + ((x - center[1] * width) / (radii[1] * width)) ** 2
 
 
-FIRST = {"simpleclick_vitb": 2, "cdnet_resnet34": 3}  # clicks that are followed without --all: they take seconds each
+# Clicks that are followed without --all, of networks that take seconds for each.
+FIRST = {"simpleclick_vitb": 1, "cdnet_resnet34": 2, "ritm_hrnet18s": 5}
 
 
 def analytic_case(name):
