@@ -27,10 +27,11 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    if not config.getoption("--all"):
-        for item in items:
-            if "long" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason="long: --all runs it"))
+    """Leave out what takes tens of seconds and tests little that others do not; ``make test-all`` runs it."""
+    reason = "takes tens of seconds, and other tests take nearly the same way: make test-all runs it"
+    for item in items:
+        if "long" in item.keywords and not config.getoption("--all"):
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture
@@ -114,6 +115,29 @@ def screen():
         pytest.skip("Xvfb, a virtual screen, is not installed")
     with virtual_screen() as display:
         yield display
+
+
+@pytest.fixture
+def opened(screen, monkeypatch):
+    """(max_size, target_size) of each interactive program that opens its window, which closes after a round."""
+    tkinter = pytest.importorskip("tkinter")
+    view = pytest.importorskip("isegm.demo.view")
+    monkeypatch.setenv("DISPLAY", screen)
+    programs = []
+
+    class Watched(view.Program):
+        def __init__(self, root, controller, weights):
+            super().__init__(root, controller, weights)
+            programs.append((controller.settings.max_size, controller.settings.target_size))
+
+    def one_round(root, n=0):
+        root.update()
+        assert root.winfo_viewable()
+        root.destroy()
+
+    monkeypatch.setattr(view, "Program", Watched)
+    monkeypatch.setattr(tkinter.Tk, "mainloop", one_round)
+    return programs
 
 
 @pytest.fixture

@@ -101,26 +101,9 @@ def demo_words(words, checkout):
 
 
 @pytest.mark.parametrize("words", commands("demo.py"), ids=named)
-def test_demos_open_their_window(words, checkout, screen, monkeypatch):
-    tkinter = pytest.importorskip("tkinter")
-    view = pytest.importorskip("isegm.demo.view")
-    monkeypatch.setenv("DISPLAY", screen)
-    programs = []
-
-    class Watched(view.Program):
-        def __init__(self, root, controller, weights):
-            super().__init__(root, controller, weights)
-            programs.append((controller.settings.max_size, controller.settings.target_size))
-
-    def one_round(root, n=0):
-        root.update()
-        assert root.winfo_viewable()
-        root.destroy()
-
-    monkeypatch.setattr(view, "Program", Watched)
-    monkeypatch.setattr(tkinter.Tk, "mainloop", one_round)
+def test_demos_open_their_window(words, checkout, opened, monkeypatch):
     assert run(demo_words(words, checkout), monkeypatch) == 0
-    assert programs == [(400 if "--limit-longest-size=400" in words else 800, 400)]
+    assert opened == [(400 if "--limit-longest-size=400" in words else 800, 400)]
 
 
 @pytest.mark.parametrize("words", commands("demo.py"), ids=named)

@@ -157,26 +157,9 @@ def test_published_options_are_accepted(parse, options):
 
 
 @pytest.mark.parametrize("words", commands("demo.py"), ids=["SimpleClick", "--eval-ritm", "CFR-ICL"])
-def test_demos_open_their_window(words, checkout, screen, monkeypatch):
-    tkinter = pytest.importorskip("tkinter")
-    view = pytest.importorskip("isegm.demo.view")
-    monkeypatch.setenv("DISPLAY", screen)
-    programs = []
-
-    class Watched(view.Program):
-        def __init__(self, root, controller, weights):
-            super().__init__(root, controller, weights)
-            programs.append((controller.settings.max_size, controller.settings.target_size))
-
-    def one_round(root, n=0):
-        root.update()
-        assert root.winfo_viewable()
-        root.destroy()
-
-    monkeypatch.setattr(view, "Program", Watched)
-    monkeypatch.setattr(tkinter.Tk, "mainloop", one_round)
+def test_demos_open_their_window(words, checkout, opened, monkeypatch):
     assert run(words, monkeypatch) == 0
-    assert programs == [(800, 400 if "--eval-ritm" in words else 448)]
+    assert opened == [(800, 400 if "--eval-ritm" in words else 448)]
 
 
 def test_maes_weights_are_no_click_model(checkout, monkeypatch, capsys):

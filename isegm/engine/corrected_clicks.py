@@ -61,12 +61,12 @@ class CorrectionSteps(ClickSteps):
     def step(self, index: int, forward: Forward) -> Step:
         """Take the step; see ``BatchSteps``."""
         batch, cache = dict(self.batch), None
-        for click in range(1, self.rounds):
-            with predicting(self.model):
-                features = self.model.encode(self.batch["images"])
+        with predicting(self.model):
+            features = self.model.encode(self.batch["images"])
+            for click in range(1, self.rounds):
                 outputs = self.model.decode(features, self.points, None, cache)
-            cache = outputs["cache"]
-            self._add_click(click, outputs["instances"])
+                cache = outputs["cache"]
+                self._add_click(click, outputs["instances"])
         if cache is not None:
             batch["logits"] = cache["logits"].float()  # (B, 1, H/4, W/4)
         losses, logits = forward(batch, self.prev_mask, self.points)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from isegm.evaluation.records import Identity, ObjectRecord, RecordWriter, read_records
+from isegm.evaluation.records import Identity, ObjectRecord, RecordFile, RecordWriter, read_records
 from isegm.utils import distributed
 
 PART = re.compile(r"\.part[1-9]\d*")  # follows the name of the records file
@@ -107,7 +107,7 @@ def shared_records(path: Path, identity: Identity, resume: bool = False) -> Iter
         InputError: see ``RecordWriter``.
     """
     left = _left_parts(path)
-    found = [file for parts in distributed.all_gather([read_records(part) for part in left]) for file in parts if file]
+    found = _read(left)
     if distributed.is_main():
         with RecordWriter(path, identity, resume, found) as writer:
             records = SharedRecords(writer, distributed.of_main(lambda: writer.records))
@@ -130,6 +130,14 @@ def _left_parts(path: Path) -> list[Path]:
     return sorted(
         file for file in beside if file.name.startswith(path.name) and PART.fullmatch(file.name, len(path.name))
     )
+
+
+def _read(parts: Sequence[Path]) -> list[RecordFile]:
+    """Return the content of the parts that the processes see, in the first process; each is read by one of them."""
+    seen = distributed.all_gather([part.name for part in parts])
+    by_others = {name for names in seen[: distributed.rank()] for name in names}
+    mine = [read_records(part) for part in parts if part.name not in by_others]
+    return [file for files in distributed.gathered(mine) for file in files if file is not None]
 
 
 def _remove(parts: Sequence[Path]) -> None:
