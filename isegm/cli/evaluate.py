@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import timedelta
 
 from isegm.evaluation.options import EvalOptions
 from isegm.evaluation.run import run_evaluation
@@ -16,6 +17,7 @@ from isegm.utils.run_options import RUN_OPTIONS
 from isegm.utils.text_values import from_text
 from isegm.utils.threads import set_threads
 
+PATIENCE = timedelta(days=1)  # with the first process, which looks into all files of the data sets
 EXAMPLES = """examples:
   isegm evaluate --datasets=Samples --cpu
       the model that comes with the code, on 14 objects that come with it too
@@ -85,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gpus, cpu, device, local_rank = (options.pop(name) for name in ("gpus", "cpu", "device", "local_rank"))
     set_threads(options.pop("threads"))
     launch(gpus or "", cpu=cpu, command=sys.argv if arguments is None else ["-m", "isegm", "evaluate", *arguments])
-    with process_group(advice="--resume"):
+    with process_group("--resume", PATIENCE):
         if device is not None or world_size() == 1:
             chosen = choose_device(gpus, cpu, device)
         else:

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -101,7 +102,7 @@ def _listed(gpus: str) -> list[str]:
 
 
 @contextmanager
-def process_group(advice: str = "--resume-exp") -> Iterator[None]:
+def process_group(advice: str = "--resume-exp", patience: timedelta | None = None) -> Iterator[None]:
     """Join the other processes of a run while the block lasts; without a launcher, be the only process.
 
     Tensors on GPUs are sent by NCCL, those on the CPU by gloo. Only the first process logs below the level of errors.
@@ -110,6 +111,8 @@ def process_group(advice: str = "--resume-exp") -> Iterator[None]:
 
     Args:
         advice: the option by which a stopped run goes on.
+        patience: how long a process waits for another one that works alone; None for PyTorch's usual time. It bounds
+            no process that ends, which ends the others.
 
     Raises:
         InputError: the processes do not find each other, or another process was killed.
@@ -120,7 +123,7 @@ def process_group(advice: str = "--resume-exp") -> Iterator[None]:
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
     try:
         store, process, count = next(dist.rendezvous("env://"))
-        dist.init_process_group(backend, store=store, rank=process, world_size=count)
+        dist.init_process_group(backend, timeout=patience, store=store, rank=process, world_size=count)
     except (ValueError, RuntimeError) as error:
         raise InputError(
             f"the processes of this run do not find each other ({_first_line(error)}): start it with torchrun, or "

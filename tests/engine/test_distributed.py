@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from isegm.cli import evaluate
 from isegm.engine.loading import EpochBatches
 from isegm.model.checkpoint import load_state, read_checkpoint
 from isegm.utils import distributed
@@ -405,3 +406,19 @@ def test_a_batch_must_be_divisible_by_the_processes(images, tmp_path, monkeypatc
         tiny(images, tmp_path)
     with pytest.raises(InputError, match="batch of 3 is too small for BatchNorm: give --batch-size 6"):
         tiny(images, tmp_path, batch_size=3, norm=True)
+
+
+def test_processes_of_an_evaluation_wait_long_for_the_one_that_checks_the_data(monkeypatch):
+    waits = []
+
+    def refuse(*_, timeout=None, **__):
+        waits.append(timeout)
+        raise ValueError("not here")
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(distributed.dist, "rendezvous", lambda _: iter([(None, 0, 2)]))
+    monkeypatch.setattr(distributed.dist, "init_process_group", refuse)
+    for run in (lambda: evaluate.main(["--datasets=Samples", "--cpu"]), distributed.process_group().__enter__):
+        with pytest.raises(InputError, match="do not find each other"):
+            run()
+    assert waits == [evaluate.PATIENCE, None] and evaluate.PATIENCE.total_seconds() > 3600
