@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests import clickseg_miniatures, miniatures
+from tests import clickseg_miniatures, miniatures, segnext_miniatures
 
 SBD_SCORES = (0.1, 0.5, 0.9)
 FOLDERS = {"sbd": "SBD", "voc": "PascalVOC", "coco": "coco2017", "ade20k": "ADE20K", "openimages": "OpenImages"}
@@ -25,6 +25,7 @@ def make_all(root: Path) -> Path:
     for part in ("TR", "TE"):
         clickseg_miniatures.duts(root / "datasets" / f"DUTS-{part}", part)
     miniatures.coco_lvis(miniatures.lvis(root / "datasets" / "LVIS"))
+    segnext_miniatures.hqseg44k(root / "datasets" / "HQSeg44K")
     (root / "assets").mkdir()
     rows = [(index, str(index), np.float32(score)) for index, score in enumerate(SBD_SCORES)]
     (root / "assets" / "sbd_samples_weights.pkl").write_bytes(pickle.dumps(rows))

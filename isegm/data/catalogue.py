@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from isegm.data.compose import ComposeDataset, Reader
-from isegm.data.datasets.ade20k import Ade20kDataset, Ade20kFullDataset
+from isegm.data.datasets.ade20k import Ade20kClassesDataset, Ade20kDataset, Ade20kFullDataset
 from isegm.data.datasets.base import EvaluationDataset
 from isegm.data.datasets.benchmarks import (
     BerkeleyDataset,
@@ -22,6 +22,8 @@ from isegm.data.datasets.benchmarks import (
 from isegm.data.datasets.coco import CocoDataset
 from isegm.data.datasets.coco_lvis import CocoLvisDataset
 from isegm.data.datasets.davis585 import Davis585Dataset
+from isegm.data.datasets.hqseg44k import PARTS as HQSEG44K_PARTS
+from isegm.data.datasets.hqseg44k import HQSeg44KDataset
 from isegm.data.datasets.lvis import LvisDataset
 from isegm.data.datasets.medical import BratsDataset, OaiZibDataset, SsTemDataset
 from isegm.data.datasets.openimages import OpenImagesDataset
@@ -67,10 +69,17 @@ EVALUATION_SETS: dict[str, DataSet] = {
     "SBD": DataSet(SbdEvaluationDataset, "SBD_PATH"),
     "SBD_Train": DataSet(SbdEvaluationDataset, "SBD_PATH", {"split": "train", "name": "SBD_Train"}),
     "PascalVOC": DataSet(PascalVocEvaluationDataset, "PASCALVOC_PATH"),
+    "PascalVOC_SN": DataSet(PascalVocDataset, "PASCALVOC_PATH", {"split": "val", "name": "PascalVOC_SN"}),
+    "ADE20K": DataSet(Ade20kClassesDataset, "ADE20K_PATH"),
     "BraTS": DataSet(BratsDataset, "BraTS_PATH"),
     "ssTEM": DataSet(SsTemDataset, "ssTEM_PATH"),
     "OAIZIB": DataSet(OaiZibDataset, "OAIZIB_PATH"),
     "HARD": DataSet(HardDataset, "HARD_PATH"),
+    "HQSeg44K": DataSet(HQSeg44KDataset, "HQSeg44K_PATH", {"split": "val"}),
+    **{
+        f"HQSeg44K_{part}": DataSet(HQSeg44KDataset, "HQSeg44K_PATH", {"split": "val", "part": part})
+        for part in HQSEG44K_PARTS["val"]
+    },
     "Samples": DataSet(SamplesDataset),
 }
 TRAINING_SETS: dict[str, DataSet] = {
@@ -87,6 +96,7 @@ TRAINING_SETS: dict[str, DataSet] = {
     "DUTS_TE": DataSet(DutsTeDataset, "DUT_TE_PATH"),
     "ThinObject": DataSet(ThinObjectDataset, "THINOBJECT_PATH"),
     "HFlickr": DataSet(HFlickrDataset, "HFLICKER_PATH"),
+    "HQSeg44K": DataSet(HQSeg44KDataset, "HQSeg44K_PATH"),
     "YouTubeVOS": DataSet(YouTubeVosDataset, "YTBVOS_PATH"),
 }
 JOINED_SETS: dict[str, tuple[str, ...]] = {"Saliency": ("MSRA10K", "DUTS_TR", "DUTS_TE")}

@@ -102,6 +102,28 @@ class LimitLongestSide(CheckedFields):
 
 
 @dataclass(frozen=True)
+class ResizeLongestSide(CheckedFields):
+    """Resize images so that the longer side has ``longest`` pixels, and the other its share, rounded."""
+
+    longest: int
+
+    def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
+        height, width = image.shape[:2]
+        factor = self.longest / max(height, width)
+        return resize(image, masks, (max(1, round(height * factor)), max(1, round(width * factor))))
+
+
+@dataclass(frozen=True)
+class Stretch(CheckedFields):
+    """Resize images to ``size`` (H, W), whatever their shape."""
+
+    size: tuple[int, int]
+
+    def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
+        return resize(image, masks, self.size)
+
+
+@dataclass(frozen=True)
 class HorizontalFlip(CheckedFields):
     """Flip horizontally with probability ``p``."""
 
@@ -167,15 +189,22 @@ class ShiftRotate(CheckedFields):
 
 @dataclass(frozen=True)
 class PadIfNeeded(CheckedFields):
-    """Pad with black and background, evenly on both sides, up to ``size`` (H, W)."""
+    """Pad with black and background up to ``size`` (H, W).
+
+    Args:
+        size: least (H, W) of the result.
+        at_top_left: the image stays at the top left; otherwise it is padded evenly on both sides.
+    """
 
     size: tuple[int, int]
+    at_top_left: bool = False
 
     def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
         missing = [max(0, wanted - have) for wanted, have in zip(self.size, image.shape[:2], strict=True)]
         if not any(missing):
             return image, masks
-        pads = [(total // 2, total - total // 2) for total in missing] + [(0, 0)]
+        before = [0 if self.at_top_left else total // 2 for total in missing]
+        pads = [(first, total - first) for first, total in zip(before, missing, strict=True)] + [(0, 0)]
         return np.pad(image, pads), np.pad(masks, pads)
 
 

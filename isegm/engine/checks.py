@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from torch import nn
-
 from isegm.engine.batchnorm import batchnorm_layers
 from isegm.engine.config import RunConfig, TrainConfig
+from isegm.model.click_model import ClickModel
 from isegm.utils import distributed
 from isegm.utils.errors import InputError
 
 
-def check_batch_size(config: TrainConfig, run_config: RunConfig, model: nn.Module, epoch_len: int) -> None:
+def check_batch_size(config: TrainConfig, run_config: RunConfig, model: ClickModel, epoch_len: int) -> None:
     """Check that batches of the configured size can be trained.
 
     Raises:
         InputError: the batch cannot be divided by the processes, is too small for BatchNorm that is not frozen, or is
-            larger than an epoch; or gradients are to be computed in parts, and BatchNorm is not frozen.
+            larger than an epoch; or gradients are to be computed in parts, and BatchNorm is not frozen or the network
+            encodes the images of a step at once.
     """
     size, count = config.batch_size, distributed.world_size()
     if size % count:
@@ -30,6 +30,11 @@ def check_batch_size(config: TrainConfig, run_config: RunConfig, model: nn.Modul
         raise InputError(
             "--micro-batch would change what BatchNorm learns from: leave it out, lower --batch-size, or take a script "
             "whose BatchNorm is frozen, such as models/light/mobilenetv2_finetune.py."
+        )
+    if model.encodes_once and (config.micro_batch or config.cpu_micro_batch):
+        raise InputError(
+            f"--micro-batch does not fit {type(model).__name__}, which encodes the images of a step at once: give a "
+            "smaller --batch-size with --accumulate-grad instead."
         )
     smallest = 2 if run_config.sync_batchnorm else 2 * count  # samples that BatchNorm needs
     if size < smallest and normalises:

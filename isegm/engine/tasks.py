@@ -27,6 +27,7 @@ from isegm.utils.schema import Items, Kind, Text
 Losses = dict[str, Tensor]
 Batch = Mapping[str, Tensor]
 Forward = Callable[[Batch, Tensor, Tensor], tuple[Losses, Tensor]]  # batch, previous masks, points -> losses, logits
+FEATURE = "feature."  # before the names of what ``encode`` returned, in a batch whose images are encoded
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,9 @@ def run_all_steps(steps: BatchSteps, forward: Forward) -> Step:
 class IterativeClicks:
     """RITM's training: some simulated clicks without gradients, then one step (Sofiiuk et al. 2021, section 3.3).
 
+    A network that ``encodes_once`` encodes the images of a step once, with gradients and in training mode; simulated
+    clicks and the step decode these features, as in SegNext's training (Liu et al. 2024).
+
     Args:
         losses: terms by name; a term whose output the network does not have is an error.
         max_num_next_clicks: the number of simulated clicks is uniform from 0 to this, one number for a batch.
@@ -213,7 +217,7 @@ class IterativeClicks:
 
     def _outputs(self, model: ClickModel, batch: Batch, prev_mask: Tensor, points: Tensor) -> Mapping[str, Any]:
         """Return the outputs that the losses read."""
-        return model(_network_input(model, batch["images"], prev_mask), points)
+        return _predict(model, batch, prev_mask, points)
 
 
 class ClickSteps:
@@ -238,15 +242,20 @@ class ClickSteps:
 
     def step(self, index: int, forward: Forward) -> Step:
         """Take step ``index``; see ``BatchSteps``."""
+        batch = self.batch
         if not self.task.train_every_click:
+            if self.model.encodes_once and self.rounds > 1:
+                features = self.model.encode(batch["images"])
+                batch = {**batch, **{f"{FEATURE}{name}": value for name, value in features.items()}}
             for click in range(1, self.rounds):
-                image = _network_input(self.model, self.batch["images"], self.prev_mask)
-                self._add_click(click, _predict_in_eval_mode(self.model, image, self.points))
+                with predicting(self.model):
+                    logits = _predict(self.model, batch, self.prev_mask, self.points)["instances"]
+                self._add_click(click, logits)
         elif self.logits is not None:
             self._add_click(index, self.logits)
         if index == self.number_of_steps - 1 and self.rounds > 1:
             self._drop_previous_masks()
-        losses, logits = forward(self.batch, self.prev_mask, self.points)
+        losses, logits = forward(batch, self.prev_mask, self.points)
         self.logits = logits.detach()
         return Step(losses, self.logits, self.points)
 
@@ -321,15 +330,14 @@ class FocalClicks(IterativeClicks):
         return {**super().log_states(), **self.crop_ious.log_state()}
 
 
-def _network_input(model: ClickModel, images: Tensor, prev_mask: Tensor) -> Tensor:
-    """Images, with the previous mask behind them where the network reads one: (B, 3 or 4, H, W)."""
-    return torch.cat((images, prev_mask), dim=1) if model.with_prev_mask else images
-
-
-def _predict_in_eval_mode(model: ClickModel, image: Tensor, points: Tensor) -> Tensor:
-    """Return the network's logits in eval mode without gradients, (B, 1, H, W)."""
-    with predicting(model):
-        return model(image, points)["instances"]
+def _predict(model: ClickModel, batch: Batch, prev_mask: Tensor, points: Tensor) -> Mapping[str, Any]:
+    """Return the network's outputs, from features of the images where the batch has them."""
+    mask = prev_mask if model.with_prev_mask else None
+    features = {name.removeprefix(FEATURE): value for name, value in batch.items() if name.startswith(FEATURE)}
+    if features:
+        return model.decode(features, points, mask)
+    images = batch["images"] if mask is None else torch.cat((batch["images"], mask), dim=1)  # (B, 3 or 4, H, W)
+    return model(images, points)
 
 
 @contextmanager

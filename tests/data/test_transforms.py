@@ -18,8 +18,10 @@ from isegm.data.transforms import (
     RandomGrey,
     RandomRotate90,
     RandomView,
+    ResizeLongestSide,
     RGBShift,
     ShiftRotate,
+    Stretch,
     UniformRandomResize,
     resize,
 )
@@ -32,6 +34,8 @@ STEPS = [
     ShiftRotate(0.2, 30),
     Compose((PadIfNeeded((90, 70)), RandomCrop((90, 70)))),
     RandomView((48, 40)),
+    ResizeLongestSide(100),
+    Stretch((48, 40)),
     RandomBrightnessContrast(),
     RGBShift(),
     BlurNoise(1, 1),
@@ -139,3 +143,19 @@ def test_large_images_are_shrunk_and_others_left_alone():
     smaller, ids = LimitLongestSide(45)(image, masks, rng)
     assert smaller.shape == (45, 30, 3) and ids.shape == (45, 30, 1) and (ids == 1).all()
     assert LimitLongestSide(90)(image, masks, rng)[0] is image
+
+
+def test_the_longer_side_gets_exactly_its_length(scene):
+    image, masks = scene
+    for shape, expected in (((60, 80), (75, 100)), ((80, 60), (100, 75)), ((30, 41), (73, 100)), ((200, 3), (100, 2))):
+        view, ids = ResizeLongestSide(100)(np.resize(image, (*shape, 3)), np.resize(masks, (*shape, 1)), None)
+        assert view.shape == (*expected, 3) and ids.shape == (*expected, 1)
+
+
+def test_an_image_may_stay_at_the_top_left_of_what_is_padded(scene):
+    image, masks = scene
+    view, ids = PadIfNeeded((100, 90), at_top_left=True)(image, masks, None)
+    assert view.shape == (100, 90, 3) and ids.shape == (100, 90, 1)
+    np.testing.assert_array_equal(view[:60, :80], image)
+    np.testing.assert_array_equal(ids[:60, :80], masks)
+    assert not view[60:].any() and not view[:, 80:].any() and not ids[60:].any() and not ids[:, 80:].any()

@@ -19,7 +19,7 @@ from isegm.utils import distributed
 from isegm.utils.errors import InputError
 from tests.drawn import draw_folder
 from tests.engine import focal
-from tests.engine.tiny import ICL, NO_CLICKS, TinyModel, finished, tiny, tiny_vit
+from tests.engine.tiny import ICL, NO_CLICKS, EncodeOnceModel, TinyModel, finished, tiny, tiny_vit
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
@@ -101,6 +101,13 @@ def test_the_passes_of_a_step_add_up_in_every_process(together, images, tmp_path
     _, (first, second) = together
     assert first["icl"] == second["icl"]
     assert_close(first["icl"], finished(tiny(images, tmp_path, task=ICL)))
+
+
+def test_an_encoder_that_runs_once_in_a_step_learns_in_every_process(together, images, tmp_path):
+    _, (first, second) = together
+    assert first["encode_once"] == second["encode_once"]
+    alone = finished(tiny(images, tmp_path, network=EncodeOnceModel))
+    assert_close(first["encode_once"], alone)
 
 
 def test_a_vision_transformer_learns_in_every_process(together, images, tmp_path):

@@ -10,7 +10,7 @@ from isegm.engine.compilation import compile_network
 from isegm.model.checkpoint import read_checkpoint, save_checkpoint
 from isegm.utils.errors import InputError
 from tests.drawn import draw_folder
-from tests.engine.tiny import EVERY_CLICK, NO_CLICKS, PUBLISHED, TinyModel, finished, tiny
+from tests.engine.tiny import EVERY_CLICK, NO_CLICKS, PUBLISHED, EncodeOnceModel, TinyModel, finished, tiny
 
 
 @pytest.fixture(scope="module")
@@ -194,3 +194,8 @@ def test_a_machine_without_a_compiler_is_told_in_one_sentence(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda function: compiled)
     with pytest.raises(InputError, match=r"^--compile does not work on this machine \(Inv[^\n]*leave --compile out.$"):
         compile_network(TinyModel(), torch.device("cpu"))
+
+
+def test_a_network_that_encodes_a_step_at_once_accumulates_gradients_instead_of_parts(images, tmp_path):
+    with pytest.raises(InputError, match=r"^--micro-batch does not fit EncodeOnceModel, .* with --accumulate-grad"):
+        tiny(images, tmp_path, network=EncodeOnceModel, config={"micro_batch": 2})

@@ -9,6 +9,7 @@ from isegm.clicks import used
 from isegm.engine.random import BatchRNG
 from isegm.engine.tasks import IterativeClicks, LossTerm
 from isegm.engine.training_step import TrainingStep
+from isegm.model.click_model import ClickModel
 from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss, SoftIoU
 
 
@@ -16,6 +17,7 @@ class Recorder(nn.Module):
     """Answers with a learnt constant and notes how it was called."""
 
     with_prev_mask = True
+    encodes_once = False
 
     def __init__(self):
         super().__init__()
@@ -26,6 +28,25 @@ class Recorder(nn.Module):
         self.calls.append((self.training, torch.is_grad_enabled(), image[:, 3:].clone(), points.clone()))
         logits = self.bias.expand(len(image), 1, *image.shape[2:])
         return {"instances": logits, "instances_aux": 2 * logits}
+
+
+class EncodeOnceRecorder(ClickModel):
+    """Answers with a learnt constant times the image's mean, and notes how often it encodes and decodes."""
+
+    encodes_once = True
+
+    def __init__(self):
+        super().__init__()
+        self.scale, self.bias = nn.Parameter(torch.tensor(0.2)), nn.Parameter(torch.tensor(0.3))
+        self.encoded, self.decoded = [], []
+
+    def encode(self, image):
+        self.encoded.append((self.training, torch.is_grad_enabled(), len(image)))
+        return {"mean": self.scale * image.mean(dim=1, keepdim=True)}
+
+    def decode(self, features, points, prev_mask=None, cache=None):
+        self.decoded.append((self.training, torch.is_grad_enabled(), len(points)))
+        return {"instances": self.bias + features["mean"] + 0.1 * prev_mask}
 
 
 TERMS = {
@@ -111,3 +132,40 @@ def test_a_loss_that_reads_what_a_batch_lacks_is_told_in_a_sentence(batch):
     term = LossTerm(lambda prediction, target, *more: prediction.mean(), target="mask", inputs=("instances", "edges"))
     with pytest.raises(InputError, match="a loss of the recipe reads edges, mask, and a batch has images, instances"):
         term({"instances": torch.zeros(1, 1, 4, 4)}, batch)
+
+
+def test_a_network_that_encodes_once_does_so_once_in_a_step_and_with_gradients(batch):
+    task = IterativeClicks({"instance_loss": TERMS["instance_loss"]}, 3)
+    decoded = set()
+    for seed in range(20):
+        model = EncodeOnceRecorder().train()
+        (step,) = steps_of(task, model, batch, BatchRNG(seed, first=0, count=4))
+        assert model.encoded == [(True, True, 4)] and model.training
+        assert model.decoded == [(False, False, 4)] * (len(model.decoded) - 1) + [(True, True, 4)]
+        decoded.add(len(model.decoded))
+        step.loss.backward()
+        assert model.scale.grad.abs() > 0 and model.bias.grad.abs() > 0
+    assert decoded == {1, 2, 3, 4}
+
+
+def test_encoding_once_changes_nothing_that_is_learnt(batch):
+    task = IterativeClicks({"instance_loss": TERMS["instance_loss"]}, 3)
+    results = []
+    for once in (True, False):
+        model = EncodeOnceRecorder().train()
+        model.encodes_once = once
+        (step,) = steps_of(task, model, batch, BatchRNG(5, first=0, count=4))
+        step.loss.backward()
+        results.append((len(model.encoded), step, model.scale.grad))
+    (mine, step, grad), (others, other, expected) = results
+    assert mine == 1 and others > 2
+    assert torch.equal(step.points, other.points) and torch.equal(step.logits, other.logits)
+    assert torch.equal(grad, expected)
+
+
+def test_validation_of_a_network_that_encodes_once_keeps_no_gradients(batch):
+    task = IterativeClicks({"instance_loss": TERMS["instance_loss"]}, 3)
+    model = EncodeOnceRecorder().eval()
+    with torch.no_grad():
+        (step,) = steps_of(task, model, batch, BatchRNG(5, first=0, count=4))
+    assert model.encoded == [(False, False, 4)] and not step.loss.requires_grad

@@ -47,6 +47,19 @@ class TinyModel(ClickModel):
         return {"instances": self.last(self.dropout(self.norm(self.first(x)).relu()))}
 
 
+class EncodeOnceModel(TinyModel):
+    """The same, with a learnt convolution of the image that is made once in a step."""
+
+    encodes_once = True
+
+    def __init__(self, norm=False, dropout=0.0):
+        super().__init__(norm, dropout)
+        self.encoder = nn.Conv2d(3, 3, 3, padding=1)
+
+    def encode(self, image):
+        return {"image": self.encoder(self.normalize(image))}
+
+
 TERMS = {
     "instance_loss": LossTerm(NormalizedFocalLoss(0.5, 2)),
     "instance_bce_loss": LossTerm(SigmoidBinaryCrossEntropyLoss(), 0.4),
@@ -162,6 +175,7 @@ def results_on_the_cpu(images, folder):
     results["measured"] = finished(tiny(images, folder / "measured", config={"precise_bn_batches": 1}, **unclicked))
     results["focal"] = finished(tiny(images, folder / "focal", **focal.RUN))
     results["icl"] = finished(tiny(images, folder / "icl", task=ICL))
+    results["encode_once"] = finished(tiny(images, folder / "encode_once", network=EncodeOnceModel))
     results["accumulated"] = finished(tiny(images, folder / "accumulated", batch_size=4, accumulate=2))
     results["resumed"], results["whole"] = stopped_and_resumed(images, folder / "resumed", 7)
     return results

@@ -1,6 +1,6 @@
 """Readers of the published data sets and of folders of images and masks."""
 
-from isegm.data.datasets.ade20k import Ade20kDataset, Ade20kFullDataset
+from isegm.data.datasets.ade20k import Ade20kClassesDataset, Ade20kDataset, Ade20kFullDataset
 from isegm.data.datasets.benchmarks import (
     BerkeleyDataset,
     CocoMValBrightDataset,
@@ -12,6 +12,7 @@ from isegm.data.datasets.coco import CocoDataset
 from isegm.data.datasets.coco_lvis import CocoLvisDataset
 from isegm.data.datasets.davis585 import Davis585Dataset
 from isegm.data.datasets.folder import FolderDataset
+from isegm.data.datasets.hqseg44k import HQSeg44KDataset
 from isegm.data.datasets.lvis import LvisDataset
 from isegm.data.datasets.openimages import OpenImagesDataset
 from isegm.data.datasets.packed import PackedDataset
@@ -22,6 +23,7 @@ from isegm.data.datasets.voc import PascalVocDataset, PascalVocEvaluationDataset
 from isegm.data.datasets.youtube_vos import YouTubeVosDataset
 
 __all__ = [
+    "Ade20kClassesDataset",
     "Ade20kDataset",
     "Ade20kFullDataset",
     "BerkeleyDataset",
@@ -36,6 +38,7 @@ __all__ = [
     "FolderDataset",
     "GrabCutDataset",
     "HFlickrDataset",
+    "HQSeg44KDataset",
     "LvisDataset",
     "Msra10kDataset",
     "OpenImagesDataset",

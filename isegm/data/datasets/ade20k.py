@@ -1,7 +1,8 @@
-"""ADE20k (Zhou et al. 2017), release of 2016-07-26, as RITM and as ClickSEG read it.
+"""ADE20k (Zhou et al. 2017), as RITM, ClickSEG and SegNext read it.
 
-``Ade20kDataset`` needs an index that ``isegm convert`` makes; ``Ade20kFullDataset`` reads the release as it
-is, and does not tell stuff from things.
+``Ade20kDataset`` needs an index of the release of 2016-07-26 that ``isegm convert`` makes; ``Ade20kFullDataset`` reads
+that release as it is, and does not tell stuff from things. ``Ade20kClassesDataset`` reads the 150 classes of the scene
+parsing challenge.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from isegm.data.datasets.base import (
     require_files,
     wrong_format,
 )
+from isegm.data.datasets.benchmarks import NumberedObjects
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image
@@ -28,6 +30,7 @@ from isegm.utils.inputs import require_index
 from isegm.utils.text_values import as_path
 
 RELEASE = "ADE20K_2016_07_26"
+CHALLENGE = "ADEChallengeData2016"
 FOLDERS = {"train": "training", "val": "validation"}
 INDEX = "{}-annotations-object-segmentation.pkl"
 
@@ -130,6 +133,20 @@ class Ade20kFullDataset(RandomReader):
         image_path, layers = self.items[index]
         image, mask, values = _read_layer(image_path, layers[int(rng.integers(len(layers)))])
         return DSample.flat(image, mask, values, sample_id=image_path.stem)
+
+
+class Ade20kClassesDataset(NumberedObjects):
+    """ADE20k as SegNext evaluates on it: the 2000 images of val, in which all pixels of a class are an object.
+
+    Args:
+        root: the folder with ``ADEChallengeData2016/``, or that folder itself.
+    """
+
+    name, images, masks = "ADE20K", "images/validation", "annotations/validation"
+
+    def __init__(self, root: str | Path) -> None:
+        root = as_path(root, "the folder of a data set")
+        super().__init__(root / CHALLENGE if (root / CHALLENGE).is_dir() else root)
 
 
 def _layer(image_path: Path, layer: str) -> Path:

@@ -78,6 +78,26 @@ class BrightMasks(PairsDataset):
         return (mask[..., 2] > 128).astype(np.int32)
 
 
+class NumberedObjects(PairsDataset):
+    """Images, each with a mask file of several objects; the first channel in OpenCV's order, blue, tells them.
+
+    Images without an object are passed over, as published: no click is made on them.
+    """
+
+    allow_empty = True
+
+    def holds_object(self, mask: Path) -> bool:
+        """Return True: images without an object are passed over."""
+        return True
+
+    def values(self, labels: np.ndarray) -> tuple[list[int], list[int]]:
+        """Return which labels (H, W) int32 are objects, all but 0, and that none is ignored."""
+        return [value for value in np.unique(labels).tolist() if value], []
+
+    def labels(self, mask: np.ndarray) -> np.ndarray:
+        return mask[..., 2].astype(np.int32)
+
+
 class GrabCutDataset(PairsDataset):
     """GrabCut (Rother et al. 2004): 50 images; 128 marks ignored pixels, brighter ones are the object."""
 

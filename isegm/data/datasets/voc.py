@@ -46,19 +46,20 @@ def _levels(mask: np.ndarray) -> list[int]:
 
 
 class PascalVocDataset(PairedFiles):
-    """PASCAL VOC for training: all objects of an image; void pixels are ignored.
+    """PASCAL VOC with all objects of an image in a sample, for training, and as SegNext evaluates; void is ignored.
 
     Args:
         root: the folder VOC2012.
         split: "train" (1464 images), "val" (1449) or "trainval".
+        name: shown in reports, and part of file names; None for PascalVOC_<split>.
 
     Raises:
         InputError: the list is missing, or names files that are missing.
     """
 
-    def __init__(self, root: str | Path, split: str = "train") -> None:
+    def __init__(self, root: str | Path, split: str = "train", name: str | None = None) -> None:
         self.root = as_path(root, "the folder of a data set")
-        self.name = f"PascalVOC_{split}"
+        self.name = name or f"PascalVOC_{split}"
         names = self.root / "ImageSets" / "Segmentation" / f"{split}.txt"
         self.pairs = _pairs(self.root, read_names(names), names)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from isegm.data.catalogue import unknown_name
 from isegm.data.datasets.base import read_names
+from isegm.data.datasets.hqseg44k import PARTS as HQSEG44K_PARTS
 from isegm.data.paired_files import IMAGE_ENDINGS
 from isegm.utils.errors import InputError
 
@@ -135,6 +136,16 @@ def _davis585(*starts: str) -> Source:
     )
 
 
+def _hqseg44k() -> tuple[Part, ...]:
+    """Images and masks of the parts of HQSeg-44K for training and validation."""
+    parts = [part for split in HQSEG44K_PARTS.values() for part in split.values()]
+    return tuple(
+        Part(folder, part.count, (ending,))
+        for part in parts
+        for folder, ending in ((part.images, ".jpg"), (part.masks, ".png"))
+    )
+
+
 def _duts(name: str, count: int) -> tuple[Part, ...]:
     """Images and masks of DUTS in two folders below the configured one, or in that one and one beside it."""
     return tuple(Part(f"{name}-{kind}|../{name}-{kind}", count) for kind in ("Image", "Mask"))
@@ -253,6 +264,14 @@ SOURCES: dict[str, Source] = {
             Part("ADE20K_2016_07_26/images/training/**/*_seg.png|images/training/**/*_seg.png", 20210),
         ),
     ),
+    "ADE20K": Source(
+        "ADEChallengeData2016.zip of http://sceneparsing.csail.mit.edu",
+        (
+            Part("ADEChallengeData2016/images/validation|images/validation", 2000),
+            Part("ADEChallengeData2016/annotations/validation|annotations/validation", 2000),
+        ),
+    ),
+    "HQSeg44K": Source("the links of https://github.com/SysCV/sam-hq, train/README.md", _hqseg44k()),
     "MSRA10K": Source("https://mmcheng.net/msra10k/", (Part("*.jpg", 10000), Part("*.png", 10000))),
     "DUTS_TR": Source(DUTS_ORIGIN, _duts("DUTS-TR", 10553)),
     "DUTS_TE": Source(DUTS_ORIGIN, _duts("DUTS-TE", 5019)),
@@ -266,7 +285,12 @@ SOURCES: dict[str, Source] = {
         (Part("train/JPEGImages", 3471, ("",)), Part("train/Annotations", 3471, ("",)), Part("train/meta.json")),
     ),
 }
-OTHER_NAMES = {"SBD_Train": "SBD", "COCO_MVal_CS": "COCO_MVal"}  # evaluation sets that share another's folder
+OTHER_NAMES = {  # evaluation sets that share another's folder
+    "SBD_Train": "SBD",
+    "COCO_MVal_CS": "COCO_MVal",
+    "PascalVOC_SN": "PascalVOC",
+    **{f"HQSeg44K_{part}": "HQSeg44K" for part in HQSEG44K_PARTS["val"]},
+}
 
 
 def find_source(name: str) -> Source:

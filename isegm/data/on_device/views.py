@@ -29,8 +29,10 @@ from isegm.data.transforms import (
     RandomGrey,
     RandomRotate90,
     RandomView,
+    ResizeLongestSide,
     RGBShift,
     ShiftRotate,
+    Stretch,
     Transform,
     UniformRandomResize,
 )
@@ -157,6 +159,18 @@ def _(step: LimitLongestSide, frame: Frame, draws: Draws) -> Frame:
 
 
 @geometry.register
+def _(step: ResizeLongestSide, frame: Frame, draws: Draws) -> Frame:
+    factor = step.longest / frame.size.amax(1, keepdim=True)
+    return _resized(frame, (frame.size * factor).round().clamp(min=1))
+
+
+@geometry.register
+def _(step: Stretch, frame: Frame, draws: Draws) -> Frame:
+    resized = _resized(frame, constant(tuple(step.size), frame.size.device).expand_as(frame.size))
+    return replace(resized, fixed=step.size)
+
+
+@geometry.register
 def _(step: HorizontalFlip, frame: Frame, draws: Draws) -> Frame:
     horizontal = draws.happens(step.p, len(frame.size))
     return _flipped(frame, torch.zeros_like(horizontal), horizontal)
@@ -212,7 +226,7 @@ def _(step: ShiftRotate, frame: Frame, draws: Draws) -> Frame:
 def _(step: PadIfNeeded, frame: Frame, draws: Draws) -> Frame:
     wanted = constant(tuple(step.size), frame.size.device)
     missing = (wanted - frame.size).clamp(min=0)
-    before = torch.div(missing, 2, rounding_mode="floor").flip(1)
+    before = torch.div(0 * missing if step.at_top_left else missing, 2, rounding_mode="floor").flip(1)
     return frame.then(_scaled(torch.ones_like(before), -before), torch.maximum(frame.size, wanted))
 
 

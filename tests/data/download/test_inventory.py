@@ -15,7 +15,7 @@ from isegm import InputError
 from isegm.data import EVALUATION_SETS, TRAINING_SETS
 from isegm.data.download.inventory import dataset_statuses
 from isegm.data.download.sources import OTHER_NAMES, SOURCES
-from tests import clickseg_miniatures, miniatures
+from tests import clickseg_miniatures, miniatures, segnext_miniatures
 
 COMMAND = "import sys, isegm.cli.download; print('torchvision' in sys.modules)"
 
@@ -37,6 +37,8 @@ MINIATURES = {
     "DUTS_TE": (partial(clickseg_miniatures.duts, part="TE"), "DUT_TE_PATH", (2, 2)),
     "ThinObject": (clickseg_miniatures.thin_object, "THINOBJECT_PATH", (3, 2)),
     "HFlickr": (clickseg_miniatures.hflickr, "HFLICKER_PATH", (2, 3)),
+    "ADE20K": (segnext_miniatures.ade20k_challenge, "ADE20K_PATH", (3, 3)),
+    "HQSeg44K": (segnext_miniatures.hqseg44k, "HQSeg44K_PATH", (3,) * 22),
     "YouTubeVOS": (clickseg_miniatures.youtube_vos, "YTBVOS_PATH", (2, 2, None)),
 }
 

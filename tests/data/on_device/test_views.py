@@ -16,7 +16,9 @@ from isegm.data.transforms import (
     RandomCrop,
     RandomGrey,
     RandomView,
+    ResizeLongestSide,
     RGBShift,
+    Stretch,
     UniformRandomResize,
 )
 
@@ -27,6 +29,9 @@ CASES = {
     "pad": Compose((PadIfNeeded((51, 60)), RandomCrop((51, 60)))),
     "halve": Compose((UniformRandomResize((0.5, 0.5)), RandomCrop((20, 28)))),
     "limit": Compose((LimitLongestSide(28), RandomCrop((20, 28)))),
+    "enlarge": Compose((ResizeLongestSide(112), RandomCrop((80, 112)))),
+    "stretch": Stretch((64, 50)),
+    "pad at the bottom right": Compose((PadIfNeeded((51, 60), at_top_left=True), RandomCrop((51, 60)))),
     "double and flip": Compose((UniformRandomResize((2.0, 2.0)), HorizontalFlip(p=1.0), RandomCrop((80, 112)))),
     "whole view": RandomView((32, 48), p_whole=1.0, rotation=0, aspect=1.0, p_flip=0.0),
     "whole view, flipped": RandomView((32, 48), p_whole=1.0, rotation=0, aspect=1.0, p_flip=1.0),
