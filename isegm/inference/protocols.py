@@ -31,7 +31,7 @@ CLICKSEG_SIZES = {"clickseg": 384, "focalclick": 256, "cdnet": 384}
 # Protocol of each mode of ClickSEG's commands.
 CLICKSEG_MODES = {"Baseline": "clickseg", "FocalClick": "focalclick", "CDNet": "cdnet"}
 RITM = "ritm"  # the protocol that ``--eval-ritm`` asks for
-PROTOCOLS = (RITM, "simpleclick", "emcclick", *CLICKSEG_SIZES)
+PROTOCOLS = (RITM, "simpleclick", "emcclick", "segnext", *CLICKSEG_SIZES)
 EMC_MODE = "EMC-Click"  # the mode of the protocol "emcclick"
 MODE_PROTOCOLS = {**CLICKSEG_MODES, EMC_MODE: "emcclick"}
 EMC_SIZES = {"emc-click": (384, 576), "cvpr": (400, 600)}  # by evaluation mode: usual shorter side, and on DAVIS
@@ -201,11 +201,12 @@ def settings_for(
     Predictions are merged into initial masks without a guard (docs/fidelity.md#merge-without-change).
 
     Args:
-        protocol_name: "ritm", "simpleclick", "emcclick", or one of ClickSEG's: "clickseg", "focalclick" and "cdnet"; a
-            network names its own as ``model.protocol``.
+        protocol_name: "ritm", "simpleclick", "emcclick", "segnext", or one of ClickSEG's: "clickseg", "focalclick" and
+            "cdnet"; a network names its own as ``model.protocol``.
         eval_mode: "cvpr", as in the papers; or "fixedN" (or "fixedH,W"): crop from the first click on and, with
             "ritm" and "simpleclick", resize every crop to exactly N x N (H x W). "emcclick" sees whole images: with
-            "emc-click", as in its paper, and "cvpr" of a shorter side below, with "fixedN" of N x N pixels.
+            "emc-click", as in its paper, and "cvpr" of a shorter side below, with "fixedN" of N x N pixels. "segnext"
+            sees whole images, in mode "cvpr" only: its networks resize them.
         dataset_name: on the dataset named DAVIS "ritm" resizes crops to 600 pixels and "simpleclick" to 672 x 672,
             elsewhere to 400 and 448 x 448; the shorter side of "emcclick" is 576 pixels there and else 384, in mode
             "cvpr" 600 and 400.
@@ -226,6 +227,13 @@ def settings_for(
         raise InputError(
             f"the evaluation mode emc-click is for networks of EMC-Click, not {protocol_name}: write cvpr."
         )
+    if protocol_name == "segnext":
+        if fixed is not None:
+            raise InputError(
+                f"the evaluation mode {eval_mode} does not fit SegNext, whose networks resize whole images themselves: "
+                "write cvpr."
+            )
+        return InferenceSettings(clicks_limit=clicks_limit, merge="published")
     if protocol_name == "ritm":
         target_size = fixed or (600 if dataset_name == "DAVIS" else 400)
         zoom_in = ZoomIn(target_size=target_size, skip_clicks=-1 if fixed else 1)

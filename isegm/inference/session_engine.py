@@ -260,7 +260,8 @@ class SessionEngine:
     def _most_together(self, size: tuple[int, int]) -> int:
         """How many sessions of an input size go through the network together, so that its memory stays bounded."""
         budget = CPU_PIXELS if self.device.type == "cpu" else GPU_PIXELS
-        return max(1, budget // (size[0] * size[1] * (2 if self.settings.flip else 1)))
+        height, width = self.model.encoded_size or size
+        return max(1, budget // (height * width * (2 if self.settings.flip else 1)))
 
     def _member(self, request: _Request) -> Member:
         """The request with its view; a session that changes view or network loses what was computed from the former."""

@@ -42,6 +42,7 @@ class ClickModel(nn.Module, ABC):
         input_multiple: sides of the input are multiples of this number of pixels; sizes that nobody gave exactly are
             rounded to it.
         encodes_once: ``encode`` does work that need not be repeated at the next click.
+        encoded_size: (height, width) in pixels to which ``encode`` resizes images of any size; None where it does not.
         corrects_masks: ``decode`` corrects the mask of the click before, whose logits and features ``cache`` keeps: all
             clicks of an object must be made on one view of its image.
         has_refiner: the network has ``refine``, which refines its prediction in a crop.
@@ -52,6 +53,7 @@ class ClickModel(nn.Module, ABC):
     protocol = "ritm"
     input_multiple = 1
     encodes_once = False
+    encoded_size: tuple[int, int] | None = None
     corrects_masks = False
     has_refiner = False
     has_diffusion = False
@@ -230,21 +232,13 @@ class ClickModel(nn.Module, ABC):
         return self.decode(self.encode(image[:, :3]), points, prev_mask)
 
 
-class EarlyFusionModel(ClickModel):
-    """Base class of networks that add click maps to the first stage of the backbone.
-
-    ``coord_features`` returns [previous mask, positive disks, negative disks]; a subclass's ``backbone_forward`` takes
-    the normalised image and these, and returns low-resolution logits, which ``decode`` resizes to the input.
+class DrawnClicksModel(ClickModel):
+    """Base class of networks that read clicks as maps: [previous mask, positive disks, negative disks].
 
     Args:
         norm_radius, use_disks: how clicks are drawn, see ``isegm.clicks.DistMaps``.
         kwargs: see ``ClickModel``.
-
-    Attributes:
-        resized_outputs: names of the outputs that are resized, where ``backbone_forward`` returns them.
     """
-
-    resized_outputs: tuple[str, ...] = ("instances", "instances_aux")
 
     dist_maps: DistMaps | GroupedDistMaps
 
@@ -267,6 +261,23 @@ class EarlyFusionModel(ClickModel):
         if self.binary_prev_mask:
             prev_mask = (prev_mask > 0.5).float()
         return torch.cat((prev_mask, maps), dim=1)
+
+
+class EarlyFusionModel(DrawnClicksModel):
+    """Base class of networks that add click maps to the first stage of the backbone.
+
+    ``coord_features`` returns [previous mask, positive disks, negative disks]; a subclass's ``backbone_forward`` takes
+    the normalised image and these, and returns low-resolution logits, which ``decode`` resizes to the input.
+
+    Args:
+        norm_radius, use_disks: see ``DrawnClicksModel``.
+        kwargs: see ``ClickModel``.
+
+    Attributes:
+        resized_outputs: names of the outputs that are resized, where ``backbone_forward`` returns them.
+    """
+
+    resized_outputs: tuple[str, ...] = ("instances", "instances_aux")
 
     @abstractmethod
     def backbone_forward(self, image: Tensor, coord_features: Tensor) -> dict[str, Tensor]:

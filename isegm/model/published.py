@@ -2,9 +2,9 @@
 
 Their ``config`` is ``{"class": "<module path>.<Class>", "params": {name: {"type": ..., "value": ..., "specified":
 bool}}}``; ``params`` lists every argument, and ``specified`` tells those that were given from defaults. The class path
-is looked up in a table and never imported. RITM's and ClickSEG's classes share names; the parameters and the keys of
-the state dict tell them apart. SimpleClick and CFR-ICL store numbers of the parts of their networks in dicts, and
-EMC-Click those of its mask correction.
+is looked up in a table and never imported. Classes of RITM and ClickSEG share names, and so do those of SimpleClick and
+SegNext; the parameters and the keys of the state dict tell them apart. SimpleClick, CFR-ICL and SegNext store numbers
+of the parts of their networks in dicts, and EMC-Click those of its mask correction.
 """
 
 from __future__ import annotations
@@ -59,8 +59,20 @@ ONLY_ENTRIES: dict[str, tuple[Any, ...]] = {
     "conv_layer": ("xconv2",),
     **{"in_chans": (3,), "qkv_bias": (True,), "num_classes": (1,), "align_corners": (False,)},
     "in_index": ((0, 1, 2, 3),),
+    "in_select_index": ((0, 1, 2, 3),),
 }
 UNREAD_ENTRIES = {"in_dim", "in_channels", "loss_decode"}
+# SegNext's, likewise; the class has the same name as SimpleClick's.
+SEGNEXT_DEFAULTS: dict[str, Any] = dict(use_disks=False, norm_radius=5)
+SEGNEXT_BACKBONE = ("img_size", "patch_size", "embed_dim", "depth", "num_heads", "mlp_ratio", "global_atten_freq")
+SEGNEXT_PARTS = {
+    "backbone_params": {key: key for key in SEGNEXT_BACKBONE},
+    "neck_params": {"out_dims": "out_dims"},
+    "head_params": {"out_channels": "head_channels", "dropout_ratio": "dropout_ratio"},
+}
+SEGNEXT_FUSION = {"type": "type", "depth": "depth", "params": "params"}
+SEGNEXT_FUSIONS = {"self_attention", "naive"}
+SEGNEXT_KEYS = "visual_prompts_encoder."
 VIT_SIZES = {160: "simpleclick_vit_xtiny", 768: "simpleclick_vitb", 1024: "simpleclick_vitl", 1280: "simpleclick_vith"}
 # ClickSEG's networks store these arguments of RITM and do not read them.
 UNREAD_BY_CLICKSEG = {"use_rgb_conv", "clicks_groups", "conv_extend", "use_disks", "norm_radius"}
@@ -186,15 +198,52 @@ def _baseline(params: dict[str, Any], state: Mapping[str, Tensor], path: str | P
 
 
 def _plainvit(params: dict[str, Any], state: Mapping[str, Tensor], path: str | Path) -> tuple[str, dict[str, Any]]:
+    if "fusion_params" in params or any(key.startswith(SEGNEXT_KEYS) for key in state):
+        return _segnext(params, path)
     params = {**PLAINVIT_DEFAULTS, **_with({"use_rgb_conv": (False,)}, params, path)}
     params.pop("use_leaky_relu", None)  # which the published network does not read
     for part, names in PLAINVIT_PARTS.items():
         params |= _entries(params.pop(part, None), names, part, path)
-    patch = params["patch_size"]
-    if isinstance(patch, tuple) and len(patch) == 2 and patch[0] == patch[1]:
-        params["patch_size"] = patch[0]
+    params["patch_size"] = _side(params["patch_size"])
     channels = params["embed_dim"]
     return next((name for size, name in VIT_SIZES.items() if size == channels), "simpleclick_vitb"), params
+
+
+def _segnext(params: dict[str, Any], path: str | Path) -> tuple[str, dict[str, Any]]:
+    params = {**SEGNEXT_DEFAULTS, **params}
+    for part, names in SEGNEXT_PARTS.items():
+        params |= _entries(params.pop(part, None), names, part, path)
+    params["patch_size"] = _side(params["patch_size"])
+    params["fusion_depth"] = _fusion_depth(params.pop("fusion_params", None), params, path)
+    return "segnext_vitb_sax1" if params["fusion_depth"] == 1 else "segnext_vitb_sax2", params
+
+
+def _fusion_depth(stored: Any, params: Mapping[str, Any], path: str | Path) -> int:
+    """Return the number of blocks of SegNext's fusion, 0 where the maps are added alone."""
+    kind = stored.get("type") if isinstance(stored, Mapping) else None
+    if kind == "naive":
+        return 0
+    if kind is not None and kind not in SEGNEXT_FUSIONS:
+        raise InputError(
+            f"{path} holds SegNext with the fusion {escaped(str(kind), 80)}, which is not supported: "
+            f"known are {', '.join(sorted(SEGNEXT_FUSIONS))}."
+        )
+    fusion = _entries(stored, SEGNEXT_FUSION, "fusion_params", path)
+    blocks = fusion["params"]
+    if not isinstance(blocks, Mapping):
+        raise InputError(f"{path} has no params in the fusion_params of its configuration: it is damaged.")
+    same = {"dim": params["embed_dim"], "num_heads": params["num_heads"], "mlp_ratio": params["mlp_ratio"]}
+    for name, value in {**same, "qkv_bias": True}.items():
+        if blocks.get(name, value) != value:
+            raise InputError(
+                f"{path} was built with {name} of its fusion other than {value!r}, which is not supported."
+            )
+    return fusion["depth"]
+
+
+def _side(patch: Any) -> Any:
+    """Return the side of a square patch that is stored as (height, width)."""
+    return patch[0] if isinstance(patch, tuple) and len(patch) == 2 and patch[0] == patch[1] else patch
 
 
 def _entries(stored: Any, names: Mapping[str, str], part: str, path: str | Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Plain vision transformer with windowed and global attention, as MAE trains it and SimpleClick reads it.
+"""Plain vision transformer with windowed and global attention, as MAE trains it and SimpleClick and SegNext read it.
 
 He et al. 2022, "Masked Autoencoders Are Scalable Vision Learners"; Li et al. 2022, "Exploring Plain Vision Transformer
 Backbones for Object Detection", for the windows.
@@ -70,10 +70,12 @@ class VisionTransformer(Recomputable):
         image_size: (height, width) in pixels for which ``pos_embed`` is stored.
         patch: side of a patch in pixels.
         channels: of the tokens.
-        depth: number of blocks, a multiple of 4.
+        depth: number of blocks, a multiple of 4 without ``period``.
         heads: of the attention.
         mlp_ratio: hidden channels of the MLPs over ``channels``.
         windowed: whether there are windows; else every block attends to all tokens.
+        period: see above; None for SimpleClick's, 6 of 12 blocks and else a quarter of them.
+        classes: whether there are ``cls_token`` and ``head``, as in files of MAE and SimpleClick.
 
     Raises:
         InputError: the numbers do not fit each other.
@@ -88,26 +90,33 @@ class VisionTransformer(Recomputable):
         heads: int,
         mlp_ratio: float = 4,
         windowed: bool = True,
+        period: int | None = None,
+        classes: bool = True,
     ) -> None:
         from timm.models.vision_transformer import Block  # timm takes seconds to import
 
         super().__init__()
-        if depth % 4 or channels % heads:
+        if (period is None and depth % 4) or channels % heads:
             raise InputError(
                 f"a ViT of depth {depth} with {channels} channels and {heads} heads cannot be built: its depth must be "
                 "a multiple of 4, and its channels one of its heads."
             )
-        self.patch, self.channels, self.windowed = patch, channels, windowed
-        self.period = 6 if depth == 12 else depth // 4
+        self.patch, self.channels, self.windowed, self.classes = patch, channels, windowed, classes
+        if period is not None and not 1 <= period <= depth:
+            raise InputError(f"of {depth} blocks of a ViT every {period}th cannot be global: give 1 to {depth}.")
+        self.period = period or (6 if depth == 12 else depth // 4)
         self.stored_grid = self.grid_of(image_size)
-        self.cls_token = nn.Parameter(torch.empty(1, 1, channels), requires_grad=False)
+        if classes:
+            self.cls_token = nn.Parameter(torch.empty(1, 1, channels), requires_grad=False)
+            nn.init.normal_(self.cls_token, std=0.02)
         self.pos_embed = nn.Parameter(torch.empty(1, math.prod(self.stored_grid) + 1, channels))
         self.patch_embed = PatchEmbedding(3, channels, patch)
         self.blocks = nn.ModuleList(
             Block(channels, heads, mlp_ratio=mlp_ratio, qkv_bias=True, norm_layer=Norm) for _ in range(depth)
         )
         self.fc_norm = Norm(channels).requires_grad_(False)
-        self.head = nn.Linear(channels, CLASSES).requires_grad_(False)
+        if classes:
+            self.head = nn.Linear(channels, CLASSES).requires_grad_(False)
         self._positions: dict[tuple[int, int], tuple[Tensor, int, Tensor]] = {}
         self._initialise()
 
@@ -118,7 +127,6 @@ class VisionTransformer(Recomputable):
                 nn.init.xavier_uniform_(layer.weight)
                 nn.init.zeros_(layer.bias)
         nn.init.xavier_uniform_(self.patch_embed.proj.weight.view(self.channels, -1))
-        nn.init.normal_(self.cls_token, std=0.02)
         nn.init.normal_(self.pos_embed, std=0.02)
 
     def grid_of(self, size: Sequence[int]) -> tuple[int, int]:
@@ -168,18 +176,19 @@ class VisionTransformer(Recomputable):
             self._positions[grid] = kept
         return kept[2]
 
-    def forward(self, image: Tensor, side: Tensor) -> Tensor:
+    def forward(self, image: Tensor, side: Tensor | None = None) -> Tensor:
         """Return features (B, channels, H / patch, W / patch).
 
         Args:
             image: float (B, 3, H, W), normalised.
-            side: (B, channels, H / patch, W / patch), embedded clicks, added to the embedded image.
+            side: (B, channels, H / patch, W / patch), embedded clicks, added to the embedded image; None for none.
 
         Raises:
             InputError: a side of the image is no multiple of the patch.
         """
         batch, grid = len(image), self.grid_of(image.shape[2:])
-        x = self.patch_embed(image) + side + self.positions(grid)  # (B, C, rows, columns)
+        x = self.patch_embed(image)  # (B, C, rows, columns)
+        x = (x if side is None else x + side) + self.positions(grid)
         windows = self.windows_of(grid)
         count = windows[0] * windows[1]
         tokens = to_windows(x, windows)  # (B * count, N / count, C)
@@ -221,7 +230,7 @@ class VisionTransformer(Recomputable):
         load_backbone(
             self,
             source,
-            lambda key: None if key.startswith(UNREAD) else key,
+            lambda key: None if key.startswith(UNREAD) or (key == "cls_token" and not self.classes) else key,
             optional=("fc_norm.", "head."),
             timm_name=TIMM_NAMES.get((self.channels, self.patch)),
             convert=fitted,

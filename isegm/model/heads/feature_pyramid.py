@@ -143,3 +143,25 @@ class PyramidHead(nn.Module):
         for double in self.used:
             x = double(x)
         return self.conv_seg(self.dropout(x))
+
+
+class PlainHead(nn.Module):
+    """Fuse the maps of a pyramid at the size of the first, and predict logits there; SegNext's, with its names.
+
+    Args:
+        inputs: channels of the maps, highest resolution first.
+        channels: that the logits are made of.
+        dropout: of whole channels in training.
+    """
+
+    def __init__(self, inputs: Sequence[int], channels: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(ConvReLU(count, channels) for count in inputs)
+        self.fusion_conv = Fusion(len(inputs) * channels, channels)
+        self.dropout = nn.Dropout2d(dropout)
+        self.seg_conv = nn.Conv2d(channels, 1, 1)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Return logits (B, 1, h, w) of the size of the first map."""
+        x = self.fusion_conv([conv(x) for conv, x in zip(self.convs, maps, strict=True)])
+        return self.seg_conv(self.dropout(x))
