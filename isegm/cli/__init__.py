@@ -31,6 +31,7 @@ COMMANDS = {
     "pack": "pack images-and-masks folders into one file",
     "convert": "convert annotations of COCO+LVIS, ADE20k and OpenImages for training",
     "plot-ious": "plot the mean IoU per click of several models",
+    "measure-latency": "measure how long an image, its first click and the next ones take",
     "measure-refiner": "compare refined with coarse predictions of FocalClick and CDNet",
 }
 BAD_INPUT = 2

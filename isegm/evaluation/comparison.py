@@ -51,6 +51,7 @@ class Run:
         deviation: how the evaluation differs from the published ones, as a clause; empty if it does not.
         init_masks: the initial masks of the objects, see ``RunInfo``; None for the data set's own or none.
         protocol: the inference protocol and what was changed in it; empty where the records do not say.
+        sha256: checksum of the checkpoint.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Run:
     deviation: str = ""
     init_masks: str | None = None
     protocol: str = ""
+    sha256: str | None = None
 
     def per_object(self, metric: str) -> np.ndarray | None:
         """Values of a metric, float64 (N,).
@@ -169,7 +171,7 @@ def _run_of(path: Path, found: RecordFile | None, name: str) -> Run:
     weights = _published_weights(path.parent / "summary.json", checkpoint)
     unlike = deviation(found.identity, dataset, max_clicks) if weights else ""
     init_masks, protocol = found.identity.get("init_masks"), protocol_of(found.identity, dataset)
-    return Run(name, dataset, records, target, max_clicks, weights, unlike, init_masks, protocol)
+    return Run(name, dataset, records, target, max_clicks, weights, unlike, init_masks, protocol, checkpoint)
 
 
 def _published_weights(summary: Path, checkpoint: Any) -> Weights | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
@@ -207,9 +208,14 @@ def _draw_case(axes: Axes, case: Case, side: int, dot: int) -> None:
 
 def save_figure(figure: Figure, path: str | Path) -> None:
     """Write a figure as PNG, atomically."""
-    FigureCanvasAgg(figure)
     with atomic_write(path) as file:
-        figure.savefig(file, format="png", dpi=DPI)
+        draw_figure(figure, file)
+
+
+def draw_figure(figure: Figure, file: IO[bytes]) -> None:
+    """Write a figure as PNG into an open file."""
+    FigureCanvasAgg(figure)
+    figure.savefig(file, format="png", dpi=DPI)
 
 
 class ClickImages:

@@ -115,6 +115,41 @@ PUBLISHED_VALUES = (
     *_parse(_SEGNEXT, "SegNext", ("mIoU@5", "NoC@90", "NoC@95", "NoF@95"), "README of SegNext"),
 )
 
+# Registered names of the networks of the tables, whatever they were trained on.
+_REGISTERED = {
+    ("RITM", "HRNet18s IT-M"): "ritm_hrnet18s",
+    ("RITM", "HRNet18 IT-M"): "ritm_hrnet18",
+    ("RITM", "HRNet32 IT-M"): "ritm_hrnet32",
+    ("CDNet", "ResNet34"): "cdnet_resnet34",
+    ("FocalClick", "HRNet18s-S1"): "focalclick_hrnet18s_s1",
+    ("FocalClick", "HRNet18s-S2"): "focalclick_hrnet18s_s2",
+    ("FocalClick", "HRNet32-S2"): "focalclick_hrnet32_s2",
+    ("FocalClick", "SegFormerB0-S1"): "focalclick_segformerb0_s1",
+    ("FocalClick", "SegFormerB0-S2"): "focalclick_segformerb0_s2",
+    ("FocalClick", "SegFormerB3-S2"): "focalclick_segformerb3_s2",
+    ("ClickSEG baseline", "MobileNetV2"): "clickseg_mobilenetv2",
+    ("ClickSEG baseline", "PPLCNet"): "clickseg_pplcnet",
+    ("SimpleClick", "ViT-B"): "simpleclick_vitb",
+    ("SimpleClick", "ViT-L"): "simpleclick_vitl",
+    ("SimpleClick", "ViT-H"): "simpleclick_vith",
+    ("SegNext", "sax1"): "segnext_vitb_sax1",
+    ("SegNext", "sax2"): "segnext_vitb_sax2",
+}
+
+
+def published_of(registered: str, dataset: str, metric: str) -> list[PublishedValue]:
+    """Find the published scores of a registered network, one for each of its training sets.
+
+    Args:
+        registered: name of the network, see ``isegm.model.list_models``.
+        dataset, metric: see ``PublishedValue``.
+    """
+    return [
+        one
+        for one in PUBLISHED_VALUES
+        if one.dataset == dataset and one.metric == metric and _REGISTERED.get((one.method, one.network)) == registered
+    ]
+
 
 def find_published(method: str, network: str, training: str, dataset: str) -> list[PublishedValue]:
     """Find all published scores of a network on a data set; empty if there are none."""

@@ -19,7 +19,10 @@ GROUP = "isegm.plugins"  # of entry points; each names a module
 
 
 def add_plugin_option(parser: argparse._ActionsContainer) -> None:
-    """Add ``--plugin``, which imports a module while the command line is read."""
+    """Add ``--plugin``, which imports a module while the command line is read.
+
+    Names are kept in the parser's default ``plugins``, a list, where it has one.
+    """
     parser.add_argument(
         "--plugin",
         action=_Plugin,
@@ -92,7 +95,7 @@ def _run_file(path: Path) -> None:
 
 
 class _Plugin(argparse.Action):
-    """Import a module where the option stands; nothing is left in the namespace."""
+    """Import a module where the option stands."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{**options, "dest": argparse.SUPPRESS, "default": argparse.SUPPRESS})
@@ -105,3 +108,5 @@ class _Plugin(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         load_plugin(str(values))
+        if hasattr(namespace, "plugins"):
+            namespace.plugins = [*namespace.plugins, str(values)]

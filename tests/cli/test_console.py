@@ -29,6 +29,7 @@ SCRIPTS = {
     "initial-masks": "scripts/make_initial_masks.py",
     "convert": "scripts/convert_annotations.py",
     "plot-ious": "scripts/plot_ious_analysis.py",
+    "measure-latency": "scripts/measure_latency.py",
     "measure-refiner": "scripts/measure_refiner.py",
 }
 

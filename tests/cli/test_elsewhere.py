@@ -28,6 +28,7 @@ MISTAKES = {
     "pack": ["no --out a.pack", "no.pack"],
     "convert": ["ade20k --config-path no.yml", "nothing"],
     "plot-ious": ["--files no.pickle", "--folder no"],
+    "measure-latency": ["--models nothing --cpu", "--checkpoint no.pth --config-path no.yml"],
     "measure-refiner": ["--checkpoint no.pth", "--checkpoint no.pth --config-path no.yml"],
 }
 

@@ -40,6 +40,7 @@ USUAL = {  # words with which each command works; an option under test replaces 
     "pack": ["set", "--out=new.pack"],
     "convert": ["openimages"],
     "plot-ious": ["--model-dirs=set"],
+    "measure-latency": ["--models=clickseg_pplcnet", "--cpu", "--size=32,32", "--rounds=1", "--plot=new.png"],
     "measure-refiner": ["--checkpoint=mobilenetv2_default", "--datasets=folder:set", "--max-objects=1", "--cpu"],
 }
 FINE = {  # values that mean something
@@ -64,6 +65,7 @@ FINE = {  # values that mean something
         "--temp-model-path": {"empty"},
     },
     "flops": {"--json": WORDS - {"folder", "pipe"}},
+    "measure-latency": {"--json": WORDS - {"folder", "pipe"}, "--plot": WORDS - {"folder", "pipe"}},
     "compare": {"--json": WORDS - {"folder", "pipe"}},
     "initial-masks": {"--out": WORDS - {"pipe"}},
     "plot-ious": {"--n-clicks": {"negative"}},

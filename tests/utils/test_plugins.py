@@ -70,7 +70,9 @@ def test_a_checkpoint_of_a_network_outside_the_package_is_predicted_with(plugin,
     assert (tmp_path / "out.png").is_file()
 
 
-@pytest.mark.parametrize("command", ["predict", "annotate", "evaluate", "train", "models", "flops", "measure-refiner"])
+@pytest.mark.parametrize(
+    "command", ["predict", "annotate", "evaluate", "train", "models", "flops", "measure-refiner", "measure-latency"]
+)
 def test_all_commands_that_load_networks_take_plugins(command, plugin, capsys):
     with pytest.raises(SystemExit):
         main([command, "--plugin", "absent.py", "--help"])

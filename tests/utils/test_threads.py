@@ -150,7 +150,9 @@ def test_threads_are_no_more_than_the_cpus_unless_the_caller_says_how_many(monke
 
 
 @pytest.mark.usefixtures("threads_kept")
-@pytest.mark.parametrize("command", ["predict", "evaluate", "annotate", "measure-refiner", "train", "benchmark"])
+@pytest.mark.parametrize(
+    "command", ["predict", "evaluate", "annotate", "measure-refiner", "measure-latency", "train", "benchmark"]
+)
 def test_commands_take_a_number_of_threads(command, capsys):
     from isegm.cli import main
 

@@ -1,0 +1,252 @@
+"""How long people wait: for the image to be ready, for the first click and for the next ones, of any network.
+
+Times run from a call to the mask in the memory of the host, so a device has finished when they end. The first round of
+clicks is not counted: it loads code, picks algorithms and asks the system for memory.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from isegm.clicks import Click
+from isegm.evaluation.reports import device_name
+from isegm.inference.click_seconds import POINTS
+from isegm.inference.predictor import Predictor
+from isegm.inference.protocols import usual_settings
+from isegm.model.checkpoint import load_model
+from isegm.model.click_model import ClickModel
+from isegm.model.registry import build_model
+from isegm.utils.errors import InputError
+from isegm.utils.files import sha256
+from isegm.utils.memory import keep_freed_memory, peak_memory
+from isegm.utils.plugins import load_plugin
+from isegm.utils.threads import set_threads
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Repeated measurements of one thing, in milliseconds."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> Spread:
+        """Sum up measurements in seconds."""
+        return cls(1000 * statistics.median(seconds), 1000 * min(seconds), 1000 * max(seconds))
+
+
+@dataclass(frozen=True)
+class GridLatency:
+    """Latency of the "segment anything task" (Liu et al. 2024, SegNext): one mask for each point of a grid.
+
+    Attributes:
+        points: how many, each one positive click on an object of its own.
+        one_by_one: seconds for the image and all points, one pass of the network for each.
+        together: seconds for the image and all points, as many in a pass as the predictor takes.
+        difference: largest absolute difference of the two ways' probabilities.
+    """
+
+    points: int
+    one_by_one: float
+    together: float
+    difference: float
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Latency of a network by its own published protocol.
+
+    Attributes:
+        network: registered name.
+        name: shown to people: the registered name, or the stem of the checkpoint.
+        checkpoint: path; None for weights drawn at random, with which a network takes the same time.
+        sha256: checksum of the file; None without one.
+        protocol: of inference.
+        device: see ``isegm.evaluation.reports.device_name``.
+        threads: that computed on the CPU.
+        image_size: (H, W) in pixels.
+        image: until an image is ready for clicks.
+        first_click: until the mask of the first click.
+        next_click: until the mask of any later click.
+        memory: largest resident size of the process in bytes; on CUDA the largest size of PyTorch's tensors there.
+        grid: see ``GridLatency``; None where it was not asked for.
+    """
+
+    network: str
+    name: str
+    checkpoint: str | None
+    sha256: str | None
+    protocol: str
+    device: str
+    threads: int
+    image_size: tuple[int, int]
+    image: Spread
+    first_click: Spread
+    next_click: Spread
+    memory: int
+    grid: GridLatency | None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to measure, for a process of its own.
+
+    Attributes:
+        network: registered name; None with a ``checkpoint``.
+        checkpoint: path of a click model's file; None with a ``network``.
+        image: (H, W, 3) uint8 RGB.
+        device: see ``usable_device``.
+        threads: see ``set_threads``.
+        rounds: of clicks that are counted.
+        grid: points on each side of a grid; None for no grid.
+        plugins: modules that register networks, see ``load_plugin``.
+    """
+
+    network: str | None
+    checkpoint: str | None
+    image: np.ndarray
+    device: str
+    threads: int | None
+    rounds: int
+    grid: int | None
+    plugins: Sequence[str] = ()
+
+
+def measured_apart(wanted: Wanted) -> Latency:
+    """Measure in a process of its own, so that neither its times nor its memory depend on what ran before.
+
+    Raises:
+        InputError: there is no such network, or the process is killed, such as for lack of memory.
+    """
+    with ProcessPoolExecutor(
+        max_workers=1, mp_context=get_context("spawn"), initializer=_prepare, initargs=(wanted.plugins,)
+    ) as pool:
+        try:
+            return pool.submit(measured, wanted).result()
+        except BrokenProcessPool:
+            raise InputError(
+                f"{wanted.network or wanted.checkpoint} could not be measured, as its process was ended: look whether "
+                "there is enough memory, and give a smaller --size."
+            ) from None
+
+
+def _prepare(plugins: Sequence[str]) -> None:
+    keep_freed_memory()
+    for name in plugins:
+        load_plugin(name)
+
+
+def measured(wanted: Wanted) -> Latency:
+    """Measure in this process.
+
+    Raises:
+        InputError: there is no such network.
+    """
+    threads = set_threads(wanted.threads)
+    if wanted.checkpoint is not None:
+        model, name = load_model(wanted.checkpoint, wanted.device), Path(wanted.checkpoint).stem
+    else:
+        assert wanted.network is not None
+        torch.manual_seed(0)
+        model, name = build_model(wanted.network), wanted.network
+    predictor = Predictor(model, wanted.device, settings=usual_settings(model.protocol))
+    if predictor.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(predictor.device)
+    image, first, later = click_latency(predictor, wanted.image, wanted.rounds)
+    on_cuda = predictor.device.type == "cuda"
+    memory = torch.cuda.max_memory_allocated(predictor.device) if on_cuda else peak_memory()
+    return Latency(
+        network=_registered(model),
+        name=name,
+        checkpoint=wanted.checkpoint,
+        sha256=None if wanted.checkpoint is None else sha256(wanted.checkpoint),
+        protocol=model.protocol,
+        device=device_name(predictor.device),
+        threads=threads,
+        image_size=(wanted.image.shape[0], wanted.image.shape[1]),
+        image=image,
+        first_click=first,
+        next_click=later,
+        memory=memory,
+        grid=None if wanted.grid is None else grid_latency(predictor, wanted.image, wanted.grid),
+    )
+
+
+def _registered(model: ClickModel) -> str:
+    return type(model).__name__ if model.config is None else str(model.config["model"])
+
+
+def click_latency(predictor: Predictor, image: np.ndarray, rounds: int) -> tuple[Spread, Spread, Spread]:
+    """Time the image, the first click and the next ones, in rounds of clicks at the same places.
+
+    Args:
+        predictor: by whose settings; the simulated user's work and what programs draw are not part of the times.
+        image: (H, W, 3) uint8 RGB.
+        rounds: that are counted, after one that is not.
+
+    Returns:
+        three spreads, over the rounds and, for the next clicks, over these too.
+    """
+    height, width = image.shape[:2]
+    clicks = [Click(bool(label), (y * (height - 1), x * (width - 1))) for x, y, label in POINTS]
+    images: list[float] = []
+    firsts: list[float] = []
+    nexts: list[float] = []
+    for _ in range(rounds + 1):
+        started = time.perf_counter()
+        session = predictor.start(image)
+        _wait_for(predictor.device)
+        images.append(time.perf_counter() - started)
+        for number, click in enumerate(clicks):
+            started = time.perf_counter()
+            (session,) = predictor.step([session], [click])
+            session.mask(predictor.threshold)
+            (nexts if number else firsts).append(time.perf_counter() - started)
+    return Spread.of(images[1:]), Spread.of(firsts[1:]), Spread.of(nexts[len(clicks) - 1 :])
+
+
+def grid_latency(predictor: Predictor, image: np.ndarray, side: int) -> GridLatency:
+    """Time one mask for each point of a grid; both ways take turns, a row of points each.
+
+    The points are the centres of ``side`` x ``side`` equal cells of the image. The image is encoded once, by networks
+    that do so; its time counts in both ways.
+
+    Args:
+        predictor: by whose settings.
+        image: (H, W, 3) uint8 RGB.
+        side: points on each side of the grid; 16 in the paper.
+    """
+    height, width = image.shape[:2]
+    started = time.perf_counter()
+    session = predictor.start(image)
+    _wait_for(predictor.device)
+    one_by_one = together = time.perf_counter() - started
+    difference = 0.0
+    for i in range(side):
+        row = [Click(True, ((i + 0.5) / side * height, (j + 0.5) / side * width)) for j in range(side)]
+        started = time.perf_counter()
+        alone = [predictor.step([session], [click])[0].probs for click in row]
+        one_by_one += time.perf_counter() - started
+        started = time.perf_counter()
+        joint = [found.probs for found in predictor.step([session] * side, row)]
+        together += time.perf_counter() - started
+        difference = max(difference, *(float(np.abs(a - b).max()) for a, b in zip(alone, joint, strict=True)))
+    return GridLatency(side * side, one_by_one, together, difference)
+
+
+def _wait_for(device: torch.device) -> None:
+    """Wait until a device has done its work."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)

@@ -1,0 +1,114 @@
+"""Latency of networks: what is timed, how it is told, and what is drawn."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from isegm.evaluation import latency
+from isegm.evaluation.comparison import Run
+from isegm.evaluation.latency import GridLatency, Latency, Spread, Wanted, measured, measured_apart
+from isegm.evaluation.latency_report import latency_figure, latency_table, with_measured, with_published
+from isegm.evaluation.records import ObjectRecord
+from isegm.inference.predictor import Predictor
+from isegm.inference.protocols import usual_settings
+from isegm.model import build_model, list_models
+from isegm.utils.errors import InputError
+from isegm.utils.lookup import DEFAULT_CHECKPOINT
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+
+
+def wanted(network="clickseg_pplcnet", checkpoint=None, grid=None):
+    return Wanted(network, checkpoint, IMAGE, "cpu", 1, rounds=2, grid=grid)
+
+
+def row(name, seconds, sha256=None, grid=None):
+    spread = Spread.of(seconds)
+    return Latency(
+        name, name, None, sha256, "ritm", "cpu", 2, (480, 854), spread, spread, spread, 512 * 2**20, grid
+    )  # fmt: skip
+
+
+def test_a_spread_is_in_milliseconds():
+    assert Spread.of([0.003, 0.001, 0.010]) == Spread(3, 1, 10)
+
+
+def test_every_round_clicks_the_image_anew(monkeypatch):
+    started, clicked = [], []
+    start, step = Predictor.start, Predictor.step
+    monkeypatch.setattr(Predictor, "start", lambda self, image: started.append(image.shape) or start(self, image))
+    monkeypatch.setattr(
+        Predictor, "step", lambda self, given, clicks: clicked.append(len(given[0].clicks)) or step(self, given, clicks)
+    )
+    found = measured(wanted())
+    assert started == [(48, 64, 3)] * 3  # one round is not counted
+    assert clicked == [0, 1, 2, 3] * 3
+    assert found.network == found.name == "clickseg_pplcnet" and found.protocol == "clickseg"
+    assert found.image_size == (48, 64) and found.device == "cpu" and found.threads == 1 and found.grid is None
+    for one in (found.image, found.first_click, found.next_click):
+        assert 0 < one.least <= one.median <= one.most
+    assert found.memory > 50 * 2**20
+
+
+def test_points_of_a_grid_give_the_same_one_by_one_and_together():
+    network = build_model("clickseg_pplcnet")
+    grid = latency.grid_latency(Predictor(network, settings=usual_settings("clickseg")), IMAGE, 2)
+    assert grid.points == 4 and grid.difference < 1e-4
+    assert grid.one_by_one > 0 and grid.together > 0
+
+
+def test_a_process_of_its_own_measures_a_file():
+    found = measured_apart(wanted(None, str(DEFAULT_CHECKPOINT)))
+    assert found.network == "clickseg_mobilenetv2" and found.name == DEFAULT_CHECKPOINT.stem
+    assert found.checkpoint == str(DEFAULT_CHECKPOINT) and len(found.sha256) == 64
+
+
+def test_an_unknown_network_is_told_by_the_process_that_measures():
+    with pytest.raises(InputError, match="nowhere"):
+        measured(wanted("nowhere"))
+
+
+def test_the_table_has_a_line_for_each_network_and_each_grid():
+    grid = GridLatency(256, 20.0, 10.0, 3e-6)
+    lines = latency_table([row("ritm_hrnet18s", [0.2, 0.1]), row("segnext_vitb_sax1", [1.0], grid=grid)]).splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "network",
+        "ritm_hrnet18s",
+        "segnext_vitb_sax1",
+        "segnext_vitb_sax1:",
+    ]
+    assert "150 (100-200)" in lines[1] and lines[1].endswith("537 MB")
+    assert "256 points in 20.000 s one by one, in 10.000 s together, 2.00 x" in lines[3] and "3.0e-06" in lines[3]
+
+
+def test_published_clicks_stand_beside_the_latency_of_each_training_set():
+    pairs = with_published([row("simpleclick_vitb", [0.2]), row("timm_lraspp", [0.1])], "DAVIS", "NoC@90")
+    assert [(one.noc, one.label, one.measured) for one in pairs] == [
+        (5.48, "simpleclick_vitb, SBD", False),
+        (5.06, "simpleclick_vitb, COCO+LVIS", False),
+    ]
+
+
+def test_measured_clicks_belong_to_the_file_that_was_timed():
+    records = tuple(
+        ObjectRecord("Berkeley", index, 1, str(index), ((5, 5, 1),) * count, (0.5,) * (count - 1) + (0.95,), 0.1)
+        for index, count in enumerate((1, 4))
+    )  # fmt: skip
+    runs = [Run("a", "Berkeley", records, 0.9, 20, sha256="aa"), Run("b", "DAVIS", records, 0.9, 20, sha256="bb")]
+    rows = [row("first", [0.2], "aa"), row("second", [0.1], "bb"), row("third", [0.1])]
+    pairs = with_measured(rows, runs, "Berkeley", "NoC@90")
+    assert [(one.noc, one.label, one.measured) for one in pairs] == [(2.5, "first", True)]
+    axes = latency_figure(pairs, "a title").axes[0]
+    assert [text.get_text() for text in axes.texts] == ["first"] and axes.get_title() == "a title"
+    assert axes.lines[0].get_xdata()[0] == 200 and axes.lines[0].get_ydata()[0] == 2.5
+
+
+def test_a_network_of_a_plugin_is_measured_too(tmp_path):
+    plugin = tmp_path / "outside.py"
+    plugin.write_text(
+        "from isegm.model.baseline import BaselineModel\nfrom isegm.model.registry import register_model\n"
+        "register_model('outside_pplcnet', backbone='PPLCNet')(type('Outside', (BaselineModel,), {}))\n"
+    )
+    found = measured_apart(replace(wanted("outside_pplcnet"), plugins=[str(plugin)]))
+    assert found.network == "outside_pplcnet" and "outside_pplcnet" not in list_models()
