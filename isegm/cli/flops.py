@@ -57,7 +57,7 @@ def figures(name: str, model: ClickModel, size: tuple[int, int] | None) -> dict[
     """
     settings = usual_settings(model.protocol)
     side = settings.short_side
-    size = size or settings.input_size or (None if side is None else (side, side))
+    size = size or model.encoded_size or settings.input_size or (None if side is None else (side, side))
     if size is None:
         raise InputError(f"{name} takes images of any size: give --size height,width.")
     compute = count_complexity(model.eval(), size)

@@ -78,6 +78,8 @@ class Settings:
             refinement; fixed for a network.
         corrects_masks: the network sees the whole image at every click, with a shorter side of ``target_size``; fixed
             for a network.
+        whole_image: the network sees the whole image at every click, in its own size and not flipped, and encodes it
+            once; fixed for a network.
 
     Raises:
         InputError: a value is of another kind or out of its bounds.
@@ -99,6 +101,7 @@ class Settings:
     adaptive_cascade: bool = False
     postprocess: Postprocess | None = None
     corrects_masks: bool = False
+    whole_image: bool = False
 
     def __post_init__(self) -> None:
         for name, numeric in NUMERIC.items():
@@ -127,8 +130,14 @@ class Settings:
         published = usual_settings(protocol or model.protocol)
         usual = published.input_size or (published.short_side or cls.target_size,)
         start = cls(max_size=max_size, target_size=SMALLEST_TARGET, postprocess=published.postprocess)
-        whole = model.corrects_masks
-        return replace(start, target_size=min(max(usual), max_size), corrects_masks=whole, zoom_in=not whole)
+        encoded = model.encoded_size is not None and protocol in (None, model.protocol)
+        return replace(
+            start,
+            target_size=min(max(usual), max_size),
+            corrects_masks=model.corrects_masks,
+            whole_image=encoded,
+            zoom_in=not (encoded or model.corrects_masks),
+        )
 
     def with_text(self, name: str, text: str) -> Settings:
         """The settings with one number from a user's text.
@@ -170,11 +179,13 @@ class Settings:
         Without refinement by back-propagation, crops that cut the object are widened, and the first click is looked at
         twice.
         """
+        cascade = Cascade(self.cascade_steps, self.adaptive_cascade) if self.cascade_steps else None
+        if self.whole_image:
+            return InferenceSettings(postprocess=self.postprocess, cascade=cascade)
         zoom_in = None
         if self.zoom_in:
             size = (self.target_size, self.target_size) if self.fixed_crop else self.target_size
             zoom_in = ZoomIn(size, skip_clicks=self.skip_clicks, expansion_ratio=self.expand_ratio)
-        cascade = Cascade(self.cascade_steps, self.adaptive_cascade) if self.cascade_steps else None
         settings = InferenceSettings(
             zoom_in,
             short_side=self.target_size if self.corrects_masks else None,
@@ -225,6 +236,11 @@ def unavailable(model: ClickModel) -> Mapping[str, str]:
         sentence = f"{type(model).__name__} takes no BRS mode but {NO_BRS}: take another network for refinement."
         reasons |= dict.fromkeys(("brs_mode", "network_clicks", "lbfgs_iterations"), sentence)
     reasons |= _reason(InferenceSettings(ZoomIn()).check, model, "zoom_in", *OF_CROPS)
+    if model.encoded_size is not None:
+        sentence = (
+            f"{type(model).__name__} encodes the whole image once: a crop would have to be encoded at each click."
+        )
+        reasons |= dict.fromkeys(("zoom_in", *OF_CROPS), sentence)
     return reasons | _reason(Cascade(1).check, model, "cascade_steps", "adaptive_cascade")
 
 

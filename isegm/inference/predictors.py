@@ -244,9 +244,10 @@ def get_predictor(
         prob_thresh: pixels of a greater probability are in the mask, for the refinement and for merging.
         with_flip: also run the flipped image and average the logits; None for the published choice. "CDNet" always does
             so (docs/fidelity.md#cdnet-size-and-flip).
-        zoom_in_params: arguments of ``ZoomIn``; None to show the network the whole image at every click. ClickSEG's
-            modes read only ``skip_clicks`` and ``expansion_ratio``, and "EMC-Click" only ``target_size``: the shorter
-            side of the image, or its (height, width); 384 if it is not there.
+        zoom_in_params: arguments of ``ZoomIn``; None to show the network the whole image at every click, as networks of
+            SegNext see it without any. ClickSEG's modes read only ``skip_clicks`` and ``expansion_ratio``, and
+            "EMC-Click" only ``target_size``: the shorter side of the image, or its (height, width); 384 if it is not
+            there.
         predictor_params: ``net_clicks_limit``, the number of clicks that the network is shown (all with NoBRS, 8
             with f-BRS, 5 with RGB-BRS and DistMap-BRS; None for all); ``max_size``, the longest side of its input;
             ``optimize_after_n_clicks`` of ``BRSParams``; and of Cascade-Forward Refinement ``cascade_step``, all passes
@@ -285,6 +286,7 @@ def get_predictor(
     if "optimize_after_n_clicks" in params:
         fit["optimize_after"] = params["optimize_after_n_clicks"]
     limit = {"clicks_limit": params["net_clicks_limit"]} if "net_clicks_limit" in params else {}
+    whole = net.encoded_size is not None  # SegNext, which was published with neither crops nor flipped images
     if brs_mode == EMC_MODE:
         given_size = "target_size" in (zoom_in_params or {})
         settings = _emc_settings(zoom_in.target_size if given_size and zoom_in else None, with_flip, params)
@@ -295,8 +297,8 @@ def get_predictor(
         settings = replace(settings, flip=settings.flip or bool(with_flip), cascade=_cascade(params), **limit)
         return ClickerPredictor(Predictor(net, device, settings=settings, threshold=prob_thresh))
     settings = InferenceSettings(
-        zoom_in=zoom_in,
-        flip=with_flip is None or bool(with_flip),
+        zoom_in=None if whole and not zoom_in_params else zoom_in,
+        flip=not whole if with_flip is None else bool(with_flip),
         max_size=params.get("max_size"),
         merge="published",
         cascade=_cascade(params),

@@ -141,10 +141,13 @@ class Session:
 def join_rows(trees: Sequence[Any]) -> Any:
     """Concatenate the tensors of several sessions, or dicts, lists and tuples of them, along the batch axis.
 
-    Values that are no tensors are taken from the first.
+    Values that are no tensors are taken from the first. A tensor of one row that all sessions share, such as features
+    of one image, is repeated without being copied; do not write to the result.
     """
     first = trees[0]
     if isinstance(first, Tensor):
+        if len(first) == 1 and all(tree is first for tree in trees):
+            return first.expand(len(trees), *first.shape[1:])
         return torch.cat(list(trees))
     if isinstance(first, Mapping):
         return {key: join_rows([tree[key] for tree in trees]) for key in first}

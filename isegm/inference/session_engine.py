@@ -336,12 +336,18 @@ class SessionEngine:
                 focus=prediction.focus,
                 painting=prediction.painting,
                 zoom=ZoomState(member.view.roi, prediction.zoom_probs),
-                features=take_rows(batch.features, batch.rows(i)) if self.model.encodes_once else None,
+                features=self._features_of(member, batch, i),
                 cache=take_rows(cache, batch.rows(i)),
                 refinement=output.refinement,
             )
             for i, (member, prediction) in enumerate(zip(batch.members, predictions, strict=True))
         ]
+
+    def _features_of(self, member: Member, batch: Batch, index: int) -> Mapping[str, Any] | None:
+        """What a member keeps of its view: features that it has are shared by its later sessions, never copied."""
+        if member.session.features is not None:
+            return member.session.features
+        return take_rows(batch.features, batch.rows(index)) if self.model.encodes_once else None
 
     def _merged(self, session: Session, clicks_seen: int) -> Session:
         """Merge the prediction into the session's mask, if any, for the clicks after the first ``clicks_seen``."""

@@ -12,6 +12,7 @@ from isegm.utils.files import write_image
 from tests.analytic import BlobModel, EncodeOnceModel
 from tests.demo.clicked import CLICKS, SlowModel, mask_of, pixels, probs_of, started
 from tests.demo.scripted import as_data, drawn, opened, perform, prepare, write_script
+from tests.segnext import small_segnext
 
 # Undo and redo
 
@@ -221,6 +222,26 @@ def test_what_is_done_again_follows_the_threshold_before_it_is_finished(place):
     assert as_data(fast) == as_data(waited)
     expected = mask_of(started(place, *CLICKS[:2], threshold=0.8))
     np.testing.assert_array_equal(fast.objects[0].region.mask(), expected)
+
+
+def test_objects_of_segnext_share_one_encoding_of_the_whole_image(place):
+    model, seen = small_segnext(), []
+    model.backbone.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    controller = started(place, model=model, **vars(Settings.for_model(model)))
+    for _ in range(2):
+        controller.click(*CLICKS[0])
+        controller.click(*CLICKS[1])
+        controller.undo()
+        controller.redo()
+        controller.finish()
+    controller.click(*CLICKS[0])
+    controller.reset()
+    controller.click(*CLICKS[1])
+    assert seen == [1]
+    for name in ("zoom_in", "skip_clicks", "brs_mode"):
+        assert name in controller.unavailable
+    inference = controller.settings.inference
+    assert (inference.zoom_in, inference.flip, inference.max_size) == (None, False, None)
 
 
 def test_while_another_image_is_opened_nothing_is_done_to_this_one(slow, place):

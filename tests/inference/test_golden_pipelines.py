@@ -115,6 +115,9 @@ def test_clicks_crops_and_probabilities_follow_the_published_predictor(variant, 
             replace(settings_for("simpleclick"), cascade=Cascade(4)),
             marks=pytest.mark.long,
         ),
+        pytest.param(
+            "segnext_vit_base1024_sax2_coffee", "segnext_vitb_sax2", settings_for("segnext"), marks=pytest.mark.long
+        ),
     ],
 )
 def test_real_networks_repeat_the_published_runs(file, network, settings, every_click):

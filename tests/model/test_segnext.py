@@ -16,6 +16,7 @@ from isegm.model.published import model_from_published
 from isegm.model.recomputation import set_recomputation
 from tests.golden import golden, golden_json, key_manifest, model_inputs, rule_state_dict, rule_tensor
 from tests.networks import parameters, without_weights
+from tests.segnext import SMALL, small_container, small_segnext
 
 MANIFESTS = [
     ("segnext_vitb_sax1", "keys_segnext_sax1.txt", 106_701_761),
@@ -28,14 +29,7 @@ PARTS = {
     "visual_prompts_encoder": 590_592,
     "fusion_blocks": 7_087_872,
 }
-SMALL = dict(img_size=(64, 64), embed_dim=32, depth=4, num_heads=2, out_dims=(8, 8, 8, 8), head_channels=8)
 CLICKS = torch.tensor([[[20.0, 30.0, 0.0], [-1.0, -1.0, -1.0], [50.0, 40.0, 1.0], [-1.0, -1.0, -1.0]]])
-
-
-def small(**arguments):
-    """A small network with random weights, in eval mode, without gradients."""
-    torch.manual_seed(0)
-    return build_model("segnext_vit_tiny", **SMALL | arguments).eval().requires_grad_(False)
 
 
 def compare(outputs, names, spec, vectors, at=1e-4):
@@ -159,19 +153,6 @@ def test_outputs_and_parts_equal_the_measured_ones(every_click):
 # --- published files
 
 
-def small_container(**parts):
-    """A published container of a small network, with other entries of its dicts, and that network."""
-    config = copy.deepcopy(golden_json("segnext/vit_base1024_sax2.json")["config"])
-    values = {"backbone_params": dict(img_size=[64, 64], embed_dim=32, depth=4, num_heads=2)}
-    values |= {"neck_params": dict(in_dim=32, out_dims=[8, 8, 8, 8])}
-    values |= {"head_params": dict(in_channels=[8, 8, 8, 8], out_channels=8)}
-    values |= {"fusion_params": dict(params=dict(dim=32, num_heads=2, mlp_ratio=4, qkv_bias=True))}
-    for part, entries in values.items():
-        config["params"][part]["value"] |= entries | parts.get(part, {})
-    network = small(fusion_depth=2)
-    return {"state_dict": network.state_dict(), "config": config}, network
-
-
 def test_a_published_file_loads_and_is_written_as_ours(tmp_path):
     content, network = small_container()
     torch.save(content, tmp_path / "published.pth")
@@ -226,7 +207,7 @@ def test_configurations_that_do_not_fit_are_refused(parts, complaint):
 
 @pytest.mark.parametrize("size", [(64, 64), (96, 160), (31, 7), (1, 1)])
 def test_logits_have_the_size_of_the_image(size):
-    outputs = small()(torch.rand(2, 4, *size), CLICKS.clamp(max=0).expand(2, -1, -1))
+    outputs = small_segnext()(torch.rand(2, 4, *size), CLICKS.clamp(max=0).expand(2, -1, -1))
     assert {name: tuple(value.shape) for name, value in outputs.items()} == {"instances": (2, 1, *size)}
 
 
@@ -235,20 +216,20 @@ def test_every_input_channel_matters(channel):
     image = torch.rand(1, 4, 64, 64)
     changed = image.clone()
     changed[:, channel] = 0
-    network = small()
+    network = small_segnext()
     assert not torch.allclose(network(image, CLICKS)["instances"], network(changed, CLICKS)["instances"])
 
 
 @pytest.mark.parametrize("row", [0, 2])
 def test_clicks_of_either_sign_matter(row):
-    network, image, without = small(), torch.rand(1, 4, 64, 64), CLICKS.clone()
+    network, image, without = small_segnext(), torch.rand(1, 4, 64, 64), CLICKS.clone()
     without[:, row] = -1
     assert not torch.allclose(network(image, CLICKS)["instances"], network(image, without)["instances"])
 
 
 def test_images_in_flight_never_mix():
     """Published code stores the size of the last encoded image in the network, and clicks are moved in place."""
-    network, points = small(), CLICKS.clone()
+    network, points = small_segnext(), CLICKS.clone()
     images = [torch.rand(1, 4, 64, 64), torch.rand(1, 4, 40, 90)]
     alone = [network(image, points)["instances"] for image in images]
     features = [network.encode(image[:, :3]) for image in images]
@@ -258,7 +239,7 @@ def test_images_in_flight_never_mix():
 
 
 def test_features_of_one_image_serve_several_objects():
-    network, image, points = small(), torch.rand(1, 3, 64, 64), torch.cat((CLICKS, CLICKS.flip(1)))
+    network, image, points = small_segnext(), torch.rand(1, 3, 64, 64), torch.cat((CLICKS, CLICKS.flip(1)))
     masks = torch.rand(2, 1, 64, 64)
     together = network.decode(network.encode(image), points, masks)["instances"]
     for row in range(2):
@@ -267,7 +248,7 @@ def test_features_of_one_image_serve_several_objects():
 
 
 def test_rows_that_do_not_belong_together_are_refused():
-    network = small()
+    network = small_segnext()
     features, mask = network.encode(torch.rand(2, 3, 64, 64)), torch.zeros(3, 1, 64, 64)
     with pytest.raises(InputError, match=r"features of 2 images, clicks of 3 and masks of 3: give one row of each"):
         network.decode(features, CLICKS.expand(3, -1, -1), mask)
@@ -278,7 +259,7 @@ def test_rows_that_do_not_belong_together_are_refused():
 
 
 def test_every_third_block_attends_to_the_whole_image():
-    network = small(img_size=(512, 512), depth=12)
+    network = small_segnext(img_size=(512, 512), depth=12)
     sequences = []
     for block in network.backbone.blocks:
         block.register_forward_hook(lambda _, inputs, __: sequences.append(tuple(inputs[0].shape[:2])))
@@ -310,7 +291,7 @@ def test_recomputed_activations_give_the_same_gradients():
 
 
 def test_layers_of_the_encoder_are_numbered():
-    numbers = small().layer_numbers()
+    numbers = small_segnext().layer_numbers()
     assert numbers["visual_prompts_encoder.proj.weight"] == numbers["backbone.pos_embed"] == 0
     assert numbers["backbone.blocks.0.attn.qkv.weight"] == 1 and numbers["backbone.blocks.3.mlp.fc2.bias"] == 4
     assert not any(name.startswith(("neck.", "head.", "fusion_blocks.")) for name in numbers)
@@ -318,7 +299,7 @@ def test_layers_of_the_encoder_are_numbered():
 
 def test_weights_of_mae_start_the_encoder_alone(tmp_path):
     """Its classifier and class token are not read; its positions are resized."""
-    network = small()
+    network = small_segnext()
     mae = {
         name: torch.rand_like(value) for name, value in network.backbone.state_dict().items() if "fc_norm" not in name
     }
@@ -354,7 +335,7 @@ def test_arguments_that_do_not_fit_are_refused(arguments, complaint):
 
 @pytest.mark.parametrize("size", [(61, 83), (5, 3), (1, 1)])
 def test_a_predictor_shows_it_the_whole_image_once(size):
-    network, seen = small(), []
+    network, seen = small_segnext(), []
     network.backbone.register_forward_hook(lambda _, inputs, __: seen.append(tuple(inputs[0].shape)))
     predictor = Predictor(network)
     predictor.set_image(np.zeros((*size, 3), dtype=np.uint8))
