@@ -11,6 +11,7 @@ from isegm.model.cdnet import CDNet
 from isegm.model.click_model import ClickModel
 from isegm.model.flops import CLICKS, count_complexity
 from isegm.model.focalclick import FocalClickSegFormer
+from isegm.model.segnext import SegNextModel
 from isegm.model.simpleclick import SimpleClickModel
 from tests.golden import golden_json
 from tests.networks import light_models, without_weights
@@ -84,7 +85,7 @@ def left_out(model, size):
     """
     if isinstance(model, CDNet):
         return -model.feature_extractor.FDM.p.out_channels * (size[0] // 8 * size[1] // 8) ** 2
-    if isinstance(model, SimpleClickModel):
+    if isinstance(model, SimpleClickModel | SegNextModel):
         rows, columns = model.backbone.grid_of(size)
         fusion = model.head.fusion_conv.conv
         finest, finer = fusion.in_channels * fusion.out_channels * 16, fusion.in_channels // 4 * fusion.out_channels
@@ -105,6 +106,13 @@ def test_flops_of_vits_are_those_of_the_published_code_but_for_fusing_after_resi
     found = count_complexity(model, (448, 448))
     published = spec.get("flops_forward_batch1", spec.get("flops_backbone_forward"))
     assert 2 * (found.macs + left_out(model, (448, 448))) == published
+
+
+def test_flops_of_segnext_are_those_of_the_published_code_once_for_the_image_and_for_each_click():
+    spec, model = golden_json("segnext/vit_base1024_sax2.json"), without_weights("segnext_vitb_sax2")
+    found = count_complexity(model, (1024, 1024))
+    assert 2 * found.macs_encode == spec["flops_image_feats"]
+    assert 2 * (found.macs_decode + left_out(model, (1024, 1024))) == spec["flops_per_click"]
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
