@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from isegm.clicks import Click, DistMaps, used
+from isegm.clicks import Click, DistMaps
 from isegm.evaluation.scaling import print_scaling
 from isegm.inference.click_seconds import RUNTIME_DEFAULTS, busy_processes, seconds_per_click
 from isegm.inference.clicker import Clicker
@@ -18,7 +18,7 @@ from isegm.inference.merge import change_around
 from isegm.inference.predictor import Predictor
 from isegm.model import build_model
 from isegm.model.heads.pixel_diffusion import DILATIONS, STEPS, PixelDiffusion
-from isegm.model.simpleclick import SimpleClickModel
+from isegm.model.published_layouts import full_grid_disks, in_published_layout
 from isegm.recipes.pass_memory import CLICK, DTYPES, RECOMPUTED, TRAINING, cost_of
 from isegm.recipes.throughput import updates_per_second
 from isegm.utils.arguments import CommandParser
@@ -54,16 +54,6 @@ def median_ms(work: Callable[[], object]) -> float:
 
 def report(name: str, plain: float, ours: float) -> None:
     print(f"{name:<58} plain {plain:8.2f} ms   here {ours:8.2f} ms   {plain / ours:6.1f} x")
-
-
-def full_grid_disks(points: torch.Tensor, size: tuple[int, int], radius: float) -> torch.Tensor:
-    """Draw disks by the distance of every pixel to every click slot: (B, 2, H, W)."""
-    rows = torch.arange(size[0]).view(1, 1, -1, 1)
-    columns = torch.arange(size[1]).view(1, 1, 1, -1)
-    halves = points.view(len(points) * 2, -1, 3)
-    squared = (rows - halves[..., 0, None, None]) ** 2 + (columns - halves[..., 1, None, None]) ** 2
-    squared[~used(halves)] = 1e6
-    return (squared.amin(1) <= radius**2).float().view(len(points), 2, *size)
 
 
 def click_maps(batch: int, slots: int, size: tuple[int, int]) -> None:
@@ -154,46 +144,11 @@ def pixel_diffusion(side: int) -> None:
     report(f"pixel diffusion of CDNet, {side}x{side}", median_ms(plain), ours)
 
 
-class PlainSimpleClick(SimpleClickModel):
-    """ViT-B in the published layout: attention written out, windows copied in and out, maps resized and then fused."""
-
-    def backbone_forward(self, image: torch.Tensor, coord_features: torch.Tensor) -> dict[str, torch.Tensor]:
-        vit, grid = self.backbone, self.backbone.grid_of(image.shape[2:])
-        rows, columns = vit.windows_of(grid)
-        side = grid[0] // rows, grid[1] // columns
-        embedded = vit.patch_embed(image) + self.patch_embed_coords(coord_features) + vit.positions(grid)
-        x, inside = embedded.flatten(2).transpose(1, 2), False  # (B, N, C)
-        for number, block in enumerate(vit.blocks, start=1):
-            within = number % vit.period != 0
-            if within and not inside:
-                x = x.reshape(-1, rows, side[0], columns, side[1], vit.channels).transpose(2, 3)
-                x = x.reshape(-1, side[0] * side[1], vit.channels)  # (B * windows, tokens of a window, C)
-            elif inside and not within:
-                x = x.reshape(-1, rows, columns, *side, vit.channels).transpose(2, 3)
-                x = x.reshape(len(image), -1, vit.channels)
-            inside = within
-            x = x + self.attention(block.get_submodule("attn"), block.get_submodule("norm1")(x))
-            x = x + block.get_submodule("mlp")(block.get_submodule("norm2")(x))
-        maps = self.neck(x.transpose(1, 2).reshape(len(image), vit.channels, *grid))
-        maps = [conv(x) for conv, x in zip(self.head.convs, maps, strict=True)]
-        maps = [F.interpolate(x, maps[0].shape[2:], mode="bilinear", align_corners=False) for x in maps]
-        fused = F.relu(self.head.fusion_conv.conv(torch.cat(maps, dim=1)))
-        return {"instances": self.head.conv_seg(fused)}
-
-    def attention(self, layer: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
-        batch, count, channels = x.shape
-        heads = channels // 64
-        qkv = layer.get_submodule("qkv")(x).reshape(batch, count, 3, heads, 64).permute(2, 0, 3, 1, 4)
-        query, key, value = qkv.unbind(0)
-        weights = (query @ key.transpose(-2, -1) / 8).softmax(dim=-1)
-        return layer.get_submodule("proj")((weights @ value).transpose(1, 2).reshape(x.shape))
-
-
 @torch.inference_mode()
 def vit_click() -> None:
     """Time a click of SimpleClick's ViT-B, with its flipped copy, against the published layout; both in turn."""
-    network, plain = build_model("simpleclick_vitb").eval(), PlainSimpleClick().eval()
-    plain.load_state_dict(network.state_dict())
+    network = build_model("simpleclick_vitb").eval()
+    plain = in_published_layout(network)
     inputs = torch.rand(1, 4, 448, 448), torch.tensor([[[200.0, 300, 0], [-1, -1, -1]]])
     torch.testing.assert_close(plain(*inputs)["instances"], network(*inputs)["instances"], atol=1e-3, rtol=0)
     image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)

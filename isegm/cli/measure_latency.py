@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -14,7 +15,7 @@ from isegm.cli.flops import size_from
 from isegm.cli.models import meta_networks
 from isegm.data.datasets.samples import SamplesDataset
 from isegm.evaluation.comparison import metrics, read_runs
-from isegm.evaluation.latency import Wanted, measured_apart
+from isegm.evaluation.latency import Latency, Wanted, measured_apart
 from isegm.evaluation.latency_report import latency_figure, latency_table, with_measured, with_published
 from isegm.evaluation.plots import draw_figure
 from isegm.evaluation.published_values import PUBLISHED_VALUES
@@ -56,6 +57,11 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         type=whole_from(1, 64),
         metavar="N",
         help="also time N x N clicks, each on an object of its own (default: do not; the paper of SegNext has 16)",
+    )
+    parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="also time SimpleClick and SegNext in the published layout, and print ratios (default: do not)",
     )
     parser.add_argument("--json", type=read_path, metavar="FILE", help="also write the figures (default: do not)")
     parser.add_argument(
@@ -110,7 +116,15 @@ def wanted_from(args: argparse.Namespace) -> list[Wanted]:
         files = [str(DEFAULT_CHECKPOINT)]
     which = [(name, None) for name in names] + [(None, file) for file in files]
     rest = image, device, args.threads, args.rounds, args.grid, args.plugins
-    return [Wanted(name, file, *rest) for name, file in which]
+    return [Wanted(name, file, *rest, plain) for name, file in which for plain in (False, True)[: 1 + args.plain]]
+
+
+def plain_data(row: Latency) -> dict[str, Any]:
+    """Return a measurement as ``--json`` writes it."""
+    data = asdict(row)
+    if data["grid"] is not None:
+        del data["grid"]["samples"]
+    return data
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -128,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"measuring {number} of {len(wanted)}: {one.network or one.checkpoint}", file=sys.stderr, flush=True)
             rows.append(measured_apart(one))
         if figures is not None:
-            json.dump({"versions": versions(), "latencies": [asdict(row) for row in rows]}, figures, indent=2)
+            json.dump({"versions": versions(), "latencies": list(map(plain_data, rows))}, figures, indent=2)
         if plot is not None:
             pairs = with_published(rows, args.dataset, args.metric)
             pairs += with_measured(rows, runs, args.dataset, args.metric)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -24,13 +24,15 @@ from isegm.inference.click_seconds import POINTS
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import usual_settings
 from isegm.model.checkpoint import load_model
-from isegm.model.click_model import ClickModel
+from isegm.model.published_layouts import in_published_layout
 from isegm.model.registry import build_model
 from isegm.utils.errors import InputError
 from isegm.utils.files import sha256
 from isegm.utils.memory import keep_freed_memory, peak_memory
 from isegm.utils.plugins import load_plugin
 from isegm.utils.threads import set_threads
+
+SAMPLES = 1024  # pixels of an image at which two ways of the same work are compared
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,17 @@ class GridLatency:
     Attributes:
         points: how many, each one positive click on an object of its own.
         one_by_one: seconds for the image and all points, one pass of the network for each.
-        together: seconds for the image and all points, as many in a pass as the predictor takes.
-        difference: largest absolute difference of the two ways' probabilities.
+        together: seconds for the image and all points, as many in a pass as the predictor takes; None for the published
+            layout, which takes one.
+        difference: largest absolute difference of the two ways' probabilities; 0 with one way.
+        samples: float32 (points, K), probabilities at K pixels spread evenly over the image.
     """
 
     points: int
     one_by_one: float
-    together: float
+    together: float | None
     difference: float
+    samples: np.ndarray = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ class Latency:
         next_click: until the mask of any later click.
         memory: largest resident size of the process in bytes; on CUDA the largest size of PyTorch's tensors there.
         grid: see ``GridLatency``; None where it was not asked for.
+        plain: whether it is the published layout, see ``Wanted``.
     """
 
     network: str
@@ -97,6 +103,7 @@ class Latency:
     next_click: Spread
     memory: int
     grid: GridLatency | None
+    plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,8 @@ class Wanted:
         rounds: of clicks that are counted.
         grid: points on each side of a grid; None for no grid.
         plugins: modules that register networks, see ``load_plugin``.
+        plain: whether the network is put into the published layout, and freed memory given back to the system, as by
+            the published code; see ``isegm.model.published_layouts``.
     """
 
     network: str | None
@@ -122,6 +131,7 @@ class Wanted:
     rounds: int
     grid: int | None
     plugins: Sequence[str] = ()
+    plain: bool = False
 
 
 def measured_apart(wanted: Wanted) -> Latency:
@@ -131,7 +141,7 @@ def measured_apart(wanted: Wanted) -> Latency:
         InputError: there is no such network, or the process is killed, such as for lack of memory.
     """
     with ProcessPoolExecutor(
-        max_workers=1, mp_context=get_context("spawn"), initializer=_prepare, initargs=(wanted.plugins,)
+        max_workers=1, mp_context=get_context("spawn"), initializer=_prepare, initargs=(wanted,)
     ) as pool:
         try:
             return pool.submit(measured, wanted).result()
@@ -142,9 +152,10 @@ def measured_apart(wanted: Wanted) -> Latency:
             ) from None
 
 
-def _prepare(plugins: Sequence[str]) -> None:
-    keep_freed_memory()
-    for name in plugins:
+def _prepare(wanted: Wanted) -> None:
+    if not wanted.plain:
+        keep_freed_memory()
+    for name in wanted.plugins:
         load_plugin(name)
 
 
@@ -161,6 +172,9 @@ def measured(wanted: Wanted) -> Latency:
         assert wanted.network is not None
         torch.manual_seed(0)
         model, name = build_model(wanted.network), wanted.network
+    registered = type(model).__name__ if model.config is None else str(model.config["model"])
+    if wanted.plain:
+        model = in_published_layout(model)
     predictor = Predictor(model, wanted.device, settings=usual_settings(model.protocol))
     if predictor.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(predictor.device)
@@ -168,7 +182,7 @@ def measured(wanted: Wanted) -> Latency:
     on_cuda = predictor.device.type == "cuda"
     memory = torch.cuda.max_memory_allocated(predictor.device) if on_cuda else peak_memory()
     return Latency(
-        network=_registered(model),
+        network=registered,
         name=name,
         checkpoint=wanted.checkpoint,
         sha256=None if wanted.checkpoint is None else sha256(wanted.checkpoint),
@@ -180,12 +194,9 @@ def measured(wanted: Wanted) -> Latency:
         first_click=first,
         next_click=later,
         memory=memory,
-        grid=None if wanted.grid is None else grid_latency(predictor, wanted.image, wanted.grid),
+        grid=None if wanted.grid is None else grid_latency(predictor, wanted.image, wanted.grid, not wanted.plain),
+        plain=wanted.plain,
     )
-
-
-def _registered(model: ClickModel) -> str:
-    return type(model).__name__ if model.config is None else str(model.config["model"])
 
 
 def click_latency(predictor: Predictor, image: np.ndarray, rounds: int) -> tuple[Spread, Spread, Spread]:
@@ -217,7 +228,7 @@ def click_latency(predictor: Predictor, image: np.ndarray, rounds: int) -> tuple
     return Spread.of(images[1:]), Spread.of(firsts[1:]), Spread.of(nexts[len(clicks) - 1 :])
 
 
-def grid_latency(predictor: Predictor, image: np.ndarray, side: int) -> GridLatency:
+def grid_latency(predictor: Predictor, image: np.ndarray, side: int, both: bool = True) -> GridLatency:
     """Time one mask for each point of a grid; both ways take turns, a row of points each.
 
     The points are the centres of ``side`` x ``side`` equal cells of the image. The image is encoded once, by networks
@@ -227,23 +238,28 @@ def grid_latency(predictor: Predictor, image: np.ndarray, side: int) -> GridLate
         predictor: by whose settings.
         image: (H, W, 3) uint8 RGB.
         side: points on each side of the grid; 16 in the paper.
+        both: whether points together are timed too.
     """
     height, width = image.shape[:2]
     started = time.perf_counter()
     session = predictor.start(image)
     _wait_for(predictor.device)
     one_by_one = together = time.perf_counter() - started
-    difference = 0.0
+    difference, samples = 0.0, []
+    every = max(1, height * width // SAMPLES)
     for i in range(side):
         row = [Click(True, ((i + 0.5) / side * height, (j + 0.5) / side * width)) for j in range(side)]
         started = time.perf_counter()
         alone = [predictor.step([session], [click])[0].probs for click in row]
         one_by_one += time.perf_counter() - started
+        samples += [probs.reshape(-1)[::every].copy() for probs in alone]
+        if not both:
+            continue
         started = time.perf_counter()
         joint = [found.probs for found in predictor.step([session] * side, row)]
         together += time.perf_counter() - started
         difference = max(difference, *(float(np.abs(a - b).max()) for a, b in zip(alone, joint, strict=True)))
-    return GridLatency(side * side, one_by_one, together, difference)
+    return GridLatency(side * side, one_by_one, together if both else None, difference, np.stack(samples))
 
 
 def _wait_for(device: torch.device) -> None:

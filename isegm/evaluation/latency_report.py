@@ -5,29 +5,59 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from isegm.evaluation.comparison import Run
-from isegm.evaluation.latency import Latency, Spread
+from isegm.evaluation.latency import GridLatency, Latency, Spread
 from isegm.evaluation.published_values import published_of
 from isegm.utils.quantities import in_bytes
 
 
 def latency_table(rows: Sequence[Latency]) -> str:
     """Lay out measurements as a table for people, a network a line."""
-    wide = max(len("network"), *(len(one.name) for one in rows))
+    names = [f"{one.name}, published layout" if one.plain else one.name for one in rows]
+    wide = max(len("network"), *map(len, names))
     lines = [f"{'network':<{wide}} {'image, ms':>19} {'first click, ms':>19} {'next click, ms':>19} {'memory':>9}"]
-    for one in rows:
+    for name, one in zip(names, rows, strict=True):
         cells = (f"{s.median:.0f} ({s.least:.0f}-{s.most:.0f})" for s in (one.image, one.first_click, one.next_click))
-        lines.append(f"{one.name:<{wide}} {' '.join(f'{cell:>19}' for cell in cells)} {in_bytes(one.memory):>9}")
-    for one in rows:
+        lines.append(f"{name:<{wide}} {' '.join(f'{cell:>19}' for cell in cells)} {in_bytes(one.memory):>9}")
+    for name, one in zip(names, rows, strict=True):
         if one.grid is not None:
-            lines.append(
-                f"{one.name}: {one.grid.points} points in {one.grid.one_by_one:.3f} s one by one, in "
-                f"{one.grid.together:.3f} s together, {one.grid.one_by_one / one.grid.together:.2f} x; probabilities "
-                f"differ by {one.grid.difference:.1e} at most"
-            )
+            lines.append(f"{name}: {_in_words(one.grid)}")
+    lines += [against_plain(one, plain) for one in rows for plain in rows if plain.plain and _same(one, plain)]
     return "\n".join(lines)
+
+
+def _in_words(grid: GridLatency) -> str:
+    said = f"{grid.points} points in {grid.one_by_one:.3f} s one by one"
+    if grid.together is None:
+        return said
+    return (
+        f"{said}, in {grid.together:.3f} s together, {grid.one_by_one / grid.together:.2f} x; probabilities differ by "
+        f"{grid.difference:.1e} at most"
+    )
+
+
+def _same(one: Latency, plain: Latency) -> bool:
+    return not one.plain and (one.network, one.checkpoint) == (plain.network, plain.checkpoint)
+
+
+def against_plain(one: Latency, plain: Latency) -> str:
+    """Say how many times faster a network is than in the published layout, measured in the same run."""
+    parts = [
+        f"{name} {theirs.median / ours.median:.2f} x"
+        for name, ours, theirs in (
+            ("image", one.image, plain.image),
+            ("first click", one.first_click, plain.first_click),
+            ("next click", one.next_click, plain.next_click),
+        )
+    ]
+    if one.grid is not None and plain.grid is not None:
+        difference = float(np.abs(one.grid.samples - plain.grid.samples).max())
+        faster = plain.grid.one_by_one / (one.grid.together or one.grid.one_by_one)
+        parts.append(f"{one.grid.points} points {faster:.2f} x, probabilities differ by {difference:.1e} at most")
+    return f"{one.name} against the published layout: {', '.join(parts)}"
 
 
 @dataclass(frozen=True)
@@ -52,6 +82,7 @@ def with_published(rows: Sequence[Latency], dataset: str, metric: str) -> list[A
     return [
         Accuracy(row.next_click, one.value, f"{row.name}, {one.training}", measured=False)
         for row in rows
+        if not row.plain
         for one in published_of(row.network, dataset, metric)
     ]
 
@@ -68,7 +99,7 @@ def with_measured(rows: Sequence[Latency], runs: Sequence[Run], dataset: str, me
     return [
         Accuracy(row.next_click, float(found.mean()), row.name, measured=True)
         for row in rows
-        if row.sha256 is not None and (found := values.get(row.sha256)) is not None
+        if not row.plain and row.sha256 is not None and (found := values.get(row.sha256)) is not None
     ]
 
 

@@ -70,7 +70,7 @@ def test_an_unknown_network_is_told_by_the_process_that_measures():
 
 
 def test_the_table_has_a_line_for_each_network_and_each_grid():
-    grid = GridLatency(256, 20.0, 10.0, 3e-6)
+    grid = GridLatency(256, 20.0, 10.0, 3e-6, np.zeros((256, 4), np.float32))
     lines = latency_table([row("ritm_hrnet18s", [0.2, 0.1]), row("segnext_vitb_sax1", [1.0], grid=grid)]).splitlines()
     assert [line.split()[0] for line in lines] == [
         "network",
@@ -80,6 +80,34 @@ def test_the_table_has_a_line_for_each_network_and_each_grid():
     ]
     assert "150 (100-200)" in lines[1] and lines[1].endswith("537 MB")
     assert "256 points in 20.000 s one by one, in 10.000 s together, 2.00 x" in lines[3] and "3.0e-06" in lines[3]
+
+
+def test_the_published_layout_is_told_apart_and_compared():
+    ours = row("segnext_vitb_sax1", [0.1], grid=GridLatency(4, 8.0, 2.0, 0.0, np.full((4, 9), 0.25, np.float32)))
+    grid = GridLatency(4, 10.0, 9.0, 0.0, np.full((4, 9), 0.5, np.float32))
+    plain = replace(row("segnext_vitb_sax1", [0.3], grid=grid), plain=True)
+    lines = latency_table([ours, plain]).splitlines()
+    assert lines[2].startswith("segnext_vitb_sax1, published layout ")
+    assert lines[-1] == (
+        "segnext_vitb_sax1 against the published layout: image 3.00 x, first click 3.00 x, next click 3.00 x, "
+        "4 points 5.00 x, probabilities differ by 2.5e-01 at most"
+    )
+    assert with_published([plain], "DAVIS", "NoC@90") == []
+
+
+def test_the_published_layout_is_measured_with_the_same_results():
+    ours, plain = (
+        measured(replace(wanted("segnext_vit_tiny", grid=1), plain=plain, rounds=1)) for plain in (False, True)
+    )
+    assert (ours.network, ours.plain, plain.network, plain.plain) == (
+        "segnext_vit_tiny",
+        False,
+        "segnext_vit_tiny",
+        True,
+    )
+    assert np.abs(ours.grid.samples - plain.grid.samples).max() < 1e-4
+    with pytest.raises(InputError, match="not known in the published layout"):
+        measured(replace(wanted(), plain=True))
 
 
 def test_published_clicks_stand_beside_the_latency_of_each_training_set():

@@ -1,0 +1,139 @@
+"""Networks in the layout of the published code, with the same weights and results: what times are compared with.
+
+Attention is written out with its matrix of weights, windows are copied in and out, maps are resized in front of the
+convolution that fuses them, and clicks are drawn by the distance of every pixel to every slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from isegm.clicks import used
+from isegm.model.backbones.vit import VisionTransformer
+from isegm.model.click_model import ClickModel
+from isegm.model.layers import resize
+from isegm.model.segnext import SegNextModel
+from isegm.model.simpleclick import SimpleClickModel
+from isegm.utils.errors import InputError
+
+RADIUS = 5  # of disks, in pixels of the network's input
+
+
+class PublishedSimpleClick(SimpleClickModel):
+    """SimpleClick as it was published."""
+
+    def backbone_forward(self, image: Tensor, coord_features: Tensor) -> dict[str, Tensor]:
+        x = transformed(self.backbone, image, self.patch_embed_coords(coord_features))
+        fused = fused_maps(self.head.convs, self.head.fusion_conv.conv, self.neck(x))
+        return {"instances": self.head.conv_seg(fused)}
+
+
+class PublishedSegNext(SegNextModel):
+    """SegNext as it was published."""
+
+    def encode(self, image: Tensor) -> dict[str, Tensor]:
+        return {"image_features": transformed(self.backbone, self._squared(self.normalize(image)))}
+
+    def decode(
+        self, features: Mapping[str, Tensor], points: Tensor, prev_mask: Tensor | None = None, cache: Any = None
+    ) -> dict[str, Any]:
+        assert prev_mask is not None  # as the network's own decode checks
+        size = (prev_mask.shape[2], prev_mask.shape[3])
+        disks = full_grid_disks(self.rescaled(points, size), self.encoded_size, RADIUS)
+        prompts = self.visual_prompts_encoder(torch.cat((self._squared(prev_mask), disks), dim=1))
+        fused = features["image_features"] + prompts  # (B, C, h, w)
+        tokens = fused.flatten(2).transpose(1, 2)
+        for block in self.fusion_blocks.children():
+            tokens = attended(block, tokens)
+        maps = self.neck(tokens.transpose(1, 2).reshape(fused.shape))
+        logits = self.head.seg_conv(fused_maps(self.head.convs, self.head.fusion_conv.conv, maps))
+        logits = resize(logits, self.encoded_size)
+        return {"instances": F.interpolate(logits, size=size, mode="bilinear", align_corners=False)}
+
+
+LAYOUTS: dict[type[ClickModel], type[ClickModel]] = {
+    SimpleClickModel: PublishedSimpleClick,
+    SegNextModel: PublishedSegNext,
+}
+
+
+def in_published_layout(network: ClickModel) -> ClickModel:
+    """Return a network in the published layout with the weights of ``network``, which it shares.
+
+    Args:
+        network: of SimpleClick, with logits at their usual resolution, or of SegNext.
+
+    Raises:
+        InputError: there is no such layout of this network.
+    """
+    layout = LAYOUTS.get(type(network))
+    if layout is None or (isinstance(network, SimpleClickModel) and network.head.used):
+        known = " and ".join(kind.__name__.removesuffix("Model") for kind in LAYOUTS)
+        raise InputError(f"{type(network).__name__} is not known in the published layout: take a network of {known}.")
+    plain = copy(network)  # another object with the same layers
+    plain.__class__ = layout
+    return plain
+
+
+def transformed(vit: VisionTransformer, image: Tensor, side: Tensor | None = None) -> Tensor:
+    """Run a ViT, see ``VisionTransformer.forward``: (B, C, H / patch, W / patch)."""
+    grid = vit.grid_of(image.shape[2:])
+    rows, columns = vit.windows_of(grid)
+    height, width = grid[0] // rows, grid[1] // columns  # of a window
+    embedded = vit.patch_embed(image) + vit.positions(grid) + (0 if side is None else side)
+    x, inside = embedded.flatten(2).transpose(1, 2), False  # (B, N, C)
+    for number, block in enumerate(vit.blocks, start=1):
+        within = number % vit.period != 0
+        if within and not inside:
+            x = x.reshape(-1, rows, height, columns, width, vit.channels).transpose(2, 3)
+            x = x.reshape(-1, height * width, vit.channels)  # (B * windows, tokens of a window, C)
+        elif inside and not within:
+            x = whole(x, rows, columns, height, width)
+        inside = within
+        x = attended(block, x)
+    if inside:
+        x = whole(x, rows, columns, height, width)
+    return x.transpose(1, 2).reshape(len(image), vit.channels, *grid)
+
+
+def whole(x: Tensor, rows: int, columns: int, height: int, width: int) -> Tensor:
+    """Put the tokens of windows (B * rows * columns, height * width, C) together: (B, N, C)."""
+    x = x.reshape(-1, rows, columns, height, width, x.shape[2]).transpose(2, 3)
+    return x.reshape(-1, rows * height * columns * width, x.shape[5])
+
+
+def attended(block: nn.Module, x: Tensor) -> Tensor:
+    """Run a block of timm's on tokens (B, N, C)."""
+    attention = block.get_submodule("attn")
+    heads = attention.num_heads
+    assert isinstance(heads, int)
+    width = x.shape[2] // heads
+    normed = block.get_submodule("norm1")(x)
+    qkv = attention.get_submodule("qkv")(normed).reshape(*x.shape[:2], 3, heads, width).permute(2, 0, 3, 1, 4)
+    query, key, value = qkv.unbind(0)
+    weights = (query @ key.transpose(-2, -1) / width**0.5).softmax(dim=-1)  # (B, heads, N, N)
+    x = x + attention.get_submodule("proj")((weights @ value).transpose(1, 2).reshape(x.shape))
+    return x + block.get_submodule("mlp")(block.get_submodule("norm2")(x))
+
+
+def fused_maps(convs: nn.ModuleList, fusion: nn.Conv2d, maps: Sequence[Tensor]) -> Tensor:
+    """Resize the maps of a pyramid to the size of the first, and fuse them: (B, C, h_0, w_0)."""
+    maps = [conv(x) for conv, x in zip(convs, maps, strict=True)]
+    maps = [F.interpolate(x, maps[0].shape[2:], mode="bilinear", align_corners=False) for x in maps]
+    return F.relu(fusion(torch.cat(maps, dim=1)))
+
+
+def full_grid_disks(points: Tensor, size: tuple[int, int], radius: float) -> Tensor:
+    """Draw disks by the distance of every pixel to every click slot: (B, 2, H, W)."""
+    rows = torch.arange(size[0]).view(1, 1, -1, 1)
+    columns = torch.arange(size[1]).view(1, 1, 1, -1)
+    halves = points.view(len(points) * 2, -1, 3)
+    squared = (rows - halves[..., 0, None, None]) ** 2 + (columns - halves[..., 1, None, None]) ** 2
+    squared[~used(halves)] = 1e6
+    return (squared.amin(1) <= radius**2).float().view(len(points), 2, *size)

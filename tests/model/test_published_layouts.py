@@ -1,0 +1,45 @@
+"""Networks in the layout of the published code give what ours give."""
+
+import pytest
+import torch
+
+from isegm.clicks import DistMaps
+from isegm.model import build_model
+from isegm.model.published_layouts import full_grid_disks, in_published_layout
+from isegm.model.segnext import SegNextModel
+from isegm.model.simpleclick import SimpleClickModel
+from isegm.utils.errors import InputError
+
+SLIM = dict(embed_dim=128, num_heads=2, out_dims=(8, 16, 24, 32), head_channels=8)
+POINTS = torch.tensor([[[100.0, 200, 0], [-1, -1, -1], [30, 40, 1], [-1, -1, -1]]])
+
+
+@pytest.mark.parametrize(
+    "network, size",
+    [
+        (lambda: SimpleClickModel(**SLIM), (448, 448)),
+        (lambda: SegNextModel(**SLIM, img_size=(448, 448), depth=4, fusion_depth=2), (300, 400)),
+        (lambda: SegNextModel(**SLIM, img_size=(448, 448), depth=5), (448, 448)),
+    ],
+)
+@torch.inference_mode()
+def test_it_gives_the_same(network, size):
+    torch.manual_seed(0)
+    ours = network().eval()
+    inputs = torch.rand(1, 4, *size), POINTS.clone()
+    plain = in_published_layout(ours)
+    assert type(plain) is not type(ours) and type(ours) in type(plain).__mro__
+    torch.testing.assert_close(plain(*inputs)["instances"], ours(*inputs)["instances"], atol=1e-4, rtol=0)
+
+
+def test_disks_are_those_of_every_network():
+    points = torch.cat((POINTS, POINTS.flip(1)))
+    assert torch.equal(full_grid_disks(points, (120, 220), 5), DistMaps(5, use_disks=True)(points, (120, 220)))
+
+
+@pytest.mark.parametrize(
+    "network", [lambda: build_model("clickseg_pplcnet"), lambda: SimpleClickModel(**SLIM, upsample="x2")]
+)
+def test_other_networks_are_refused(network):
+    with pytest.raises(InputError, match="take a network of SimpleClick and SegNext"):
+        in_published_layout(network())
