@@ -42,12 +42,13 @@ def show_list(kind: str | None, cfg: Mapping[str, Any]) -> None:
             print(f"{name}: {archive.url} -> {state}; terms: {archive.terms}")
     if kind != "datasets":
         for row in WEIGHTS:
-            scores = published_values(row.method, row.variant, row.training, "GrabCut")
+            shown_on = "DAVIS" if row.method == "SegNext" else "GrabCut"  # which its paper leaves out
+            scores = published_values(row.method, row.variant, row.training, shown_on)
             shown = ", ".join(f"{metric} {value:g}" for metric, value in scores.items())
             print(
                 f"{row.name}: {row.method} {row.variant} trained on {row.training}, network {row.network}, "
                 f"about {row.megabytes} MB, {row.url or f'by hand from {row.by_hand}'}; licence: {row.licence}"
-                + (f"; published on GrabCut: {shown}" if shown else "")
+                + (f"; published on {shown_on}: {shown}" if shown else "")
             )
         for start in START_WEIGHTS:
             print(f"{start.name}: backbone, by hand from {start.by_hand}; licence: {start.licence}")

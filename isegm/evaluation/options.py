@@ -15,7 +15,7 @@ import torch
 from isegm.data.initial_masks import INIT_SUFFIX
 from isegm.inference.cascade import MOST_CLICKS, MOST_STEPS, Cascade
 from isegm.inference.postprocess import FocusRefine
-from isegm.inference.protocols import MERGES, MODE_PROTOCOLS, MOST_SIDE, RITM, InferenceSettings, settings_for
+from isegm.inference.protocols import MERGES, MODE_PROTOCOLS, MOST_SIDE, RITM, SEGNEXT, InferenceSettings, settings_for
 from isegm.inference.refinement import Refinement, build_refinement, list_refinements
 from isegm.inference.simulation import CLICKERS, NEVER_STOP, EvalSettings
 from isegm.inference.transforms import ZoomIn
@@ -33,11 +33,12 @@ MOST_SIDE_BY_SIDE = 4096  # objects
 MOST_OBJECTS = 10**9  # of a data set
 MOST_ON_SHEET = 100  # objects on a picture, which is then 3936 pixels wide
 LOWEST_TARGET = 0.8  # published evaluations stop at no lower IoU
+SEGNEXT_TARGET = 0.95  # at which those of SegNext stop, others at that of ``EvalSettings``
 PUBLISHED_SETS = ("GrabCut", "Berkeley", "DAVIS", "SBD", "PascalVOC")
 # Options that change results, beside those that stand in the names of all logs and the target; see ``named_settings``.
 NAMED_OPTIONS = (
-    "thresh", "min_n_clicks", "clicks_limit", "infer_size", "target_crop_r", "focus_crop_r", "merge", "init_masks",
-    "max_objects", "clicker", "seed",
+    "thresh", "max_n_clicks", "min_n_clicks", "clicks_limit", "infer_size", "target_crop_r", "focus_crop_r", "merge",
+    "init_masks", "max_objects", "clicker", "seed",
 )  # fmt: skip
 OF_DATA = ("init_masks", "max_objects")  # of these, those that change what is evaluated instead of how
 
@@ -133,10 +134,12 @@ class EvalOptions:
         ),
     )
     device: torch.device = CPU
-    target_iou: float = field(
-        default=EvalSettings.target_iou,
+    target_iou: float | None = field(
+        default=None,
         metadata=option(
-            f"stop clicking an object at this IoU, at least {LOWEST_TARGET} (default: %(default)s)",
+            f"stop clicking an object at this IoU, at least {LOWEST_TARGET} (default: {EvalSettings.target_iou}; "
+            f"{SEGNEXT_TARGET} with networks of SegNext)",
+            type=float,
             least=0,
             most=1,
         ),
@@ -147,6 +150,16 @@ class EvalOptions:
     n_clicks: int = field(
         default=EvalSettings.max_clicks,
         metadata=option("clicks per object at most (default: %(default)s)", least=1, most=MOST_CLICKS),
+    )
+    max_n_clicks: int | None = field(
+        default=None,
+        metadata=option(
+            "clicks per object at most, where scores count other than --n-clicks, an option of SegNext (default: "
+            "--n-clicks)",
+            type=int,
+            least=1,
+            most=MOST_CLICKS,
+        ),
     )
     min_n_clicks: int = field(
         default=EvalSettings.min_clicks, metadata=option("clicks per object at least (default: %(default)s)", least=1)
@@ -286,8 +299,9 @@ class EvalOptions:
                 one.metadata.get("least"),
                 one.metadata.get("most"),
             )
-        if self.min_n_clicks > self.n_clicks:
-            raise InputError(f"--min-n-clicks {self.min_n_clicks} is more than --n-clicks {self.n_clicks}: lower it.")
+        most = "--n-clicks" if self.max_n_clicks is None else "--max-n-clicks"
+        if self.min_n_clicks > self.clicks:
+            raise InputError(f"--min-n-clicks {self.min_n_clicks} is more than {most} {self.clicks}: lower it.")
         if self.clicks_limit is not None and self.clicks_limit != -1 and not 1 <= self.clicks_limit <= MOST_CLICKS:
             raise InputError(
                 f"--clicks-limit is {shown(self.clicks_limit)}: give a number from 1 to {MOST_CLICKS}, or -1 for that "
@@ -306,12 +320,22 @@ class EvalOptions:
         """Build the cascade of ``cf_n``; None for a single pass per click."""
         return Cascade(self.cf_n, self.acf, self.cf_click) if self.cf_n else None
 
-    def eval_settings(self) -> EvalSettings:
-        """Say when clicking stops: never early if the IoUs of all clicks are wanted, and at no IoU below 0.8."""
+    @property
+    def clicks(self) -> int:
+        """Clicks per object at most."""
+        return self.n_clicks if self.max_n_clicks is None else self.max_n_clicks
+
+    def eval_settings(self, protocol: str) -> EvalSettings:
+        """Say when clicking stops: never early if the IoUs of all clicks are wanted, and at no IoU below 0.8.
+
+        Args:
+            protocol: the inference protocol of the network or the mode.
+        """
         every_click = (self.iou_analysis or self.print_ious) and self.min_n_clicks <= 1
-        target = NEVER_STOP if every_click else max(LOWEST_TARGET, self.target_iou)
+        given = usual_target(protocol) if self.target_iou is None else self.target_iou
+        target = NEVER_STOP if every_click else max(LOWEST_TARGET, given)
         seed = self.seed if self.clicker == "random" else EvalSettings.seed
-        return EvalSettings(target, self.n_clicks, self.min_n_clicks, self.thresh, self.clicker, seed)
+        return EvalSettings(target, self.clicks, self.min_n_clicks, self.thresh, self.clicker, seed)
 
     def named_settings(self, protocol: str) -> dict[str, str]:
         """Name what sets this evaluation apart from one with the default options: values by options, as one gives them.
@@ -331,15 +355,15 @@ class EvalOptions:
             if option.name in OF_DATA or without._effective(protocol) != self._effective(protocol):
                 shown = Path(value).resolve().name if option.name == "init_masks" else str(value)
                 named[option.name.replace("_", "-")] = shown
-        target = self.eval_settings().target_iou
+        target = self.eval_settings(protocol).target_iou
         if target > 1:
             named["target-iou"] = "none"
-        elif target != EvalSettings.target_iou:
+        elif target != usual_target(protocol):
             named["target-iou"] = str(target)
         return named
 
     def _effective(self, protocol: str) -> tuple[EvalSettings, InferenceSettings]:
-        return self.eval_settings(), self.inference_settings(protocol, "")
+        return self.eval_settings(protocol), self.inference_settings(protocol, "")
 
     def inference_settings(self, protocol: str, dataset: str) -> InferenceSettings:
         """Build the inference settings of a protocol for a data set.
@@ -359,6 +383,11 @@ class EvalOptions:
             focus_crop_r=self.focus_crop_r,
         )
         return replace(settings, merge=self.merge, cascade=self.cascade())
+
+
+def usual_target(protocol: str) -> float:
+    """The IoU at which published evaluations by an inference protocol stop."""
+    return SEGNEXT_TARGET if protocol == SEGNEXT else EvalSettings.target_iou
 
 
 def _check_bounds(flag: str, value: Any, least: float | None, most: float | None) -> None:

@@ -21,8 +21,9 @@ import torch
 import isegm
 from isegm.evaluation.scores import THRESHOLDS, DatasetScores
 from isegm.evaluation.summary_form import SUMMARY
+from isegm.evaluation.table_form import TABLE_MIOU_CLICKS, TableForm
 from isegm.inference.postprocess import FocusRefine
-from isegm.inference.protocols import MODE_PROTOCOLS, InferenceSettings
+from isegm.inference.protocols import RITM, InferenceSettings
 from isegm.inference.simulation import EvalSettings
 from isegm.inference.transforms import MULTIPLE
 from isegm.utils.files import atomic_write
@@ -30,9 +31,6 @@ from isegm.utils.locks import hold_lock
 from isegm.utils.log import logger, printable
 from isegm.utils.schema import mismatch
 
-TABLE_THRESHOLDS = (0.80, 0.85, 0.90)  # columns of the published table
-TABLE_OVER_MAX = (0.85, 0.90)
-TABLE_MIOU_CLICKS = (1, 2, 3, 5, 10, 20)
 ALL_SCORES_MIOU_CLICKS = (1, 3, 5, 10, 20)
 # Of a summary, beside the scores per threshold.
 TOTALS = ("dataset", "objects", "images", "clicks", "seconds", "spc", "spi", "first_spc", "next_spc", "passes")
@@ -86,12 +84,19 @@ class RunInfo:
 
 
 def table_header(model_name: str, protocol: str, max_clicks: int) -> str:
-    """Return the lines above the rows; an empty ``model_name`` leaves out the title."""
+    """Return the lines above the rows.
+
+    Args:
+        model_name: in the title; empty for none.
+        protocol: the inference protocol whose published table it is.
+        max_clicks: clicks that scores count.
+    """
+    form = TableForm.of(protocol)
     columns = [
-        f"{'Pipeline' if protocol in MODE_PROTOCOLS.values() else 'BRS Type':^{NAME_WIDTH}}",
+        f"{form.first:^{NAME_WIDTH}}",
         f"{'Dataset':^{DATASET_WIDTH}}",
-        *(f"{f'NoC@{threshold:.0%}':^{COLUMN_WIDTH}}" for threshold in TABLE_THRESHOLDS),
-        *(f"{f'>={max_clicks}@{threshold:.0%}':^{COLUMN_WIDTH}}" for threshold in TABLE_OVER_MAX),
+        *(f"{f'NoC@{threshold:.0%}':^{COLUMN_WIDTH}}" for threshold in form.thresholds),
+        *(f"{f'>={max_clicks}@{threshold:.0%}':^{COLUMN_WIDTH}}" for threshold in form.over_max),
         f"{'SPC,s':^{SPC_WIDTH}}",
         f"{'Time':^{TIME_WIDTH}}",
     ]
@@ -107,6 +112,7 @@ def table_row(
     print_ious: bool = False,
     max_objects: int | None = None,
     settings: Mapping[str, str] | None = None,
+    protocol: str = RITM,
 ) -> str:
     """Return one row, and behind it the settings and what the published code appends.
 
@@ -116,7 +122,9 @@ def table_row(
         print_ious: append mean IoUs after some clicks instead of the scores at an unusual target.
         max_objects: append that only so many first objects were evaluated; None if all were.
         settings: values by options in which rows of one table may differ; None for the bare row.
+        protocol: see ``table_header``.
     """
+    form = TableForm.of(protocol)
 
     def cell(values: Sequence[float], threshold: float, form: str) -> str:
         index = scores.index(threshold)
@@ -125,8 +133,8 @@ def table_row(
     columns = [
         f"{printable(name):^{NAME_WIDTH}}",
         f"{printable(scores.dataset):^{DATASET_WIDTH}}",
-        *(cell(scores.noc, threshold, ".2f") for threshold in TABLE_THRESHOLDS),
-        *(cell(scores.nof_published, threshold, "d") for threshold in TABLE_OVER_MAX),
+        *(cell(scores.noc, threshold, ".2f") for threshold in form.thresholds),
+        *(cell(scores.nof_published, threshold, "d") for threshold in form.over_max),
         f"{scores.spc:^{SPC_WIDTH}.3f}",
         f"{timedelta(seconds=int(scores.seconds))!s:^{TIME_WIDTH}}",
     ]
@@ -134,9 +142,9 @@ def table_row(
     if settings:
         row += " " + " ".join(f"{option}={value}" for option, value in settings.items())
     if print_ious:
-        shown = (k for k in TABLE_MIOU_CLICKS if k <= len(scores.miou))
+        shown = (k for k in form.miou_clicks if k <= len(scores.miou))
         row += "; " + " ".join(f"mIoU@{k}={scores.miou[k - 1]:.2%};" for k in shown)
-    elif scores.target_iou <= 1 and scores.target_iou not in TABLE_THRESHOLDS:
+    elif scores.target_iou <= 1 and scores.target_iou not in {0.80, *form.thresholds}:
         index = scores.thresholds.index(scores.target_iou)
         target = _percent(scores.target_iou)
         row += (

@@ -33,7 +33,7 @@ from isegm.evaluation.sinks import EvaluationSink
 from isegm.inference.cascade import Cascade
 from isegm.inference.mask_metrics import number_of_clicks
 from isegm.inference.predictor import Predictor
-from isegm.inference.protocols import MODE_PROTOCOLS
+from isegm.inference.protocols import MODE_PROTOCOLS, RITM, SEGNEXT
 from isegm.inference.simulation import EvalSettings
 from isegm.model.checkpoint import load_model
 from isegm.model.click_model import ClickModel
@@ -44,6 +44,7 @@ from isegm.utils.files import atomic_write, sha256
 from isegm.utils.log import logger, printable
 
 SAMPLES = SamplesDataset.name
+SEGNEXT_ROW = "base"  # name of rows in SegNext's tables
 USUAL_MODES = {protocol: mode for mode, protocol in MODE_PROTOCOLS.items()}
 
 
@@ -74,11 +75,11 @@ def run_evaluation(options: EvalOptions) -> None:
             the first click.
     """
     cfg = load_config_file(options.config_path)
-    settings = options.eval_settings()
-    if settings.target_iou > options.target_iou and settings.target_iou <= 1:
+    lowest = options.eval_settings(RITM).target_iou
+    if options.target_iou is not None and options.target_iou < lowest <= 1:
         logger.warning(
             "--target-iou %g is below %g, the lowest of published evaluations: clicking stops at %g",
-            *(options.target_iou, settings.target_iou, settings.target_iou),
+            *(options.target_iou, lowest, lowest),
         )
     if not options.cf_n and (options.acf or options.cf_click != Cascade.clicks):
         logger.warning("--acf and --cf-click have no effect without --cf-n: give it the number of further passes")
@@ -91,9 +92,11 @@ def run_evaluation(options: EvalOptions) -> None:
     summaries: list[str] = []
     folders: list[str] = []
     only = None if selection.several else _load_checkpoint(options, selection, selection.checkpoints[0], datasets)
+    table = ""  # the protocol whose table it is: that of the first row
     for dataset in datasets:
         for checkpoint in selection.checkpoints:
             run = only or _load_checkpoint(options, selection, checkpoint, datasets)
+            settings, table = options.eval_settings(run.info.protocol), table or run.info.protocol
             if options.eval_ritm and checkpoint not in told:
                 told.add(checkpoint)
                 logger.warning("%s", _told_of_eval_ritm(run))
@@ -113,11 +116,11 @@ def run_evaluation(options: EvalOptions) -> None:
                 if not distributed.is_main():
                     continue
                 took = time.perf_counter() - started
-                header = reports.table_header(selection.model_name, run.info.protocol, settings.max_clicks)
                 if not summaries:
-                    tqdm.write(header)
+                    tqdm.write(reports.table_header(selection.model_name, table, options.n_clicks))
                 speed = speed_line(shared.shares, took)
-                summaries.append(_report(options, run, dataset, settings, predictor, records, header, speed))
+                title = selection.model_name
+                summaries.append(_report(options, run, dataset, settings, predictor, records, title, table, speed))
                 sink.on_finish(records, predictor)
             folders.append(f"Records, report and pictures: {printable(str(run.paths.folder))}")
     if not distributed.is_main():
@@ -216,7 +219,8 @@ def _load_checkpoint(
         init_masks=next((one.origin for one in datasets if isinstance(one, InitialMaskDataset)), None),
         own_protocol=None if protocol == model.protocol else model.protocol,
     )
-    row_name = names.row if selection.several else mode
+    of_mode = SEGNEXT_ROW if protocol == SEGNEXT else mode
+    row_name = names.row if selection.several else of_mode
     named = _named_settings(options, info)
     paths = LogPaths.of(
         selection,
@@ -338,17 +342,19 @@ def _report(
     settings: EvalSettings,
     predictor: Predictor,
     records: Sequence[ObjectRecord],
-    header: str,
+    title: str,
+    table: str,
     speed: str,
 ) -> str:
     """Print the row of a data set, write table, report and summary, and return all scores as lines of text."""
-    scores = score(records, dataset.name, settings.target_iou, settings.max_clicks)
+    scores = score(records, dataset.name, settings.target_iou, options.n_clicks)
+    header = reports.table_header(title, table, options.n_clicks)
     shown = {"protocol": run.info.protocol}
     if scores.objects > scores.images:
         shown["objects"] = f"{scores.objects}-on-{scores.images}-images"
     shown |= {"thresh": str(settings.threshold)} | _named_settings(options, run.info)
     shown = {name: value for name, value in shown.items() if name != "max-objects"}  # which the row says in words
-    row = reports.table_row(run.row_name, scores, options.print_ious, options.max_objects, shown)
+    row = reports.table_row(run.row_name, scores, options.print_ious, options.max_objects, shown, table)
     tqdm.write(row)
     reports.append_row(run.paths.table(dataset.name), row, header, repeat=not options.resume)
 

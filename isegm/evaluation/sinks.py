@@ -88,7 +88,7 @@ class EvaluationSink:
 
     def _draw_sheets(self, records: Sequence[ObjectRecord], predictor: Predictor, title: str) -> None:
         """Draw the best and the worst objects, each with the mask after its last click; a bar shows how far it is."""
-        settings = self.options.eval_settings()
+        settings = self.options.eval_settings(self.info.protocol)
         ranked = plots.rank_records(records, settings.target_iou, settings.max_clicks)
         sheets = {"best": ranked[:SHEET_OBJECTS], "worst": ranked[: -SHEET_OBJECTS - 1 : -1]}
         chosen = {record.key: record for sheet in sheets.values() for record in sheet}
@@ -123,7 +123,7 @@ class EvaluationSink:
         """Repeat the first clicks of an object once, with the mask at each of its stages."""
         sample = self.dataset.get_sample(record.index)
         gt_mask = sample.get_object_mask(record.object_id)
-        threshold = self.options.eval_settings().threshold
+        threshold = self.options.eval_settings(self.info.protocol).threshold
         stages = plots.click_stages(record)
         masks = [session.mask(threshold) for session in replay_each(stages[-1], sample, predictor)]
         return [plots.Case(stage, sample.image, gt_mask, masks[len(stage.clicks) - 1]) for stage in stages]

@@ -31,7 +31,8 @@ CLICKSEG_SIZES = {"clickseg": 384, "focalclick": 256, "cdnet": 384}
 # Protocol of each mode of ClickSEG's commands.
 CLICKSEG_MODES = {"Baseline": "clickseg", "FocalClick": "focalclick", "CDNet": "cdnet"}
 RITM = "ritm"  # the protocol that ``--eval-ritm`` asks for
-PROTOCOLS = (RITM, "simpleclick", "emcclick", "segnext", *CLICKSEG_SIZES)
+SEGNEXT = "segnext"
+PROTOCOLS = (RITM, "simpleclick", "emcclick", SEGNEXT, *CLICKSEG_SIZES)
 EMC_MODE = "EMC-Click"  # the mode of the protocol "emcclick"
 MODE_PROTOCOLS = {**CLICKSEG_MODES, EMC_MODE: "emcclick"}
 EMC_SIZES = {"emc-click": (384, 576), "cvpr": (400, 600)}  # by evaluation mode: usual shorter side, and on DAVIS
@@ -227,7 +228,7 @@ def settings_for(
         raise InputError(
             f"the evaluation mode emc-click is for networks of EMC-Click, not {protocol_name}: write cvpr."
         )
-    if protocol_name == "segnext":
+    if protocol_name == SEGNEXT:
         if fixed is not None:
             raise InputError(
                 f"the evaluation mode {eval_mode} does not fit SegNext, whose networks resize whole images themselves: "

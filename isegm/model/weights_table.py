@@ -24,7 +24,8 @@ class Weights:
         training: training data.
         network: registered name of the network that reads the file.
         file: the file's name.
-        url: where it is; None where no program can fetch it.
+        url: where it is; None where no program can fetch it. The name of the file behind a # is not sent: addresses of
+            Google Drive do not say it.
         licence: of the weights, as far as the source states it.
         megabytes: the size that the source states, for display.
         size: bytes, None where not known.
@@ -84,6 +85,13 @@ def _simpleclick(name: str, variant: str, training: str, network: str, megabytes
     return Weights(name, "SimpleClick", variant, training, network, file, None, licence, megabytes, by_hand=by_hand)
 
 
+def _segnext(file: str, drive: str, variant: str, training: str, megabytes: float) -> Weights:
+    licence = "MIT (that of the repository); trained from MAE's weights, which are CC BY-NC 4.0"
+    url = f"https://drive.usercontent.google.com/download?id={drive}&export=download&confirm=t#{file}"
+    name = file.removesuffix(".pth")
+    return Weights(name, "SegNext", variant, training, f"segnext_vitb_{variant}", file, url, licence, megabytes)
+
+
 WEIGHTS = (
     _ritm("sbd_h18_itermask", "HRNet18 IT-M", "SBD", "ritm_hrnet18", 38.8),
     _ritm("coco_lvis_h18_baseline", "HRNet18 baseline", "COCO+LVIS", "ritm_hrnet18", 38.8),
@@ -112,6 +120,15 @@ WEIGHTS = (
         by_hand="the three volumes of its 7z archive in release v1.0 of "
         "https://github.com/TitorX/CFR-ICL-Interactive-Segmentation, side by side in one folder; unpack them with 7z x "
         "and the name of the first, which ends in .7z.001",
+    ),
+    _segnext("vitb_sa1_cocolvis_epoch_90.pth", "1G_m9_sVYVD2MBDf5ulrAUz-iSvi8bQfZ", "sax1", "COCO+LVIS", 427),
+    _segnext("vitb_sa2_cocolvis_epoch_90.pth", "1uHEcvwA2spsLQqDJiYKqv1pf3vgLAG7-", "sax2", "COCO+LVIS", 455),
+    _segnext(
+        "vitb_sa2_cocolvis_hq44k_epoch_0.pth",
+        "1qkXIvxnlY3Z4xLYGWJcoAHBUNyDmvwPS",
+        "sax2",
+        "COCO+LVIS, HQSeg44K",
+        455,
     ),
 )
 START_WEIGHTS = tuple(

@@ -114,6 +114,20 @@ def test_weights_go_to_the_folder_of_models_and_a_known_checksum_is_compared(
     assert "is there already and has the checksum" in capsys.readouterr().err
 
 
+def test_weights_of_segnext_are_asked_for_by_their_number_on_google_drive(server, call, tmp_path, capsys):
+    """Names of files behind a # tell people what an address brings, and are not sent."""
+    numbers = {
+        "vitb_sa1_cocolvis_epoch_90": "1G_m9_sVYVD2MBDf5ulrAUz-iSvi8bQfZ",
+        "vitb_sa2_cocolvis_epoch_90": "1uHEcvwA2spsLQqDJiYKqv1pf3vgLAG7-",
+        "vitb_sa2_cocolvis_hq44k_epoch_0": "1qkXIvxnlY3Z4xLYGWJcoAHBUNyDmvwPS",
+    }
+    for name, number in numbers.items():
+        server.files[f"download?id={number}&export=download&confirm=t"] = WEIGHTS
+        assert call("weights", name) == 0
+        assert (tmp_path / "models" / f"{name}.pth").read_bytes() == WEIGHTS
+    assert "network segnext_vitb_sax2; licence: MIT" in capsys.readouterr().out
+
+
 def test_the_list_says_what_is_there_and_what_was_published(server, call, capsys):
     assert call("datasets", "GrabCut") == 0
     capsys.readouterr()
@@ -128,6 +142,11 @@ def test_the_list_says_what_is_there_and_what_was_published(server, call, capsys
     listed = capsys.readouterr().out
     assert "GrabCut.zip" not in listed
     assert "sbd_vit_huge: SimpleClick ViT-H trained on SBD, network simpleclick_vith, about 2649 MB, by hand" in listed
+    assert (
+        "vitb_sa2_cocolvis_hq44k_epoch_0: SegNext sax2 trained on COCO+LVIS, HQSeg44K, network segnext_vitb_sax2, about "
+        "455 MB, " in listed
+    )
+    assert "published on DAVIS: mIoU@5 91.87, NoC@90 4.43, NoC@95 10.73, NoF@95 123" in listed
     assert "mae_pretrain_vit_huge: backbone, by hand from" in listed and "CC BY-NC 4.0" in listed
     assert len(server.asked) == 1
 

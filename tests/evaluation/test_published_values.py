@@ -56,13 +56,16 @@ def test_what_is_not_published_is_empty():
 @pytest.mark.parametrize("row", WEIGHTS, ids=lambda row: row.name)
 def test_published_weights_name_networks_and_scores_that_exist(row):
     assert row.network in list_models()
-    assert published_values(row.method, row.variant, row.training, "GrabCut") or row.method == "CFR-ICL"
+    dataset = "DAVIS" if row.method == "SegNext" else "GrabCut"
+    assert published_values(row.method, row.variant, row.training, dataset) or row.method == "CFR-ICL"
     assert (row.url is None) == (row.by_hand != "") and (row.url or row.file).endswith(row.file)
     assert published_file(row.file) is find_weights(row.name) is row
     assert find_weights(row.file) is row
 
 
-@pytest.mark.parametrize("row", [row for row in WEIGHTS if row.network.startswith("simpleclick")], ids=lambda r: r.name)
+@pytest.mark.parametrize(
+    "row", [row for row in WEIGHTS if row.network.startswith(("simpleclick", "segnext"))], ids=lambda r: r.name
+)
 def test_sizes_of_files_by_hand_are_those_of_their_networks(row):
     size = sum(parameter.numel() for parameter in without_weights(row.network).parameters()) * 4
     assert row.megabytes * 1e6 == pytest.approx(size, rel=0.001)

@@ -524,7 +524,7 @@ def test_two_data_sets_of_one_name_are_refused(evaluate, home, tmp_path):
     ],
 )
 def test_target_of_options(options, target):
-    assert EvalOptions(**options).eval_settings().target_iou == target
+    assert EvalOptions(**options).eval_settings("ritm").target_iou == target
 
 
 def test_clicks_limit_of_minus_one_is_the_number_of_clicks():
@@ -605,7 +605,11 @@ def test_bad_input_is_one_sentence_and_exit_code_2(home, tmp_path):
         ),
         ("NoBRS --gpu=0 --checkpoint=huge.pth --cf-n=4 --acf", {"cf_n": 4, "cf_click": 1, "acf": True}),
         ("f-BRS-B --checkpoint=h18 --clicks-limit=3", {"mode": "f-BRS-B", "clicks_limit": 3}),
-        ("", {"datasets": None, "target_iou": 0.9, "n_clicks": 20, "thresh": 0.49}),
+        ("", {"datasets": None, "target_iou": None, "n_clicks": 20, "thresh": 0.49}),
+        (
+            "--gpus=0 --checkpoint=./weights/a.pth --datasets=DAVIS,HQSeg44K --print-ious --max-n-clicks=20",
+            {"mode": None, "gpus": "0", "print_ious": True, "max_n_clicks": 20, "clicks_limit": None},
+        ),
     ],
 )
 def test_published_command_lines_are_understood(line, expected):
