@@ -143,8 +143,8 @@ def test_the_list_says_what_is_there_and_what_was_published(server, call, capsys
     assert "GrabCut.zip" not in listed
     assert "sbd_vit_huge: SimpleClick ViT-H trained on SBD, network simpleclick_vith, about 2649 MB, by hand" in listed
     assert (
-        "vitb_sa2_cocolvis_hq44k_epoch_0: SegNext sax2 trained on COCO+LVIS, HQSeg44K, network segnext_vitb_sax2, about "
-        "455 MB, " in listed
+        "vitb_sa2_cocolvis_hq44k_epoch_0: SegNext sax2 trained on COCO+LVIS, HQSeg44K, network segnext_vitb_sax2, "
+        "about 455 MB, " in listed
     )
     assert "published on DAVIS: mIoU@5 91.87, NoC@90 4.43, NoC@95 10.73, NoF@95 123" in listed
     assert "mae_pretrain_vit_huge: backbone, by hand from" in listed and "CC BY-NC 4.0" in listed
