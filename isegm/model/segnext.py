@@ -17,28 +17,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from isegm.clicks import used
-from isegm.model.backbones.vit import PatchEmbedding, VisionTransformer
+from isegm.model.backbones import vit
+from isegm.model.backbones.vit import PatchEmbedding, VisionTransformer, layers_beside
 from isegm.model.click_model import DrawnClicksModel
+from isegm.model.heads import feature_pyramid
 from isegm.model.heads.feature_pyramid import PlainHead, SimpleFPN
 from isegm.model.layers import resize, to_map, to_tokens
 from isegm.model.recomputation import Recomputable
 from isegm.model.registry import register_model
 from isegm.utils.errors import InputError
-from isegm.utils.inputs import require
-from isegm.utils.schema import Items, Number, Whole
+from isegm.utils.inputs import require_each
+from isegm.utils.schema import Whole
 
 ARGUMENTS = {
-    "img_size": Items(Whole(1, 1 << 14), 2, 2),
-    "patch_size": Whole(1, 224),
-    "embed_dim": Whole(1, 1 << 14),
-    "depth": Whole(1, 256),
-    "num_heads": Whole(1, 256),
-    "mlp_ratio": Number(above=0, most=64),
+    **vit.ARGUMENTS,
+    **feature_pyramid.ARGUMENTS,
     "global_atten_freq": Whole(1, 256),
     "fusion_depth": Whole(0, 64),
-    "out_dims": Items(Whole(1, 1 << 16), 4, 4),
-    "head_channels": Whole(1, 1 << 14),
-    "dropout_ratio": Number(0, 1),
 }
 
 
@@ -125,9 +120,7 @@ class SegNextModel(DrawnClicksModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        given = locals()
-        for name, kind in ARGUMENTS.items():
-            require(given[name], kind, f"{name} of {type(self).__name__}")
+        require_each(locals(), ARGUMENTS, type(self).__name__)
         if self.with_aux_output or not self.with_prev_mask:
             raise InputError(
                 "SegNext reads a previous mask and has no auxiliary output: give with_prev_mask=True and "
@@ -164,11 +157,7 @@ class SegNextModel(DrawnClicksModel):
         return {"image_features": self.backbone(self._squared(self.normalize(image)))}
 
     def decode(
-        self,
-        features: Mapping[str, Tensor],
-        points: Tensor,
-        prev_mask: Tensor | None = None,
-        cache: Any = None,
+        self, features: Mapping[str, Tensor], points: Tensor, prev_mask: Tensor | None = None, cache: Any = None
     ) -> dict[str, Any]:
         """Predict logits; see ``ClickModel``.
 
@@ -219,14 +208,7 @@ class SegNextModel(DrawnClicksModel):
 
     def layer_numbers(self) -> dict[str, int]:
         """Return layer numbers by parameter name; the embedding of clicks is in the first layer with the image's."""
-        numbers = {}
-        for name, _ in self.named_parameters():
-            part, _, place = name.partition(".")
-            if part == "backbone":
-                numbers[name] = self.backbone.layer_of(place)
-            elif part == "visual_prompts_encoder":
-                numbers[name] = 0
-        return numbers
+        return layers_beside(self, self.backbone, "visual_prompts_encoder")
 
     def load_imagenet_weights(self, source: str | Path) -> None:
         """Load MAE's weights into the encoder; see ``VisionTransformer.load_mae_weights``."""

@@ -12,26 +12,17 @@ from typing import Any
 
 from torch import Tensor
 
-from isegm.model.backbones.vit import PatchEmbedding, VisionTransformer
+from isegm.model.backbones import vit
+from isegm.model.backbones.vit import PatchEmbedding, VisionTransformer, layers_beside
 from isegm.model.click_model import EarlyFusionModel
+from isegm.model.heads import feature_pyramid
 from isegm.model.heads.feature_pyramid import UPSAMPLING, PyramidHead, SimpleFPN
 from isegm.model.registry import register_model
 from isegm.utils.errors import InputError
-from isegm.utils.inputs import require
-from isegm.utils.schema import Flag, Items, Number, Whole
+from isegm.utils.inputs import require_each
+from isegm.utils.schema import Flag, Whole
 
-ARGUMENTS = {
-    "img_size": Items(Whole(1, 1 << 14), 2, 2),
-    "patch_size": Whole(1, 224),
-    "embed_dim": Whole(1, 1 << 14),
-    "depth": Whole(4, 256),
-    "num_heads": Whole(1, 256),
-    "mlp_ratio": Number(above=0, most=64),
-    "out_dims": Items(Whole(1, 1 << 16), 4, 4),
-    "head_channels": Whole(1, 1 << 14),
-    "dropout_ratio": Number(0, 1),
-    "random_split": Flag(),
-}
+ARGUMENTS = {**vit.ARGUMENTS, **feature_pyramid.ARGUMENTS, "depth": Whole(4, 256), "random_split": Flag()}
 
 
 @register_model(
@@ -82,9 +73,7 @@ class SimpleClickModel(EarlyFusionModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        given = locals()
-        for name, kind in ARGUMENTS.items():
-            require(given[name], kind, f"{name} of {type(self).__name__}")
+        require_each(locals(), ARGUMENTS, type(self).__name__)
         if upsample not in UPSAMPLING:
             raise InputError(f"upsample is {upsample!r}: known are {', '.join(UPSAMPLING)}.")
         if self.with_aux_output:
@@ -126,14 +115,7 @@ class SimpleClickModel(EarlyFusionModel):
 
     def layer_numbers(self) -> dict[str, int]:
         """Return layer numbers by parameter name; the embedding of clicks is in the first layer with the image's."""
-        numbers = {}
-        for name, _ in self.named_parameters():
-            part, _, place = name.partition(".")
-            if part == "backbone":
-                numbers[name] = self.backbone.layer_of(place)
-            elif part == "patch_embed_coords":
-                numbers[name] = 0
-        return numbers
+        return layers_beside(self, self.backbone, "patch_embed_coords")
 
     def load_imagenet_weights(self, source: str | Path) -> None:
         """Load MAE's weights into the backbone; see ``VisionTransformer.load_mae_weights``."""

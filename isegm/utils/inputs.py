@@ -53,6 +53,16 @@ def require(value: Any, kind: Kind, name: str) -> Any:
     return value
 
 
+def require_each(values: Mapping[str, Any], kinds: Mapping[str, Kind], owner: str) -> None:
+    """Check arguments by name, such as the ``locals()`` of a constructor of ``owner``.
+
+    Raises:
+        InputError: one is of another kind, which the message names.
+    """
+    for name, kind in kinds.items():
+        require(values[name], kind, f"{name} of {owner}")
+
+
 def require_fields(instance: Any, kinds: Mapping[str, Kind]) -> None:
     """Check fields of a dataclass.
 

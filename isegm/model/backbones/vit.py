@@ -19,7 +19,16 @@ from isegm.model.pretrained import is_timm_source, load_backbone
 from isegm.model.recomputation import Recomputable
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
+from isegm.utils.schema import Items, Number, Whole
 
+ARGUMENTS = {  # of networks on it, by the names in published files
+    "img_size": Items(Whole(1, 1 << 14), 2, 2),
+    "patch_size": Whole(1, 224),
+    "embed_dim": Whole(1, 1 << 14),
+    "depth": Whole(1, 256),
+    "num_heads": Whole(1, 256),
+    "mlp_ratio": Number(above=0, most=64),
+}
 EPS = 1e-6  # of the norms in the blocks
 WINDOW = 224  # pixels: the side of MAE's images, and of a window where the input is a multiple of it
 CLASSES = 1000  # of a classifier that published files hold and nothing reads
@@ -235,6 +244,18 @@ class VisionTransformer(Recomputable):
             timm_name=TIMM_NAMES.get((self.channels, self.patch)),
             convert=fitted,
         )
+
+
+def layers_beside(network: nn.Module, backbone: VisionTransformer, prompts: str) -> dict[str, int]:
+    """Return layer numbers by parameter name of a network for layer-wise decay; see ``ClickModel.layer_numbers``.
+
+    Args:
+        network: whose ``backbone`` it is.
+        backbone: the transformer.
+        prompts: name of what embeds clicks, which is in the first layer with the embedding of the image.
+    """
+    numbers = {f"backbone.{name}": backbone.layer_of(name) for name, _ in backbone.named_parameters()}
+    return numbers | {name: 0 for name, _ in network.named_parameters() if name.startswith(f"{prompts}.")}
 
 
 def resized_positions(positions: Tensor, grid: tuple[int, int]) -> Tensor:

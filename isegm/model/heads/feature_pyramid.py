@@ -9,6 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from isegm.utils.schema import Items, Number, Whole
+
+ARGUMENTS = {  # of networks with both, by the names of constructors
+    "out_dims": Items(Whole(1, 1 << 16), 4, 4),
+    "head_channels": Whole(1, 1 << 14),
+    "dropout_ratio": Number(0, 1),
+}
 UPSAMPLING = {"x1": 1, "x2": 2, "x4": 4}  # of the head's logits over the pyramid's first map
 
 
