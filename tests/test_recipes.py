@@ -43,7 +43,7 @@ def start_of(script):
 
 def of_batch_statistics(script):
     """Whether a script's network normalises by the statistics of a batch, which must be of two samples then."""
-    return "plainvit" not in script.stem and not load_script(ROOT / script).RECIPE.freeze_batchnorm
+    return "vit_" not in script.stem and not load_script(ROOT / script).RECIPE.freeze_batchnorm
 
 
 @pytest.mark.slow
