@@ -149,8 +149,8 @@ class TinyModel(EarlyFusionModel):
         x = torch.relu(self.first(torch.cat((image, coord_features), dim=1)))
         return {"instances": self.last(x)}
 
-    def decode(self, features, points, prev_mask=None, cache=None):
-        outputs = super().decode(features, points, prev_mask)
+    def decode(self, features, points, prev_mask=None, cache=None, **strokes):
+        outputs = super().decode(features, points, prev_mask, **strokes)
         if self.with_cache:
             total = outputs["instances"] if cache is None else cache["total"] + outputs["instances"]
             outputs["cache"] = {"total": total, "passes": (1 if cache is None else cache["passes"] + 1)}

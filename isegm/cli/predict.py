@@ -1,4 +1,4 @@
-"""Segment an object in an image from clicks, and write the mask and an overlay."""
+"""Segment an object in an image from clicks, boxes, scribbles, polygons or a mask; write the mask and an overlay."""
 
 import argparse
 import os
@@ -12,6 +12,7 @@ import numpy as np
 from isegm import Click, InputError, Predictor, load_model
 from isegm.data.paired_files import MASK_ENDINGS
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
+from isegm.prompts import how_read
 from isegm.utils.arguments import CommandParser, add_config_option, number_from, read_path, read_path_text
 from isegm.utils.cli import add_device_options, choose_device, program
 from isegm.utils.exp import load_config_file
@@ -21,7 +22,9 @@ from isegm.utils.lookup import find_checkpoint
 from isegm.utils.masks import read_start_mask
 from isegm.utils.plugins import add_plugin_option
 from isegm.utils.threads import set_threads
-from isegm.utils.vis import dot_radius, draw_with_blend_and_clicks
+from isegm.utils.vis import dot_radius, draw_lines, draw_with_blend_and_clicks
+
+SIGNED_OPTIONS = ("--point", "--box", "--scribble", "--background-scribble", "--polygon")
 
 
 def point(text: str) -> tuple[float, float, int]:
@@ -33,11 +36,28 @@ def point(text: str) -> tuple[float, float, int]:
         raise argparse.ArgumentTypeError(f"{text!r} is not x,y,label, such as 210,140,1, or x,y") from None
 
 
+def box(text: str) -> tuple[float, ...]:
+    """Read x0,y0,x1,y1."""
+    try:
+        x0, y0, x1, y1 = map(float, text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not x0,y0,x1,y1, such as 40,30,210,140") from None
+    return x0, y0, x1, y1
+
+
+def line(text: str) -> list[tuple[float, float]]:
+    """Read points x,y with spaces between them."""
+    try:
+        return [(float(x), float(y)) for x, y in (pair.split(",") for pair in text.split())]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not points with spaces, such as '40,30 60,35 90,80'") from None
+
+
 def with_joined_points(arguments: Sequence[str]) -> list[str]:
     """Replace ``--point -1,20,1`` by ``--point=-1,20,1``, as argparse takes ``-1,20,1`` for an option."""
     joined: list[str] = []
     for text in arguments:
-        if joined and joined[-1] == "--point" and re.match(r"-[\d.]", text):
+        if joined and joined[-1] in SIGNED_OPTIONS and re.match(r"-[\d.]", text):
             joined[-1] += f"={text}"
         else:
             joined.append(text)
@@ -45,18 +65,37 @@ def with_joined_points(arguments: Sequence[str]) -> list[str]:
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = CommandParser(prog=program("predict", arguments), description="Segment an object in an image from clicks.")
+    parser = CommandParser(
+        prog=program("predict", arguments),
+        description="Segment an object in an image from clicks, a box, scribbles or a polygon, in any mix.",
+    )
     parser.add_argument("--image", required=True, type=read_path_text, help="image file")
     parser.add_argument(
         "--point",
         type=point,
         action="append",
-        required=True,
+        default=[],
         help="a click as x,y,label (1 object, 0 background) or x,y (object), in the order of clicking; may be repeated",
+    )
+    parser.add_argument(
+        "--box", type=box, help="box around the object: x0,y0,x1,y1, its first pixel and the one behind its last"
+    )
+    for option, where in (("--scribble", "the object"), ("--background-scribble", "the background")):
+        parser.add_argument(
+            option,
+            type=line,
+            action="append",
+            default=[],
+            metavar="POINTS",
+            help=f"a line on {where}: its points 'x,y x,y ...'; may be repeated",
+        )
+    parser.add_argument(
+        "--polygon", type=line, metavar="POINTS", help="rough outline of the object: its corners 'x,y x,y x,y ...'"
     )
     parser.add_argument("--out", required=True, type=read_path, help="mask to write, .png")
     parser.add_argument(
         "--init-mask",
+        "--mask",
         type=read_path_text,
         help="mask to start from, of the image's size: all objects of a mask file (default: none)",
     )
@@ -72,7 +111,10 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add_config_option(parser)
     add_device_options(parser)
     add_plugin_option(parser)
-    return parser.parse_args(with_joined_points(sys.argv[1:] if arguments is None else arguments))
+    args = parser.parse_args(with_joined_points(sys.argv[1:] if arguments is None else arguments))
+    if not (args.point or args.box or args.scribble or args.background_scribble or args.polygon):
+        parser.error("give a click with --point x,y,label, or a --box, a --scribble or a --polygon")
+    return args
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -94,9 +136,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model = load_model(checkpoint, choose_device(args.gpus, args.cpu, args.device))
     predictor = Predictor(model, threshold=args.thresh)
     predictor.set_image(image)
-    for number, (x, y, label) in enumerate(args.point):
-        mask, _ = predictor.predict([(x, y)], [label], prev_mask if number == 0 else None)
+    scribbles = [(line, 1) for line in args.scribble] + [(line, 0) for line in args.background_scribble]
+    if args.box or scribbles or args.polygon:
+        predictor.predict(prev_mask=prev_mask, box=args.box, scribbles=scribbles, polygon=args.polygon)
+        prev_mask = None
+    prompts = predictor.session.prompts
+    for x, y, label in args.point:
+        predictor.predict([(x, y)], [label], prev_mask)
+        prev_mask = None
+    mask = predictor.session.mask(args.thresh)
     clicks = [Click(label == 1, (y, x)) for x, y, label in args.point]
-    drawn = draw_with_blend_and_clicks(image, mask, clicks_list=clicks, radius=dot_radius(mask.shape))
+    radius = dot_radius(mask.shape)
+    drawn = draw_with_blend_and_clicks(image, mask, clicks_list=clicks, radius=radius)
+    drawn = draw_lines(drawn, [(prompt.outline(), prompt.is_positive) for prompt in prompts], max(2, radius // 2))
     write_images({out: mask.astype(np.uint8) * 255, overlay: drawn})
     print(f"{out}: {int(mask.sum())} of {mask.size} pixels are object; {overlay} shows them")
+    for kind in dict.fromkeys(prompt.kind for prompt in prompts):
+        print(f"The {kind} was {how_read(kind, model.reads_strokes, model.with_prev_mask)}.")

@@ -41,6 +41,8 @@ class Batch:
         clicks: for each row all clicks in pixels of the network's input; some may lie outside it.
         points: float (B, 2M, 3), the clicks that the network is shown, see ``isegm.clicks``.
         prev_mask: float (B, 1, h, w) probabilities; None for a network that reads none.
+        strokes: float (B, 2, h, w), prompts drawn into click maps; None for a network that reads none, and where there
+            are none.
         features: the return value of ``model.encode``, B rows.
         cache: the ``cache`` of an earlier ``model.decode``, B rows; None at the first click of a view.
         flip: whether the second half of the rows is flipped.
@@ -50,6 +52,7 @@ class Batch:
     clicks: Sequence[Sequence[Click]]
     points: Tensor
     prev_mask: Tensor | None
+    strokes: Tensor | None
     features: Mapping[str, Any]
     cache: Any
     flip: bool

@@ -261,9 +261,7 @@ class FeatureBRS(_BackPropagatingRefinement):
         image, held = given.features["image"], state.features
         size = (image.shape[2], image.shape[3])
         if held is None or given.all_shown:
-            held = model.features_at(
-                self.level, image, model.coord_features(given.points, given.prev_mask, size)
-            )  # ((B, C, h', w'), rest)
+            held = model.features_at(self.level, image, _coord_features(model, given, size))  # ((B, C, h', w'), rest)
         features, rest = held
 
         def forward(parameters: Tensor) -> tuple[Tensor, Tensor]:
@@ -304,7 +302,7 @@ class InputBRS(_BackPropagatingRefinement):
     def prepared(self, model: EarlyFusionModel, given: NetworkInput, state: BRSState) -> tuple[Forward, int, Any]:
         image = given.features["image"]  # (B, 3, h, w)
         size = (image.shape[2], image.shape[3])
-        coord_features = model.coord_features(given.points, given.prev_mask, size)  # (B, C, h, w)
+        coord_features = _coord_features(model, given, size)  # (B, C, h, w)
         maps_count = model.dist_maps.channels
         channels = 3 if self.target == "image" else maps_count
 
@@ -322,6 +320,12 @@ class InputBRS(_BackPropagatingRefinement):
             return resized(outputs["instances"].float(), size), penalty
 
         return forward, channels * size[0] * size[1], None
+
+
+def _coord_features(model: EarlyFusionModel, given: NetworkInput, size: tuple[int, int]) -> Tensor:
+    """What the network reads beside the image, (B, C, h, w); only networks that read strokes are given some."""
+    further = {} if given.strokes is None else {"strokes": given.strokes}
+    return model.coord_features(given.points, given.prev_mask, size, **further)
 
 
 def _require_one_pass(model: ClickModel, mode: str) -> None:

@@ -31,7 +31,7 @@ class Cascade:
         steps: passes after the first one.
         adaptive: stop as soon as a pass changes hardly any pixel of the mask.
         clicks: number of clicks up to which passes are repeated, counted before any limit on the clicks that the
-            network is shown; later clicks get one pass.
+            network is shown; later clicks get one pass. A box, scribble or polygon counts as one click.
 
     Raises:
         InputError: a value is of another kind, or a number is below 1 or above ``MOST_STEPS`` or ``MOST_CLICKS``.
@@ -66,7 +66,7 @@ class Cascade:
             once_more: runs one more pass, given the indices of some sessions in ``first`` and their present states.
         """
         sessions = list(first)
-        going = [i for i, session in enumerate(sessions) if len(session.clicks) <= self.clicks]
+        going = [i for i, session in enumerate(sessions) if session.interactions <= self.clicks]
         for _ in range(self.steps if going else 0):
             last = [sessions[i] for i in going]
             for i, session in zip(going, once_more(going, last), strict=True):

@@ -46,6 +46,7 @@ class _Packed:
         zoom_probs: what its next crop is chosen from, where neither ``probs`` nor ``merged`` gives it.
         merged: see ``Session``.
         own_zoom: the next crop is chosen from the prediction itself.
+        no_zoom: there is nothing yet from which the next crop is chosen.
     """
 
     rest: Session
@@ -53,6 +54,7 @@ class _Packed:
     zoom_probs: _Compressed | None
     merged: Region | None
     own_zoom: bool
+    no_zoom: bool
 
     @classmethod
     def of(cls, session: Session, first: Session, later: Session) -> _Packed:
@@ -83,7 +85,7 @@ class _Packed:
             features=session.features if session.view == later.view else None,  # computed again where it is needed
         )
         other_zoom = None if zoom_probs is None or own_zoom or found else _Compressed.of(zoom_probs)
-        return cls(rest, probs, other_zoom, merged, own_zoom)
+        return cls(rest, probs, other_zoom, merged, own_zoom, zoom_probs is None)
 
     def unpack(self) -> Session:
         """The session as it was."""
@@ -94,7 +96,9 @@ class _Packed:
         else:
             probs = self.probs.unpack()
         merged = None if self.merged is None else self.merged.mask()
-        if merged is not None:
+        if self.no_zoom:
+            zoom_probs = None
+        elif merged is not None:
             zoom_probs = self.rest.mask_tensor(merged)
         elif self.own_zoom:
             zoom_probs = probs

@@ -103,7 +103,7 @@ class FocusRefine:
                 continue
             given, patch = member.given, Patch(box, refined[i])
             painting: Painting | None = Painting(base, (patch,))
-            if len(given.clicks) > FROZEN_AFTER and len(given.clicks) - given.clicks_seen <= 1:
+            if given.interactions > FROZEN_AFTER and len(given.clicks) - given.clicks_seen <= 1:
                 probs, before = given.prev_probs.clone(), given.painting
                 known = before is not None and before.probs is given.prev_probs
                 painting = replace(before, patches=(*before.patches, patch)) if before is not None and known else None

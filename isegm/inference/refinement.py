@@ -30,6 +30,7 @@ class NetworkInput:
         all_shown: whether the network is shown all of them, i.e. none exceeds the limit of clicks.
         flip: whether there is a second, flipped row.
         threshold: pixels of a greater probability are in the mask.
+        strokes: float (B, 2, h, w), prompts drawn into click maps; None where the network reads none.
     """
 
     features: Mapping[str, Tensor]
@@ -39,6 +40,7 @@ class NetworkInput:
     all_shown: bool
     flip: bool
     threshold: float
+    strokes: Tensor | None = None
 
 
 class Refinement(Protocol):

@@ -13,6 +13,7 @@ from torch import Tensor
 from isegm.clicks import Click, require_inside
 from isegm.inference.painting import Painting
 from isegm.inference.transforms import View, ZoomState
+from isegm.prompts import Prompt
 from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import described, plain_array, require
@@ -29,7 +30,9 @@ class Session:
     Attributes:
         image: float (1, 3, H, W) RGB in 0..1, on the device.
         prev_probs: float (1, 1, H, W) probabilities, the last prediction or the mask to start from; zeros at first.
-        clicks: in the order in which they were made, in pixels of the image.
+        clicks: in the order in which they were made, in pixels of the image; those that stand for prompts too.
+        prompts: boxes, scribbles and polygons in the order in which they were drawn.
+        prompt_clicks: number of ``clicks`` that stand for prompts.
         zoom: state of the crop rule.
         view: the part of the image that the network saw last.
         features: for networks that encode once, the return value of ``model.encode`` for ``view``: tensors of one row,
@@ -39,7 +42,7 @@ class Session:
         refinement: state of the refinement, see ``isegm.inference.refinement``.
         merged: bool (H, W), in a session that started from a mask: that mask with the changes of the clicks, see
             ``isegm.inference.merge``. Do not write to it. None in other sessions.
-        clicks_seen: number of clicks that the network has seen.
+        clicks_seen, prompts_seen: numbers of clicks and prompts that the network has seen.
         focus: FocalClick's focus crop of the last prediction, in pixels of the image; None where there was none.
         painting: how ``prev_probs`` follows from the network's output; None, or of other ``probs``, where it does not.
         passes: number of passes through the network so far; what fits a prediction to the clicks counts as one of them.
@@ -49,6 +52,8 @@ class Session:
     image: Tensor
     prev_probs: Tensor
     clicks: tuple[Click, ...] = ()
+    prompts: tuple[Prompt, ...] = ()
+    prompt_clicks: int = 0
     zoom: ZoomState = field(default_factory=ZoomState)
     view: View | None = None
     features: Mapping[str, Any] | None = None
@@ -56,6 +61,7 @@ class Session:
     refinement: Any = None
     merged: np.ndarray | None = None
     clicks_seen: int = 0
+    prompts_seen: int = 0
     focus: Box | None = None
     painting: Painting | None = None
     passes: int = 0
@@ -65,6 +71,11 @@ class Session:
     def image_size(self) -> tuple[int, int]:
         """(H, W) in pixels."""
         return self.image.shape[2], self.image.shape[3]
+
+    @property
+    def interactions(self) -> int:
+        """How often somebody has clicked or drawn a prompt."""
+        return len(self.clicks) - self.prompt_clicks + len(self.prompts)
 
     @property
     def probs(self) -> np.ndarray:
@@ -91,6 +102,50 @@ class Session:
         require_inside(clicks, self.image_size)
         numbered = (replace(click, indx=index) for index, click in enumerate(clicks, start=len(self.clicks)))
         return replace(self, clicks=(*self.clicks, *numbered))
+
+    def with_prompts(self, *prompts: Prompt, keep_mask: bool = False) -> Session:
+        """The session with prompts added that the network has not seen yet, and the clicks that stand for them.
+
+        A polygon becomes the mask that the network starts from, and of the present mask only what is inside a box
+        stays, as of the next prediction; the next crop is the one around the last of both. Unlike the mask of
+        ``with_prev_mask`` the next prediction replaces it.
+
+        Args:
+            prompts: in pixels of the image, see ``isegm.prompts.prompts_from_xy``.
+            keep_mask: leave the mask as it is.
+        """
+        session = self
+        for prompt in prompts:
+            clicks = prompt.clicks(self.image_size)
+            session = replace(
+                session.with_click(*clicks),
+                prompts=(*session.prompts, prompt),
+                prompt_clicks=session.prompt_clicks + len(clicks),
+            )
+            inside = prompt.mask(self.image_size)
+            if inside is None:
+                continue
+            area = self.mask_tensor(inside)
+            session = replace(session, zoom=ZoomState(probs=area, outlined=True))
+            if not keep_mask:
+                session = replace(session, prev_probs=session.prev_probs * area if prompt.kind == "box" else area)
+        return session
+
+    @property
+    def new_prompts(self) -> tuple[Prompt, ...]:
+        """Those that the network has not seen yet."""
+        return self.prompts[self.prompts_seen :]
+
+    def within(self, prompts: Sequence[Prompt]) -> Session:
+        """The session with nothing in its prediction outside the boxes among some prompts."""
+        session = self
+        for prompt in prompts:
+            if prompt.kind == "box":
+                area = self.mask_tensor(np.asarray(prompt.mask(self.image_size)))
+                probs = session.zoom.probs
+                zoom = replace(session.zoom, probs=None if probs is None else probs * area)
+                session = replace(session, prev_probs=session.prev_probs * area, zoom=zoom, painting=None)
+        return session
 
     def mask_tensor(self, mask: np.ndarray) -> Tensor:
         """A mask as float (1, 1, H, W) probabilities on the image's device.

@@ -22,9 +22,17 @@ from isegm.inference.postprocess import Prediction
 from isegm.inference.protocols import InferenceSettings, usual_settings, with_further_looks
 from isegm.inference.refinement import NetworkInput, Refinement
 from isegm.inference.session import Session, join_rows, take_rows
-from isegm.inference.transforms import ZoomState, flipped_clicks, mean_with_flipped, resized, with_flipped
+from isegm.inference.transforms import (
+    ZoomState,
+    flipped_clicks,
+    flipped_strokes,
+    mean_with_flipped,
+    resized,
+    with_flipped,
+)
 from isegm.inference.widening import wider_crop
 from isegm.model.click_model import ClickModel
+from isegm.prompts import draw_strokes
 from isegm.utils.boxes import Box
 from isegm.utils.device import usable_device
 from isegm.utils.errors import InputError
@@ -191,25 +199,36 @@ class SessionEngine:
         return [self._merged(session, given.clicks_seen) for session, given in zip(predicted, sessions, strict=True)]
 
     def _predict(self, requests: Sequence[_Request]) -> list[Session]:
-        """One pass for each request, and further ones where the crop rule or the border of the crop asks for them."""
+        """One pass for each request, and further ones where a box, the crop rule or the border of the crop asks."""
         predicted = self._pass(requests)
         zoom_in = self.settings.zoom_in
-        if zoom_in is None:
-            return predicted
         repeated = {
             # The repetition sees the crop of the new prediction, but the mask from before the click.
             i: replace(request, session=replace(session, prev_probs=request.start.prev_probs))
             for i, (request, session) in enumerate(zip(requests, predicted, strict=True))
-            if zoom_in.wants_repetition(session.zoom)
+            if zoom_in is not None and zoom_in.wants_repetition(session.zoom)
         }
         for i, session in zip(repeated, self._pass(list(repeated.values())), strict=True):
             predicted[i] = session
+        self._look_into_boxes(requests, predicted)
         if self.settings.second_look:
             self._look_again(requests, predicted, self._closer)
         for _ in range(self.settings.widen or 0):
             if not self._look_again(requests, predicted, self._wider):
                 break
-        return predicted
+        return [session.within(one.given.new_prompts) for one, session in zip(requests, predicted, strict=True)]
+
+    def _look_into_boxes(self, requests: Sequence[_Request], predicted: list[Session]) -> None:
+        """Repeat the pass that has seen a new box first: the network reads its answer inside the box."""
+        if self.refinement is not None or not self.model.with_prev_mask:
+            return
+        again = {
+            i: replace(request, session=session.within(request.session.new_prompts), crop=session.view.roi)
+            for i, (request, session) in enumerate(zip(requests, predicted, strict=True))
+            if session.view is not None and any(prompt.kind == "box" for prompt in request.session.new_prompts)
+        }
+        for i, session in zip(again, self._pass(list(again.values())), strict=True):
+            predicted[i] = session
 
     def _look_again(
         self, requests: Sequence[_Request], predicted: list[Session], choose: Callable[[Session], Box | None]
@@ -230,7 +249,7 @@ class SessionEngine:
 
     def _closer(self, session: Session) -> Box | None:
         """The crop for a second look at the first click, see ``InferenceSettings.second_look``."""
-        if self.settings.zoom_in is None or len(session.clicks) != 1 or session.view is None:
+        if self.settings.zoom_in is None or session.interactions != 1 or session.view is None:
             return None
         whole = session.view.source == Box.of_image(session.image_size)
         return self.settings.zoom_in.closer(session.zoom, session.clicks, session.image_size) if whole else None
@@ -291,6 +310,7 @@ class SessionEngine:
             clicks=clicks,
             points=points_tensor(clicks, self.settings.clicks_limit, self.device),
             prev_mask=prev_mask,
+            strokes=self._strokes(members),
             features=self._encode(members) if features is None else features,
             cache=self._joined([member.session.cache for member in members]),
             flip=flip,
@@ -301,13 +321,21 @@ class SessionEngine:
         outputs: Mapping[str, Any] = {}
         state = None
         if self.refinement is None:
-            outputs = self.model.decode(batch.features, batch.points, batch.prev_mask, batch.cache)
+            further = {} if batch.strokes is None else {"strokes": batch.strokes}
+            outputs = self.model.decode(batch.features, batch.points, batch.prev_mask, batch.cache, **further)
             logits = resized(outputs["instances"].float(), batch.size)  # (B, 1, h, w)
         else:
             limit = self.settings.clicks_limit
             all_shown = limit is None or len(batch.clicks[0]) <= limit
             given = NetworkInput(
-                batch.features, batch.points, batch.prev_mask, batch.clicks, all_shown, batch.flip, self.threshold
+                features=batch.features,
+                points=batch.points,
+                prev_mask=batch.prev_mask,
+                strokes=batch.strokes,
+                clicks=batch.clicks,
+                all_shown=all_shown,
+                flip=batch.flip,
+                threshold=self.threshold,
             )
             (member,) = batch.members
             logits, state = self.refinement.refine(self.model, given, member.session.refinement)  # (B, 1, h, w)
@@ -332,6 +360,7 @@ class SessionEngine:
                 member.session,
                 prev_probs=prediction.probs,
                 clicks_seen=len(member.session.clicks),
+                prompts_seen=len(member.session.prompts),
                 passes=member.session.passes + 1,
                 focus=prediction.focus,
                 painting=prediction.painting,
@@ -362,6 +391,17 @@ class SessionEngine:
         for click in session.clicks[clicks_seen:]:
             mask = guarded_merge(mask, prediction, click)
         return session.with_merged(mask)
+
+    def _strokes(self, members: Sequence[Member]) -> Tensor | None:
+        """Draw the prompts of a batch, (B, 2, h, w); None for a network that does not read them, or without any."""
+        if not self.model.reads_strokes or not any(member.session.prompts for member in members):
+            return None
+        size = self.model.stroke_size(members[0].view.size)
+        strokes = [member.view.strokes(member.session.prompts, size) for member in members]
+        if self.settings.flip:
+            strokes += [flipped_strokes(row, size[1]) for row in strokes]
+        maps = np.stack([draw_strokes(row, size, self.model.stroke_radius) for row in strokes])
+        return torch.from_numpy(maps).to(self.device)
 
     def _encode(self, members: Sequence[Member]) -> Mapping[str, Any]:
         """Features of a batch."""

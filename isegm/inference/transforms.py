@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from isegm.clicks import Click
+from isegm.prompts import Prompt, Stroke
 from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import require_fields
@@ -41,10 +43,13 @@ class ZoomState:
     Attributes:
         roi: the present crop; None before the first one.
         probs: float (1, 1, H, W), the prediction from which the next crop is chosen; None before the first one.
+        outlined: ``probs`` is a box or polygon that somebody drew: the crop is chosen from it after any number of
+            clicks.
     """
 
     roi: Box | None = None
     probs: Tensor | None = None
+    outlined: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,13 @@ class View:
         if self.source == Box.of_image(self.size):
             return list(clicks)
         return [click.at(*self.source.to_crop(click.coords, self.size)) for click in clicks]
+
+    def strokes(self, prompts: Sequence[Prompt], size: tuple[int, int]) -> list[Stroke]:
+        """What is drawn of prompts, in pixels of maps of ``size`` (h, w) that show the source."""
+        shift, (height, width) = np.array((self.source.top, self.source.left)), self.source.size
+        scale = np.array((size[0] / height, size[1] / width))
+        strokes = (stroke for prompt in prompts for stroke in prompt.strokes())
+        return [Stroke((points - shift) * scale, is_positive) for points, is_positive in strokes]
 
     def paste(self, probs: Tensor) -> Tensor:
         """Resize and paste an output (1, 1, h, w) into the image: (1, 1, H, W), zero outside the roi."""
@@ -141,7 +153,7 @@ class ZoomIn:
         If a prediction becomes empty after a crop was set, the network sees the whole image, yet its output is squeezed
         into the old crop, which ``state.roi`` still holds (docs/fidelity.md#zoom-in-stale-crop).
         """
-        if len(clicks) <= self.skip_clicks:
+        if len(clicks) <= self.skip_clicks and not state.outlined:
             return None
         positive = [click.coords for click in clicks if click.is_positive]
         candidate = self._object_roi(state.probs, positive, image_size)
@@ -265,6 +277,12 @@ def with_flipped(maps: Tensor) -> Tensor:
 def flipped_clicks(clicks: Sequence[Click], width: int) -> list[Click]:
     """Clicks on the left-right flipped copy of an input of this width."""
     return [click.at(click.coords[0], width - click.coords[1] - 1) for click in clicks]
+
+
+def flipped_strokes(strokes: Sequence[Stroke], width: int) -> list[Stroke]:
+    """Strokes on the left-right flipped copy of an input of this width."""
+    turned = np.array((1.0, -1.0))
+    return [Stroke(points * turned + (0, width - 1), is_positive) for points, is_positive in strokes]
 
 
 def mean_with_flipped(maps: Tensor) -> Tensor:

@@ -103,6 +103,7 @@ class CDNet(DeepLabModel):
     """
 
     protocol = "cdnet"
+    takes_strokes = False
     has_diffusion = True
     extractor = DiffusedDeepLab
     feature_extractor: DiffusedDeepLab
@@ -121,9 +122,12 @@ class CDNet(DeepLabModel):
         """Number of channels of ``coord_features``."""
         return WIDE_CHANNELS + self.mixed_channels
 
-    def coord_features(self, points: Tensor, prev_mask: Tensor | None, size: tuple[int, int]) -> Tensor:
+    def coord_features(
+        self, points: Tensor, prev_mask: Tensor | None, size: tuple[int, int], strokes: Tensor | None = None
+    ) -> Tensor:
         """Concatenate wide disks for the features and the inputs of ``mix``: (B, ``coord_channels``, H, W)."""
-        return torch.cat((self.wide_maps(points, size), super().coord_features(points, prev_mask, size)), dim=1)
+        mixed = super().coord_features(points, prev_mask, size, strokes)
+        return torch.cat((self.wide_maps(points, size), mixed), dim=1)
 
     def mix(self, image: Tensor, coord_features: Tensor) -> tuple[Tensor, Tensor | None]:
         return super().mix(image, coord_features[:, WIDE_CHANNELS:])

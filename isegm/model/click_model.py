@@ -46,6 +46,8 @@ class ClickModel(nn.Module, ABC):
         corrects_masks: ``decode`` corrects the mask of the click before, whose logits and features ``cache`` keeps: all
             clicks of an object must be made on one view of its image.
         has_refiner: the network has ``refine``, which refines its prediction in a crop.
+        reads_strokes: ``decode`` takes ``strokes``, prompts drawn into click maps, see ``isegm.prompts.draw_strokes``;
+            ``stroke_radius`` is that of their lines in pixels of the maps; see ``stroke_size``.
         has_diffusion: the network has ``diffuse``, which diffuses its prediction along the colours of the image.
         config: {"model": registered name, "params": constructor arguments}, plain data; set by ``build_model``.
     """
@@ -57,6 +59,8 @@ class ClickModel(nn.Module, ABC):
     corrects_masks = False
     has_refiner = False
     has_diffusion = False
+    reads_strokes = False
+    stroke_radius = 5.0
     config: dict[str, Any] | None = None
     _mean: Tensor
     _std: Tensor
@@ -129,6 +133,10 @@ class ClickModel(nn.Module, ABC):
             InputError: the weights cannot be read, do not fit, or the network has no backbone to load them into.
         """
         raise InputError(f"{type(self).__name__} takes no ImageNet weights: leave {source} out.")
+
+    def stroke_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(H, W) of the maps into which strokes are drawn for an input of ``size``: that of the clicks' disks."""
+        return size
 
     def check_size(self, size: Sequence[int]) -> None:
         """Check that the network can read inputs of ``size`` (H, W) in pixels; most networks read any.
@@ -218,18 +226,20 @@ class ClickModel(nn.Module, ABC):
         """
         raise InputError(f"{type(self).__name__} has no pixel diffusion: take a network of CDNet.")
 
-    def forward(self, image: Tensor, points: Tensor) -> dict[str, Any]:
+    def forward(self, image: Tensor, points: Tensor, strokes: Tensor | None = None) -> dict[str, Any]:
         """Encode and decode in one call, as published scripts do.
 
         Args:
             image: float (B, 3, H, W) RGB in 0..1, or (B, 4, H, W) with the previous mask's probabilities as the last
                 channel.
             points: float (B, 2N, 3), see ``isegm.clicks``.
+            strokes: float (B, 2, H, W), for networks with ``reads_strokes``; None for none.
         """
         prev_mask = image[:, 3:] if self.with_prev_mask else None
         if prev_mask is not None and prev_mask.shape[1] != 1:
             raise ValueError(f"{type(self).__name__} reads RGB and a previous mask: 4 channels, got {image.shape[1]}")
-        return self.decode(self.encode(image[:, :3]), points, prev_mask)
+        further = {} if strokes is None else {"strokes": strokes}
+        return self.decode(self.encode(image[:, :3]), points, prev_mask, **further)
 
 
 class DrawnClicksModel(ClickModel):
@@ -237,23 +247,50 @@ class DrawnClicksModel(ClickModel):
 
     Args:
         norm_radius, use_disks: how clicks are drawn, see ``isegm.clicks.DistMaps``.
+        strokes: whether it also reads boxes and scribbles, drawn into the maps of its clicks (``reads_strokes``). It
+            has the same weights then, and should be trained with them.
         kwargs: see ``ClickModel``.
+
+    Raises:
+        InputError: ``strokes`` for a network that cannot read them, such as one without disks.
+
+    Attributes:
+        takes_strokes: whether networks of the class can read strokes.
     """
+
+    takes_strokes = True
 
     dist_maps: DistMaps | GroupedDistMaps
 
-    def __init__(self, *, norm_radius: float = 5, use_disks: bool = True, **kwargs: Any) -> None:
+    def __init__(self, *, norm_radius: float = 5, use_disks: bool = True, strokes: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dist_maps = DistMaps(norm_radius, use_disks)
+        self.reads_strokes = require(strokes, Flag(), f"strokes of {type(self).__name__}")
+        self.stroke_radius = float(norm_radius)
+        if strokes and not (self.takes_strokes and use_disks):
+            raise self._no_strokes()
 
     @property
     def coord_channels(self) -> int:
         """Number of channels of ``coord_features``."""
         return self.dist_maps.channels + (1 if self.with_prev_mask else 0)
 
-    def coord_features(self, points: Tensor, prev_mask: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """Concatenate the previous mask (if the network reads one) and click maps: (B, ``coord_channels``, H, W)."""
+    def _no_strokes(self) -> InputError:
+        return InputError(
+            f"{type(self).__name__} cannot read strokes: leave strokes out, so that boxes and scribbles become clicks, "
+            "or take a network that draws all clicks as disks into one pair of maps."
+        )
+
+    def coord_features(
+        self, points: Tensor, prev_mask: Tensor | None, size: tuple[int, int], strokes: Tensor | None = None
+    ) -> Tensor:
+        """Concatenate the previous mask (if the network reads one) and click maps: (B, ``coord_channels``, H, W).
+
+        Maps have 1 where a disk or one of ``strokes`` (B, 2, H, W) is.
+        """
         maps = self.dist_maps(points, size)
+        if strokes is not None:
+            maps = torch.maximum(maps, strokes)
         if not self.with_prev_mask:
             return maps
         if prev_mask is None:
@@ -270,8 +307,7 @@ class EarlyFusionModel(DrawnClicksModel):
     the normalised image and these, and returns low-resolution logits, which ``decode`` resizes to the input.
 
     Args:
-        norm_radius, use_disks: see ``DrawnClicksModel``.
-        kwargs: see ``ClickModel``.
+        kwargs: see ``DrawnClicksModel`` and ``ClickModel``.
 
     Attributes:
         resized_outputs: names of the outputs that are resized, where ``backbone_forward`` returns them.
@@ -326,10 +362,19 @@ class EarlyFusionModel(DrawnClicksModel):
         points: Tensor,
         prev_mask: Tensor | None = None,
         cache: Any = None,
+        *,
+        strokes: Tensor | None = None,
     ) -> dict[str, Any]:
+        """Predict logits; see ``ClickModel``.
+
+        Args:
+            features, points, prev_mask, cache: see ``ClickModel``.
+            strokes: float (B, 2, H, W) in {0, 1}, positive first, with ``reads_strokes``; None for none.
+        """
         image = features["image"]
         size = (image.shape[2], image.shape[3])
-        outputs = self.backbone_forward(image, self.coord_features(points, prev_mask, size))
+        further = {} if strokes is None else {"strokes": strokes}
+        outputs = self.backbone_forward(image, self.coord_features(points, prev_mask, size, **further))
         for name in self.resized_outputs:
             if name in outputs:
                 outputs[name] = F.interpolate(outputs[name], size=size, mode="bilinear", align_corners=True)

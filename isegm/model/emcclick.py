@@ -40,6 +40,7 @@ class EMCClickModel(EarlyFusionModel):
     """
 
     protocol = "emcclick"
+    takes_strokes = False
     corrects_masks = True
     input_multiple = STRIDE
     first_pass_alone = False
@@ -57,8 +58,10 @@ class EMCClickModel(EarlyFusionModel):
         """None: what f-BRS changed before the first pass would not reach the correction."""
         return {}
 
-    def coord_features(self, points: Tensor, prev_mask: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """Draw the positive first clicks: (B, 1, H, W)."""
+    def coord_features(
+        self, points: Tensor, prev_mask: Tensor | None, size: tuple[int, int], strokes: Tensor | None = None
+    ) -> Tensor:
+        """Draw the positive first clicks: (B, 1, H, W); there are no strokes."""
         return self.dist_maps(first_clicks(points), size)[:, :1]
 
     def coarse(self) -> EMCClickModel:
@@ -68,7 +71,7 @@ class EMCClickModel(EarlyFusionModel):
         return network
 
     def decode(
-        self, features: Mapping[str, Tensor], points: Tensor, prev_mask: Tensor | None = None, cache: Any = None
+        self, features: Mapping[str, Any], points: Tensor, prev_mask: Tensor | None = None, cache: Any = None, **_: Any
     ) -> dict[str, Any]:
         """Predict logits; see ``ClickModel``.
 

@@ -6,7 +6,6 @@ image that the last click changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -227,10 +226,8 @@ class FocalClickSegFormer(FocalClickModel):
         instances, feature = self.feature_extractor(*self.scaled(image, coord_features))
         return {"instances": instances, "feature": feature}
 
-    def decode(
-        self, features: Mapping[str, Tensor], points: Tensor, prev_mask: Tensor | None = None, cache: Any = None
-    ) -> dict[str, Any]:
-        outputs = super().decode(features, points, prev_mask, cache)
+    def decode(self, *given: Any, **further: Any) -> dict[str, Any]:
+        outputs = super().decode(*given, **further)
         return {**outputs, "instances_aux": outputs["instances"]} if self.with_aux_output else outputs
 
     def lr_multipliers(self) -> dict[str, float]:

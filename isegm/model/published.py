@@ -63,7 +63,7 @@ ONLY_ENTRIES: dict[str, tuple[Any, ...]] = {
 }
 UNREAD_ENTRIES = {"in_dim", "in_channels", "loss_decode"}
 # SegNext's, likewise; the class has the same name as SimpleClick's.
-SEGNEXT_DEFAULTS: dict[str, Any] = dict(use_disks=False, norm_radius=5)
+SEGNEXT_DEFAULTS: dict[str, Any] = dict(use_disks=False, norm_radius=5, strokes=False)  # trained with clicks alone
 SEGNEXT_BACKBONE = ("img_size", "patch_size", "embed_dim", "depth", "num_heads", "mlp_ratio", "global_atten_freq")
 SEGNEXT_PARTS = {
     "backbone_params": {key: key for key in SEGNEXT_BACKBONE},

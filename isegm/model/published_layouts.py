@@ -41,9 +41,9 @@ class PublishedSegNext(SegNextModel):
         return {"image_features": transformed(self.backbone, self._squared(self.normalize(image)))}
 
     def decode(
-        self, features: Mapping[str, Tensor], points: Tensor, prev_mask: Tensor | None = None, cache: Any = None
+        self, features: Mapping[str, Any], points: Tensor, prev_mask: Any = None, cache: Any = None, strokes: Any = None
     ) -> dict[str, Any]:
-        assert prev_mask is not None  # as the network's own decode checks
+        assert prev_mask is not None and strokes is None  # as the network's own decode checks
         size = (prev_mask.shape[2], prev_mask.shape[3])
         disks = full_grid_disks(self.rescaled(points, size), self.encoded_size, RADIUS)
         prompts = self.visual_prompts_encoder(torch.cat((self._squared(prev_mask), disks), dim=1))

@@ -60,6 +60,8 @@ class RitmModel(EarlyFusionModel):
             if len(clicks_groups) == 0:
                 raise InputError("clicks_groups is empty: give one radius for each group of clicks, or None.")
             self.dist_maps = GroupedDistMaps(clicks_groups, use_disks)
+            if self.reads_strokes:
+                raise self._no_strokes()
         self.use_rgb_conv = use_rgb_conv
         self.conv_extend = conv_extend
         activation = nn.LeakyReLU(0.2, inplace=True) if use_leaky_relu else nn.ReLU(inplace=True)

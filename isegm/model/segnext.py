@@ -93,6 +93,7 @@ class SegNextModel(DrawnClicksModel):
         head_channels: that the logits are made of.
         dropout_ratio: of channels in front of the logits in training.
         norm_radius, use_disks: see ``DrawnClicksModel``, in pixels of ``img_size``.
+        strokes: whether boxes and scribbles are drawn into the maps of clicks, as the paper proposes, or become clicks.
         kwargs: see ``ClickModel``; there is always a previous mask, and no auxiliary output.
 
     Raises:
@@ -117,9 +118,10 @@ class SegNextModel(DrawnClicksModel):
         out_dims: Sequence[int] = (128, 256, 512, 1024),
         head_channels: int = 256,
         dropout_ratio: float = 0.1,
+        strokes: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(strokes=strokes, **kwargs)
         require_each(locals(), ARGUMENTS, type(self).__name__)
         if self.with_aux_output or not self.with_prev_mask:
             raise InputError(
@@ -157,7 +159,12 @@ class SegNextModel(DrawnClicksModel):
         return {"image_features": self.backbone(self._squared(self.normalize(image)))}
 
     def decode(
-        self, features: Mapping[str, Tensor], points: Tensor, prev_mask: Tensor | None = None, cache: Any = None
+        self,
+        features: Mapping[str, Any],
+        points: Tensor,
+        prev_mask: Tensor | None = None,
+        cache: Any = None,
+        strokes: Tensor | None = None,
     ) -> dict[str, Any]:
         """Predict logits; see ``ClickModel``.
 
@@ -166,6 +173,7 @@ class SegNextModel(DrawnClicksModel):
             points: float (B, 2N, 3) in pixels of the image, which are not changed.
             prev_mask: float (B, 1, H, W) probabilities in the size of the image, which is that of the logits.
             cache: is not read.
+            strokes: float (B, 2, h, w) in {0, 1}, of ``stroke_size`` or else resized to it; None for none.
 
         Returns:
             instances: logits (B, 1, H, W).
@@ -182,16 +190,21 @@ class SegNextModel(DrawnClicksModel):
                 "give one row of each for every image."
             )
         size = (prev_mask.shape[2], prev_mask.shape[3])
-        fused = self.fusion_blocks(encoded, self.embed_prompts(points, prev_mask))  # (B, embed_dim, h, w)
+        fused = self.fusion_blocks(encoded, self.embed_prompts(points, prev_mask, strokes))  # (B, embed_dim, h, w)
         logits = self.head(self.neck(fused))  # (B, 1, 4h, 4w)
         logits = resize(logits, self.encoded_size)  # docs/fidelity.md#segnext-logits-twice-resized
         return {"instances": F.interpolate(logits, size=size, mode="bilinear", align_corners=False)}
 
-    def embed_prompts(self, points: Tensor, prev_mask: Tensor) -> Tensor:
-        """Embed clicks and previous mask, given as to ``decode``: (B, embed_dim, h, w)."""
+    def embed_prompts(self, points: Tensor, prev_mask: Tensor, strokes: Tensor | None = None) -> Tensor:
+        """Embed clicks, strokes and previous mask, given as to ``decode``: (B, embed_dim, h, w)."""
         size = (prev_mask.shape[2], prev_mask.shape[3])
-        maps = self.coord_features(self.rescaled(points, size), self._squared(prev_mask), self.encoded_size)
+        strokes = None if strokes is None else self._squared(strokes)
+        maps = self.coord_features(self.rescaled(points, size), self._squared(prev_mask), self.encoded_size, strokes)
         return self.visual_prompts_encoder(maps)
+
+    def stroke_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """``img_size``, whatever the size of the image: there the disks of clicks are drawn."""
+        return self.encoded_size
 
     def rescaled(self, points: Tensor, size: tuple[int, int]) -> Tensor:
         """Clicks (B, 2N, 3) of an image of ``size`` (H, W) in whole pixels of ``img_size``; unused rows stay."""

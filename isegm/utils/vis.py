@@ -113,6 +113,34 @@ def draw_clicks(
     return image
 
 
+def draw_lines(
+    image: np.ndarray,
+    lines: Iterable[tuple[np.ndarray, bool]],
+    thickness: int = 2,
+    pos_color: tuple[int, int, int] = POSITIVE_COLOR,
+    neg_color: tuple[int, int, int] = NEGATIVE_COLOR,
+) -> np.ndarray:
+    """Return a copy of (H, W, 3) uint8 RGB with prompts as lines that have a white seam.
+
+    Args:
+        image: the image.
+        lines: (points, is_positive) pairs, points (N, 2) (row, column), joined in order, such as
+            ``isegm.prompts.Prompt.outline`` gives them.
+        thickness: in pixels.
+        pos_color, neg_color: RGB of positive and of negative lines.
+    """
+    require(image, IMAGE, "the image")
+    require(thickness, Whole(1, LARGEST_RADIUS), "the thickness of lines")
+    require(pos_color, COLOR, "pos_color")
+    require(neg_color, COLOR, "neg_color")
+    image = np.ascontiguousarray(image).copy()
+    for points, is_positive in lines:
+        line = np.rint(np.clip(points, -LONGEST_SIDE, LONGEST_SIDE)).astype(np.int32)[:, ::-1]
+        for color, width in (((255, 255, 255), thickness + 2), (pos_color if is_positive else neg_color, thickness)):
+            cv2.polylines(image, [np.ascontiguousarray(line)], False, color, width, cv2.LINE_AA)
+    return image
+
+
 def dot_radius(size: tuple[int, ...]) -> int:
     """Return the radius of clicks that are still seen when an image of (H, W) pixels is shown on a screen."""
     require(size, Items(SIDE, least=1), "the size of the image")

@@ -283,3 +283,67 @@ def test_it_runs_from_any_folder_with_the_shipped_model(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "mask.png").exists() and (tmp_path / "mask_overlay.png").exists()
+
+
+# ---- boxes, scribbles and polygons ----
+
+
+def said_of(result):
+    code, out, err = result
+    assert code == 0, err
+    return out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--box", "10,8,50,40"], "The box was turned into a click, and the crop."),
+        (["--scribble", "12,10 30,20 44,36"], "The scribble was turned into 3 clicks along it."),
+        (["--background-scribble=2,2 60,2", "--point=30,20"], "The scribble was turned into 3 clicks along it."),
+        (["--polygon", "10,8 50,8 40,40"], "The polygon was turned into a click inside it and the previous mask"),
+    ],
+)
+def test_a_prompt_in_place_of_clicks_gives_a_mask_and_is_drawn(call, tmp_path, options, words):
+    out = tmp_path / "out" / "mask.png"
+    said = said_of(call(*options, points=()))
+    assert words in said and read_mask(out).shape == (48, 64)
+    lines = said.splitlines()
+    overlay = cv2.imread(str(tmp_path / "out" / "mask_overlay.png"))
+    green_or_red = ((overlay == (0, 255, 0)) | (overlay == (0, 0, 255))).all(axis=2)
+    assert green_or_red.sum() > 20 and len(lines) == 2
+
+
+def test_prompts_come_before_the_clicks_whatever_their_order_is(call, tmp_path):
+    masks = []
+    for options in (["--box=10,8,50,40", "--point=12,12,0"], ["--point=12,12,0", "--box=10,8,50,40"]):
+        said_of(call(*options, points=()))
+        masks.append(read_mask(tmp_path / "out" / "mask.png"))
+    np.testing.assert_array_equal(*masks)
+
+
+def test_a_mask_and_a_box_together(call, tmp_path):
+    start = np.zeros((48, 64), np.uint8)
+    start[10:30, 10:40] = 255
+    write_image(tmp_path / "start.png", start)
+    said_of(call("--mask", tmp_path / "start.png", "--box", "8,8,44,34", points=()))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--box", "10,8,500,40"], ("the box", "reaches beyond the image")),
+        (["--box", "-3,8,50,40"], ("the box", "reaches beyond the image")),
+        (["--box", "10,8,10,40"], ("the box", "no area")),
+        (["--box", "10,8,10"], ("--box", "x0,y0,x1,y1")),
+        (["--polygon", "10,8 50,8"], ("polygon of 2 points",)),
+        (["--polygon", "10,8 50;8"], ("--polygon", "points with spaces")),
+        (["--scribble", "10,8"], ("scribble has no length",)),
+        (["--scribble", "10,8 90,8"], ("point of the scribble", "outside the image")),
+        ([], ("--point", "--box", "--scribble", "--polygon")),
+    ],
+)
+def test_a_wrong_prompt(call, tmp_path, options, words):
+    code, _, err = call(*options, points=())
+    (sentence,) = (line for line in err.splitlines() if "error: " in line)
+    assert code == 2 and all(word in sentence for word in words) and "Traceback" not in err
+    assert not list(tmp_path.glob("out/*"))
