@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
 
 
-def compile_network(model: nn.Module, device: torch.device) -> None:
-    """Compile calls of ``model`` in place, at its first call; attributes and state dict stay as they are.
+def compile_network(model: ClickModel, device: torch.device) -> None:
+    """Compile calls of ``model`` in place, at its first call; parameters and state dict stay as they are.
+
+    Of a network that encodes once, ``encode`` and ``decode`` are compiled, which training calls one by one.
 
     Raises:
         InputError: this machine has no working compiler for the device.
@@ -21,7 +24,11 @@ def compile_network(model: nn.Module, device: torch.device) -> None:
             f"--compile does not work on this machine ({str(error).strip().splitlines()[0]}): install a C++ compiler, "
             "and Triton for GPUs, or leave --compile out."
         ) from error
-    model.compile()
+    if model.encodes_once:
+        for part in ("encode", "decode"):
+            setattr(model, part, torch.compile(getattr(model, part)))
+    else:
+        model.compile()
 
 
 def _little(x: Tensor) -> Tensor:
