@@ -226,7 +226,7 @@ def _(step: ShiftRotate, frame: Frame, draws: Draws) -> Frame:
 def _(step: PadIfNeeded, frame: Frame, draws: Draws) -> Frame:
     wanted = constant(tuple(step.size), frame.size.device)
     missing = (wanted - frame.size).clamp(min=0)
-    before = torch.div(0 * missing if step.at_top_left else missing, 2, rounding_mode="floor").flip(1)
+    before = torch.zeros_like(missing) if step.at_top_left else torch.div(missing, 2, rounding_mode="floor").flip(1)
     return frame.then(_scaled(torch.ones_like(before), -before), torch.maximum(frame.size, wanted))
 
 
