@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,58 @@ def test_two_processes_without_a_common_disk_give_the_records_and_the_table_of_o
     assert done.stdout.count("Eval results") == 1
     assert "2 processes, seconds per click of each: " in (two / inside / "report_drawn.txt").read_text()
     assert "processes" not in (one / inside / "report_drawn.txt").read_text()
+
+
+@pytest.mark.long
+def test_three_processes_give_the_records_and_the_table_of_one(home, tmp_path):
+    done = together(home, tmp_path / "three", processes=3)
+    assert done.returncode == 0, done.stderr
+    one, three = alone(home, tmp_path / "one"), tmp_path / "three"
+    assert lines(three / INSIDE / "records_drawn.jsonl") == lines(one / INSIDE / "records_drawn.jsonl")
+    assert row(three) == row(one)
+
+
+def two_hosts(stack):
+    """Two network namespaces joined by a cable, which go when the stack ends; skips where a user may not make them."""
+    if shutil.which("ip") is None:
+        pytest.skip("there is no command ip")
+    names = [f"isegm{os.getpid()}{side}" for side in "ab"]
+    cables = [f"is{os.getpid() % 10**8}{side}" for side in "ab"]
+    for name in names:
+        made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
+        if made.returncode:
+            pytest.skip(f"a network namespace cannot be made: {made.stderr.strip()}")
+        stack.callback(subprocess.run, ["ip", "netns", "del", name], check=True)
+    words = ["ip", "link", "add", cables[0], "netns", names[0], "type", "veth", "peer", "name", cables[1]]
+    subprocess.run([*words, "netns", names[1]], check=True)
+    for number, (name, cable) in enumerate(zip(names, cables, strict=True), start=1):
+        inside = ["ip", "-n", name]
+        subprocess.run([*inside, "address", "add", f"10.77.0.{number}/24", "dev", cable], check=True)
+        for device in (cable, "lo"):
+            subprocess.run([*inside, "link", "set", device, "up"], check=True)
+    return list(zip(names, cables, strict=True))
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's")
+def test_two_hosts_give_the_records_and_the_table_of_one_process(home, tmp_path):
+    with ExitStack() as stack:
+        running = []
+        for number, (host, cable) in enumerate(two_hosts(stack), start=1):
+            command = ["ip", "netns", "exec", host, sys.executable, "-m", "torch.distributed.run", "--nnodes=2"]
+            command += ["--nproc_per_node=1", "--rdzv-backend=c10d", "--rdzv-endpoint=10.77.0.1:29500", "--rdzv-id=7"]
+            # All names of this machine are those of both hosts, so torchrun is told which one keeps the store.
+            command += [f"--rdzv-conf=is_host={number == 1}", f"--local-addr=10.77.0.{number}"]
+            command += [str(ROOT / "scripts" / "evaluate_model.py"), "Baseline", "--cpu", "--checkpoint=tiny"]
+            command += [f"--datasets=folder:{home}/drawn", f"--config-path={home}/config.yml", "--infer-size=64"]
+            command += ["--n-clicks=2", "--no-overlays", f"--logs-path={tmp_path / str(number)}"]
+            environment = os.environ | {"GLOO_SOCKET_IFNAME": cable, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+            running.append(stack.enter_context(subprocess.Popen(command, env=environment, cwd=tmp_path)))
+        assert [process.wait() for process in running] == [0, 0]
+    one, both = alone(home, tmp_path / "one"), tmp_path / "1"
+    assert lines(both / INSIDE / "records_drawn.jsonl") == lines(one / INSIDE / "records_drawn.jsonl")
+    assert row(both) == row(one)
+    assert not list((tmp_path / "2").rglob("*.jsonl"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL there")
