@@ -10,6 +10,7 @@ import torch
 
 from isegm import InputError, build_model, load_model
 from isegm.data.corrupted_masks import CorruptedInitialMasks
+from isegm.data.drawn_prompts import DrawnPrompts
 from isegm.data.refiner_crops import FocusCrops
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT, save_checkpoint
 from isegm.recipes import folder_data, launch, light, ritm
@@ -104,6 +105,8 @@ def test_light_scripts_say_how_fast_the_backbone_learns_and_how_loud_clicks_are(
     if script.stem != "hrnet18s_folder":
         assert network.maps_transform[-1].scale.item() == 1.0
     steps = (FocusCrops(256), CorruptedInitialMasks(p=0.3, iou=(0.55, 0.92))) if network.has_refiner else ()
+    assert network.reads_strokes == (script.stem == "mobilenetv2_prompts_finetune")
+    steps = (DrawnPrompts(),) if network.reads_strokes else steps
     assert train_set.steps == val_set.steps == steps
 
 

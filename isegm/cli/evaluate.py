@@ -41,7 +41,9 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
     clicking = parser.add_argument_group("where clicks lie, and when clicking stops")
     add_options(clicking.add_mutually_exclusive_group(), "target_iou", "iou_analysis")
-    add_options(clicking, "n_clicks", "max_n_clicks", "min_n_clicks", "thresh", "clicker", "seed")
+    add_options(
+        clicking, "n_clicks", "max_n_clicks", "min_n_clicks", "thresh", "clicker", "prompts", "box_jitter", "seed"
+    )
 
     network = parser.add_argument_group("what the network sees, and what follows it")
     add_options(network, "eval_mode", "eval_ritm", "infer_size", "target_crop_r", "focus_crop_r", "clicks_limit")

@@ -197,7 +197,7 @@ class IterativeClicks:
         """Begin with a batch: "images" (B, 3, H, W), "points" (B, 2N, 3), "instances" (B, 1, H, W).
 
         With "start_masks" (B, 1, H, W) in {0, 1}, the first click of each sample whose start mask is not empty lies on
-        an error of that mask.
+        an error of that mask. A network that reads strokes gets "strokes" (B, 2, H, W) in {0, 1} in every pass.
         """
         return ClickSteps(self, model, batch, batch_rng)
 
@@ -333,11 +333,12 @@ class FocalClicks(IterativeClicks):
 def _predict(model: ClickModel, batch: Batch, prev_mask: Tensor, points: Tensor) -> Mapping[str, Any]:
     """Return the network's outputs, from features of the images where the batch has them."""
     mask = prev_mask if model.with_prev_mask else None
+    further = {"strokes": batch["strokes"]} if model.reads_strokes and "strokes" in batch else {}
     features = {name.removeprefix(FEATURE): value for name, value in batch.items() if name.startswith(FEATURE)}
     if features:
-        return model.decode(features, points, mask)
+        return model.decode(features, points, mask, **further)
     images = batch["images"] if mask is None else torch.cat((batch["images"], mask), dim=1)  # (B, 3 or 4, H, W)
-    return model(images, points)
+    return model(images, points, **further)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import numpy as np
 from isegm.clicks import Click
 from isegm.data import EvaluationDataset
 from isegm.data.sample import DSample
+from isegm.evaluation.first_prompts import FirstPrompt
 from isegm.evaluation.records import ObjectRecord
 from isegm.inference.predictor import Predictor
 from isegm.inference.session import Session
@@ -44,6 +45,7 @@ class ClickEvent:
         clicks: all clicks so far.
         iou: IoU of ``mask``.
         finished: whether this was the object's last click.
+        prompted: whether something else than a click came first.
     """
 
     index: int
@@ -56,6 +58,17 @@ class ClickEvent:
     clicks: tuple[Click, ...]
     iou: float
     finished: bool
+    prompted: bool = False
+
+    @property
+    def number(self) -> int:
+        """Of clicks so far, a first prompt included."""
+        return len(self.clicks) + self.prompted
+
+    @property
+    def lines(self) -> list[tuple[np.ndarray, bool]]:
+        """The box or scribble that came first, for ``isegm.utils.vis.draw_lines``."""
+        return [(prompt.outline(), prompt.is_positive) for prompt in self.session.prompts]
 
     @property
     def file_name(self) -> str:
@@ -77,6 +90,7 @@ class _ActiveObject:
     sample: DSample
     session: Session
     simulation: ClickSimulation
+    prompt: FirstPrompt | None = None
     seconds: float = 0.0
     first_seconds: float = 0.0
 
@@ -100,6 +114,7 @@ class _ActiveObject:
             clicks=tuple(simulation.clicker.clicks_list),
             iou=iou,
             finished=simulation.finished,
+            prompted=self.prompt is not None,
         )
 
     def record(self, dataset: str) -> ObjectRecord:
@@ -115,6 +130,7 @@ class _ActiveObject:
             seconds=round(self.seconds, 6),  # as in the file, so that a resumed run gives the same times
             first_seconds=round(self.first_seconds, 6),
             passes=self.session.passes,
+            prompt=None if self.prompt is None else self.prompt.to_record(),
         )
 
 
@@ -179,8 +195,7 @@ def evaluate_dataset(
                 in_order.append(new.key)
         if not active:
             return
-        clicks = [one.simulation.next_click() for one in active]
-        sessions = predictor.step([one.session for one in active], clicks)
+        sessions = _next_sessions(active, predictor)
         events = [one.update(session) for one, session in zip(active, sessions, strict=True)]
         share = (time.perf_counter() - started) / len(active)
         for one in active:
@@ -194,6 +209,23 @@ def evaluate_dataset(
         active = [one for one in active if not one.simulation.finished]
         while in_order and in_order[0] in records:
             yield records.pop(in_order.popleft())
+
+
+def _next_sessions(active: Sequence[_ActiveObject], predictor: Predictor) -> list[Session]:
+    """Make the next click on each object, or give it its first prompt; return the sessions after that, in order."""
+    prompted = {i: one.prompt for i, one in enumerate(active) if one.prompt is not None and not one.simulation.ious}
+    clicked = [i for i in range(len(active)) if i not in prompted]
+    sessions = {i: _prompted(active[i].session, prompt, predictor) for i, prompt in prompted.items()}
+    if clicked:
+        clicks = [active[i].simulation.next_click() for i in clicked]
+        sessions.update(zip(clicked, predictor.step([active[i].session for i in clicked], clicks), strict=True))
+    return [sessions[i] for i in range(len(active))]
+
+
+def _prompted(session: Session, prompt: FirstPrompt, predictor: Predictor) -> Session:
+    """Run the network on a first prompt; a mask is the answer itself."""
+    session = prompt.given_to(session)
+    return session if prompt.drawn is None else predictor.run([session])[0]
 
 
 def _fill_memory(active: Sequence[_ActiveObject]) -> bool:
@@ -234,10 +266,11 @@ def _start_objects(
                     f"{gt_mask.shape}, its image {sample.image.shape[:2]}: make them equal."
                 )
             if session is None:
-                session = predictor.start(sample.image, sample.init_mask)
+                session = predictor.start(sample.image, sample.init_mask if settings.prompt == "click" else None)
             mask = session.mask(settings.threshold)  # the initial mask, or an empty one
             simulation = ClickSimulation(gt_mask, settings, mask, (index, object_id))
-            yield _ActiveObject(index, object_id, sample, session, simulation)
+            prompt = FirstPrompt.simulated(settings, sample, index, object_id)
+            yield _ActiveObject(index, object_id, sample, session, simulation, prompt)
 
 
 def replay(record: ObjectRecord, sample: DSample, predictor: Predictor) -> Session:
@@ -247,8 +280,13 @@ def replay(record: ObjectRecord, sample: DSample, predictor: Predictor) -> Sessi
 
 
 def replay_each(record: ObjectRecord, sample: DSample, predictor: Predictor) -> Iterator[Session]:
-    """Repeat the clicks of a record, and yield the session after each of them."""
-    session = predictor.start(sample.image, sample.init_mask)
+    """Repeat the first prompt and the clicks of a record, and yield the session after each of them."""
+    if record.prompt is None:
+        session = predictor.start(sample.image, sample.init_mask)
+    else:
+        prompt = FirstPrompt.of_record(record.prompt, sample, *record.key)
+        session = _prompted(predictor.start(sample.image), prompt, predictor)
+        yield session
     for index, (x, y, label) in enumerate(record.clicks):
         (session,) = predictor.step([session], [Click(bool(label), (y, x), index)])
         yield session

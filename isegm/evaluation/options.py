@@ -13,11 +13,12 @@ from typing import Any
 import torch
 
 from isegm.data.initial_masks import INIT_SUFFIX
+from isegm.data.simulated_prompts import PROMPTS
 from isegm.inference.cascade import MOST_CLICKS, MOST_STEPS, Cascade
 from isegm.inference.postprocess import FocusRefine
 from isegm.inference.protocols import MERGES, MODE_PROTOCOLS, MOST_SIDE, RITM, SEGNEXT, InferenceSettings, settings_for
 from isegm.inference.refinement import Refinement, build_refinement, list_refinements
-from isegm.inference.simulation import CLICKERS, NEVER_STOP, EvalSettings
+from isegm.inference.simulation import CLICKERS, MOST_JITTER, NEVER_STOP, EvalSettings
 from isegm.inference.transforms import ZoomIn
 from isegm.model.click_model import ClickModel
 from isegm.utils.arguments import whole_from
@@ -38,7 +39,7 @@ PUBLISHED_SETS = ("GrabCut", "Berkeley", "DAVIS", "SBD", "PascalVOC")
 # Options that change results, beside those that stand in the names of all logs and the target; see ``named_settings``.
 NAMED_OPTIONS = (
     "thresh", "max_n_clicks", "min_n_clicks", "clicks_limit", "infer_size", "target_crop_r", "focus_crop_r", "merge",
-    "init_masks", "max_objects", "clicker", "seed",
+    "init_masks", "max_objects", "clicker", "prompts", "box_jitter", "seed",
 )  # fmt: skip
 OF_DATA = ("init_masks", "max_objects")  # of these, those that change what is evaluated instead of how
 
@@ -172,9 +173,31 @@ class EvalOptions:
             choices=CLICKERS,
         ),
     )
+    prompts: str = field(
+        default=EvalSettings.prompt,
+        metadata=option(
+            "what the simulated user gives first, which counts as a click; clicks follow: a click, the box around the "
+            "object, a scribble in it, or a mask with errors (that of the data set, if it has some) "
+            "(default: %(default)s)",
+            choices=PROMPTS,
+        ),
+    )
+    box_jitter: float = field(
+        default=EvalSettings.box_jitter,
+        metadata=option(
+            "with --prompts box, move each side by up to this share of the box's length across it (default: "
+            "%(default)s)",
+            least=0,
+            most=MOST_JITTER,
+        ),
+    )
     seed: int = field(
         default=EvalSettings.seed,
-        metadata=option("of --clicker random (default: %(default)s)", least=0, most=2**31 - 1),
+        metadata=option(
+            "of --clicker random, --box-jitter and --prompts mask (default: %(default)s)",
+            least=0,
+            most=2**31 - 1,
+        ),
     )
     thresh: float = field(
         default=EvalSettings.threshold,
@@ -302,6 +325,8 @@ class EvalOptions:
         most = "--n-clicks" if self.max_n_clicks is None else "--max-n-clicks"
         if self.min_n_clicks > self.clicks:
             raise InputError(f"--min-n-clicks {self.min_n_clicks} is more than {most} {self.clicks}: lower it.")
+        if self.prompts not in ("click", "mask") and self.init_masks is not None:
+            raise InputError(f"--prompts {self.prompts} begins without a mask: leave --init-masks out.")
         if self.clicks_limit is not None and self.clicks_limit != -1 and not 1 <= self.clicks_limit <= MOST_CLICKS:
             raise InputError(
                 f"--clicks-limit is {shown(self.clicks_limit)}: give a number from 1 to {MOST_CLICKS}, or -1 for that "
@@ -334,8 +359,11 @@ class EvalOptions:
         every_click = (self.iou_analysis or self.print_ious) and self.min_n_clicks <= 1
         given = usual_target(protocol) if self.target_iou is None else self.target_iou
         target = NEVER_STOP if every_click else max(LOWEST_TARGET, given)
-        seed = self.seed if self.clicker == "random" else EvalSettings.seed
-        return EvalSettings(target, self.clicks, self.min_n_clicks, self.thresh, self.clicker, seed)
+        random = self.clicker == "random" or self.box_jitter or self.prompts == "mask"
+        seed = self.seed if random else EvalSettings.seed
+        return EvalSettings(
+            target, self.clicks, self.min_n_clicks, self.thresh, self.clicker, seed, self.prompts, self.box_jitter
+        )
 
     def named_settings(self, protocol: str) -> dict[str, str]:
         """Name what sets this evaluation apart from one with the default options: values by options, as one gives them.

@@ -10,7 +10,7 @@ import numpy as np
 from isegm.evaluation.loop import ClickEvent
 from isegm.utils.boxes import Box
 from isegm.utils.files import write_image
-from isegm.utils.vis import draw_with_blend_and_clicks
+from isegm.utils.vis import draw_lines, draw_with_blend_and_clicks
 
 CAPTION_HEIGHT = 40  # pixels of the white strip above a panel
 CROP_COLOR, FOCUS_COLOR = (255, 200, 0), (255, 0, 255)
@@ -37,14 +37,14 @@ class SamplePanels:
             return
         name = event.file_name
         image, start = event.sample.image, event.sample.init_mask
-        clicks = "1 click" if len(event.clicks) == 1 else f"{len(event.clicks)} clicks"
+        clicks = "1 click" if event.number == 1 else f"{event.number} clicks"
         panels = {
             "image": image,
             "initial mask" if start is not None else "no initial mask": _white(
                 np.zeros(image.shape[:2], dtype=bool) if start is None else start > 0.5
             ),
-            f"mask after {clicks}, IoU {event.iou:.3f}": draw_with_blend_and_clicks(
-                image, event.mask, clicks_list=event.clicks
+            f"mask after {clicks}, IoU {event.iou:.3f}": draw_lines(
+                draw_with_blend_and_clicks(image, event.mask, clicks_list=event.clicks), event.lines
             ),
             "ground truth": _white(event.gt_mask == 1, event.gt_mask == -1),
             "mask before the last click": _white(event.previous),

@@ -35,7 +35,7 @@ class Share:
     @classmethod
     def of(cls, records: Sequence[ObjectRecord]) -> Share:
         """Sum up the records of a process."""
-        clicks = sum(len(record.clicks) for record in records)
+        clicks = sum(len(record.ious) for record in records)
         return cls(len(records), clicks, sum(record.seconds for record in records))
 
 

@@ -16,13 +16,14 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
+from isegm.evaluation.first_prompts import FirstPrompt
 from isegm.evaluation.loop import ClickEvent
 from isegm.evaluation.records import ObjectRecord
 from isegm.evaluation.scores import miou_carried_forward, miou_per_click
 from isegm.inference.mask_metrics import first_click_reaching, number_of_clicks
 from isegm.utils.files import atomic_write, write_image
 from isegm.utils.log import printable
-from isegm.utils.vis import NEGATIVE_COLOR, POSITIVE_COLOR, draw_probmap, draw_with_blend_and_clicks
+from isegm.utils.vis import NEGATIVE_COLOR, POSITIVE_COLOR, draw_lines, draw_probmap, draw_with_blend_and_clicks
 
 GT_COLOR = "yellow"
 SHEET_COLUMNS = 3
@@ -125,7 +126,10 @@ def spread_records(records: Sequence[ObjectRecord], number: int) -> list[ObjectR
 
 def click_stages(record: ObjectRecord) -> list[ObjectRecord]:
     """Cut a record after one, two and four clicks, or after its last click where it has fewer."""
-    return [replace(record, clicks=record.clicks[:number], ious=record.ious[:number]) for number in CLICKS_SHOWN]
+    first = record.prompt is not None
+    return [
+        replace(record, clicks=record.clicks[: number - first], ious=record.ious[:number]) for number in CLICKS_SHOWN
+    ]
 
 
 def click_sheet(objects: Iterable[Sequence[Case]], number: int, title: str) -> Figure:
@@ -177,6 +181,8 @@ def click_sheet(objects: Iterable[Sequence[Case]], number: int, title: str) -> F
 
 def _clicks_and_iou(record: ObjectRecord) -> str:
     clicks = "1 click" if len(record.clicks) == 1 else f"{len(record.clicks)} clicks"
+    if record.prompt is not None:
+        clicks = f"{record.prompt['kind']} and {clicks}" if record.clicks else record.prompt["kind"]
     return f"{clicks}, IoU {record.ious[-1]:.3f}"
 
 
@@ -192,7 +198,12 @@ def _draw_case(axes: Axes, case: Case, side: int, dot: int) -> None:
         outline = np.vstack((contour[:, 0], contour[:1, 0]))
         axes.plot(outline[:, 0], outline[:, 1], color=GT_COLOR, linewidth=1)
     outlined = [withStroke(linewidth=2, foreground="white")]
-    for number, (x, y, label) in enumerate(case.record.clicks, start=1):
+    drawn = None if case.record.prompt is None else FirstPrompt.drawn_in(case.record.prompt)
+    if drawn is not None:
+        color = np.array(POSITIVE_COLOR if drawn.is_positive else NEGATIVE_COLOR) / 255
+        rows, columns = drawn.outline().T
+        axes.plot(columns, rows, color=color, linewidth=2, path_effects=[withStroke(linewidth=3, foreground="white")])
+    for number, (x, y, label) in enumerate(case.record.clicks, start=1 if case.record.prompt is None else 2):
         color = np.array(POSITIVE_COLOR if label else NEGATIVE_COLOR) / 255
         axes.plot(x, y, "o", color=color, markersize=dot, markeredgecolor="white", clip_on=False)
         axes.annotate(
@@ -232,5 +243,6 @@ class ClickImages:
 
     def __call__(self, event: ClickEvent) -> None:
         drawn = draw_with_blend_and_clicks(event.sample.image, event.mask, clicks_list=event.clicks)
-        name = f"{event.file_name}_{len(event.clicks) - 1}.jpg"
+        drawn = draw_lines(drawn, event.lines)
+        name = f"{event.file_name}_{event.number - 1}.jpg"
         write_image(self.folder / name, np.hstack((drawn, draw_probmap(event.session.probs))))

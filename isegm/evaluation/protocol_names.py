@@ -19,6 +19,8 @@ def deviation(identity: Mapping[str, Any], dataset: str, max_clicks: int) -> str
         return f"it ran RITM's protocol (--eval-ritm) instead of {identity['own_protocol']}"
     if identity.get("refinement"):
         return f"it ran {identity['refinement'].get('mode', 'a refinement')}"
+    if identity.get("prompt"):
+        return f"it began with a {identity['prompt']} instead of a click"
     if max_clicks != PUBLISHED_CLICKS:
         return f"it had {max_clicks} clicks instead of {PUBLISHED_CLICKS}"
     if identity.get("max_objects"):
@@ -52,6 +54,8 @@ def protocol_of(identity: Mapping[str, Any], dataset: str) -> str:
     parts = [f"{name} (--eval-ritm)" if identity.get("own_protocol") else name]
     if mode := identity.get("refinement", {}).get("mode"):
         parts.append(mode)
+    if prompt := identity.get("prompt"):
+        parts.append(f"{prompt} first")
     cascade = inference.get("cascade")
     if isinstance(cascade, Mapping):
         adaptive = " adaptive" if cascade.get("adaptive") else ""

@@ -27,21 +27,26 @@ Identity = Mapping[str, Any]
 SHOWN_VALUE = 100  # characters of a value in a message
 EACH_OBJECT = "each object of an image on its own"  # what is clicked; runs whose records do not say so did that too
 COUNT = Whole(least=0)
+PROMPT = Fields(
+    {"kind": Text(("box", "scribble", "mask"))}, {"points": Items(Row(Number(0), Number(0)), least=2), "seed": COUNT}
+)
 RECORD = Fields(
     {
         "dataset": Text(),
         "index": COUNT,
         "object_id": COUNT,
         "name": Text(),
-        "clicks": Items(Row(COUNT, COUNT, Whole(0, 1)), least=1),
+        "clicks": Items(Row(COUNT, COUNT, Whole(0, 1))),
         "ious": Items(Number(0, 1), least=1),
         "seconds": Number(least=0),
     },
-    {"first_seconds": Number(least=0) | Nothing(), "passes": COUNT | Nothing()},
+    {"first_seconds": Number(least=0) | Nothing(), "passes": COUNT | Nothing(), "prompt": PROMPT | Nothing()},
 )
 # What is read from an identity; all of it may be missing, as in records of earlier versions.
 IDENTITY_KINDS: dict[str, Kind] = {
-    **dict.fromkeys(("checkpoint", "protocol", "own_protocol", "objects", "dataset", "fingerprint", "device"), Text()),
+    **dict.fromkeys(
+        ("checkpoint", "protocol", "own_protocol", "prompt", "objects", "dataset", "fingerprint", "device"), Text()
+    ),
     **dict.fromkeys(("samples", "max_clicks", "min_clicks"), COUNT),
     "max_objects": Whole(least=1) | Nothing(),
     "init_masks": Text() | Nothing(),
@@ -63,10 +68,12 @@ class ObjectRecord:
         object_id: the object within the sample.
         name: name of the sample, shown to people.
         clicks: (x, y, label) of each click in image pixels; label 1 on the object, 0 on the background.
-        ious: IoU after each click, in float32 precision.
+        ious: IoU after each click, in float32 precision; the first one after ``prompt``, if there is one.
         seconds: wall time of the object; in a batch its share of the batch's time.
         first_seconds: that of the first click, with reading the image if no object of it came before.
         passes: of the network, for all clicks. It and ``first_seconds`` are None in records of earlier versions.
+        prompt: what came before the clicks: its kind, and (x, y) points of a box or scribble, or the seed of a
+            simulated mask; see ``FirstPrompt``. None where that was a click.
     """
 
     dataset: str
@@ -78,6 +85,7 @@ class ObjectRecord:
     seconds: float
     first_seconds: float | None = None
     passes: int | None = None
+    prompt: Mapping[str, Any] | None = None
 
     def to_json(self) -> str:
         """Return the line of a records file, without the newline."""
@@ -97,8 +105,11 @@ class ObjectRecord:
         if problem is not None:
             raise ValueError(problem)
         clicks, ious = values["clicks"], values["ious"]
-        if len(clicks) != len(ious):
+        prompt = values.get("prompt")
+        if len(clicks) + (prompt is not None) != len(ious):
             raise ValueError(f"it has {len(clicks)} clicks and {len(ious)} IoUs")
+        if prompt is not None and ("points" in prompt) == (prompt["kind"] == "mask"):
+            raise ValueError(f"its prompt is a {prompt['kind']} {'with' if 'points' in prompt else 'without'} points")
         values |= {
             "clicks": tuple((x, y, label) for x, y, label in clicks),
             "ious": tuple(float(np.float32(iou)) for iou in ious),
@@ -178,8 +189,8 @@ def _check_possible(record: ObjectRecord, identity: Identity) -> None:
     if samples is not None and record.index >= samples:
         raise ValueError(f"the data set has {samples} samples, and this would be that of index {record.index}")
     most = identity.get("max_clicks")
-    if most is not None and len(record.clicks) > most:
-        raise ValueError(f"it has {len(record.clicks)} clicks, and the run had {most} at most")
+    if most is not None and len(record.ious) > most:
+        raise ValueError(f"it has {len(record.ious)} clicks, and the run had {most} at most")
 
 
 def _parse_header(line: str) -> dict[str, Any]:

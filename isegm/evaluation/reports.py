@@ -63,6 +63,7 @@ class RunInfo:
         max_objects: only so many first objects of each data set are evaluated; None for all.
         init_masks: the folder of ``--init-masks`` with a checksum of its masks; None without that option.
         own_protocol: the network's inference protocol, where ``protocol`` is another one; None where it is that.
+        first_prompt: what the simulated user gives first, and how the network sees it; None for a click.
     """
 
     model_name: str
@@ -78,6 +79,7 @@ class RunInfo:
     max_objects: int | None = None
     init_masks: str | None = None
     own_protocol: str | None = None
+    first_prompt: str | None = None
 
 
 # ---- the table of the published code ----
@@ -218,11 +220,12 @@ def protocol_line(
     only = "" if info.max_objects is None else f"; only the first {info.max_objects} objects"
     only += "" if info.init_masks is None else f"; initial masks: {printable(info.init_masks)}"
     instead = "" if info.own_protocol is None else f" (the network's own is {info.own_protocol})"
+    first = "" if info.first_prompt is None else f"; first prompt: {info.first_prompt}"
     objects = "" if scores is None else f"objects: {objects_of(scores)}; "
     return (
         f"Protocol: {info.protocol} {info.eval_mode}{instead}, mode {info.mode}; {objects}mask where probability > "
-        f"{settings.threshold:g}; {describe(inference)}; {clicks}{seen}; simulated user: {simulated_user(settings)}; "
-        f"device {info.device}{only}"
+        f"{settings.threshold:g}; {describe(inference)}; {clicks}{seen}; simulated user: {simulated_user(settings)}"
+        f"{first}; device {info.device}{only}"
     )
 
 
@@ -235,7 +238,12 @@ def objects_of(scores: DatasetScores) -> str:
 
 def simulated_user(settings: EvalSettings) -> str:
     """Say where the simulated user clicks."""
-    return TIE_RULE if settings.clicker == "centre" else f"{ANYWHERE}, seed {settings.seed}"
+    parts = [TIE_RULE if settings.clicker == "centre" else f"{ANYWHERE}, seed {settings.seed}"]
+    if settings.box_jitter:
+        parts.append(f"boxes off by up to {settings.box_jitter:g} of their sides, seed {settings.seed}")
+    if settings.prompt == "mask":
+        parts.append(f"simulated masks of seed {settings.seed}")
+    return "; ".join(parts)
 
 
 def describe(inference: InferenceSettings) -> str:
@@ -307,7 +315,7 @@ def summary_entry(
     }
     return {
         **asdict(info),
-        "settings": {**asdict(settings), "simulated_user": simulated_user(settings)},
+        "settings": {**settings.as_dict(), "simulated_user": simulated_user(settings)},
         "inference": asdict(inference),
         "versions": versions(),
         **{key: getattr(scores, key) for key in TOTALS},

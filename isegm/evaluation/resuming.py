@@ -61,6 +61,9 @@ def _problems(record: ObjectRecord, sample: DSample) -> Iterator[str]:
     if record.object_id not in sample.objects_ids:
         yield f"that sample has the objects {', '.join(map(str, sample.objects_ids))}"
     height, width = sample.image.shape[:2]
+    points = [] if record.prompt is None else record.prompt.get("points", [])
+    if any(x > width or y > height for x, y in points):
+        yield f"its prompt reaches beyond its {width}x{height} pixels"
     if any(x >= width or y >= height for x, y, _ in record.clicks):
         yield f"a click lies outside its {width}x{height} pixels"
 

@@ -37,6 +37,7 @@ from isegm.inference.protocols import MODE_PROTOCOLS, RITM, SEGNEXT
 from isegm.inference.simulation import EvalSettings
 from isegm.model.checkpoint import load_model
 from isegm.model.click_model import ClickModel
+from isegm.prompts import how_read
 from isegm.utils import distributed
 from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
@@ -74,6 +75,8 @@ def run_evaluation(options: EvalOptions) -> None:
         InputError: an option, a file or a data set is not usable; missing data sets and empty masks are reported before
             the first click.
     """
+    if options.box_jitter and options.prompts != "box":
+        raise InputError("--box-jitter moves the sides of boxes: give --prompts box too, or leave it out.")
     cfg = load_config_file(options.config_path)
     lowest = options.eval_settings(RITM).target_iou
     if options.target_iou is not None and options.target_iou < lowest <= 1:
@@ -218,6 +221,7 @@ def _load_checkpoint(
         max_objects=options.max_objects,
         init_masks=next((one.origin for one in datasets if isinstance(one, InitialMaskDataset)), None),
         own_protocol=None if protocol == model.protocol else model.protocol,
+        first_prompt=_first_prompt(options, model),
     )
     of_mode = SEGNEXT_ROW if protocol == SEGNEXT else mode
     row_name = names.row if selection.several else of_mode
@@ -229,6 +233,22 @@ def _load_checkpoint(
         [f"{name}-{value}" for name, value in named.items()],
     )
     return CheckpointRun(model, row_name, info, paths)
+
+
+def _first_prompt(options: EvalOptions, model: ClickModel) -> str | None:
+    """Say how the network sees the first prompt; None where that is a click.
+
+    Raises:
+        InputError: it would not see it, nor would its mask change.
+    """
+    if options.prompts == "click":
+        return None
+    if options.prompts == "mask" and options.merge == "none" and not model.with_prev_mask:
+        raise InputError(
+            f"{type(model).__name__} reads no previous mask, and with --merge none predictions replace it, so that "
+            "--prompts mask changes nothing: leave one of both out."
+        )
+    return f"{options.prompts}, {how_read(options.prompts, model.reads_strokes, model.with_prev_mask)}"
 
 
 def _named_settings(options: EvalOptions, info: reports.RunInfo) -> dict[str, str]:
@@ -266,7 +286,7 @@ def _identity(
         "init_masks": run.info.init_masks,
         "device": options.device.type,
         "objects": EACH_OBJECT,
-        **asdict(settings),
+        **settings.as_dict(),
     }
     if options.eval_ritm and run.info.own_protocol:
         identity["own_protocol"] = run.info.own_protocol

@@ -81,7 +81,7 @@ def miou_carried_forward(records: Sequence[ObjectRecord]) -> np.ndarray:
 def seconds_per_click(records: Sequence[ObjectRecord]) -> float:
     """Compute SPC: time of the whole loop, with reading images, simulated user and IoU, per click."""
     require(records, SOME_RECORDS, "the records")
-    return sum(record.seconds for record in records) / sum(len(record.clicks) for record in records)
+    return sum(record.seconds for record in records) / sum(len(record.ious) for record in records)
 
 
 def seconds_of_first_and_next(records: Sequence[ObjectRecord]) -> tuple[float | None, float | None]:
@@ -90,7 +90,7 @@ def seconds_of_first_and_next(records: Sequence[ObjectRecord]) -> tuple[float | 
     firsts = [record.first_seconds for record in records if record.first_seconds is not None]
     if len(firsts) < len(records):
         return None, None
-    others = sum(len(record.clicks) - 1 for record in records)
+    others = sum(len(record.ious) - 1 for record in records)
     rest = sum(record.seconds for record in records) - sum(firsts)
     return sum(firsts) / len(firsts), rest / others if others else None
 
@@ -99,7 +99,7 @@ def passes_per_click(records: Sequence[ObjectRecord]) -> float | None:
     """Compute the passes through the network per click; None where records do not tell."""
     require(records, SOME_RECORDS, "the records")
     passes = [record.passes for record in records if record.passes is not None]
-    return sum(passes) / sum(len(record.clicks) for record in records) if len(passes) == len(records) else None
+    return sum(passes) / sum(len(record.ious) for record in records) if len(passes) == len(records) else None
 
 
 def seconds_per_object(records: Sequence[ObjectRecord]) -> float:
@@ -174,7 +174,7 @@ def score(records: Sequence[ObjectRecord], dataset: str, target_iou: float, max_
         max_clicks=max_clicks,
         objects=len(records),
         images=len({record.name for record in records}),
-        clicks=sum(len(record.clicks) for record in records),
+        clicks=sum(len(record.ious) for record in records),
         seconds=sum(record.seconds for record in records),
         thresholds=thresholds,
         noc=at_each(noc),

@@ -126,4 +126,4 @@ class EvaluationSink:
         threshold = self.options.eval_settings(self.info.protocol).threshold
         stages = plots.click_stages(record)
         masks = [session.mask(threshold) for session in replay_each(stages[-1], sample, predictor)]
-        return [plots.Case(stage, sample.image, gt_mask, masks[len(stage.clicks) - 1]) for stage in stages]
+        return [plots.Case(stage, sample.image, gt_mask, masks[len(stage.ious) - 1]) for stage in stages]

@@ -20,14 +20,16 @@ _ENTRY: dict[str, Kind] = {
     **dict.fromkeys(("seconds", "spc", "spi"), Number(least=0)),
     "max_objects": Whole(least=1) | Nothing(),
     "init_masks": Text() | Nothing(),
-    "settings": Fields(_SETTINGS, {"clicker": Text(), "seed": Whole(least=0)}),
+    "settings": Fields(
+        _SETTINGS, {"clicker": Text(), "seed": Whole(least=0), "prompt": Text(), "box_jitter": Number(least=0)}
+    ),
     "inference": Table(Plain()),
     "versions": Fields(dict.fromkeys(("isegm", "python", "torch", "numpy", "opencv", "scipy"), Text())),
     "miou": Items(Number(0, 1)),
 }
 _LATER: dict[str, Kind] = {  # entries may lack them
     "images": Whole(least=0),
-    "own_protocol": Text() | Nothing(),
+    **dict.fromkeys(("own_protocol", "first_prompt"), Text() | Nothing()),
     **dict.fromkeys(("first_spc", "next_spc", "passes"), Number(least=0) | Nothing()),
 }
 SUMMARY = Fields({"evaluations": Items(Fields(_ENTRY, _LATER))})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 from isegm.clicks import Click
+from isegm.data.simulated_prompts import PROMPTS
 from isegm.inference.clicker import Clicker
 from isegm.inference.mask_metrics import get_iou
 from isegm.utils.errors import InputError
@@ -14,6 +16,7 @@ from isegm.utils.inputs import Probability, require, require_fields
 from isegm.utils.schema import Number, Text, Whole
 
 CLICKERS = ("centre", "random")
+MOST_JITTER = 10.0  # of the sides of boxes
 NEVER_STOP = 1.01  # a target IoU that cannot be reached: every object gets all clicks
 
 
@@ -28,7 +31,9 @@ class EvalSettings:
         threshold: pixels of a strictly greater probability are in the mask (docs/fidelity.md#mask-threshold).
         clicker: where the simulated user clicks, one of ``CLICKERS``: the middle of the largest error, as published, or
             anywhere in it.
-        seed: of clicks anywhere; the clicks on an object depend on it and on the object alone.
+        seed: of clicks anywhere, and of what is random in first prompts; they depend on it and on the object alone.
+        prompt: what comes first, one of ``PROMPTS``, and counts as a click; clicks follow.
+        box_jitter: how far the sides of boxes lie off the object, see ``simulated_box``.
 
     Raises:
         InputError: a number is out of its range.
@@ -40,9 +45,12 @@ class EvalSettings:
     threshold: float = 0.49
     clicker: str = "centre"
     seed: int = 0
+    prompt: str = "click"
+    box_jitter: float = 0.0
 
     def __post_init__(self) -> None:
         require_fields(self, {"clicker": Text(CLICKERS), "seed": Whole(0)})
+        require_fields(self, {"prompt": Text(PROMPTS), "box_jitter": Number(0, MOST_JITTER)})
         require_fields(self, {"target_iou": Number(), "max_clicks": Whole(), "min_clicks": Whole()})
         if self.max_clicks < 1 or self.min_clicks < 1:
             raise InputError(
@@ -51,6 +59,13 @@ class EvalSettings:
         if not 0 < self.target_iou < 2:
             raise InputError(f"the target IoU is {self.target_iou:g}: give a fraction such as 0.9, not a percentage.")
         require(self.threshold, Probability(), "the mask threshold")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as plain data, those of first prompts only where they are not clicks."""
+        values = asdict(self)
+        if self.prompt == "click":
+            del values["prompt"], values["box_jitter"]
+        return values
 
 
 class ClickSimulation:

@@ -85,12 +85,13 @@ def losses(*, aux: float | None, refiner: bool = False) -> dict[str, LossTerm]:
     return terms
 
 
-def mobilenetv2(cfg: EasyDict) -> ClickModel:
+def mobilenetv2(cfg: EasyDict, *, strokes: bool = False) -> ClickModel:
     """The MobileNetV2 baseline, whose backbone starts from the ImageNet weights that config.yml names.
 
-    Weights with folded BatchNorm get its statistics back, measured on training images.
+    With ``strokes`` it reads boxes and scribbles as well. Weights with folded BatchNorm get its statistics back,
+    measured on training images.
     """
-    network = build_model("clickseg_mobilenetv2")
+    network = build_model("clickseg_mobilenetv2", **({"strokes": True} if strokes else {}))
     _scale_clicks(network)
     backbone = network.get_submodule("feature_extractor.backbone")
     if launch.start_from_imagenet(network, cfg, "MOBILENETV2") and has_folded_batchnorm(backbone):

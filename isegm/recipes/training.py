@@ -80,6 +80,8 @@ class Recipe(CheckedFields):
         recompute: blocks of the network compute their activations again on every device, for less memory and more time.
         recompute_above: pixels of a batch above which activations are computed again, see ``TrainConfig``.
         initial_masks: lets some samples start from a mask with errors; None for none.
+        prompts: lets some samples begin with a box or a scribble, see ``DrawnPrompts``, for networks that read strokes;
+            None for clicks alone.
         backbone_lr: learning rate of ``feature_extractor.backbone`` relative to ``lr``, everything else learning at
             ``lr``; None for the network's own rates.
         published_layer_decay: ``--layerwise-decay`` leaves the embedding of clicks untrained, as published.
@@ -116,6 +118,7 @@ class Recipe(CheckedFields):
         "milestones": Items(Whole(0)),
         "checkpoint_every": INTERVAL,
         "initial_masks": CALLABLE | Nothing(),
+        "prompts": CALLABLE | Nothing(),
         "starts_from": Text() | Nothing(),
         "clip_norm": Number(above=0) | Nothing(),
         "click_weights": Items(Number(0), least=1) | Nothing(),
@@ -143,6 +146,7 @@ class Recipe(CheckedFields):
     recompute: bool = False
     recompute_above: int | None = None
     initial_masks: SampleTransform | None = None
+    prompts: SampleTransform | None = None
     backbone_lr: float | None = None
     published_layer_decay: bool = False
     clip_norm: float | None = None
@@ -227,6 +231,9 @@ def train(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> None:
         steps.append(FocusCrops(list(recipe.crops.values())[-1][0]))
     if recipe.initial_masks:
         steps.append(recipe.initial_masks)
+    if recipe.prompts:
+        _check_prompts(network, recipe)
+        steps.append(recipe.prompts)
     train_set, val_set = recipe.data.open(cfg, crops, recipe.sampler, tuple(steps))
     launch.start(network, cfg, config, train_set, val_set if recipe.validates else None)
 
@@ -304,6 +311,16 @@ def _task(network: ClickModel, recipe: Recipe) -> IterativeClicks:
 def _stretch(cfg: EasyDict, recipe: Recipe) -> float:
     """Length of the run relative to the recipe's."""
     return cfg.epochs / recipe.epochs if cfg.epochs > 0 else 1.0
+
+
+def _check_prompts(network: ClickModel, recipe: Recipe) -> None:
+    """Check that the network and the way in which it learns take boxes and scribbles."""
+    if not network.reads_strokes:
+        raise InputError(
+            f"prompts are for networks that read strokes: build {type(network).__name__} with strokes=True."
+        )
+    if recipe.appended_clicks or recipe.click_weights is not None:
+        raise InputError("prompts go without appended_clicks and click_weights: leave one of them out.")
 
 
 def _check_options(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> None:

@@ -11,6 +11,7 @@ from isegm.engine.tasks import IterativeClicks, LossTerm
 from isegm.engine.training_step import TrainingStep
 from isegm.model.click_model import ClickModel
 from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss, SoftIoU
+from tests.analytic import TinyModel
 
 
 class Recorder(nn.Module):
@@ -169,3 +170,24 @@ def test_validation_of_a_network_that_encodes_once_keeps_no_gradients(batch):
     with torch.no_grad():
         (step,) = steps_of(task, model, batch, BatchRNG(5, first=0, count=4))
     assert model.encoded == [(False, False, 4)] and not step.loss.requires_grad
+
+
+def test_strokes_of_a_batch_reach_networks_that_read_them_and_no_others():
+    seen = []
+
+    class Reading(TinyModel):
+        def decode(self, features, points, prev_mask=None, cache=None, **further):
+            seen.append(further.get("strokes"))
+            return super().decode(features, points, prev_mask, cache, **further)
+
+    strokes = torch.zeros(2, 2, 32, 32)
+    batch = {
+        "images": torch.rand(2, 3, 32, 32),
+        "points": torch.full((2, 4, 3), -1.0),
+        "instances": torch.ones(2, 1, 32, 32),
+        "strokes": strokes,
+    }
+    task = IterativeClicks({"instance_loss": LossTerm(SigmoidBinaryCrossEntropyLoss())}, max_num_next_clicks=0)
+    for reads in (True, False):
+        task.forward(Reading(strokes=reads), batch, torch.zeros(2, 1, 32, 32), batch["points"])
+    assert seen[0] is strokes and seen[1] is None

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from isegm.data.simulated_prompts import simulated_box, simulated_mask, simulated_scribble
 from isegm.inference.mask_metrics import get_iou
-from isegm.inference.simulated_prompts import simulated_box, simulated_mask, simulated_scribble
 from isegm.prompts import prompts_from_xy
 
 
