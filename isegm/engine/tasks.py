@@ -333,7 +333,7 @@ class FocalClicks(IterativeClicks):
 def _predict(model: ClickModel, batch: Batch, prev_mask: Tensor, points: Tensor) -> Mapping[str, Any]:
     """Return the network's outputs, from features of the images where the batch has them."""
     mask = prev_mask if model.with_prev_mask else None
-    further = {"strokes": batch["strokes"]} if model.reads_strokes and "strokes" in batch else {}
+    further = {"strokes": batch["strokes"]} if "strokes" in batch and model.reads_strokes else {}
     features = {name.removeprefix(FEATURE): value for name, value in batch.items() if name.startswith(FEATURE)}
     if features:
         return model.decode(features, points, mask, **further)
