@@ -1,5 +1,6 @@
 """What tests of several folders share."""
 
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -32,6 +33,12 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "long" in item.keywords and not config.getoption("--all"):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_collection_finish(session):
+    """Spare the modules, which live as long as the tests, from every collection of garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

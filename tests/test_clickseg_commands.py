@@ -27,6 +27,9 @@ python scripts/evaluate_model.py Baseline --model_dir=./experiments/strongbaseli
 MODES = {"focalclick": "FocalClick", "cdnet": "CDNet", "strongbaseline": "Baseline"}
 LIGHT = {"FocalClick": "focalclick_segformerb0_s1", "CDNet": "cdnet_resnet34", "Baseline": "clickseg_pplcnet"}
 FEW = ["--cpu", "--max-objects=1", "--no-overlays"]
+# Experiments whose networks, or their likes, a command of another evaluates in the same way
+OTHERS = {"cdnet/cdnet_res34_sbd", "cdnet/cdnet_res34_cclvs"}
+OTHERS |= {f"focalclick/{name}_S2_{data}" for name in ("hrnet18s", "hrnet32") for data in ("cclvs", "comb")}
 CLICKS = {"CDNet": 1}  # which takes its time
 
 
@@ -117,7 +120,9 @@ def test_several_checkpoints_of_a_folder_are_evaluated(files, checkout, monkeypa
     assert [checkpoint for checkpoint, _ in rows] == ["210", "220", "230"]
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize(
+    "experiment", [pytest.param(name, marks=pytest.mark.long if name in OTHERS else ()) for name in EXPERIMENTS]
+)
 def test_every_experiment_is_evaluated_by_a_command_of_this_form(experiment, files, checkout, monkeypatch):
     words = form(experiment)
     words[5] = "--datasets=D585_SP"

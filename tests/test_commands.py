@@ -26,7 +26,7 @@ python3 train.py models/iter_mask/hrnet18_cocolvis_itermask_3p.py --gpus=0,1 --w
 python3 train.py models/iter_mask/hrnet32_cocolvis_itermask_3p.py --gpus=0,1,2,3 --workers=12 --exp-name=first-try
 """
 FEW_STEPS = {
-    "evaluate_model.py": ["--n-clicks=2", "--max-objects=1"],
+    "evaluate_model.py": ["--n-clicks=2", "--max-objects=1", "--no-overlays"],
     "train.py": ["--epochs=1", "--epoch-len=2", "--batch-size=2", "--workers=0", "--seed=5"],  # no simulated clicks
 }
 NETWORKS = {"r34": "ritm_resnet34", "hrnet18s": "ritm_hrnet18s", "hrnet18": "ritm_hrnet18", "hrnet32": "ritm_hrnet32"}
@@ -86,7 +86,14 @@ def test_evaluations_run_and_leave_their_tables(words, checkout, monkeypatch, ca
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", commands("train.py"), ids=named)
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(words, marks=pytest.mark.long if "/hrnet18_" in words[1] or "/hrnet32_" in words[1] else ())
+        for words in commands("train.py")
+    ],
+    ids=named,
+)
 def test_trainings_run_and_leave_a_checkpoint(words, checkout, small_crops, monkeypatch):
     assert run(words, monkeypatch) == 0
     script = Path(words[1])

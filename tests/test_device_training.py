@@ -12,7 +12,7 @@ SCRIPT = """
 from isegm.recipes import Recipe, light, train
 
 RECIPE = Recipe(
-    data=light.folders(epoch_len=16), crop=(48, 48), sampler=light.SAMPLER, batch_size=4, lr=1e-3, epochs={epochs},
+    data=light.folders(epoch_len=8), crop=(48, 48), sampler=light.SAMPLER, batch_size=4, lr=1e-3, epochs={epochs},
     clicks=3, losses=light.losses(aux=0.4), mixed_clicks=True, clicks_anywhere=0.2, ema=0.9,
 )
 

@@ -27,11 +27,11 @@ FOLDER_SCRIPTS = [script for script in SCRIPTS if script.parent.name == "light" 
 
 @pytest.fixture
 def configure_small(configure):
-    """``configure`` with views of 96 x 96 pixels, for the time that training takes."""
+    """``configure`` with views of 64 x 64 pixels, for the time that training takes."""
 
     def run(script, *arguments):
         module, cfg = configure(script, *arguments)
-        module.RECIPE = replace(module.RECIPE, crop=dict.fromkeys(module.RECIPE.crops, (96, 96)))
+        module.RECIPE = replace(module.RECIPE, crop=dict.fromkeys(module.RECIPE.crops, (64, 64)))
         return module, cfg
 
     return run
@@ -47,8 +47,23 @@ def of_batch_statistics(script):
     return "vit_" not in script.stem and not load_script(ROOT / script).RECIPE.freeze_batchnorm
 
 
+# Scripts whose network and recipe, or their likes, are trained in other tests too
+TRAINED_ELSEWHERE = {
+    "iter_mask/hrnet18s_folder.py",
+    "light/mobilenetv2_finetune.py",
+    "light/mobilenetv2_folder_stage2.py",
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("script", FOLDER_SCRIPTS, ids=str)
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(script, marks=pytest.mark.long if str(script.relative_to("models")) in TRAINED_ELSEWHERE else ())
+        for script in FOLDER_SCRIPTS
+    ],
+    ids=str,
+)
 def test_every_script_for_folders_trains_a_step_and_its_checkpoint_loads(script, configure_small, tmp_path):
     images = draw_folder(tmp_path / "photos", 6)
     short = ("--data", str(images), "--epochs", "1", "--epoch-len", "2", "--batch-size", "2")

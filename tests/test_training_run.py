@@ -16,15 +16,16 @@ from tests.drawn import draw_folder
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = """
 from isegm.recipes import Recipe, light, train
+from tests.engine.tiny import TinyModel
 
 RECIPE = Recipe(
     data=light.folders(epoch_len=16), crop=(48, 48), sampler=light.SAMPLER,
     batch_size=4, lr=1e-3, epochs=1, clicks=3, train_every_click=True, interleaved_batches=10,
-    losses=light.losses(aux=0.4),
+    losses=light.losses(aux=None),
 )
 
 def main(cfg):
-    train(light.mobilenetv2(cfg), cfg, RECIPE)
+    train(TinyModel(norm=True), cfg, RECIPE)
 """
 
 

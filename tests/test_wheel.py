@@ -1,5 +1,6 @@
 """An installed wheel has all that its users need, in any folder."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,6 +9,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from isegm.data.datasets.samples import SamplesDataset
+from isegm.utils.files import read_mask, write_image
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "isegm")
@@ -31,34 +35,58 @@ def wheel(tmp_path_factory):
     return path
 
 
+# Commands as words, and the Python of a user; each line of the output is [words, exit code, stdout, stderr].
+SESSION = """
+import contextlib, io, json, sys
+import isegm
+assert isegm.__file__.startswith(sys.argv[1]), isegm.__file__
+from isegm.cli import main
+for words in json.loads(sys.argv[2]):
+    said, errors, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(errors):
+        try:
+            main(words)
+        except SystemExit as end:
+            code = end.code or 0
+    print(json.dumps([" ".join(words), code, said.getvalue(), errors.getvalue()]))
+
+import numpy as np
+from isegm import DEFAULT_CHECKPOINT, Predictor, load_model
+predictor = Predictor(load_model())
+predictor.set_image(np.full((60, 80, 3), 128, np.uint8))
+mask, probs = predictor.predict(points=[(40, 30)], labels=[1])
+shipped = type(load_model("weights/mobilenetv2_default.pth")).__name__
+facts = [mask.shape, str(mask.dtype), str(probs.dtype), DEFAULT_CHECKPOINT.is_file(), shipped]
+print(json.dumps(["api", facts, "", ""]))
+"""
+PREDICT = "predict --image photo.jpg --point 210,140,1 --out mask.png --cpu"
+EVALUATE = "evaluate --datasets=Samples --cpu --n-clicks=2 --max-objects=2 --no-overlays"
+TRAIN = "train models/light/mobilenetv2_folder.py --cpu"
+COMMANDS = ("models", "datasets", TRAIN, PREDICT, EVALUATE)
+
+
 @pytest.fixture(scope="module")
-def run(wheel, tmp_path_factory):
-    """Run the installed command ``isegm``, or Python code, in an empty folder, without this checkout."""
+def photo():
+    return SamplesDataset().get_sample(2).image
+
+
+@pytest.fixture(scope="module")
+def session(wheel, photo, tmp_path_factory):
+    """What the installed commands and the package say in an empty folder, without this checkout; and that folder."""
     home = tmp_path_factory.mktemp("installed")
     site, empty = home / "site", home / "empty"
-    empty.mkdir()
+    write_image(empty / "photo.jpg", photo)
     install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", site, wheel]
     subprocess.run(install, capture_output=True, check=True)
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     # -I ignores PYTHONPATH and the working directory: the wheel comes first, dependencies from the tests' own Python
-    path = f"import sys; sys.path.insert(0, {str(site)!r})"
-    guard = f"{path}; import isegm; assert isegm.__file__.startswith({str(site)!r}), isegm.__file__"
-    command = f"{guard}; from isegm.cli import main; main()"
-
-    def start(*words, code=None):
-        script = command if code is None else f"{guard}\n{code}"
-        done = subprocess.run(
-            [sys.executable, "-I", "-c", script, *map(str, words)],
-            cwd=empty,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.returncode, done.stdout, done.stderr
-
-    start.folder = empty
-    return start
+    code = f"import sys; sys.path.insert(0, {str(site)!r})\n{SESSION}"
+    given = json.dumps([words.split() for words in COMMANDS])
+    started = [sys.executable, "-I", "-c", code, str(site), given]
+    done = subprocess.run(started, cwd=empty, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    return {words: (code, out, err) for words, code, out, err in rows}, empty
 
 
 def test_it_holds_the_package_and_nothing_else(wheel):
@@ -73,42 +101,31 @@ def test_it_holds_the_package_and_nothing_else(wheel):
     assert any(name.startswith("isegm/data/datasets/samples_masks/") for name in names)
 
 
-def test_predict_segments_an_image(run):
-    from isegm.data.datasets.samples import SamplesDataset
-    from isegm.utils.files import read_mask, write_image
-
-    image = SamplesDataset().get_sample(2).image
-    write_image(run.folder / "photo.jpg", image)
-    code, out, err = run("predict", "--image", "photo.jpg", "--point", "210,140,1", "--out", "mask.png", "--cpu")
+def test_predict_segments_an_image(session, photo):
+    said, folder = session
+    code, out, err = said[PREDICT]
     assert code == 0 and "pixels are object" in out, err
-    assert read_mask(run.folder / "mask.png").shape == image.shape[:2]
+    assert read_mask(folder / "mask.png").shape == photo.shape[:2]
 
 
-def test_evaluate_counts_clicks_on_the_samples(run):
-    code, out, err = run("evaluate", "--datasets=Samples", "--cpu", "--n-clicks=2", "--max-objects=2", "--no-overlays")
+def test_evaluate_counts_clicks_on_the_samples(session):
+    said, folder = session
+    code, out, err = said[EVALUATE]
     assert code == 0 and "Samples" in out, err
-    (table,) = (run.folder / "experiments" / "evaluation_logs").rglob("cvpr_*.txt")
+    (table,) = (folder / "experiments" / "evaluation_logs").rglob("cvpr_*.txt")
     assert table.parent.name == "mobilenetv2_default"
 
 
-def test_models_datasets_and_train_say_what_is_here(run):
-    code, out, err = run("models")
+def test_models_datasets_and_train_say_what_is_here(session):
+    said, _ = session
+    code, out, err = said["models"]
     assert code == 0 and "mobilenetv2_default" in out and "ritm_hrnet18s" in out, err
-    code, out, err = run("datasets")
+    code, out, err = said["datasets"]
     assert code == 1 and "GrabCut: absent" in out and "add GRABCUT_PATH to config.yml" in out, err
-    code, out, err = run("train", "models/light/mobilenetv2_folder.py", "--cpu")
+    code, out, err = said[TRAIN]
     assert code == 2 and "give the path of a script in a folder named models" in err
 
 
-def test_the_api_needs_no_path(run):
-    code = """
-import numpy as np
-from isegm import DEFAULT_CHECKPOINT, Predictor, load_model
-predictor = Predictor(load_model())
-predictor.set_image(np.full((60, 80, 3), 128, np.uint8))
-mask, probs = predictor.predict(points=[(40, 30)], labels=[1])
-print(mask.shape, mask.dtype, probs.dtype, DEFAULT_CHECKPOINT.is_file())
-print(type(load_model("weights/mobilenetv2_default.pth")).__name__)
-"""
-    code, out, err = run(code=code)
-    assert code == 0 and out.splitlines()[0] == "(60, 80) bool float32 True", err
+def test_the_api_needs_no_path(session):
+    facts, _, _ = session[0]["api"]
+    assert facts == [[60, 80], "bool", "float32", True, "BaselineModel"]

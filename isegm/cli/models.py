@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
 from isegm.model import ClickModel, build_model, list_models, weights_table
@@ -37,6 +38,8 @@ class _WithoutDraws(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:  # whatever ``func`` returns
+        if func in (init.kaiming_uniform_, init.normal_, init.uniform_):  # which hide their draws from this mode
+            return (kwargs or {})["tensor"]
         return args[0] if func in (Tensor.normal_, Tensor.uniform_) else func(*args, **(kwargs or {}))
 
 

@@ -236,6 +236,7 @@ def test_the_image_is_found_in_any_unicode_form_of_its_name(in_file, on_disk, fo
     assert len(read(content, tmp_path, normalize(on_disk, "café.jpg"))) == 1
 
 
+@pytest.mark.long
 def test_20_000_objects_are_read(tmp_path):
     entries = [{"segmentation": [[x, y, x + 1, y, x + 1, y + 1]]} for x in range(40) for y in range(36)]
     content = foreign(*(entries * 14)[:20_000])

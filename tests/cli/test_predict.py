@@ -276,6 +276,7 @@ def test_a_checkpoint_by_the_beginning_of_its_name(call):
     assert code == 0, err
 
 
+@pytest.mark.long
 def test_it_runs_from_any_folder_with_the_shipped_model(tmp_path):
     photo = tmp_path / "photo.png"
     write_image(photo, np.full((40, 40, 3), 128, np.uint8))

@@ -53,6 +53,7 @@ def drive(screen, monkeypatch, tmp_path, photo):
             root.destroy()
     roots.clear()
     gc.collect()  # what belongs to a window must not be collected in another thread
+    gc.freeze()  # what is left was there before; to look at it again after each window takes longest
 
 
 @pytest.fixture

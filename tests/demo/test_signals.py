@@ -96,7 +96,12 @@ def ended(screen, tmp_path):
 
 @pytest.mark.parametrize(
     ("state", "number"),
-    [(state, signal.SIGINT) for state in ("idle", "dialog", "files")] + [("idle", signal.SIGTERM)],
+    [
+        ("idle", signal.SIGTERM),
+        ("dialog", signal.SIGINT),
+        pytest.param("idle", signal.SIGINT, marks=pytest.mark.long),
+        pytest.param("files", signal.SIGINT, marks=pytest.mark.long),
+    ],
 )
 def test_an_idle_window_ends_by_a_signal_and_its_work_is_kept(number, state, ended):
     place, code, errors = ended(state, number)

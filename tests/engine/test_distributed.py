@@ -1,12 +1,10 @@
 """Several processes learn what one process would learn, write once, and end together."""
 
 import json
-import os
-import socket
+import signal
 import subprocess
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,9 +18,8 @@ from isegm.utils.errors import InputError
 from tests.drawn import draw_folder
 from tests.engine import focal
 from tests.engine.tiny import ICL, NO_CLICKS, EncodeOnceModel, TinyModel, finished, tiny, tiny_vit
+from tests.launching import ENVIRONMENT, REPOSITORY, free_port, two_processes
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
 # In the second epoch the second process meets an image that is no good.
 SCRIPT = """
 import os
@@ -54,22 +51,33 @@ def images(tmp_path_factory):
     return draw_folder(tmp_path_factory.mktemp("data") / "photos", 9)
 
 
-def started_by_torchrun(images, folder, *what):
-    """The results that each of torchrun's two processes saw, see ``tests.engine.tiny``."""
+def alone():
+    """The environment of the only process of a group."""
+    return {**ENVIRONMENT, "RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+
+
+def run_of_two(images, folder, *what):
+    """The exit codes and error outputs of two processes, see ``tests.engine.tiny``, and the results that each saw."""
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    command += ["-m", "tests.engine.tiny", str(images), str(folder), *what]
-    done = subprocess.run(command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "Warning" not in done.stderr
-    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
+    with two_processes("-m", "tests.engine.tiny", str(images), str(folder), *what) as running:
+        ended = [(process.communicate()[1], process.returncode) for process in running]
+    assert not any("Warning" in errors for errors, _ in ended)
+    assert len(list(folder.glob("*.json"))) == 2, ended
+    return ended, [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
 
 @pytest.fixture(scope="module")
-def together(images, tmp_path_factory):
-    """The folder of runs that torchrun's two processes have made, and the results that each of them saw."""
+def run_together(images, tmp_path_factory):
+    """The folder of runs that two processes have made, how these ended, and the results that each of them saw."""
     folder = tmp_path_factory.mktemp("together")
-    return folder, started_by_torchrun(images, folder)
+    return folder, *run_of_two(images, folder)
+
+
+@pytest.fixture(scope="module")
+def together(run_together):
+    """The folder and the results alone."""
+    folder, _, results = run_together
+    return folder, results
 
 
 def assert_close(mine, other, tolerance=1e-5):
@@ -136,7 +144,8 @@ def test_synchronised_batchnorm_without_gpus_ends_in_a_sentence(images, tmp_path
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="PyTorch's SyncBatchNorm needs two GPUs")
 def test_synchronised_batchnorm_sees_the_whole_batch(images, tmp_path):
-    first, second = started_by_torchrun(images, tmp_path / "two", "synchronised")
+    ended, (first, second) = run_of_two(images, tmp_path / "two", "synchronised")
+    assert [code for _, code in ended] == [0, 0], ended
     alone = finished(tiny(images, tmp_path, norm=True, task=NO_CLICKS, device=torch.device("cuda:0")))
     assert first == second
     assert_close(first, alone, 1e-4)
@@ -175,34 +184,28 @@ def test_another_number_of_processes_goes_on_with_a_warning(together, images, tm
     assert run.epoch == 2 and "was trained by 2 processes, not 1" in caplog.text
 
 
-def test_a_process_that_fails_ends_all_in_one_sentence(images, tmp_path):
-    (tmp_path / "models" / "tiny").mkdir(parents=True)
-    (tmp_path / "models" / "tiny" / "tiny.py").write_text(SCRIPT)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, str(REPOSITORY / "train.py"), "models/tiny/tiny.py", "--data", str(images), "--cpu"]
-    running = []
-    for rank in range(2):  # as another launcher than torchrun would start them
-        variables = {"RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        environment = {**ENVIRONMENT, **{name: str(value) for name, value in variables.items()}}
-        arguments = [*command, "--workers", "0", f"--local_rank={rank}"]
-        running.append(
-            subprocess.Popen(
-                arguments, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-            )
-        )
-    try:
-        first, second = (process.communicate(timeout=120)[1] for process in running)
-    finally:
-        for process in running:
-            process.kill()
-    assert [process.returncode for process in running] == [2, 2], first + second
-    assert second.count("error: 07.png is broken: get it again.\n") == 1
-    assert "error:" not in first and "Traceback" not in first + second
-    (folder,) = (tmp_path / "experiments" / "tiny" / "tiny").iterdir()
+def write_script(folder, text=SCRIPT):
+    (folder / "models" / "tiny").mkdir(parents=True)
+    (folder / "models" / "tiny" / "tiny.py").write_text(text)
+
+
+def assert_one_failed_in_the_second_epoch(said, folder):
+    assert said.count("error: 07.png is broken: get it again.\n") == said.count("error:") == 1, said
+    assert "Traceback" not in said
+    (folder,) = (folder / "experiments" / "tiny" / "tiny").iterdir()
     assert read_checkpoint(folder / "checkpoints" / "last_checkpoint.pth")["training"]["epoch"] == 1
     assert len(list((folder / "logs").glob("train_*.log"))) == len(list(folder.glob("tiny_*.py"))) == 1
+
+
+@pytest.mark.long
+def test_a_process_that_fails_ends_all_in_one_sentence(images, tmp_path):
+    write_script(tmp_path)
+    words = ["models/tiny/tiny.py", "--data", str(images), "--cpu", "--workers", "0"]
+    with two_processes(str(REPOSITORY / "train.py"), *words, cwd=tmp_path) as running:
+        first, second = (process.communicate(timeout=120)[1] for process in running)
+    assert [process.returncode for process in running] == [2, 2], first + second
+    assert "error:" not in first
+    assert_one_failed_in_the_second_epoch(first + second, tmp_path)
 
 
 @pytest.mark.parametrize(("length", "batch_size", "count"), [(22, 8, 2), (22, 8, 4), (22, 6, 3), (17, 8, 4)])
@@ -242,69 +245,50 @@ def test_several_gpus_are_a_process_each(arguments, number, monkeypatch):
     assert len(started) == (number > 1)
 
 
-@pytest.mark.parametrize(
-    ("program", "good"),
-    [
-        pytest.param([str(REPOSITORY / "train.py")], True, marks=pytest.mark.long),
-        (["-m", "isegm", "train"], True),
-        pytest.param([str(REPOSITORY / "train.py")], False, marks=pytest.mark.long),
-    ],
-    ids=["script", "command", "bad data"],
-)
-def test_one_command_trains_in_two_processes_and_ends_as_they_do(program, good, images, tmp_path):
-    (tmp_path / "models" / "tiny").mkdir(parents=True)
-    (tmp_path / "models" / "tiny" / "tiny.py").write_text(SCRIPT.replace('["RANK"] == "1"', '["RANK"] == "7"'))
-    command = [sys.executable, *program, "models/tiny/tiny.py", "--cpu", "--ngpus=2", "--workers=0"]
-    command += ["--data", str(images if good else tmp_path / "absent")]
-    ended = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+PROGRAMS = {"script": [str(REPOSITORY / "train.py")], "command": ["-m", "isegm", "train"]}
+
+
+def train_in_two(program, data, folder):
+    words = ["models/tiny/tiny.py", "--cpu", "--ngpus=2", "--workers=0", "--data", str(data)]
+    command = [sys.executable, *PROGRAMS[program], *words]
+    return subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+
+
+def test_one_command_trains_in_two_processes_and_ends_as_they_do(images, tmp_path):
+    write_script(tmp_path)
+    ended = train_in_two("command", images, tmp_path)
+    assert ended.returncode == 2, ended.stderr
+    assert_one_failed_in_the_second_epoch(ended.stderr, tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("good", [True, False], ids=["good", "bad data"])
+def test_one_command_trains_to_the_end_or_says_in_one_sentence_why_not(program, good, images, tmp_path):
+    write_script(tmp_path, SCRIPT.replace('["RANK"] == "1"', '["RANK"] == "7"'))
+    ended = train_in_two(program, images if good else tmp_path / "absent", tmp_path)
     assert ended.returncode == (0 if good else 2), ended.stderr
     assert ended.stderr.count("error: there is no data folder") == (not good) and "Traceback" not in ended.stderr
     assert len(list(tmp_path.rglob("last_checkpoint.pth"))) == good
 
 
-def test_a_killed_process_ends_the_others_in_one_sentence():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    code = """
-import os, signal, torch
-from isegm.utils import distributed
-from isegm.utils.cli import run
-
-def main():
-    with distributed.process_group():
-        parallel = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 2))
-        for step in range(3):
-            if step == 2 and distributed.rank() == 1:
-                os.kill(os.getpid(), signal.SIGKILL)
-            parallel(torch.ones(1, 2)).sum().backward()
-
-run(main)
-"""
-    running = []
-    for rank in range(2):
-        variables = {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-        command = [sys.executable, "-c", code]
-        running.append(subprocess.Popen(command, env=ENVIRONMENT | variables, stderr=subprocess.PIPE, text=True))
-    try:
-        message = running[0].communicate(timeout=120)[1]
-    finally:
-        for process in running:
-            process.kill()
-    assert running[0].returncode == 2 and "Traceback" not in message
-    assert message.startswith("error: another process of this run has ended or does not answer (")
-    assert message.endswith("): see what it said, then go on with --resume-exp.\n")
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL there")
+def test_a_killed_process_ends_the_others_in_one_sentence(run_together):
+    (message, code), (_, killed) = run_together[1]
+    assert (code, killed) == (2, -signal.SIGKILL) and "Traceback" not in message
+    assert message.count("error:") == 1, message
+    sentence = message[message.index("error:") :]
+    assert sentence.startswith("error: another process of this run has ended or does not answer (")
+    assert sentence.endswith("): see what it said, then go on with --resume-exp.\n")
 
 
 def test_nothing_keeps_the_group_of_processes_alive_behind_its_end():
     """Else its threads live on while Python ends, and now and then abort the process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    variables = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     code = """
-import gc, sys, torch, weakref
-from isegm.utils import distributed
+import atexit, gc, os, sys, torch, weakref
+from isegm import InputError
+from isegm.utils import cli, distributed
+
 gc.disable()
 with distributed.process_group():
     group = torch.distributed.group.WORLD
@@ -314,26 +298,13 @@ with distributed.process_group():
     distributed.all_gather(1)
     parallel = weakref.ref(parallel)
 print(sys.getrefcount(group), parallel())
-"""
-    command = [sys.executable, "-c", code]
-    ended = subprocess.run(command, env=ENVIRONMENT | variables, capture_output=True, text=True, check=True)
-    assert ended.stdout.split() == ["2", "None"]  # this name, and the argument
-
-
-def test_the_group_of_a_process_that_fails_ends_before_python_does():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    variables = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    code = """
-import atexit, sys, torch, weakref
-from isegm import InputError
-from isegm.utils import cli, distributed
+gc.enable()
+del group
 
 def at_the_end():
     print(torch.distributed.is_initialized(), parallel_module())
 
-def main():
+def fail():
     global parallel_module
     with distributed.process_group():
         parallel = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 2))
@@ -342,12 +313,15 @@ def main():
         raise InputError("07.png is broken.")
 
 atexit.register(at_the_end)
-cli.run(main)
+os.environ["MASTER_PORT"] = sys.argv[1]
+cli.run(fail)
 """
-    command = [sys.executable, "-c", code]
-    ended = subprocess.run(command, env=ENVIRONMENT | variables, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", code, free_port()]
+    ended = subprocess.run(command, env=alone(), capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (2, "error: 07.png is broken.\n")
-    assert ended.stdout.split() == ["False", "None"]
+    behind, at_the_end = (line.split() for line in ended.stdout.splitlines())
+    assert behind == ["2", "None"]  # this name, and the argument
+    assert at_the_end == ["False", "None"]  # also where the process fails
 
 
 def test_processes_have_dropout_of_their_own(images, tmp_path, monkeypatch):

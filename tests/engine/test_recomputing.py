@@ -17,7 +17,7 @@ from tests.drawn import draw_folder
 from tests.engine.tiny import EVERY_CLICK
 
 
-@pytest.mark.parametrize("options", [{}, {"amp": "bf16"}], ids=str)
+@pytest.mark.parametrize("options", [{}, pytest.param({"amp": "bf16"}, marks=pytest.mark.long)], ids=str)
 def test_batches_above_so_many_pixels_learn_the_same(options, tmp_path):
     samples = TrainSet(
         FolderDataset(draw_folder(tmp_path / "photos", 4)), RandomView((48, 48)), MultiPointSampler(6), epoch_len=4

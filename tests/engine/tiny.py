@@ -1,6 +1,8 @@
 """Tiny training runs of one or two processes; as a script, one of the processes of such runs."""
 
 import json
+import os
+import signal
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -24,6 +26,7 @@ from isegm.model.click_model import ClickModel
 from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss
 from isegm.model.registry import build_model
 from isegm.utils import distributed
+from isegm.utils.cli import run
 
 UNEVEN = "ValLosses/refine_loss"  # without gradients it has the denominator of a process's part of a batch
 
@@ -187,6 +190,15 @@ def results_with_synchronised_batchnorm(images, folder):
     return finished(tiny(images, folder, norm=True, task=NO_CLICKS, sync_batchnorm=True, device=device))
 
 
+def outlive_the_second():
+    """Kill the second process while the first one computes with it."""
+    parallel = DistributedDataParallel(nn.Linear(2, 2))
+    parallel(torch.ones(1, 2)).sum().backward()
+    if distributed.rank() == 1 and hasattr(signal, "SIGKILL"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    parallel(torch.ones(1, 2)).sum().backward()
+
+
 def main(images, folder, what="on the CPU"):
     """Write the results that the tests of several processes look at to ``<rank>.json``, in each process."""
     torch.set_num_threads(1)
@@ -194,7 +206,9 @@ def main(images, folder, what="on the CPU"):
         train = results_with_synchronised_batchnorm if what == "synchronised" else results_on_the_cpu
         results = train(images, folder)
         (folder / f"{distributed.rank()}.json").write_text(json.dumps(results))
+        if what != "synchronised":
+            outlive_the_second()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
+    run(lambda: main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]))

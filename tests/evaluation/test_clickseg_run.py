@@ -42,7 +42,7 @@ def home(tmp_path_factory):
 
 
 @pytest.fixture
-def evaluate(home, tmp_path):
+def evaluate(home, tmp_path, undrawn):
     def run(mode, **options):
         given = {
             "checkpoint": "focal",
@@ -56,7 +56,7 @@ def evaluate(home, tmp_path):
         }
         run_evaluation(EvalOptions(mode, **given))
         logs = tmp_path / "logs" / "others" / given["checkpoint"]
-        folders = [path for path in logs.glob(f"cvpr_{mode}_3*") if path.is_dir()]
+        folders = [path for path in logs.glob(f"cvpr_{mode}_{given['n_clicks']}*") if path.is_dir()]
         return max(folders, key=lambda path: path.stat().st_mtime_ns)
 
     return run
@@ -85,9 +85,9 @@ def test_focalclick_is_evaluated_with_its_refiner_and_baseline_without(evaluate,
 
 
 def test_cdnet_is_evaluated_at_its_own_size_whatever_is_asked_for(evaluate, capsys):
-    folder = evaluate("CDNet", checkpoint="cdnet", max_objects=1)
+    folder = evaluate("CDNet", checkpoint="cdnet", max_objects=1, n_clicks=1)
     assert "network input 384x384, flip average, pixel diffusion" in capsys.readouterr().out
-    assert len(ious(folder)) == 1 and folder.name == "cvpr_CDNet_3_max-objects-1"
+    assert len(ious(folder)) == 1 and folder.name == "cvpr_CDNet_1_max-objects-1"
 
 
 def test_a_mode_that_the_network_is_not_made_for_is_one_sentence(evaluate):

@@ -32,7 +32,7 @@ def home(tmp_path_factory):
 
 
 @pytest.fixture
-def evaluate(home, tmp_path):
+def evaluate(home, tmp_path, undrawn):
     def run(mode, checkpoint="segb0", **options):
         given = {
             "checkpoint": checkpoint,

@@ -71,7 +71,9 @@ def test_stages_are_after_one_two_and_four_clicks_or_the_last(ious, lengths):
         assert (stage.clicks, stage.ious) == (whole.clicks[:length], whole.ious[:length])
 
 
-@pytest.mark.parametrize(("objects", "shape"), [(1, (211, 656)), (14, (919, 1968)), (24, (1450, 1968))])
+@pytest.mark.parametrize(
+    ("objects", "shape"), [(1, (211, 656)), (14, (919, 1968)), pytest.param(24, (1450, 1968), marks=pytest.mark.long)]
+)
 def test_a_click_sheet_shows_three_panels_of_each_object_on_a_landscape_picture(tmp_path, objects, shape):
     shown = case(0)
     stages = [replace(shown, record=one) for one in plots.click_stages(record([0.2, 0.6, 0.95]))]

@@ -35,7 +35,7 @@ def home(tmp_path_factory):
 
 
 @pytest.fixture
-def evaluate(home, tmp_path):
+def evaluate(home, tmp_path, undrawn):
     def run(checkpoint="vit", **options):
         names = ",".join(f"{home}/{name}.pth" for name in checkpoint.split(","))
         given = {"n_clicks": 2, "overlays": False, "config_path": f"{home}/config.yml"}

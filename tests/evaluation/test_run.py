@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import pickle
+import runpy
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from isegm.evaluation.records import RecordWriter, read_records
 from isegm.evaluation.run import run_evaluation
 from isegm.model import build_model
 from isegm.model.checkpoint import save_checkpoint
+from isegm.utils import cli
 from isegm.utils.errors import InputError
 from isegm.utils.files import read_image, read_mask, write_image
 from tests.evaluation.fakes import write_folder
@@ -58,8 +60,12 @@ def home(tmp_path_factory):
 
 
 @pytest.fixture
-def evaluate(home, tmp_path):
+def evaluate(home, tmp_path, request):
+    """Run an evaluation; figures are drawn in tests that ask for pictures."""
+
     def run(**options):
+        if not options.get("overlays") and "sheet" not in options:
+            request.getfixturevalue("undrawn")
         given = {
             "checkpoint": "tiny",
             "datasets": f"folder:{home}/drawn",
@@ -297,15 +303,15 @@ def test_images_of_each_click(evaluate):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 def test_a_sheet_of_objects_click_by_click_is_drawn_now_or_from_the_records(evaluate, capsys):
-    folder = evaluate(sheet=3) / "others" / "tiny" / RUN
+    folder = evaluate(sheet=2, max_objects=4) / "others" / "tiny" / f"{RUN}_max-objects-4"
     sheet, records = folder / "sheet_drawn.png", folder / "records_drawn.jsonl"
     assert not (folder / "best_drawn.png").exists()
     assert "sheet of drawn" in capsys.readouterr().err
     before, drawn = records.read_bytes(), read_image(sheet)
     sheet.unlink()
-    evaluate(sheet=3, resume=True)
+    evaluate(sheet=2, max_objects=4, resume=True)
     np.testing.assert_array_equal(read_image(sheet), drawn)
-    evaluate(sheet=100, resume=True)  # more than there are
+    evaluate(sheet=100, max_objects=4, resume=True)  # more than there are
     assert read_image(sheet).size > drawn.size
     assert records.read_bytes() == before
 
@@ -581,13 +587,15 @@ def test_a_killed_run_goes_on_and_gives_the_same_table(evaluate, home, tmp_path)
     assert rows[0][10] == rows[1][10]
 
 
-def test_bad_input_is_one_sentence_and_exit_code_2(home, tmp_path):
-    arguments = command(home, tmp_path, "--datasets=GrabCut")
-    done = subprocess.run(arguments, env=ONE_THREAD, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: ")
-    assert len(done.stderr.splitlines()) == 1
-    assert done.stdout == ""
+def test_bad_input_is_one_sentence_and_exit_code_2(home, tmp_path, capsys):
+    _, script, *arguments = command(home, tmp_path, "--datasets=GrabCut")
+    with pytest.raises(SystemExit) as end:
+        cli.run(lambda: runpy.run_path(script)["main"](arguments))
+    assert end.value.code == 2
+    printed, error = capsys.readouterr()
+    assert error.startswith("error: ")
+    assert len(error.splitlines()) == 1
+    assert printed == ""
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,13 @@ def ellipse(image, center=(0.45, 0.5), radii=(0.30, 0.22)):
 
 
 # Clicks that are followed without --all, of networks that take seconds for each.
-FIRST = {"simpleclick_vitb": 1, "cdnet_resnet34": 2, "ritm_hrnet18s": 5}
+FIRST = {
+    "simpleclick_vit_xtiny": 2,
+    "simpleclick_vitb": 1,
+    "cdnet_resnet34": 1,
+    "ritm_hrnet18s": 3,
+    "emcclick_hrnet18s": 2,
+}
 
 
 def analytic_case(name):
@@ -96,7 +102,7 @@ def test_clicks_crops_and_probabilities_follow_the_published_predictor(variant, 
     ("file", "network", "settings"),
     [
         ("ritm_hrnet18s_NoBRS_astronaut", "ritm_hrnet18s", settings_for("ritm")),
-        ("ritm_hrnet18s_NoBRS_noflip_nozoom", "ritm_hrnet18s", InferenceSettings()),
+        pytest.param("ritm_hrnet18s_NoBRS_noflip_nozoom", "ritm_hrnet18s", InferenceSettings(), marks=pytest.mark.long),
         ("baseline_mobilenetv2", "clickseg_mobilenetv2", settings_for("clickseg")),
         ("cdnet_res34", "cdnet_resnet34", settings_for("cdnet")),
         ("focalclick_segformerB0_S2_astronaut", "focalclick_segformerb0_s2", settings_for("focalclick")),
@@ -107,7 +113,7 @@ def test_clicks_crops_and_probabilities_follow_the_published_predictor(variant, 
             "simpleclick_vit_base448_astronaut",
             "simpleclick_vitb",
             settings_for("simpleclick"),
-            marks=pytest.mark.slow,
+            marks=pytest.mark.long,
         ),
         pytest.param(
             "cfr_vit_base448_cf4_astronaut",

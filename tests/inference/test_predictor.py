@@ -14,7 +14,7 @@ from isegm.inference.transforms import ZoomIn
 from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
 from tests.analytic import BlobModel, EncodeOnceModel, TinyModel
-from tests.networks import light_models
+from tests.networks import light_parameters
 
 SETTINGS = {
     "ritm": settings_for("ritm"),
@@ -394,7 +394,7 @@ def test_tiny_images_work(settings, size):
             assert mask.shape == size
 
 
-@pytest.mark.parametrize("name", light_models())
+@pytest.mark.parametrize("name", light_parameters())
 def test_every_network_segments_by_the_protocol_that_it_names(name):
     torch.manual_seed(0)
     network = build_model(name).eval()

@@ -9,14 +9,17 @@ import torch
 from isegm import InputError, build_model, load_model
 from isegm.model.checkpoint import save_checkpoint
 from tests.golden import golden, golden_json, key_manifest, model_inputs, rule_state_dict
-from tests.networks import light_models
+from tests.networks import light_parameters
 
-PUBLISHED = ["ritm/hrnet18s_itermask", "ritm/hrnet18_itermask", "ritm/r34_dh128"]
+PUBLISHED = [
+    "ritm/hrnet18s_itermask",
+    *(pytest.param(f"ritm/{name}", marks=pytest.mark.long) for name in ("hrnet18_itermask", "r34_dh128")),
+]
 PUBLISHED += ["clickseg/mobilenetv2", "clickseg/pplcnet"]  # CDNet's is in test_cdnet.py
 PUBLISHED += ["clickseg/hrnet18s_S1", "clickseg/segformerB0_S1", "clickseg/segformerB0_S2"]
 
 
-@pytest.mark.parametrize("name", light_models())
+@pytest.mark.parametrize("name", light_parameters())
 def test_a_round_trip_keeps_every_output(name, tmp_path):
     torch.manual_seed(0)
     model = build_model(name).eval()

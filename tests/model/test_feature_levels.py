@@ -9,9 +9,13 @@ import torch
 from isegm.model import build_model
 from tests.analytic import TinyModel
 from tests.golden import fill_weights, golden, golden_json, model_inputs
-from tests.networks import light_models, without_weights
+from tests.networks import TWINS, light_models, without_weights
 
-LEVELS = [(name, level) for name in light_models() for level in without_weights(name).feature_levels]
+LEVELS = [
+    pytest.param(name, level, marks=pytest.mark.long if name in TWINS else ())
+    for name in light_models()
+    for level in without_weights(name).feature_levels
+]
 
 
 def inputs(network, size=(64, 96)):
@@ -98,8 +102,13 @@ MEASURED = [
     ("ritm_hrnet18s", "ritm/hrnet18s_itermask", "A", slice(18), "feature_extractor.stage4|0|0"),
     ("ritm_hrnet18s", "ritm/hrnet18s_itermask", "C", slice(None), "feature_extractor.ocr_distri_head|0|0"),
     ("focalclick_hrnet18s_s1", "clickseg/hrnet18s_S1", "C", slice(None), "feature_extractor.ocr_distri_head|0|0"),
-    ("ritm_resnet34", "ritm/r34_dh128", "A", slice(None), "feature_extractor.backbone|0|3"),
-    ("ritm_resnet34", "ritm/r34_dh128", "B", slice(128, None), "feature_extractor.skip_project|0|0"),
+    *(
+        pytest.param("ritm_resnet34", "ritm/r34_dh128", *level, marks=pytest.mark.long)
+        for level in (
+            ("A", slice(None), "feature_extractor.backbone|0|3"),
+            ("B", slice(128, None), "feature_extractor.skip_project|0|0"),
+        )
+    ),
     ("ritm_resnet34", "ritm/r34_dh128", "C", slice(None), "feature_extractor.head|0|0"),
 ]
 

@@ -14,7 +14,7 @@ from isegm.model.focalclick import FocalClickSegFormer
 from isegm.model.segnext import SegNextModel
 from isegm.model.simpleclick import SimpleClickModel
 from tests.golden import golden_json
-from tests.networks import light_models, without_weights
+from tests.networks import TWINS, light_parameters, without_weights
 
 PUBLISHED = {
     "ritm_hrnet18s": "ritm/hrnet18s_itermask",
@@ -66,7 +66,7 @@ def count_by_hand(model, size):
     return coarse, counter.macs
 
 
-@pytest.mark.parametrize("name", light_models())
+@pytest.mark.parametrize("name", light_parameters())
 def test_every_network_agrees_with_a_count_by_hand(name):
     with torch.device("meta"):
         model = build_model(name).eval()
@@ -115,7 +115,9 @@ def test_flops_of_segnext_are_those_of_the_published_code_once_for_the_image_and
     assert 2 * (found.macs_decode + left_out(model, (1024, 1024))) == spec["flops_per_click"]
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name in TWINS else ()) for name in PUBLISHED]
+)
 def test_flops_are_those_of_the_published_code_but_for_what_changes_nothing(name):
     spec = golden_json(f"{PUBLISHED[name]}.json")
     model, size = without_weights(name), (spec["input"]["H"], spec["input"]["W"])

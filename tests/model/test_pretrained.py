@@ -142,7 +142,11 @@ def test_timms_weights_fill_the_backbone_and_give_timms_features(hub, caplog, na
 
 @pytest.mark.parametrize(
     ("name", "timm_name"),
-    [("ritm_hrnet18", "hrnet_w18"), ("ritm_hrnet18", "hrnet_w18_ssld"), ("ritm_hrnet32", "hrnet_w32")],
+    [
+        pytest.param("ritm_hrnet18", "hrnet_w18", marks=pytest.mark.long),
+        ("ritm_hrnet18", "hrnet_w18_ssld"),
+        pytest.param("ritm_hrnet32", "hrnet_w32", marks=pytest.mark.long),
+    ],
 )
 def test_timms_larger_hrnets_have_every_weight(name, timm_name):
     with torch.device("meta"):

@@ -59,7 +59,7 @@ def contents(root):
     return {path.relative_to(root): path.read_bytes() for path in sorted(root.rglob("*.pickle"))}
 
 
-@pytest.mark.parametrize("names", [("train", "val"), ("train2017", "val2017")])
+@pytest.mark.parametrize("names", [("train", "val"), pytest.param(("train2017", "val2017"), marks=pytest.mark.long)])
 def test_coco_and_lvis_are_combined_alike_by_any_number_of_processes(tmp_path, names):
     coco = miniatures.coco(tmp_path / "coco", names)
     roots = [miniatures.lvis(tmp_path / f"lvis{n_jobs}") for n_jobs in (1, 2)]

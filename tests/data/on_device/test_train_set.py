@@ -106,8 +106,18 @@ def facts(sample):
     }
 
 
-@pytest.mark.parametrize("augment", [light.views((64, 64))[0], PUBLISHED], ids=["views", "published"])
-@pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
+AUGMENTS = {"views": light.views((64, 64))[0], "published": PUBLISHED}
+DEFAULT = {("views", "light"), ("views", "centred, once"), ("published", "neighbours")}
+
+
+@pytest.mark.parametrize(
+    ("augment", "sampler"),
+    [
+        pytest.param(augment, sampler, marks=() if (view, name) in DEFAULT else pytest.mark.long, id=f"{name}-{view}")
+        for view, augment in AUGMENTS.items()
+        for name, sampler in SAMPLERS.items()
+    ],
+)
 def test_samples_have_the_statistics_of_those_of_the_loader(folder, augment, sampler):
     paste = CopyPaste() if augment is not PUBLISHED else None
     samples = TrainSet(
