@@ -202,17 +202,6 @@ def click_on(device: torch.device, name: str) -> None:
     report(f"{name}, the same, of 8 together", cpu, eight)
 
 
-def first_and_later_clicks(name: str) -> None:
-    """Time the first and the second click of a network on an image of 480 x 854 pixels, by its own protocol."""
-    predictor = Predictor(build_model(name))
-    image = np.random.default_rng(0).integers(0, 256, (480, 854, 3), dtype=np.uint8)
-    start = predictor.start(image)
-    (clicked,) = predictor.step([start], [Click(True, (240, 400))])
-    first = median_ms(lambda: predictor.step([start], [Click(True, (240, 400))]))
-    later = median_ms(lambda: predictor.step([clicked], [Click(False, (100, 700))]))
-    print(f"{name:<28} first click {first:8.1f} ms   later click {later:8.1f} ms   {first / later:5.1f} x")
-
-
 def clicks_beside(busy: int, clicks: int, rounds: int, threads: int | None) -> None:
     """Time clicks as OpenMP waits by itself and with the bound of ``bound_spinning``, idle and beside busy processes.
 
@@ -272,11 +261,6 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="time training instead, images on --device (default: the CPU) against the data loader (default: do not)",
     )
     parser.add_argument(
-        "--first-click",
-        metavar="NETWORKS",
-        help="time the first and a later click of these networks, names with commas, instead (default: do not)",
-    )
-    parser.add_argument(
         "--memory",
         metavar="NETWORK",
         help="measure the memory of a click and of a training step of this network instead (default: do not)",
@@ -331,11 +315,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     if args.scaling is not None:
         print_scaling(args.scaling, args.objects, args.plot)
-        return
-    if args.first_click is not None:
-        keep_freed_memory()
-        for name in args.first_click.split(","):
-            first_and_later_clicks(name.strip())
         return
     if args.training:
         training_on(choose_device(device=args.device or "cpu"))

@@ -16,14 +16,6 @@ def test_clicks_on_a_device_are_timed_against_the_cpu(capsys, monkeypatch):
     assert all(line.endswith(" x") for line in said[1:])
 
 
-def test_first_and_later_clicks_are_timed_side_by_side(capsys, monkeypatch):
-    monkeypatch.setattr(benchmark, "REPEATS", 1)
-    benchmark.main(["--first-click", "emcclick_segformerb0, clickseg_pplcnet"])
-    said = capsys.readouterr().out.splitlines()[1:]
-    assert [line.split()[0] for line in said] == ["emcclick_segformerb0", "clickseg_pplcnet"]
-    assert all("first click" in line and "later click" in line and line.endswith(" x") for line in said)
-
-
 def test_a_device_that_is_not_there_is_told(capsys):
     with pytest.raises(SystemExit) as end:
         run(lambda: benchmark.main(["--device", "cuda:98"]))
