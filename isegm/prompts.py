@@ -143,6 +143,21 @@ def prompts_from_xy(
     return prompts
 
 
+def require_drawable(prompt: Prompt, image_size: tuple[int, int]) -> None:
+    """Check a prompt for an image of ``image_size`` (H, W), such as one that was read from a file.
+
+    Raises:
+        InputError: see ``prompts_from_xy``.
+    """
+    points = [(x, y) for y, x in prompt.path]
+    if prompt.kind == "box":
+        prompts_from_xy(image_size, box=[place for point in points for place in point])
+    elif prompt.kind == "polygon":
+        prompts_from_xy(image_size, polygon=points)
+    else:
+        prompts_from_xy(image_size, scribbles=[(points, int(prompt.is_positive))])
+
+
 def _box(box: ArrayLike, image_size: tuple[int, int]) -> Prompt:
     corners = _numbers(box, BOX_FORM)
     if corners.shape != (4,):

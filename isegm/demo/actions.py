@@ -11,6 +11,7 @@ from isegm.annotations.objects import MAX_NUMBER
 from isegm.annotations.region import REGION
 from isegm.clicks import Click
 from isegm.demo.document import KEEP, Document, History, Move, Selected
+from isegm.prompts import Prompt
 from isegm.utils.schema import Fields, Flag, Items, Kind, Number, Row, Text, Whole
 
 Outcome = (
@@ -40,9 +41,21 @@ class Action:
         """The click of an action of kind "click"."""
         return Click(self.values["positive"], (self.values["y"], self.values["x"]))
 
+    @classmethod
+    def of_prompt(cls, prompt: Prompt) -> Action:
+        """The action of drawing a box, or a polygon, which is a lasso."""
+        return cls(DRAWN_BY[prompt.kind], {"points": [[float(x), float(y)] for y, x in prompt.path]})
+
+    @property
+    def prompt(self) -> Prompt:
+        """The box or lasso of an action that draws one."""
+        return Prompt(PROMPTS[self.kind], tuple((y, x) for x, y in self.values["points"]))
+
     @property
     def move(self) -> Move:
-        """The click, or ``KEEP`` for a partial finish."""
+        """The click, the box or lasso, or ``KEEP`` for a partial finish."""
+        if self.kind in PROMPTS:
+            return self.prompt
         return KEEP if self.kind == KEEP else self.click
 
     @property
@@ -51,9 +64,14 @@ class Action:
         return self.kind in CHANGES
 
 
+PROMPTS = {"box": "box", "lasso": "polygon"}  # the prompt of each kind of action that draws one
+DRAWN_BY = {prompt: kind for kind, prompt in PROMPTS.items()}
+MOVES = ("click", *PROMPTS)  # kinds of actions on which the network runs
+
 # For each kind of action the new document, from the old one, the action and its outcome.
 CHANGES: dict[str, Callable[[Document, Action, Any], Document]] = {
     "click": lambda document, action, selected: document.moved(action.move, selected),
+    **dict.fromkeys(PROMPTS, lambda document, action, selected: document.moved(action.move, selected)),
     KEEP: lambda document, action, selected: document if selected is None else document.moved(KEEP, selected),
     "mask": lambda document, action, selected: document.with_draft(selected),
     "import": lambda document, action, objects: document.imported(objects),
@@ -68,11 +86,14 @@ CHANGES: dict[str, Callable[[Document, Action, Any], Document]] = {
 _NUMBER = Whole(1, MAX_NUMBER)
 _COLOR = Row(*3 * (Whole(0, 255),))
 _THRESHOLD = Number(0, 1)
+_POINT = Row(Number(), Number())
 _ATTRIBUTES: dict[str, Kind] = {"name": Text(), "category": Text(), "protected": Flag()}
 
 # For each kind of action what its values must be when they are read from a file.
 VALUES: dict[str, Kind] = {
     "click": Fields({"x": Number(), "y": Number(), "positive": Flag()}, {"threshold": _THRESHOLD}),
+    "box": Fields({"points": Items(_POINT, least=2, most=2)}, {"threshold": _THRESHOLD}),
+    "lasso": Fields({"points": Items(_POINT, least=3)}, {"threshold": _THRESHOLD}),
     KEEP: Fields({}, {"threshold": _THRESHOLD}),
     "mask": Fields({"path": Text()}, {"threshold": _THRESHOLD}),
     "import": Fields({"path": Text()}),
@@ -92,7 +113,7 @@ _OBJECT = Fields({**_ATTRIBUTES, "number": _NUMBER, "color": _COLOR, "region": R
 
 # What the outcome of an action must be when it is read from a file; none for kinds that are not listed.
 OUTCOMES: dict[str, Kind] = {
-    "click": _SELECTED,
+    **dict.fromkeys(MOVES, _SELECTED),
     KEEP: _SELECTED | Fields({}),
     "mask": _SELECTED,
     "import": Fields({"objects": Items(_OBJECT, most=MAX_NUMBER)}),

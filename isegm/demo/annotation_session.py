@@ -9,7 +9,7 @@ from itertools import takewhile
 from threading import Event
 from typing import Any
 
-from isegm.demo.actions import Action, Outcome, carry_out
+from isegm.demo.actions import MOVES, Action, Outcome, carry_out
 from isegm.demo.document import KEEP, Document, Draft, History, Selected
 from isegm.demo.image_loading import OpenedImage, ReadObjects, read_new_objects, read_start
 from isegm.demo.inference_state import InferenceState
@@ -18,8 +18,8 @@ from isegm.demo.journal import Journal
 from isegm.inference.predictor import Predictor
 from isegm.utils.errors import InputError
 
-OF_THE_DRAFT = ("click", KEEP, "mask", "reopen", "color")  # kinds of actions that a reset drops
-AT_THRESHOLD = ("click", KEEP, "mask")  # kinds of actions that use the threshold of the time of the request
+OF_THE_DRAFT = (*MOVES, KEEP, "mask", "reopen", "color")  # kinds of actions that a reset drops
+AT_THRESHOLD = (*MOVES, KEEP, "mask")  # kinds of actions that use the threshold of the time of the request
 Work = Callable[[], Outcome | ReadObjects]  # of the worker thread
 NOT_KEPT = "Work on this image is not autosaved."
 
@@ -164,7 +164,7 @@ class AnnotationSession:
         """The part of an action that runs in the worker thread; None if there is none."""
         inference_state, draft, image, values = self._inference_state, self.draft, self.image, action.values
         work: Work
-        if action.kind == "click" or (action.kind == KEEP and draft is not None):
+        if action.kind in MOVES or (action.kind == KEEP and draft is not None):
             step, threshold = inference_state.find(draft), values.get("threshold", self._threshold)
             work = partial(inference_state.predict, draft, step, action.move, self._predictor, threshold, cancelled)
         elif action.kind == "mask":

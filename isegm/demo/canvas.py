@@ -14,6 +14,9 @@ ZOOM_STEP = 1.2
 CLICK_MS = 500  # a longer press of the right button is not a click
 CLICK_PIXELS = 3  # nor is a press that moves further
 SCROLL_STEP = 40
+TOOLS = ("click", "box", "lasso")  # what the left button does
+TRACE_STEP = 3  # pixels of the screen between two points of a lasso
+TRACE_COLOR = "#00ff00"
 KEY_STEPS = {"w": (0, 1), "up": (0, 1), "s": (0, -1), "down": (0, -1)}
 KEY_STEPS |= {"a": (1, 0), "left": (1, 0), "d": (-1, 0), "right": (-1, 0)}
 
@@ -26,14 +29,26 @@ class ImageCanvas(tk.Frame):
     Args:
         master: the widget around it.
         on_click: called with x, y in pixels of the image and whether the click is positive.
+        on_draw: called with "box" or "lasso" and the points (x, y) in pixels of the image that were drawn.
+
+    Attributes:
+        tool: what the left button does, one of ``TOOLS``.
     """
 
-    def __init__(self, master: tk.Misc, on_click: Callable[[int, int, bool], None]) -> None:
+    def __init__(
+        self,
+        master: tk.Misc,
+        on_click: Callable[[int, int, bool], None],
+        on_draw: Callable[[str, list[tuple[int, int]]], None],
+    ) -> None:
         super().__init__(master, width=400, height=300)
         self.grid_propagate(False)  # scroll bars take space from the image, not from the window
         self.canvas = tk.Canvas(self, highlightthickness=0, background="gray25", cursor="hand1")
         self.viewport: Viewport | None = None
+        self.tool = TOOLS[0]
         self._on_click = on_click
+        self._on_draw = on_draw
+        self._trace: list[tuple[int, int]] = []  # positions in the window, while something is drawn
         self._pyramid: Pyramid | None = None
         self._scene = Scene()
         self._renderer = Renderer()
@@ -77,7 +92,13 @@ class ImageCanvas(tk.Frame):
 
     def busy(self, working: bool) -> None:
         """Show whether the program is busy."""
-        self.canvas.configure(cursor="watch" if working else "hand1")
+        self.canvas.configure(cursor="watch" if working else "hand1" if self.tool == "click" else "crosshair")
+
+    def choose(self, tool: str) -> None:
+        """Choose what the left button does; what is being drawn is dropped."""
+        self.tool = tool
+        self._drop_trace()
+        self.canvas.configure(cursor="hand1" if tool == "click" else "crosshair")
 
     def scroll_by_key(self, event: tk.Event) -> None:
         """Move by a step if the key is one of W, A, S, D and the arrows."""
@@ -92,7 +113,9 @@ class ImageCanvas(tk.Frame):
             self.canvas.bind(f"<ButtonRelease-{right}>", self._right_released)
         for event, handler in (
             ("<Configure>", self._resized),
-            ("<Button-1>", lambda event: self._clicked(event.x, event.y, True)),
+            ("<Button-1>", self._left_pressed),
+            ("<B1-Motion>", self._left_moved),
+            ("<ButtonRelease-1>", self._left_released),
             ("<MouseWheel>", lambda event: self._wheel(event, event.delta > 0)),
             ("<Button-4>", lambda event: self._wheel(event, True)),
             ("<Button-5>", lambda event: self._wheel(event, False)),
@@ -149,6 +172,45 @@ class ImageCanvas(tk.Frame):
         pixel = (0, 0) if self.viewport is None else self.viewport.pixel(x, y)
         if pixel is not None:
             self._on_click(*pixel, is_positive)
+
+    def _left_pressed(self, event: tk.Event) -> None:
+        if self.tool == "click" or self.viewport is None:
+            self._clicked(event.x, event.y, True)
+            return
+        self.canvas.focus_set()
+        self._trace = [(event.x, event.y)]
+
+    def _left_moved(self, event: tk.Event) -> None:
+        if not self._trace:
+            return
+        last = self._trace[-1]
+        if self.tool == "box":
+            self._trace[1:] = [(event.x, event.y)]
+        elif max(abs(event.x - last[0]), abs(event.y - last[1])) >= TRACE_STEP:
+            self._trace.append((event.x, event.y))
+        self._show_trace()
+
+    def _left_released(self, event: tk.Event) -> None:
+        """Hand on what was drawn; a press that hardly moved drew nothing."""
+        self._left_moved(event)
+        trace, tool = self._trace, self.tool
+        self._drop_trace()
+        far = any(max(abs(x - trace[0][0]), abs(y - trace[0][1])) > CLICK_PIXELS for x, y in trace)
+        if far and self.viewport is not None and len(trace) >= (2 if tool == "box" else 3):
+            self._on_draw(tool, [self.viewport.nearest(x, y) for x, y in trace])
+
+    def _show_trace(self) -> None:
+        self.canvas.delete("trace")
+        if len(self._trace) < 2:
+            return
+        if self.tool == "box":
+            self.canvas.create_rectangle(*self._trace, outline=TRACE_COLOR, width=2, tags="trace")
+        else:
+            self.canvas.create_line(*self._trace, fill=TRACE_COLOR, width=2, tags="trace")
+
+    def _drop_trace(self) -> None:
+        self._trace = []
+        self.canvas.delete("trace")
 
     def _right_pressed(self, event: tk.Event) -> None:
         self._press, self._dragged, self._moved = (event.x, event.y, event.time), (event.x, event.y), False

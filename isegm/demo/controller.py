@@ -7,7 +7,7 @@ its own; ``poll`` applies finished results. Results that are no longer wanted ar
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from isegm.demo.settings import Settings, unavailable
 from isegm.inference.predictor import Predictor
 from isegm.model.checkpoint import load_model
 from isegm.model.click_model import ClickModel
+from isegm.prompts import Prompt, prompts_from_xy
 from isegm.utils.errors import InputError
 
 POLL_SECONDS = 0.002
@@ -100,6 +101,33 @@ class Controller(ControllerState):
         """
         (click,) = clicks_from_xy([(x, y)], [int(is_positive)], self._present().size)
         self._ready().ask(Action.of_click(click))
+
+    def draw_box(self, x0: float, y0: float, x1: float, y1: float) -> None:
+        """Draw a box around the object in progress, or begin one with it.
+
+        Args:
+            x0, y0, x1, y1: two opposite corners in pixels of the image, of any order; the box covers both pixels.
+
+        Raises:
+            InputError: there is no image, or a corner lies outside it.
+        """
+        (left, right), (top, bottom) = sorted((x0, x1)), sorted((y0, y1))
+        self._draw_prompt(prompts_from_xy(self._present().size, box=(left, top, right + 1, bottom + 1)))
+
+    def draw_lasso(self, points: Sequence[tuple[float, float]]) -> None:
+        """Draw a rough outline of the object in progress, or begin one with it.
+
+        Args:
+            points: its corners (x, y) in pixels of the image.
+
+        Raises:
+            InputError: there is no image, or the outline lies outside it or has no area.
+        """
+        self._draw_prompt(prompts_from_xy(self._present().size, polygon=list(points)))
+
+    def _draw_prompt(self, prompts: Sequence[Prompt]) -> None:
+        for prompt in prompts:
+            self._ready().ask(Action.of_prompt(prompt))
 
     def load_mask(self, path: str | Path) -> None:
         """Start an object from the pixels of an image file above 127; an object in progress is dropped."""

@@ -11,11 +11,12 @@ from typing import Any, Final
 from isegm.annotations import AnnotatedObject, Annotations, Region
 from isegm.annotations.objects import CATEGORY, MAX_NUMBER
 from isegm.clicks import Click
+from isegm.prompts import Prompt
 from isegm.utils.errors import InputError
 from isegm.utils.vis import object_color
 
 KEEP: Final = "keep"  # a partial finish
-Move = Click | str
+Move = Click | Prompt | str
 Color = tuple[int, int, int]
 RECENT = 20  # steps of the history whose masks stay unpacked; older ones are unpacked on undo
 
@@ -44,7 +45,7 @@ class Draft:
         threshold: pixels of a greater probability are selected.
         number: number of the finished object that is open again; None for a new one.
         start: the mask that the object started from; None for none.
-        moves: clicks and partial finishes (``KEEP``) in order.
+        moves: clicks, boxes, lassos and partial finishes (``KEEP``) in order.
         thresholds: threshold at each of them.
         kept: the selection at the last partial finish; None before one.
         color: RGB; None for that of the finished object, or of the number that a new one will get.
@@ -62,8 +63,17 @@ class Draft:
     @property
     def clicks(self) -> tuple[Click, ...]:
         """Clicks since the last partial finish."""
+        return tuple(move for move in self._latest if isinstance(move, Click))
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """Boxes and lassos since the last partial finish."""
+        return tuple(move for move in self._latest if isinstance(move, Prompt))
+
+    @property
+    def _latest(self) -> tuple[Move, ...]:
         start = max((index for index, move in enumerate(self.moves, start=1) if move == KEEP), default=0)
-        return tuple(move for move in self.moves[start:] if isinstance(move, Click))
+        return self.moves[start:]
 
     def after(self, move: Move, selected: Selected) -> Draft:
         """The draft after another move."""

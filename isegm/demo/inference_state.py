@@ -25,6 +25,7 @@ from isegm.demo.settings import Settings
 from isegm.inference.predictor import Predictor
 from isegm.inference.session import Session
 from isegm.model.click_model import ClickModel
+from isegm.prompts import Prompt
 
 KEPT_BYTES = 1 << 30  # memory for the states of drafts; the last two are always kept
 SMALLEST_THRESHOLD = 0.01  # a predictor cannot work with thresholds of 0 or 1
@@ -66,13 +67,16 @@ class Step:
         return mask if self.base is None else mask | (self.base > threshold)
 
     def moved(self, predictor: Predictor, start: Session, move: Move, threshold: float) -> Step:
-        """The state after a click or a partial finish; ``start`` is the image's session without clicks."""
-        return self._clicked(predictor, move) if isinstance(move, Click) else self._kept(start, threshold)
+        """The state after a click, a box, a lasso or a partial finish; ``start`` is the session without clicks."""
+        return self._kept(start, threshold) if isinstance(move, str) else self._clicked(predictor, move)
 
-    def _clicked(self, predictor: Predictor, click: Click) -> Step:
+    def _clicked(self, predictor: Predictor, move: Click | Prompt) -> Step:
         """The first click on an initial mask runs the network twice (docs/fidelity.md#first-click-on-a-mask)."""
         before = first = self.session
-        session = before.with_click(click)
+        if isinstance(move, Click):
+            session = before.with_click(move)
+        else:
+            session = before.with_prompts(move, keep_mask=self.initial is not None)
         for _ in range(1 if self.initial is None or before.clicks else 2):
             if self.initial is not None:  # each pass changes the mask that was there before the click
                 session = replace(session, prev_probs=self.initial, merged=first.merged, clicks_seen=first.clicks_seen)

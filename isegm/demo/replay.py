@@ -8,8 +8,9 @@ from typing import Any
 
 from isegm.annotations.region import LONGEST_SIDE
 from isegm.clicks import clicks_from_xy
-from isegm.demo.actions import OUTCOMES, VALUES, Action, carry_out, outcome_from_json
+from isegm.demo.actions import OUTCOMES, PROMPTS, VALUES, Action, carry_out, outcome_from_json
 from isegm.demo.document import Document, History
+from isegm.prompts import require_drawable
 from isegm.utils.schema import Anything, Fields, Flag, Kind, Row, Table, Text, Whole, mismatch
 
 APPLICATION = "isegm"
@@ -83,6 +84,8 @@ def _read_line(kept: RecoveredWork, line: Any, checked: bool) -> None:
         if action.kind == "click":
             values = action.values
             clicks_from_xy([(values["x"], values["y"])], [values["positive"]], history.present.size)
+        elif action.kind in PROMPTS:
+            require_drawable(action.prompt, history.present.size)
         kept.last_id = line["id"]
         kept.unfinished[kept.last_id] = action
         if line.get("again"):

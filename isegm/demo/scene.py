@@ -36,6 +36,7 @@ class Scene:
         kept: the part of the selection that partial finishes kept, which is blended a second time; None for none.
         clicks: drawn as dots, on top of everything.
         waiting: clicks on which the network has not run yet, drawn as circles.
+        lines: outlines (N, 2) (row, column) of boxes and lassos, drawn below the clicks.
         alpha: share of an object's colour in its pixels, 0..1.
         click_radius: in pixels of the image, but at least ``SMALLEST_DOT`` on the screen; 0 hides all clicks.
         outlines: whether each object has an outline, one pixel of the screen wide, in its full colour.
@@ -49,6 +50,7 @@ class Scene:
     kept: Region | None = None
     clicks: Sequence[DrawnClick] = ()
     waiting: Sequence[DrawnClick] = ()
+    lines: Sequence[np.ndarray] = ()
     alpha: float = 0.5
     click_radius: float = 3
     outlines: bool = True
@@ -68,8 +70,9 @@ def scene_of(
     """
     draft = document.draft
     clicks = () if draft is None else draft.clicks
+    lines = () if draft is None else tuple(prompt.outline() for prompt in draft.prompts)
     if hidden:
-        return Scene(clicks=clicks, waiting=waiting, click_radius=settings.click_radius)
+        return Scene(clicks=clicks, waiting=waiting, lines=lines, click_radius=settings.click_radius)
     return Scene(
         objects=document.finished,
         selection=document.selection,
@@ -77,6 +80,7 @@ def scene_of(
         kept=document.kept,
         clicks=clicks,
         waiting=waiting,
+        lines=lines,
         alpha=settings.alpha,
         click_radius=settings.click_radius,
         contrast=True,
@@ -128,6 +132,7 @@ class Renderer:
             self._paint(pixels, pixels, seen, scene.kept, scene.color, scene.alpha, outline=False)
         if scene.selection is not None and scene.contrast:
             self._outline(pixels, seen, scene.selection)
+        _draw_lines(pixels, seen, scene)
         _draw_clicks(pixels, seen, scene)
         drawn = {scene.selection, scene.kept, *(item.region for item in scene.objects)}
         self._halvings = {region: layers for region, layers in self._halvings.items() if region in drawn}
@@ -215,6 +220,19 @@ def _plain(shape: tuple[int, int, int], color: Color) -> np.ndarray:
     pixels = np.empty(shape, np.uint8)
     pixels.reshape(shape[0], -1)[:] = np.tile(np.array(color, np.uint8), shape[1])
     return pixels
+
+
+def _draw_lines(pixels: np.ndarray, seen: Patch, scene: Scene) -> None:
+    """Draw boxes and lassos as thin lines with a white seam; with the clicks they are hidden."""
+    if scene.click_radius <= 0:
+        return
+    scale, view = seen.viewport.scale, seen.viewport
+    shift = (view.start(1) - seen.rows.start, view.start(0) - seen.columns.start)
+    for line in scene.lines:
+        places = ((line + 0.5) * scale - 0.5 + shift)[:, ::-1]
+        corners = [np.rint(places * 2**FRACTION_BITS).astype(np.int32)]
+        for color, width in ((WHITE, 3), (POSITIVE_COLOR, 1)):
+            cv2.polylines(pixels, corners, False, color, width, cv2.LINE_AA, FRACTION_BITS)
 
 
 def _draw_clicks(pixels: np.ndarray, seen: Patch, scene: Scene) -> None:

@@ -22,6 +22,11 @@ BUTTONS = (
     ("Exit", "All work is kept, and files that are being saved are finished first"),
 )
 WITH_IMAGE = ("Save mask", "Load mask", "Load objects")
+TOOL_HINTS = {
+    "click": "Left click: on the object; right click: on the background",
+    "box": "B: draw a box around the object with the left button",
+    "lasso": "L: draw around the object with the left button",
+}
 
 
 class ToolBar(tk.Frame):
@@ -70,3 +75,25 @@ class ToolBar(tk.Frame):
         enable([self.save_menu], usable)
         enable([self.buttons["Previous"]], folder is not None and folder.index > 0)
         enable([self.buttons["Next"]], folder is not None and folder.index + 1 < len(folder.images))
+
+
+class ToolChoice(tk.Frame):
+    """The choice of what the left button does.
+
+    Args:
+        master: the widget around it.
+        choose: called with the tool, a key of ``TOOL_HINTS``.
+
+    Attributes:
+        chosen: the tool.
+    """
+
+    def __init__(self, master: tk.Misc, choose: Callable[[str], None]) -> None:
+        super().__init__(master)
+        self.chosen = tk.StringVar(self, "click")
+        for name, hint in TOOL_HINTS.items():
+            choice = tk.Radiobutton(
+                self, text=name.capitalize(), value=name, variable=self.chosen, command=partial(choose, name)
+            )
+            choice.pack(side=tk.LEFT)
+            Hint(choice, partial(str, hint))

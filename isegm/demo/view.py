@@ -22,7 +22,7 @@ from isegm.demo.keyboard import bind_editing_keys, shortcut
 from isegm.demo.network_menu import NetworkMenu
 from isegm.demo.object_list import ObjectList
 from isegm.demo.scene import Scene, scene_of
-from isegm.demo.toolbar import ToolBar
+from isegm.demo.toolbar import ToolBar, ToolChoice
 from isegm.demo.widgets import StatusLine
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
@@ -168,9 +168,13 @@ class Program:
 
     def _add_image(self) -> ImageCanvas:
         frame = tk.LabelFrame(self.root, text="Image")
-        self.hint = tk.Label(frame, anchor=tk.W)
-        self.hint.pack(side=tk.BOTTOM, fill=tk.X, padx=5)
-        image = ImageCanvas(frame, self._click)
+        line = tk.Frame(frame)
+        line.pack(side=tk.BOTTOM, fill=tk.X, padx=5)
+        self.tools = ToolChoice(line, self._choose)
+        self.tools.pack(side=tk.RIGHT)
+        self.hint = tk.Label(line, anchor=tk.W)
+        self.hint.pack(side=tk.LEFT, fill=tk.X)
+        image = ImageCanvas(frame, self._click, self._draw_prompt)
         image.pack(fill=tk.BOTH, expand=True, padx=5, pady=5)
         frame.pack(side=tk.LEFT, fill=tk.BOTH, expand=True, padx=5, pady=3)
         return image
@@ -205,6 +209,9 @@ class Program:
             "space": self._finish,
             "a": self._partially_finish,
             "h": self._hide,
+            "b": lambda: self._choose("click" if self.image.tool == "box" else "box"),
+            "l": lambda: self._choose("click" if self.image.tool == "lasso" else "lasso"),
+            "Escape": lambda: self._choose("click"),
             "Ctrl+z": self._undo,
             "Ctrl+y": self._redo,
             "Ctrl+Shift+z": self._redo,
@@ -274,6 +281,25 @@ class Program:
         self.objects.apply_texts()
         if not self.controller.opening:
             self.act(lambda: self.controller.click(x, y, is_positive))
+
+    def _choose(self, tool: str) -> None:
+        """Choose what the left button does."""
+        self.tools.chosen.set(tool)
+        self.image.choose(tool)
+        self.redraw()
+
+    def _draw_prompt(self, tool: str, points: list[tuple[int, int]]) -> None:
+        """Take a box or lasso that was drawn; the next press of the left button clicks again."""
+        self.controls.read_entries()
+        self.objects.apply_texts()
+        self._choose("click")
+        if self.controller.opening or self.controller.image is None:
+            return
+        if tool == "box":
+            (x0, y0), (x1, y1) = points[0], points[-1]
+            self.act(lambda: self.controller.draw_box(x0, y0, x1, y1))
+        else:
+            self.act(lambda: self.controller.draw_lasso(points))
 
     def _finish(self) -> None:
         self.objects.apply_texts()

@@ -55,6 +55,15 @@ class Viewport:
             found.append(min(max(index, 0), length - 1))
         return found[0], found[1]
 
+    def nearest(self, x: float, y: float) -> tuple[int, int]:
+        """The pixel (x, y) of the image that is nearest to a position of the window."""
+        found = (
+            min(max(math.floor((position - offset) / self.scale), 0), length - 1)
+            for position, offset, length in zip((x, y), self.offset, self.image, strict=True)
+        )
+        column, row = found
+        return column, row
+
     def zoomed(self, factor: float, x: float, y: float) -> Viewport:
         """Zoom so that the pixel at (x, y) of the window stays there; unchanged if (x, y) is outside the image."""
         if self.pixel(x, y) is None:

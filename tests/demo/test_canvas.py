@@ -12,7 +12,7 @@ from isegm.demo.scene import Renderer, Scene
 
 tk = pytest.importorskip("tkinter", reason="this Python has no tkinter")
 canvas = pytest.importorskip("isegm.demo.canvas")
-RIGHT_HELD = 0x400  # in the state of a Tk event
+LEFT_HELD, RIGHT_HELD = 0x100, 0x400  # in the state of a Tk event
 WIDTH, HEIGHT = 96, 72
 
 
@@ -20,8 +20,10 @@ class User:
     """Someone in front of an image in a window, who sees what is drawn."""
 
     def __init__(self, root):
-        self.root, self.clicks, self.drawn = root, [], 0
-        self.image = canvas.ImageCanvas(root, lambda *click: self.clicks.append(click))
+        self.root, self.clicks, self.prompts, self.drawn = root, [], [], 0
+        self.image = canvas.ImageCanvas(
+            root, lambda *click: self.clicks.append(click), lambda *drawn: self.prompts.append(drawn)
+        )
         self.image.pack(fill=tk.BOTH, expand=True)
         self.canvas = self.image.canvas
         render = self.image._renderer.render
@@ -101,6 +103,31 @@ def test_what_is_on_the_screen_is_the_scene(user, pyramid):
         colors, corner = user.seen()
         np.testing.assert_array_equal(colors, expected[::20])
         assert corner == place
+
+
+def test_the_left_button_draws_while_a_tool_is_chosen(user, pyramid):
+    user.show(pyramid, Scene(), fit=True)
+
+    def drag(*places):
+        user.event("<ButtonPress-1>", *places[0])
+        for place in places[1:]:
+            user.event("<Motion>", *place, state=LEFT_HELD)
+        user.event("<ButtonRelease-1>", *places[-1])
+
+    user.image.choose("box")
+    drag((20, 10), (30, 20), (60, 40))
+    drag((20, 10), (20, 10))  # does not move
+    user.image.choose("lasso")
+    drag((20, 10), (60, 10), (60, 40), (20, 40))
+    drag((20, 10), (90, 10), (200, 400), (20, 40))  # leaves the image
+    assert [tool for tool, _ in user.prompts] == ["box", "lasso", "lasso"] and not user.clicks
+    assert user.prompts[0][1] == [(20, 10), (60, 40)]
+    assert user.prompts[1][1] == [(20, 10), (60, 10), (60, 40), (20, 40)]
+    assert user.prompts[2][1][2] == (WIDTH - 1, HEIGHT - 1)
+    user.image.choose("click")
+    drag((30, 30), (50, 30))
+    assert user.clicks == [(30, 30, True)] and len(user.prompts) == 3
+    assert len(user.canvas.find_all()) == 1  # nothing of the drawing is left
 
 
 def test_what_happens_at_once_is_drawn_once(user, pyramid):

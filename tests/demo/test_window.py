@@ -9,6 +9,8 @@ from isegm.annotations.formats import FORMATS
 from isegm.demo.controller import Controller
 from isegm.utils.files import read_mask
 
+LEFT_HELD = 0x100  # in the state of a Tk event
+
 tk = pytest.importorskip("tkinter", reason="this Python has no tkinter")
 
 
@@ -196,3 +198,20 @@ def test_sliders_say_their_numbers(drive):
     user.settle()
     texts = [str(part["text"]) for part in slider.master.winfo_children() if isinstance(part, tk.Label)]
     assert texts == ["Predictions threshold", "0.30"]
+
+
+def test_a_box_is_drawn_in_the_window_after_its_key_and_then_it_clicks_again(drive):
+    driver = drive()
+    program = driver.program
+    driver.canvas.focus_force()
+    driver.key("Key", keysym="b")
+    assert program.image.tool == program.tools.chosen.get() == "box"
+    for name, place in (("<ButtonPress-1>", (5, 5)), ("<Motion>", (30, 25)), ("<ButtonRelease-1>", (30, 25))):
+        x, y = driver.place(*place)
+        driver.canvas.event_generate(name, x=x, y=y, **({"state": LEFT_HELD} if name == "<Motion>" else {}))
+    driver.settle()
+    (box,) = driver.controller.draft.prompts
+    assert box.kind == "box" and box.path == ((5, 5), (26, 31))
+    assert program.image.tool == program.tools.chosen.get() == "click"
+    driver.left(20, 15)
+    assert len(driver.controller.draft.clicks) == 1 and not driver.warnings
