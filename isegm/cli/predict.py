@@ -48,9 +48,12 @@ def box(text: str) -> tuple[float, ...]:
 def line(text: str) -> list[tuple[float, float]]:
     """Read points x,y with spaces between them."""
     try:
-        return [(float(x), float(y)) for x, y in (pair.split(",") for pair in text.split())]
+        points = [(float(x), float(y)) for x, y in (pair.split(",") for pair in text.split())]
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not points with spaces, such as '40,30 60,35 90,80'") from None
+        points = []
+    if not points:
+        raise argparse.ArgumentTypeError(f"{text!r} is not points with spaces, such as '40,30 60,35 90,80'")
+    return points
 
 
 def with_joined_points(arguments: Sequence[str]) -> list[str]:
