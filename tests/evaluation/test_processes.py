@@ -98,6 +98,16 @@ def test_three_processes_give_the_records_and_the_table_of_one(home, tmp_path):
     assert row(three) == row(one)
 
 
+@pytest.mark.long
+def test_more_processes_than_images_are_told_and_give_the_records_of_one(home, tmp_path):
+    done = together(home, tmp_path / "two", "--max-objects=1")
+    assert done.returncode == 0, done.stderr
+    assert "2 processes share the 1 images of drawn: the others have nothing to do" in done.stderr
+    inside = INSIDE.with_name(f"{INSIDE.name}_max-objects-1")
+    one = alone(home, tmp_path / "one", max_objects=1)
+    assert lines(tmp_path / "two" / inside / "records_drawn.jsonl") == lines(one / inside / "records_drawn.jsonl")
+
+
 def two_hosts(stack):
     """Two network namespaces joined by a cable, which go when the stack ends; skips where a user may not make them."""
     if shutil.which("ip") is None:
