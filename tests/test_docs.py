@@ -23,6 +23,7 @@ FEW = {
     "predict": ("--cpu",),
     "evaluate": ("--n-clicks=2", "--max-objects=1", "--no-overlays"),
     "flops": ("--size=64,64",),
+    "measure-latency": ("--size=64,64", "--rounds=1"),
 }
 # Commands that take longer or open a window: other tests run them in small, here their parser reads the words.
 RUN_ELSEWHERE = ("train", "annotate", "benchmark")

@@ -78,10 +78,13 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         type=point,
         action="append",
         default=[],
-        help="a click as x,y,label (1 object, 0 background) or x,y (object), in the order of clicking; may be repeated",
+        help="a click as x,y,label (1 object, 0 background) or x,y (object), in the order of clicking; may be repeated "
+        "(default: none)",
     )
     parser.add_argument(
-        "--box", type=box, help="box around the object: x0,y0,x1,y1, its first pixel and the one behind its last"
+        "--box",
+        type=box,
+        help="box around the object: x0,y0,x1,y1, its first pixel and the one behind its last (default: none)",
     )
     for option, where in (("--scribble", "the object"), ("--background-scribble", "the background")):
         parser.add_argument(
@@ -90,10 +93,13 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
             action="append",
             default=[],
             metavar="POINTS",
-            help=f"a line on {where}: its points 'x,y x,y ...'; may be repeated",
+            help=f"a line on {where}: its points 'x,y x,y ...'; may be repeated (default: none)",
         )
     parser.add_argument(
-        "--polygon", type=line, metavar="POINTS", help="rough outline of the object: its corners 'x,y x,y x,y ...'"
+        "--polygon",
+        type=line,
+        metavar="POINTS",
+        help="rough outline of the object: its corners 'x,y x,y x,y ...' (default: none)",
     )
     parser.add_argument("--out", required=True, type=read_path, help="mask to write, .png")
     parser.add_argument(

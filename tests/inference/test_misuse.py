@@ -177,7 +177,7 @@ def test_a_changed_array_changes_nothing_that_was_set(predictor):
 )
 def test_what_are_no_clicks_is_refused_and_changes_nothing(predictor, points, labels):
     expected = last_probs(predictor, ((40, 30),))
-    with pytest.raises(InputError, match=r"points must be|labels must be|outside"):
+    with pytest.raises(InputError, match=r"points must be|labels must be|outside|at least one click"):
         predictor.predict(points, labels)
     assert len(predictor.session.clicks) == 1
     np.testing.assert_array_equal(predictor.session.probs, expected)
