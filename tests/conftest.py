@@ -29,7 +29,7 @@ def pytest_addoption(parser):
 
 def pytest_collection_modifyitems(config, items):
     """Leave out what takes tens of seconds and tests little that others do not; ``make test-all`` runs it."""
-    reason = "takes tens of seconds, and other tests take nearly the same way: make test-all runs it"
+    reason = "takes long, and other tests cover nearly the same: make test-all runs it"
     for item in items:
         if "long" in item.keywords and not config.getoption("--all"):
             item.add_marker(pytest.mark.skip(reason=reason))

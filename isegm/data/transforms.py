@@ -75,6 +75,12 @@ def warp(image: np.ndarray, masks: np.ndarray, matrix: np.ndarray, size: tuple[i
     return view, ids
 
 
+def scaled(image: np.ndarray, masks: np.ndarray, factor: float) -> Arrays:
+    """Resize both sides by a factor, each to whole pixels and to one at least."""
+    height, width = image.shape[:2]
+    return resize(image, masks, (max(1, round(height * factor)), max(1, round(width * factor))))
+
+
 @dataclass(frozen=True)
 class UniformRandomResize(CheckedFields):
     """Scale both sides by one uniform factor."""
@@ -82,9 +88,7 @@ class UniformRandomResize(CheckedFields):
     scale: tuple[float, float] = (0.75, 1.25)
 
     def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
-        factor = rng.uniform(*self.scale)
-        size = (max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor)))
-        return resize(image, masks, size)
+        return scaled(image, masks, rng.uniform(*self.scale))
 
 
 @dataclass(frozen=True)
@@ -94,11 +98,8 @@ class LimitLongestSide(CheckedFields):
     longest: int
 
     def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
-        height, width = image.shape[:2]
-        factor = self.longest / max(height, width)
-        if factor >= 1:
-            return image, masks
-        return resize(image, masks, (max(1, round(height * factor)), max(1, round(width * factor))))
+        factor = self.longest / max(image.shape[:2])
+        return (image, masks) if factor >= 1 else scaled(image, masks, factor)
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,7 @@ class ResizeLongestSide(CheckedFields):
     longest: int
 
     def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
-        height, width = image.shape[:2]
-        factor = self.longest / max(height, width)
-        return resize(image, masks, (max(1, round(height * factor)), max(1, round(width * factor))))
+        return scaled(image, masks, self.longest / max(image.shape[:2]))
 
 
 @dataclass(frozen=True)

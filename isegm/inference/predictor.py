@@ -77,7 +77,7 @@ class Predictor(SessionEngine):
 
         Args:
             points: (N, 2) pixel coordinates (x, y) of new clicks, origin at the top left, in image pixels; fractions
-                are kept. The network runs once, with all prompts of the call.
+                are kept. The network sees all prompts of the call together.
             labels: (N,) 1 for a click on the object, 0 for one on the background.
             prev_mask: (H, W) bool, or float probabilities in [0, 1], to start from instead of the last prediction.
                 From then on a click changes the mask only in the region that it points at, and never against its sign

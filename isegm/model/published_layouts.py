@@ -123,16 +123,22 @@ def attended(block: nn.Module, x: Tensor) -> Tensor:
 
 
 def fused_maps(convs: nn.ModuleList, fusion: nn.Conv2d, maps: Sequence[Tensor]) -> Tensor:
-    """Resize the maps of a pyramid to the size of the first, and fuse them: (B, C, h_0, w_0)."""
+    """Resize the maps of a pyramid (B, C_i, h_i, w_i) to the size of the first, and fuse them: (B, C, h_0, w_0)."""
     maps = [conv(x) for conv, x in zip(convs, maps, strict=True)]
     maps = [F.interpolate(x, maps[0].shape[2:], mode="bilinear", align_corners=False) for x in maps]
     return F.relu(fusion(torch.cat(maps, dim=1)))
 
 
 def full_grid_disks(points: Tensor, size: tuple[int, int], radius: float) -> Tensor:
-    """Draw disks by the distance of every pixel to every click slot: (B, 2, H, W)."""
-    rows = torch.arange(size[0]).view(1, 1, -1, 1)
-    columns = torch.arange(size[1]).view(1, 1, 1, -1)
+    """Draw disks by the distance of every pixel to every click slot: (B, 2, H, W).
+
+    Args:
+        points: float (B, 2N, 3), see ``isegm.clicks``.
+        size: (H, W) of the maps in pixels.
+        radius: in pixels.
+    """
+    rows = torch.arange(size[0], device=points.device).view(1, 1, -1, 1)
+    columns = torch.arange(size[1], device=points.device).view(1, 1, 1, -1)
     halves = points.view(len(points) * 2, -1, 3)
     squared = (rows - halves[..., 0, None, None]) ** 2 + (columns - halves[..., 1, None, None]) ** 2
     squared[~used(halves)] = 1e6

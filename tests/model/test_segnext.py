@@ -13,8 +13,8 @@ from isegm.model.backbones.vit import from_windows, resized_positions
 from isegm.model.checkpoint import save_checkpoint
 from isegm.model.layers import to_tokens
 from isegm.model.published import model_from_published
-from isegm.model.recomputation import set_recomputation
 from tests.golden import golden, golden_json, key_manifest, model_inputs, rule_state_dict, rule_tensor
+from tests.model.recomputed import assert_recomputes
 from tests.networks import parameters, without_weights
 from tests.segnext import SMALL, small_container, small_segnext
 
@@ -280,14 +280,8 @@ def test_all_that_is_trained_gets_a_gradient():
 
 def test_recomputed_activations_give_the_same_gradients():
     torch.manual_seed(0)
-    networks = [build_model("segnext_vit_tiny", **SMALL, dropout_ratio=0).train()]
-    networks.append(copy.deepcopy(networks[0]))
-    set_recomputation(networks[1], True)
-    image, gradients = torch.rand(1, 4, 64, 64), []
-    for network in networks:
-        network(image, CLICKS)["instances"].square().mean().backward()
-        gradients.append([p.grad for p in network.parameters() if p.grad is not None])
-    assert all(torch.equal(kept, again) for kept, again in zip(*gradients, strict=True))
+    network = build_model("segnext_vit_tiny", **SMALL, dropout_ratio=0).train()
+    assert_recomputes(network, torch.rand(1, 4, 64, 64), CLICKS)
 
 
 def test_layers_of_the_encoder_are_numbered():

@@ -12,8 +12,8 @@ from isegm.inference.predictor import Predictor
 from isegm.model.backbones.vit import from_windows, resized_positions
 from isegm.model.checkpoint import save_checkpoint
 from isegm.model.published import model_from_published
-from isegm.model.recomputation import set_recomputation
 from tests.golden import fill_weights, golden, golden_json, key_manifest, model_inputs, rule_state_dict, sine_statistics
+from tests.model.recomputed import assert_recomputes
 from tests.networks import parameters, without_weights
 from tests.published_loss import published_loss
 
@@ -327,14 +327,8 @@ def test_all_that_is_trained_gets_a_gradient(upsample, unread):
 
 def test_recomputed_activations_give_the_same_gradients():
     torch.manual_seed(0)
-    networks = [build_model("simpleclick_vit_xtiny", **TINY, dropout_ratio=0).train()]
-    networks.append(copy.deepcopy(networks[0]))
-    set_recomputation(networks[1], True)
-    image, gradients = torch.rand(1, 4, 64, 64), []
-    for network in networks:
-        network(image, CLICKS)["instances"].square().mean().backward()
-        gradients.append([p.grad for p in network.parameters() if p.grad is not None])
-    assert all(torch.equal(kept, again) for kept, again in zip(*gradients, strict=True))
+    network = build_model("simpleclick_vit_xtiny", **TINY, dropout_ratio=0).train()
+    assert_recomputes(network, torch.rand(1, 4, 64, 64), CLICKS)
 
 
 @pytest.mark.parametrize(("patch", "size", "fitting"), [(16, (450, 448), "448 x 448"), (14, (14, 3), "14 x 14")])
