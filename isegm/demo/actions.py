@@ -43,17 +43,21 @@ class Action:
 
     @classmethod
     def of_prompt(cls, prompt: Prompt) -> Action:
-        """The action of drawing a box, or a polygon, which is a lasso."""
-        return cls(DRAWN_BY[prompt.kind], {"points": [[float(x), float(y)] for y, x in prompt.path]})
+        """The action of drawing a box, a scribble, or a polygon, which is a lasso."""
+        values: dict[str, Any] = {"points": [[float(x), float(y)] for y, x in prompt.path]}
+        if prompt.kind == "scribble":
+            values["positive"] = prompt.is_positive
+        return cls(DRAWN_BY[prompt.kind], values)
 
     @property
     def prompt(self) -> Prompt:
-        """The box or lasso of an action that draws one."""
-        return Prompt(PROMPTS[self.kind], tuple((y, x) for x, y in self.values["points"]))
+        """The box, scribble or lasso of an action that draws one."""
+        path = tuple((y, x) for x, y in self.values["points"])
+        return Prompt(PROMPTS[self.kind], path, self.values.get("positive", True))
 
     @property
     def move(self) -> Move:
-        """The click, the box or lasso, or ``KEEP`` for a partial finish."""
+        """The click, the box, scribble or lasso, or ``KEEP`` for a partial finish."""
         if self.kind in PROMPTS:
             return self.prompt
         return KEEP if self.kind == KEEP else self.click
@@ -64,7 +68,7 @@ class Action:
         return self.kind in CHANGES
 
 
-PROMPTS = {"box": "box", "lasso": "polygon"}  # the prompt of each kind of action that draws one
+PROMPTS = {"box": "box", "scribble": "scribble", "lasso": "polygon"}  # the prompt of each kind of action that draws one
 DRAWN_BY = {prompt: kind for kind, prompt in PROMPTS.items()}
 MOVES = ("click", *PROMPTS)  # kinds of actions on which the network runs
 
@@ -93,6 +97,7 @@ _ATTRIBUTES: dict[str, Kind] = {"name": Text(), "category": Text(), "protected":
 VALUES: dict[str, Kind] = {
     "click": Fields({"x": Number(), "y": Number(), "positive": Flag()}, {"threshold": _THRESHOLD}),
     "box": Fields({"points": Items(_POINT, least=2, most=2)}, {"threshold": _THRESHOLD}),
+    "scribble": Fields({"points": Items(_POINT, least=2), "positive": Flag()}, {"threshold": _THRESHOLD}),
     "lasso": Fields({"points": Items(_POINT, least=3)}, {"threshold": _THRESHOLD}),
     KEEP: Fields({}, {"threshold": _THRESHOLD}),
     "mask": Fields({"path": Text()}, {"threshold": _THRESHOLD}),

@@ -14,9 +14,9 @@ ZOOM_STEP = 1.2
 CLICK_MS = 500  # a longer press of the right button is not a click
 CLICK_PIXELS = 3  # nor is a press that moves further
 SCROLL_STEP = 40
-TOOLS = ("click", "box", "lasso")  # what the left button does
-TRACE_STEP = 3  # pixels of the screen between two points of a lasso
-TRACE_COLOR = "#00ff00"
+TOOLS = ("click", "box", "scribble", "lasso")  # what the mouse draws
+TRACE_STEP = 3  # pixels of the screen between two points of a line
+TRACE_COLORS = {True: "#00ff00", False: "#ff0000"}  # positive and negative
 KEY_STEPS = {"w": (0, 1), "up": (0, 1), "s": (0, -1), "down": (0, -1)}
 KEY_STEPS |= {"a": (1, 0), "left": (1, 0), "d": (-1, 0), "right": (-1, 0)}
 
@@ -29,17 +29,18 @@ class ImageCanvas(tk.Frame):
     Args:
         master: the widget around it.
         on_click: called with x, y in pixels of the image and whether the click is positive.
-        on_draw: called with "box" or "lasso" and the points (x, y) in pixels of the image that were drawn.
+        on_draw: called with "box", "scribble" or "lasso", the points (x, y) in pixels of the image that were drawn, and
+            whether they are positive, which all but scribbles of the right button are.
 
     Attributes:
-        tool: what the left button does, one of ``TOOLS``.
+        tool: what the left button draws, one of ``TOOLS``; scribbles are drawn with the right button, too.
     """
 
     def __init__(
         self,
         master: tk.Misc,
         on_click: Callable[[int, int, bool], None],
-        on_draw: Callable[[str, list[tuple[int, int]]], None],
+        on_draw: Callable[[str, list[tuple[int, int]], bool], None],
     ) -> None:
         super().__init__(master, width=400, height=300)
         self.grid_propagate(False)  # scroll bars take space from the image, not from the window
@@ -49,6 +50,7 @@ class ImageCanvas(tk.Frame):
         self._on_click = on_click
         self._on_draw = on_draw
         self._trace: list[tuple[int, int]] = []  # positions in the window, while something is drawn
+        self._positive = True  # what is drawn
         self._pyramid: Pyramid | None = None
         self._scene = Scene()
         self._renderer = Renderer()
@@ -95,7 +97,7 @@ class ImageCanvas(tk.Frame):
         self.canvas.configure(cursor="watch" if working else "hand1" if self.tool == "click" else "crosshair")
 
     def choose(self, tool: str) -> None:
-        """Choose what the left button does; what is being drawn is dropped."""
+        """Choose what the mouse draws; what is being drawn is dropped."""
         self.tool = tool
         self._drop_trace()
         self.canvas.configure(cursor="hand1" if tool == "click" else "crosshair")
@@ -114,8 +116,8 @@ class ImageCanvas(tk.Frame):
         for event, handler in (
             ("<Configure>", self._resized),
             ("<Button-1>", self._left_pressed),
-            ("<B1-Motion>", self._left_moved),
-            ("<ButtonRelease-1>", self._left_released),
+            ("<B1-Motion>", self._draw_on),
+            ("<ButtonRelease-1>", self._drawn),
             ("<MouseWheel>", lambda event: self._wheel(event, event.delta > 0)),
             ("<Button-4>", lambda event: self._wheel(event, True)),
             ("<Button-5>", lambda event: self._wheel(event, False)),
@@ -176,11 +178,14 @@ class ImageCanvas(tk.Frame):
     def _left_pressed(self, event: tk.Event) -> None:
         if self.tool == "click" or self.viewport is None:
             self._clicked(event.x, event.y, True)
-            return
-        self.canvas.focus_set()
-        self._trace = [(event.x, event.y)]
+        else:
+            self._begin(event, True)
 
-    def _left_moved(self, event: tk.Event) -> None:
+    def _begin(self, event: tk.Event, is_positive: bool) -> None:
+        self.canvas.focus_set()
+        self._trace, self._positive = [(event.x, event.y)], is_positive
+
+    def _draw_on(self, event: tk.Event) -> None:
         if not self._trace:
             return
         last = self._trace[-1]
@@ -190,33 +195,44 @@ class ImageCanvas(tk.Frame):
             self._trace.append((event.x, event.y))
         self._show_trace()
 
-    def _left_released(self, event: tk.Event) -> None:
-        """Hand on what was drawn; a press that hardly moved drew nothing."""
-        self._left_moved(event)
+    def _drawn(self, event: tk.Event) -> None:
+        """Hand on what was drawn; a press that hardly moved drew nothing, and is a click instead of a scribble."""
+        self._draw_on(event)
         trace, tool = self._trace, self.tool
         self._drop_trace()
+        if not trace or self.viewport is None:
+            return
         far = any(max(abs(x - trace[0][0]), abs(y - trace[0][1])) > CLICK_PIXELS for x, y in trace)
-        if far and self.viewport is not None and len(trace) >= (2 if tool == "box" else 3):
-            self._on_draw(tool, [self.viewport.nearest(x, y) for x, y in trace])
+        if far and len(trace) >= (3 if tool == "lasso" else 2):
+            points = [self.viewport.nearest(x, y) for x, y in trace]
+            if tool != "scribble" or len(set(points)) > 1:
+                self._on_draw(tool, points, self._positive)
+                return
+        if tool == "scribble":
+            self._clicked(*trace[0], self._positive)
 
     def _show_trace(self) -> None:
         self.canvas.delete("trace")
         if len(self._trace) < 2:
             return
         if self.tool == "box":
-            self.canvas.create_rectangle(*self._trace, outline=TRACE_COLOR, width=2, tags="trace")
+            self.canvas.create_rectangle(*self._trace, outline=TRACE_COLORS[True], width=2, tags="trace")
         else:
-            self.canvas.create_line(*self._trace, fill=TRACE_COLOR, width=2, tags="trace")
+            self.canvas.create_line(*self._trace, fill=TRACE_COLORS[self._positive], width=2, tags="trace")
 
     def _drop_trace(self) -> None:
         self._trace = []
         self.canvas.delete("trace")
 
     def _right_pressed(self, event: tk.Event) -> None:
+        if self.tool == "scribble" and self.viewport is not None:
+            self._begin(event, False)
+            return
         self._press, self._dragged, self._moved = (event.x, event.y, event.time), (event.x, event.y), False
 
     def _right_moved(self, event: tk.Event) -> None:
         if self._press is None:
+            self._draw_on(event)
             return
         self._note_move(event, self._press)
         if self._moved and self.viewport is not None:
@@ -226,6 +242,7 @@ class ImageCanvas(tk.Frame):
 
     def _right_released(self, event: tk.Event) -> None:
         if self._press is None:
+            self._drawn(event)
             return
         self._note_move(event, self._press)
         x, y, time = self._press

@@ -125,6 +125,18 @@ class Controller(ControllerState):
         """
         self._draw_prompt(prompts_from_xy(self._present().size, polygon=list(points)))
 
+    def draw_scribble(self, points: Sequence[tuple[float, float]], is_positive: bool) -> None:
+        """Draw a line on the object in progress or on the background, or begin an object with it.
+
+        Args:
+            points: of the line, (x, y) in pixels of the image.
+            is_positive: whether it lies on the object.
+
+        Raises:
+            InputError: there is no image, or the line lies outside it or has no length.
+        """
+        self._draw_prompt(prompts_from_xy(self._present().size, scribbles=[(list(points), int(is_positive))]))
+
     def _draw_prompt(self, prompts: Sequence[Prompt]) -> None:
         for prompt in prompts:
             self._ready().ask(Action.of_prompt(prompt))

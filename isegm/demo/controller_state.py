@@ -10,6 +10,7 @@ import torch
 from isegm.annotations import Annotations
 from isegm.annotations.objects import CATEGORY
 from isegm.clicks import Click
+from isegm.demo.actions import MOVES
 from isegm.demo.annotation_session import AnnotationSession, Request
 from isegm.demo.document import Document, Draft
 from isegm.demo.image_folder import Folder
@@ -18,6 +19,7 @@ from isegm.demo.inference_state import build_predictor
 from isegm.demo.jobs import Job, Jobs
 from isegm.demo.settings import Settings, unavailable
 from isegm.model.click_model import ClickModel
+from isegm.prompts import Prompt
 from isegm.utils.errors import InputError
 
 NO_IMAGE = "there is no image yet: load one first."
@@ -102,10 +104,11 @@ class ControllerState:
         return self.draft is not None or self._waits
 
     @property
-    def waiting(self) -> tuple[Click, ...]:
-        """Clicks on which the network has not run yet."""
+    def waiting(self) -> tuple[Click | Prompt, ...]:
+        """Clicks and other prompts on which the network has not run yet."""
         actions = [] if self._session is None else self._session.waiting
-        return tuple(action.click for action in actions if action.kind == "click")
+        moves = [action.move for action in actions if action.kind in MOVES]
+        return tuple(move for move in moves if not isinstance(move, str))
 
     @property
     def busy(self) -> str:

@@ -45,7 +45,7 @@ class Draft:
         threshold: pixels of a greater probability are selected.
         number: number of the finished object that is open again; None for a new one.
         start: the mask that the object started from; None for none.
-        moves: clicks, boxes, lassos and partial finishes (``KEEP``) in order.
+        moves: clicks, boxes, scribbles, lassos and partial finishes (``KEEP``) in order.
         thresholds: threshold at each of them.
         kept: the selection at the last partial finish; None before one.
         color: RGB; None for that of the finished object, or of the number that a new one will get.
@@ -67,7 +67,7 @@ class Draft:
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:
-        """Boxes and lassos since the last partial finish."""
+        """Boxes, scribbles and lassos since the last partial finish."""
         return tuple(move for move in self._latest if isinstance(move, Prompt))
 
     @property

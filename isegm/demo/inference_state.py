@@ -67,7 +67,7 @@ class Step:
         return mask if self.base is None else mask | (self.base > threshold)
 
     def moved(self, predictor: Predictor, start: Session, move: Move, threshold: float) -> Step:
-        """The state after a click, a box, a lasso or a partial finish; ``start`` is the session without clicks."""
+        """The state after a click, a prompt or a partial finish; ``start`` is the session without clicks."""
         return self._kept(start, threshold) if isinstance(move, str) else self._clicked(predictor, move)
 
     def _clicked(self, predictor: Predictor, move: Click | Prompt) -> Step:

@@ -13,6 +13,7 @@ from isegm.demo.document import Document
 from isegm.demo.pyramid import Layer, Patch, Pyramid
 from isegm.demo.settings import Settings
 from isegm.demo.viewport import Viewport
+from isegm.prompts import Prompt
 from isegm.utils.vis import MASK_COLOR, NEGATIVE_COLOR, POSITIVE_COLOR, DrawnClick
 
 SMALLEST_DOT = 3.0  # smallest radius of a click, in pixels of the screen
@@ -35,8 +36,8 @@ class Scene:
         color: RGB of the selection, each 0..255.
         kept: the part of the selection that partial finishes kept, which is blended a second time; None for none.
         clicks: drawn as dots, on top of everything.
-        waiting: clicks on which the network has not run yet, drawn as circles.
-        lines: outlines (N, 2) (row, column) of boxes and lassos, drawn below the clicks.
+        prompts: boxes, scribbles and lassos, drawn as lines below the clicks.
+        waiting: clicks on which the network has not run yet, drawn as circles, and prompts, as thinner lines.
         alpha: share of an object's colour in its pixels, 0..1.
         click_radius: in pixels of the image, but at least ``SMALLEST_DOT`` on the screen; 0 hides all clicks.
         outlines: whether each object has an outline, one pixel of the screen wide, in its full colour.
@@ -49,8 +50,8 @@ class Scene:
     color: Color = MASK_COLOR
     kept: Region | None = None
     clicks: Sequence[DrawnClick] = ()
-    waiting: Sequence[DrawnClick] = ()
-    lines: Sequence[np.ndarray] = ()
+    prompts: Sequence[Prompt] = ()
+    waiting: Sequence[DrawnClick | Prompt] = ()
     alpha: float = 0.5
     click_radius: float = 3
     outlines: bool = True
@@ -59,28 +60,32 @@ class Scene:
 
 
 def scene_of(
-    document: Document, settings: Settings, waiting: Sequence[DrawnClick], selected: int | None, hidden: bool
+    document: Document,
+    settings: Settings,
+    waiting: Sequence[DrawnClick | Prompt],
+    selected: int | None,
+    hidden: bool,
 ) -> Scene:
     """The scene of a document.
 
     Args:
-        waiting: clicks on which the network has not run yet.
+        waiting: clicks and prompts on which the network has not run yet.
         selected: number of the selected object; None for none.
         hidden: leave out all masks, but not the clicks.
     """
     draft = document.draft
     clicks = () if draft is None else draft.clicks
-    lines = () if draft is None else tuple(prompt.outline() for prompt in draft.prompts)
+    prompts = () if draft is None else draft.prompts
     if hidden:
-        return Scene(clicks=clicks, waiting=waiting, lines=lines, click_radius=settings.click_radius)
+        return Scene(clicks=clicks, prompts=prompts, waiting=waiting, click_radius=settings.click_radius)
     return Scene(
         objects=document.finished,
         selection=document.selection,
         color=document.draft_color,
         kept=document.kept,
         clicks=clicks,
+        prompts=prompts,
         waiting=waiting,
-        lines=lines,
         alpha=settings.alpha,
         click_radius=settings.click_radius,
         contrast=True,
@@ -223,15 +228,17 @@ def _plain(shape: tuple[int, int, int], color: Color) -> np.ndarray:
 
 
 def _draw_lines(pixels: np.ndarray, seen: Patch, scene: Scene) -> None:
-    """Draw boxes and lassos as thin lines with a white seam; with the clicks they are hidden."""
+    """Draw prompts as thin lines, with a white seam once the network has seen them; with the clicks they are hidden."""
     if scene.click_radius <= 0:
         return
     scale, view = seen.viewport.scale, seen.viewport
     shift = (view.start(1) - seen.rows.start, view.start(0) - seen.columns.start)
-    for line in scene.lines:
-        places = ((line + 0.5) * scale - 0.5 + shift)[:, ::-1]
+    waiting = [(move, False) for move in scene.waiting if isinstance(move, Prompt)]
+    for prompt, seamed in (*((prompt, True) for prompt in scene.prompts), *waiting):
+        places = ((prompt.outline() + 0.5) * scale - 0.5 + shift)[:, ::-1]
         corners = [np.rint(places * 2**FRACTION_BITS).astype(np.int32)]
-        for color, width in ((WHITE, 3), (POSITIVE_COLOR, 1)):
+        line = (POSITIVE_COLOR if prompt.is_positive else NEGATIVE_COLOR, 1)
+        for color, width in ((WHITE, 3), line) if seamed else (line,):
             cv2.polylines(pixels, corners, False, color, width, cv2.LINE_AA, FRACTION_BITS)
 
 
@@ -241,7 +248,8 @@ def _draw_clicks(pixels: np.ndarray, seen: Patch, scene: Scene) -> None:
         return
     scale = seen.viewport.scale
     radius = max(scene.click_radius * scale, SMALLEST_DOT)
-    for clicks, thickness in ((scene.clicks, cv2.FILLED), (scene.waiting, 1)):
+    waiting = [move for move in scene.waiting if not isinstance(move, Prompt)]
+    for clicks, thickness in ((scene.clicks, cv2.FILLED), (waiting, 1)):
         for click in clicks:
             row, column = click.coords
             axes = ((0, column, seen.columns.start), (1, row, seen.rows.start))

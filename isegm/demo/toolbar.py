@@ -25,6 +25,7 @@ WITH_IMAGE = ("Save mask", "Load mask", "Load objects")
 TOOL_HINTS = {
     "click": "Left click: on the object; right click: on the background",
     "box": "B: draw a box around the object with the left button",
+    "scribble": "P: draw lines, on the object with the left button, on the background with the right one",
     "lasso": "L: draw around the object with the left button",
 }
 
@@ -78,7 +79,7 @@ class ToolBar(tk.Frame):
 
 
 class ToolChoice(tk.Frame):
-    """The choice of what the left button does.
+    """The choice of what the mouse draws.
 
     Args:
         master: the widget around it.

@@ -211,6 +211,7 @@ class Program:
             "h": self._hide,
             "b": lambda: self._choose("click" if self.image.tool == "box" else "box"),
             "l": lambda: self._choose("click" if self.image.tool == "lasso" else "lasso"),
+            "p": lambda: self._choose("click" if self.image.tool == "scribble" else "scribble"),
             "Escape": lambda: self._choose("click"),
             "Ctrl+z": self._undo,
             "Ctrl+y": self._redo,
@@ -283,21 +284,24 @@ class Program:
             self.act(lambda: self.controller.click(x, y, is_positive))
 
     def _choose(self, tool: str) -> None:
-        """Choose what the left button does."""
+        """Choose what the mouse draws."""
         self.tools.chosen.set(tool)
         self.image.choose(tool)
         self.redraw()
 
-    def _draw_prompt(self, tool: str, points: list[tuple[int, int]]) -> None:
-        """Take a box or lasso that was drawn; the next press of the left button clicks again."""
+    def _draw_prompt(self, tool: str, points: list[tuple[int, int]], is_positive: bool) -> None:
+        """Take what was drawn; after a box or lasso the next press of the left button clicks again."""
         self.controls.read_entries()
         self.objects.apply_texts()
-        self._choose("click")
+        if tool != "scribble":
+            self._choose("click")
         if self.controller.opening or self.controller.image is None:
             return
         if tool == "box":
             (x0, y0), (x1, y1) = points[0], points[-1]
             self.act(lambda: self.controller.draw_box(x0, y0, x1, y1))
+        elif tool == "scribble":
+            self.act(lambda: self.controller.draw_scribble(points, is_positive))
         else:
             self.act(lambda: self.controller.draw_lasso(points))
 

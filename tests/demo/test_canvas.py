@@ -120,7 +120,7 @@ def test_the_left_button_draws_while_a_tool_is_chosen(user, pyramid):
     user.image.choose("lasso")
     drag((20, 10), (60, 10), (60, 40), (20, 40))
     drag((20, 10), (90, 10), (200, 400), (20, 40))  # leaves the image
-    assert [tool for tool, _ in user.prompts] == ["box", "lasso", "lasso"] and not user.clicks
+    assert [tool for tool, *_ in user.prompts] == ["box", "lasso", "lasso"] and not user.clicks
     assert user.prompts[0][1] == [(20, 10), (60, 40)]
     assert user.prompts[1][1] == [(20, 10), (60, 10), (60, 40), (20, 40)]
     assert user.prompts[2][1][2] == (WIDTH - 1, HEIGHT - 1)
@@ -128,6 +128,28 @@ def test_the_left_button_draws_while_a_tool_is_chosen(user, pyramid):
     drag((30, 30), (50, 30))
     assert user.clicks == [(30, 30, True)] and len(user.prompts) == 3
     assert len(user.canvas.find_all()) == 1  # nothing of the drawing is left
+
+
+def test_both_buttons_draw_scribbles_and_a_press_that_does_not_move_clicks(user, pyramid):
+    user.show(pyramid, Scene(), fit=True)
+    user.image.choose("scribble")
+    before = user.viewport
+    for button, held, positive in ((1, LEFT_HELD, True), (3, RIGHT_HELD, False)):
+        user.event(f"<ButtonPress-{button}>", 20, 10)
+        for place in ((30, 10), (30, 25)):
+            user.event("<Motion>", *place, state=held)
+        user.event(f"<ButtonRelease-{button}>", 30, 25)
+        user.event(f"<ButtonPress-{button}>", 40, 30)
+        user.event(f"<ButtonRelease-{button}>", 40, 30)
+        assert user.prompts.pop() == ("scribble", [(20, 10), (30, 10), (30, 25)], positive)
+        assert user.clicks.pop() == (40, 30, positive)
+    assert not user.prompts and not user.clicks and user.viewport == before
+    user.image.choose("click")
+    for _ in range(3):
+        user.event("<Button-4>", 48, 36)
+    zoomed = user.viewport
+    user.right(48, 36, move=30)  # moves the image again
+    assert user.viewport != zoomed and len(user.canvas.find_all()) == 1
 
 
 def test_what_happens_at_once_is_drawn_once(user, pyramid):

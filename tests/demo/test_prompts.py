@@ -1,4 +1,4 @@
-"""Boxes and lassos in the interactive program: one step each, kept like clicks."""
+"""Boxes, scribbles and lassos in the interactive program: one step each, kept like clicks."""
 
 import json
 
@@ -15,6 +15,7 @@ from tests.demo.clicked import SIZE, mask_of, prepared, probs_of, started
 from tests.demo.scripted import drawn
 
 LASSO = [(30, 20), (80, 25), (75, 70), (32, 60)]
+SCRIBBLE = [(30, 30), (45, 35), (60, 33)]
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def place(tmp_path):
 
 
 @pytest.mark.parametrize("background", [False, True])
-def test_a_box_and_a_lasso_give_what_the_predictor_gives(place, background):
+def test_each_prompt_gives_what_the_predictor_gives(place, background):
     controller = started(place, model=TinyModel(), background=background)
     predictor = Predictor(TinyModel(), settings=controller.settings.inference, threshold=0.5)
     predictor.set_image(drawn(SIZE))
@@ -37,7 +38,11 @@ def test_a_box_and_a_lasso_give_what_the_predictor_gives(place, background):
     predictor.predict(points=[(40, 30)], labels=[1])
     _, probs = predictor.predict(polygon=LASSO)
     np.testing.assert_array_equal(probs_of(controller), probs)
-    assert [prompt.kind for prompt in controller.draft.prompts] == ["box", "polygon"]
+    controller.draw_scribble(SCRIBBLE, False)
+    controller.wait()
+    _, probs = predictor.predict(scribbles=[(SCRIBBLE, 0)])
+    np.testing.assert_array_equal(probs_of(controller), probs)
+    assert [prompt.kind for prompt in controller.draft.prompts] == ["box", "polygon", "scribble"]
 
 
 def test_undo_and_redo_take_a_box_as_one_step(place):
@@ -54,10 +59,11 @@ def test_undo_and_redo_take_a_box_as_one_step(place):
     assert not controller.in_progress and len(controller.document.objects) == 1
 
 
-def test_boxes_and_lassos_are_autosaved_and_read_again(place, tmp_path):
+def test_prompts_are_autosaved_and_read_again(place, tmp_path):
     controller = started(place, autosave=tmp_path / "kept")
     controller.draw_box(20, 15, 70, 60)
     controller.draw_lasso(LASSO)
+    controller.draw_scribble(SCRIBBLE, False)
     mask = mask_of(controller)
     controller.close()
     again = Controller(
@@ -66,11 +72,13 @@ def test_boxes_and_lassos_are_autosaved_and_read_again(place, tmp_path):
     again.open(place / "photo.png")
     again.wait()
     np.testing.assert_array_equal(mask_of(again), mask)
-    assert [prompt.kind for prompt in again.draft.prompts] == ["box", "polygon"]
+    kinds = [(prompt.kind, prompt.is_positive) for prompt in again.draft.prompts]
+    assert kinds == [("box", True), ("polygon", True), ("scribble", False)]
     again.click(50, 40, True)  # computes the network's state again
     controller = started(place)
     controller.draw_box(20, 15, 70, 60)
     controller.draw_lasso(LASSO)
+    controller.draw_scribble(SCRIBBLE, False)
     controller.click(50, 40, True)
     np.testing.assert_array_equal(mask_of(again), mask_of(controller))
 
@@ -100,6 +108,8 @@ def test_what_cannot_be_drawn_is_refused_in_one_sentence(place):
         controller.draw_box(5, 5, 5000, 9)
     with pytest.raises(InputError, match="polygon of 2 points"):
         controller.draw_lasso([(1, 1), (9, 9)])
+    with pytest.raises(InputError, match="no length"):
+        controller.draw_scribble([(9, 9), (9, 9)], True)
     assert not controller.in_progress
 
 
@@ -111,9 +121,9 @@ def test_a_box_on_a_loaded_mask_changes_it_around_its_click(place):
     assert mask_of(controller).any() and before.any()
 
 
-def test_the_scene_shows_boxes_and_lassos(place):
+def test_the_scene_shows_prompts(place):
     controller = started(place)
     controller.draw_lasso(LASSO)
     for hidden in (False, True):
         scene = scene_of(controller.document, controller.settings, (), None, hidden)
-        np.testing.assert_array_equal(scene.lines[0][:, ::-1], [*LASSO, LASSO[0]])
+        np.testing.assert_array_equal(scene.prompts[0].outline()[:, ::-1], [*LASSO, LASSO[0]])

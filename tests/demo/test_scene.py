@@ -14,6 +14,7 @@ from isegm.clicks import Click
 from isegm.demo.pyramid import Layer, Patch, Pyramid
 from isegm.demo.scene import Renderer, Scene
 from isegm.demo.viewport import Viewport
+from isegm.prompts import Prompt
 from isegm.utils.vis import draw_clicks
 
 WIDTH, HEIGHT = SIZE = (301, 203)
@@ -229,6 +230,16 @@ def test_clicks_that_wait_are_hollow():
     pixels, _ = render(np.zeros((100, 130, 3), np.uint8), Viewport((130, 100), (130, 100)), scene)
     assert not pixels[50, 50].any() and not pixels[50, 80].any()
     assert pixels[50, 56, 1] > 200 > pixels[50, 56, 0] and pixels[50, 86, 0] > 200 > pixels[50, 86, 1]
+
+
+def test_prompts_that_wait_have_no_white_seam():
+    line = Prompt("scribble", ((50.0, 20.0), (50.0, 90.0)), is_positive=False)
+    view = Viewport((130, 100), (130, 100))
+    for scene, seamed in ((Scene(prompts=[line]), True), (Scene(waiting=[line]), False)):
+        pixels, _ = render(np.zeros((100, 130, 3), np.uint8), view, scene)
+        red, green, _ = pixels[50, 60]
+        assert red > 200 and green < 50 and not pixels[46, 60].any()
+        assert (pixels[49, 60, 1] > 150) == seamed
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 700), (700, 1), (3, 2), (257, 513)])

@@ -125,6 +125,8 @@ def test_answers_that_are_not_wanted_any_more_are_dropped(slow, place):
     write_image(place / "small.png", drawn((40, 50)))
     slow.click(*CLICKS[0])
     assert slow.busy == "the network is working" and [click.coords for click in slow.waiting] == [(30.0, 40.0)]
+    slow.draw_box(20, 15, 70, 60)
+    assert [getattr(move, "kind", "click") for move in slow.waiting] == ["click", "box"]
     slow.reset()
     assert not slow.in_progress and not slow.busy
     slow.click(*CLICKS[0])

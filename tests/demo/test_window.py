@@ -9,7 +9,7 @@ from isegm.annotations.formats import FORMATS
 from isegm.demo.controller import Controller
 from isegm.utils.files import read_mask
 
-LEFT_HELD = 0x100  # in the state of a Tk event
+LEFT_HELD, RIGHT_HELD = 0x100, 0x400  # in the state of a Tk event
 
 tk = pytest.importorskip("tkinter", reason="this Python has no tkinter")
 
@@ -215,3 +215,21 @@ def test_a_box_is_drawn_in_the_window_after_its_key_and_then_it_clicks_again(dri
     assert program.image.tool == program.tools.chosen.get() == "click"
     driver.left(20, 15)
     assert len(driver.controller.draft.clicks) == 1 and not driver.warnings
+
+
+def test_scribbles_are_drawn_until_escape(drive):
+    driver = drive()
+    driver.canvas.focus_force()
+    driver.key("Key", keysym="p")
+    for button, held, row in ((1, LEFT_HELD, 5), (3, RIGHT_HELD, 25)):
+        for name, column in ((f"<ButtonPress-{button}>", 5), ("<Motion>", 30), (f"<ButtonRelease-{button}>", 30)):
+            x, y = driver.place(column, row)
+            driver.canvas.event_generate(name, x=x, y=y, **({"state": held} if name == "<Motion>" else {}))
+        driver.settle()
+    lines = driver.controller.draft.prompts
+    assert [(line.path, line.is_positive) for line in lines] == [
+        (((5, 5), (5, 30)), True),
+        (((25, 5), (25, 30)), False),
+    ]
+    driver.key("Key", keysym="Escape")
+    assert driver.program.image.tool == driver.program.tools.chosen.get() == "click" and not driver.warnings
