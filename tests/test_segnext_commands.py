@@ -51,13 +51,16 @@ def checkout(files, tmp_path, monkeypatch):
 
 
 def test_the_evaluation_runs_and_leaves_its_table_and_records(checkout, monkeypatch, capsys):
-    assert run(EVALUATION, monkeypatch, "--n-clicks=2", "--max-objects=2", "--no-overlays") == 0
+    assert run(EVALUATION, monkeypatch, "--n-clicks=2", "--max-objects=4", "--no-overlays") == 0
     folder = checkout / "experiments" / "evaluation_logs" / "others" / Path(FILE).stem
     (table,) = folder.glob("cvpr_NoBRS_2.txt")
     rows = [row for row in table.read_text().splitlines() if row.startswith("|") and "NoC" not in row]
     assert [[cell.strip() for cell in row.split("|")[1:3]] for row in rows] == [["base", "DAVIS"], ["base", "HQSeg44K"]]
     assert all("mIoU@1=" in row and "mIoU@2=" in row for row in rows)
     assert rows[-1] in capsys.readouterr().out
+    (report,) = folder.rglob("report_HQSeg44K.txt")
+    assert "\n  DIS        3 objects: NoC @80%" in report.read_text()
+    assert "\n  ThinObject 1 objects: NoC @80%" in report.read_text() and "COIFT" not in report.read_text()
     for name in ("DAVIS", "HQSeg44K"):
         (path,) = folder.rglob(f"records_{name}.jsonl")
         found = read_records(path)

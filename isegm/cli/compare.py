@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from isegm.evaluation.comparison import compare, comparison_table, read_runs
-from isegm.evaluation.reports import write_json
+from isegm.evaluation.summary import write_json
 from isegm.utils.arguments import CommandParser, read_path, read_path_text, whole_from
 from isegm.utils.cli import program
 

@@ -19,7 +19,7 @@ from isegm.evaluation.latency import Latency, Wanted, measured_apart
 from isegm.evaluation.latency_report import latency_figure, latency_table, with_measured, with_published
 from isegm.evaluation.plots import draw_figure
 from isegm.evaluation.published_values import PUBLISHED_VALUES
-from isegm.evaluation.reports import versions
+from isegm.evaluation.summary import versions
 from isegm.inference.images import rgb_image
 from isegm.utils.arguments import CommandParser, add_config_option, read_path, read_path_text, whole_from
 from isegm.utils.cli import add_device_options, choose_device, program

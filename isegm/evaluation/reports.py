@@ -1,45 +1,22 @@
-"""Print and write scores: the table of the published code, all scores as text, and summaries in JSON and CSV."""
+"""Scores as text: the table of the published code, all scores, and the protocol in words."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import platform
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from datetime import timedelta
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any
 
-import cv2
-import numpy as np
 import torch
 
-import isegm
-from isegm.evaluation.scores import THRESHOLDS, DatasetScores
-from isegm.evaluation.summary_form import SUMMARY
-from isegm.evaluation.table_form import TABLE_MIOU_CLICKS, TableForm
+from isegm.evaluation.scores import DatasetScores
+from isegm.evaluation.table_form import TableForm
 from isegm.inference.postprocess import FocusRefine
 from isegm.inference.protocols import RITM, InferenceSettings
 from isegm.inference.simulation import EvalSettings
 from isegm.inference.transforms import MULTIPLE
-from isegm.utils.files import atomic_write
-from isegm.utils.locks import hold_lock
-from isegm.utils.log import logger, printable
-from isegm.utils.schema import mismatch
+from isegm.utils.log import printable
 
 ALL_SCORES_MIOU_CLICKS = (1, 3, 5, 10, 20)
-# Of a summary, beside the scores per threshold.
-TOTALS = ("dataset", "objects", "images", "clicks", "seconds", "spc", "spi", "first_spc", "next_spc", "passes")
-# Entries of a summary that agree in these keys come from the same evaluation.
-IDENTITY_KEYS = (
-    "dataset", "init_masks", "max_objects", "sha256", "network", "mode", "protocol", "eval_mode", "settings",
-    "inference", "device",
-)  # fmt: skip
-LOCK_WAIT = 60.0  # seconds for which to wait for another evaluation that adds its scores to the same file
 NAME_WIDTH, DATASET_WIDTH, COLUMN_WIDTH, SPC_WIDTH, TIME_WIDTH = 13, 11, 9, 7, 9
 TIE_RULE = "deepest pixel of the deeper error, a tie gives a negative click and the first pixel row by row"
 ANYWHERE = "random pixel of the connected error that reaches deepest, a tie gives a negative click"
@@ -187,6 +164,20 @@ def all_scores(name: str, scores: DatasetScores) -> str:
     return "\n".join(lines)
 
 
+def parts_scores(parts: Mapping[str, DatasetScores]) -> str:
+    """Format the main scores of each part of a data set, in a line of its own behind a newline."""
+    width = max(map(len, parts), default=0)
+    return "".join(f"\n  {name:{width}} {_main_scores(scores)}" for name, scores in parts.items())
+
+
+def _main_scores(scores: DatasetScores) -> str:
+    shown = [(index, threshold) for index, threshold in enumerate(scores.thresholds) if threshold <= 1]
+    noc = _per_threshold(shown, lambda i: f"{scores.noc[i]:.2f}")
+    nof = _per_threshold(shown, lambda i: f"{scores.nof[i]}")
+    miou = "   ".join(f"@{k} {scores.miou[k - 1]:.2%}" for k in (1, 5) if k <= len(scores.miou))
+    return f"{scores.objects} objects: NoC {noc}; NoF {nof}; mIoU {miou}"
+
+
 def _parts_of(scores: DatasetScores) -> str:
     """Tell first clicks from the others, and how often the network ran, as far as that is known."""
     parts = [
@@ -281,126 +272,8 @@ def describe(inference: InferenceSettings) -> str:
     return ", ".join(parts)
 
 
-# ---- files ----
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of everything that scores depend on."""
-    return {
-        "isegm": isegm.__version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "opencv": cv2.__version__,
-        "scipy": version("scipy"),
-    }
-
-
 def device_name(device: torch.device) -> str:
     """Name a device: ``cpu``, or ``cuda:0`` with the name of the graphics card."""
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return str(device)
-
-
-def summary_entry(
-    info: RunInfo, settings: EvalSettings, inference: InferenceSettings, scores: DatasetScores
-) -> dict[str, Any]:
-    """Return everything about the evaluation of a data set as plain data."""
-    shown = [index for index, threshold in enumerate(scores.thresholds) if threshold <= 1]
-    labels = [f"{100 * scores.thresholds[index]:g}" for index in shown]
-    by_threshold = {
-        key: dict(zip(labels, (getattr(scores, key)[index] for index in shown), strict=True))
-        for key in ("noc", "noc_std", "nof", "nof_published")
-    }
-    return {
-        **asdict(info),
-        "settings": {**settings.as_dict(), "simulated_user": simulated_user(settings)},
-        "inference": asdict(inference),
-        "versions": versions(),
-        **{key: getattr(scores, key) for key in TOTALS},
-        **by_threshold,
-        "miou": list(scores.miou),
-    }
-
-
-def add_to_summary(folder: Path, entry: Mapping[str, Any]) -> None:
-    """Add a ``summary_entry`` to ``summary.json`` and ``summary.csv`` of a folder.
-
-    It replaces an earlier entry of the same evaluation, see ``IDENTITY_KEYS``; all others stay. A summary of another
-    form is renamed to ``summary.json.bak``, with a warning.
-    """
-    path = folder / "summary.json"
-    new: dict[str, Any] = json.loads(json.dumps(entry))  # as it comes back from a file: lists for tuples
-    with _alone(path):
-        entries = [old for old in _summary_entries(path) if any(old[key] != new[key] for key in IDENTITY_KEYS)]
-        entries.append(new)
-        write_json(path, {"evaluations": entries})
-        write_csv(folder / "summary.csv", entries)
-
-
-def _alone(path: Path) -> AbstractContextManager[None]:
-    """Keep other evaluations from changing a file in which several write, for the moment of a change."""
-    return hold_lock(path.with_name(f"{path.name}.lock"), str(path), "try again with --resume", wait=LOCK_WAIT)
-
-
-def _summary_entries(path: Path) -> list[dict[str, Any]]:
-    """Read the entries of a summary; none if there is no file, or if it has another form."""
-    if not path.is_file():
-        return []
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        problem = mismatch(content, SUMMARY)
-    except (ValueError, RecursionError):
-        problem = "it is no JSON"
-    if problem is None:
-        return content["evaluations"]
-    aside = path.with_suffix(".json.bak")
-    logger.warning("%s is damaged or of another version (%s): it is put aside as %s", path, problem, aside.name)
-    path.replace(aside)
-    return []
-
-
-def append_row(path: Path, row: str, header: str = "", repeat: bool = True) -> None:
-    """Append a row to a text log.
-
-    Args:
-        path: the log; missing folders are created.
-        row: one line.
-        header: first lines of a new file; empty for none.
-        repeat: append the row even if the log already has the same one.
-    """
-    with _alone(path):
-        text = path.read_bytes() if path.is_file() else b""
-        if not repeat and row.encode(errors="backslashreplace") in text.splitlines():
-            return
-        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(f"{row}\n" if text or not header else f"{header}\n{row}\n")
-
-
-def write_json(path: str | Path, content: Any) -> None:
-    """Write plain data as a JSON file, atomically."""
-    with atomic_write(path, "w") as file:
-        json.dump(content, file, indent=2)
-        file.write("\n")
-
-
-def write_csv(path: str | Path, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Write the entries of a summary as CSV, one row each; what an older entry lacks is left empty."""
-    limits = ["target_iou", "max_clicks", "min_clicks", "threshold"]
-    labels = {f"{100 * threshold:g}": None for threshold in THRESHOLDS}
-    labels.update(dict.fromkeys(label for one in entries for label in one["noc"]))
-    rows = []
-    for one in entries:
-        row = {field.name: one.get(field.name) for field in fields(RunInfo)}
-        row |= {key: one["settings"][key] for key in limits} | {key: one.get(key) for key in TOTALS}
-        for key in ("noc", "noc_std", "nof", "nof_published"):
-            row |= {f"{key}@{label}": one[key].get(label, "") for label in labels}
-        row |= {f"miou@{k}": one["miou"][k - 1] if k <= len(one["miou"]) else "" for k in TABLE_MIOU_CLICKS}
-        rows.append(row | one["versions"])
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    with atomic_write(path, "w") as file:
-        file.write(text.getvalue())

@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from isegm.data import EvaluationDataset, SamplesDataset, get_dataset
 from isegm.data.catalogue import data_path
+from isegm.data.datasets.base import HasParts
 from isegm.data.initial_masks import InitialMaskDataset
-from isegm.evaluation import handout, reports
+from isegm.evaluation import handout, reports, summary
 from isegm.evaluation.log_paths import LogPaths
 from isegm.evaluation.loop import evaluate_dataset
 from isegm.evaluation.options import CPU, MODES, PUBLISHED_SETS, EvalOptions
@@ -27,7 +28,7 @@ from isegm.evaluation.parts import SharedRecords, shared_records, speed_line
 from isegm.evaluation.protocol_names import protocol_of
 from isegm.evaluation.records import EACH_OBJECT, ObjectRecord
 from isegm.evaluation.resuming import recorded_objects
-from isegm.evaluation.scores import score
+from isegm.evaluation.scores import DatasetScores, score
 from isegm.evaluation.selection import Selection, select
 from isegm.evaluation.sinks import EvaluationSink
 from isegm.inference.cascade import Cascade
@@ -376,11 +377,24 @@ def _report(
     shown = {name: value for name, value in shown.items() if name != "max-objects"}  # which the row says in words
     row = reports.table_row(run.row_name, scores, options.print_ious, options.max_objects, shown, table)
     tqdm.write(row)
-    reports.append_row(run.paths.table(dataset.name), row, header, repeat=not options.resume)
+    summary.append_row(run.paths.table(dataset.name), row, header, repeat=not options.resume)
 
     protocol = reports.protocol_line(run.info, settings, predictor.settings, scores)
-    details = f"{reports.all_scores(run.row_name, scores)}\n  {protocol}{speed}"
+    parts = _scores_of_parts(dataset, records, scores)
+    details = f"{reports.all_scores(run.row_name, scores)}{reports.parts_scores(parts)}\n  {protocol}{speed}"
     with atomic_write(run.paths.report(dataset.name), "w") as file:
         file.write(f"{header}\n{row}\n\n{details}\n")
-    reports.add_to_summary(run.paths.folder, reports.summary_entry(run.info, settings, predictor.settings, scores))
+    entry = summary.summary_entry(run.info, settings, predictor.settings, scores, parts)
+    summary.add_to_summary(run.paths.folder, entry)
     return details
+
+
+def _scores_of_parts(
+    dataset: EvaluationDataset, records: Sequence[ObjectRecord], whole: DatasetScores
+) -> dict[str, DatasetScores]:
+    """Score each part of a data set that has several; parts without an object are left out."""
+    parts: Mapping[str, range] = dataset.parts if isinstance(dataset, HasParts) else {}
+    found = {name: [record for record in records if record.index in part] for name, part in parts.items()}
+    if len(parts) < 2:
+        return {}
+    return {name: score(part, name, whole.target_iou, whole.max_clicks) for name, part in found.items() if part}

@@ -1,4 +1,4 @@
-"""The form of ``summary.json``, as ``reports.summary_entry`` makes its entries."""
+"""The form of ``summary.json``, as ``summary.summary_entry`` makes its entries."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ _SETTINGS: dict[str, Kind] = {
     **dict.fromkeys(("max_clicks", "min_clicks"), Whole(least=1)),
     "simulated_user": Text(),
 }
+_SCORES: dict[str, Kind] = {
+    **dict.fromkeys(("noc", "noc_std", "nof", "nof_published"), Table(Number())),
+    "miou": Items(Number(0, 1)),
+    "objects": Whole(least=0),
+}
 _ENTRY: dict[str, Kind] = {
     **dict.fromkeys(_TEXTS, Text()),
-    **dict.fromkeys(("noc", "noc_std", "nof", "nof_published"), Table(Number())),
-    **dict.fromkeys(("objects", "clicks"), Whole(least=0)),
+    **_SCORES,
+    "clicks": Whole(least=0),
     **dict.fromkeys(("seconds", "spc", "spi"), Number(least=0)),
     "max_objects": Whole(least=1) | Nothing(),
     "init_masks": Text() | Nothing(),
@@ -25,10 +30,10 @@ _ENTRY: dict[str, Kind] = {
     ),
     "inference": Table(Plain()),
     "versions": Fields(dict.fromkeys(("isegm", "python", "torch", "numpy", "opencv", "scipy"), Text())),
-    "miou": Items(Number(0, 1)),
 }
 _LATER: dict[str, Kind] = {  # entries may lack them
     "images": Whole(least=0),
+    "parts": Table(Fields(_SCORES)),
     **dict.fromkeys(("own_protocol", "first_prompt"), Text() | Nothing()),
     **dict.fromkeys(("first_spc", "next_spc", "passes"), Number(least=0) | Nothing()),
 }

@@ -7,6 +7,8 @@ from PIL import Image
 
 from isegm.data.sample import DSample
 from isegm.evaluation.records import ObjectRecord
+from isegm.evaluation.reports import RunInfo
+from isegm.evaluation.scores import DatasetScores
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import settings_for
 from tests.analytic import BlobModel
@@ -78,3 +80,35 @@ def record(ious, index=0, object_id=0, clicks=None, seconds=1.0, dataset="Drawn"
     clicks = clicks or [(k % WIDTH, k % HEIGHT, k % 2) for k in range(len(ious))]
     exact = tuple(float(np.float32(iou)) for iou in ious)
     return ObjectRecord(dataset, index, object_id, f"image{index}", tuple(map(tuple, clicks)), exact, seconds)
+
+
+INFO = RunInfo(
+    model_name="others/x",
+    mode="NoBRS",
+    protocol="ritm",
+    eval_mode="cvpr",
+    checkpoint="x.pth",
+    sha256="ab" * 32,
+    network="net",
+    device="cpu",
+    command="evaluate_model.py NoBRS",
+    started="2025-01-01T00:00:00",
+)
+
+SCORES = DatasetScores(
+    dataset="GrabCut",
+    target_iou=0.90,
+    max_clicks=20,
+    objects=4,
+    images=4,
+    clicks=9,
+    seconds=3725.9,
+    thresholds=(0.80, 0.85, 0.90),
+    noc=(1.5, 2.25, 3.0),
+    noc_std=(0.5, 0.25, 1.0),
+    nof=(0, 0, 1),
+    nof_published=(0, 1, 2),
+    miou=(0.5,),
+    spc=0.1234,
+    spi=0.5,
+)

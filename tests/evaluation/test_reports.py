@@ -1,29 +1,13 @@
-import csv
-import json
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from isegm.evaluation import reports
-from isegm.evaluation.scores import DatasetScores, score
+from isegm.evaluation.scores import score
 from isegm.inference.cascade import Cascade
 from isegm.inference.protocols import settings_for
 from isegm.inference.simulation import NEVER_STOP, EvalSettings
-from tests.evaluation.fakes import record
-
-INFO = reports.RunInfo(
-    model_name="others/x",
-    mode="NoBRS",
-    protocol="ritm",
-    eval_mode="cvpr",
-    checkpoint="x.pth",
-    sha256="ab" * 32,
-    network="net",
-    device="cpu",
-    command="evaluate_model.py NoBRS",
-    started="2025-01-01T00:00:00",
-)
+from tests.evaluation.fakes import INFO, SCORES, record
 
 # Appendix A.7 of the RITM specification
 HEADER = """\
@@ -36,23 +20,7 @@ ROW = "|    NoBRS    |  GrabCut  |  1.50   |  2.25   |  3.00   |    1    |    2 
 
 @pytest.fixture
 def scores():
-    return DatasetScores(
-        dataset="GrabCut",
-        target_iou=0.90,
-        max_clicks=20,
-        objects=4,
-        images=4,
-        clicks=9,
-        seconds=3725.9,
-        thresholds=(0.80, 0.85, 0.90),
-        noc=(1.5, 2.25, 3.0),
-        noc_std=(0.5, 0.25, 1.0),
-        nof=(0, 0, 1),
-        nof_published=(0, 1, 2),
-        miou=(0.5,),
-        spc=0.1234,
-        spi=0.5,
-    )
+    return SCORES
 
 
 def test_table_of_the_specification(scores):
@@ -184,114 +152,11 @@ def test_a_row_says_when_objects_were_left_out(scores):
     assert reports.table_row("NoBRS", scores, max_objects=10) == f"{ROW} only the first 10 objects"
 
 
-def entry(scores, settings=None, **info):
-    return reports.summary_entry(replace(INFO, **info), settings or EvalSettings(), settings_for("clickseg"), scores)
-
-
-def evaluations(folder):
-    """What summary.json holds, and the rows of summary.csv."""
-    with (folder / "summary.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    return json.loads((folder / "summary.json").read_text())["evaluations"], rows
-
-
-def test_summary_goes_to_json_and_csv(tmp_path, scores):
-    all_clicks = replace(scores, dataset="Berkeley", thresholds=(0.8, 0.85, 0.9, 0.95, 1.01), noc=(1, 2, 3, 4, 20))
-    all_clicks = replace(all_clicks, noc_std=(0.0,) * 5, nof=(0,) * 5, nof_published=(0,) * 5)
-    for one in (scores, all_clicks):
-        reports.add_to_summary(tmp_path, entry(one))
-    read, (first, second) = evaluations(tmp_path)
-    assert [one["dataset"] for one in read] == ["GrabCut", "Berkeley"]
-    assert read[0]["sha256"] == INFO.sha256
-    assert set(read[0]["versions"]) == {"isegm", "python", "torch", "numpy", "opencv", "scipy"}
-    assert read[0]["settings"]["threshold"] == 0.49
-    assert read[0]["noc"] == {"80": 1.5, "85": 2.25, "90": 3.0}
-    assert read[0]["inference"]["resize"] == [384, 384]
-
-    assert (first["noc@90"], first["noc@95"], second["noc@95"]) == ("3.0", "", "4")
-    assert (first["nof@90"], first["nof_published@90"]) == ("1", "2")
-    assert first["sha256"] == INFO.sha256
-    assert not any("101" in name for name in first)
-
-
-def test_a_summary_keeps_every_evaluation_and_the_last_of_equal_ones(tmp_path, scores):
-    reports.add_to_summary(tmp_path, entry(scores, started="1"))
-    others = [
-        entry(replace(scores, dataset="Berkeley")),
-        entry(scores, max_objects=2),
-        entry(scores, sha256="cd" * 32),
-        entry(scores, device="cuda"),
-        entry(scores, settings=EvalSettings(threshold=0.5)),
+def test_parts_of_a_data_set_have_a_line_each(scores):
+    low = replace(scores, dataset="COIFT", objects=280, miou=(0.5, 0.6, 0.7, 0.75, 0.8))
+    assert reports.parts_scores({"DIS": scores, "COIFT": low}).splitlines()[1:] == [
+        "  DIS   4 objects: NoC @80% 1.50   @85% 2.25   @90% 3.00; NoF @80% 0   @85% 0   @90% 1; mIoU @1 50.00%",
+        "  COIFT 280 objects: NoC @80% 1.50   @85% 2.25   @90% 3.00; NoF @80% 0   @85% 0   @90% 1; mIoU @1 50.00%   "
+        "@5 80.00%",
     ]
-    for one in others:
-        reports.add_to_summary(tmp_path, one)
-    read, rows = evaluations(tmp_path)
-    assert len(read) == len(rows) == 6
-    reports.add_to_summary(tmp_path, entry(scores, started="2", command="again"))
-    read, rows = evaluations(tmp_path)
-    assert sorted(one["started"] for one in read) == sorted([INFO.started] * 5 + ["2"])
-    assert [row["command"] for row in rows].count("again") == 1
-
-
-@pytest.mark.parametrize(
-    "there",
-    [
-        "",
-        "no JSON",
-        "[]",
-        '{"evaluations": 3}',
-        '{"evaluations": [{"dataset": "GrabCut"}]}',
-        "[" * 100_000,
-        '{"evaluations": [[]]}',
-    ],
-)
-def test_a_summary_of_another_form_is_renamed_with_a_warning(tmp_path, scores, caplog, there):
-    (tmp_path / "summary.json").write_text(there)
-    reports.add_to_summary(tmp_path, entry(scores))
-    assert len(evaluations(tmp_path)[0]) == 1
-    assert (tmp_path / "summary.json.bak").read_text() == there
-    assert "put aside as summary.json.bak" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [("noc", []), ("settings", {}), ("seconds", "1"), ("miou", [2.0]), ("versions", None), ("clicks", 10**30)],
-)
-def test_a_summary_whose_entries_have_values_of_other_kinds_is_renamed(tmp_path, scores, caplog, key, value):
-    reports.add_to_summary(tmp_path, entry(scores))
-    content = evaluations(tmp_path)[0]
-    content[0][key] = value
-    (tmp_path / "summary.json").write_text(json.dumps({"evaluations": content}))
-    reports.add_to_summary(tmp_path, entry(scores, max_objects=2))
-    assert len(evaluations(tmp_path)[0]) == 1
-    assert f"evaluations[0].{key}" in caplog.text and "put aside as summary.json.bak" in caplog.text
-
-
-def test_evaluations_that_end_at_once_lose_no_row_and_no_entry(tmp_path, scores):
-    def add(number):
-        reports.append_row(tmp_path / "table.txt", f"{ROW} {number}", HEADER)
-        reports.add_to_summary(tmp_path, entry(replace(scores, dataset=f"set{number}")))
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(add, range(16)))
-    lines = (tmp_path / "table.txt").read_text().splitlines()
-    assert lines[:4] == HEADER.splitlines() and set(lines[4:]) == {f"{ROW} {number}" for number in range(16)}
-    read, rows = evaluations(tmp_path)
-    assert {one["dataset"] for one in read} == {f"set{number}" for number in range(16)} and len(rows) == 16
-    assert {path.name for path in tmp_path.iterdir()} == {"table.txt", "summary.json", "summary.csv"}
-
-
-def test_a_table_that_is_no_text_gets_its_row(tmp_path):
-    (tmp_path / "table.txt").write_bytes(b"\xff\xfe\n")
-    reports.append_row(tmp_path / "table.txt", ROW, HEADER, repeat=False)
-    assert (tmp_path / "table.txt").read_bytes() == b"\xff\xfe\n" + ROW.encode() + b"\n"
-
-
-def test_rows_are_appended_below_one_header(tmp_path):
-    path = tmp_path / "new" / "log.txt"
-    reports.append_row(path, ROW, HEADER)
-    reports.append_row(path, ROW, HEADER)
-    assert path.read_text() == f"{HEADER}\n{ROW}\n{ROW}\n"
-    reports.append_row(path, ROW, HEADER, repeat=False)
-    reports.append_row(path, "another", HEADER, repeat=False)
-    assert path.read_text() == f"{HEADER}\n{ROW}\n{ROW}\nanother\n"
+    assert reports.parts_scores({}) == ""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -50,6 +50,17 @@ class EvaluationDataset(Protocol):
         Raises:
             InputError: a file is missing or broken, or holds no object.
         """
+
+
+@runtime_checkable
+class HasParts(Protocol):
+    """A data set that is joined from others, whose scores reports also show one by one.
+
+    Attributes:
+        parts: the indices of the samples of each part, by its name.
+    """
+
+    parts: Mapping[str, range]
 
 
 class RandomReader(ABC):

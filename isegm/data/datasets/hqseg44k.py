@@ -59,6 +59,9 @@ class HQSeg44KDataset(PairsDataset):
         split: "train" (44320 images in seven folders) or "val" (1537 in four).
         part: one of ``PARTS[split]`` alone; None for all.
 
+    Attributes:
+        parts: the indices of the images of each part, see ``HasParts``.
+
     Raises:
         InputError: there is no such part, a folder is missing or empty, or images lack their masks (up to ten are
             named).
@@ -78,7 +81,12 @@ class HQSeg44KDataset(PairsDataset):
         missing = [folder for folder in dict.fromkeys(missing) if not (self.root / folder).is_dir()]
         if missing:
             raise InputError(f"{self.root} lacks {name_some(missing)}, which belong to {self.name}: {HELP}.")
-        self.pairs = [pair for one in chosen.values() for pair in _pairs(self.root / one.images, self.root / one.masks)]
+        self.pairs: list[tuple[Path, Path]] = []
+        self.parts: dict[str, range] = {}
+        for name, one in chosen.items():
+            pairs = _pairs(self.root / one.images, self.root / one.masks)
+            self.parts[name] = range(len(self.pairs), len(self.pairs) + len(pairs))
+            self.pairs += pairs
 
 
 def _pairs(images: Path, masks: Path) -> list[tuple[Path, Path]]:
