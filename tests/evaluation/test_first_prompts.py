@@ -155,3 +155,15 @@ def test_a_run_says_which_prompt_came_first_and_how_the_network_saw_it(tmp_path,
     assert before in [path.read_text() for path in tmp_path.rglob("*.jsonl")]
     with pytest.raises(InputError, match="--prompts box"):
         run("plain", "--box-jitter=0.2")
+
+
+def test_a_mask_that_the_network_would_neither_read_nor_change_is_refused(tmp_path, monkeypatch):
+    write_folder(tmp_path / "set", 1)
+    save_checkpoint(build_model("cdnet_resnet34"), tmp_path / "net.pth")
+    monkeypatch.chdir(tmp_path)
+    command = ["--checkpoint=net.pth", "--datasets=folder:set", "--n-clicks=2", "--cpu", "--infer-size=64"]
+    with pytest.raises(InputError, match="reads no previous mask, and with --merge none"):
+        evaluate_command.main([*command, "--prompts=mask", "--merge=none"])
+    evaluate_command.main([*command, "--prompts=mask"])
+    (report,) = [path for path in tmp_path.rglob("*.txt") if "Protocol:" in path.read_text()]
+    assert "first prompt: mask, not read, predictions are merged into it" in report.read_text()

@@ -74,11 +74,13 @@ def row(logs):
 
 
 def test_two_processes_without_a_common_disk_give_the_records_and_the_table_of_one(home, tmp_path):
-    with two_processes(*words(home, "logs", "--max-objects=8"), DYING="", APART=str(tmp_path)) as running:
+    with two_processes(
+        *words(home, "logs", "--max-objects=8", "--prompts=scribble"), DYING="", APART=str(tmp_path)
+    ) as running:
         said = [process.communicate() for process in running]
     assert [process.returncode for process in running] == [0, 0], said
-    one, two = alone(home, tmp_path / "one", max_objects=8), tmp_path / "0/logs"
-    inside = INSIDE.with_name(f"{INSIDE.name}_max-objects-8")
+    one, two = alone(home, tmp_path / "one", max_objects=8, prompts="scribble"), tmp_path / "0/logs"
+    inside = INSIDE.with_name("cvpr_Baseline_2_prompts-scribble_infer-size-64_max-objects-8")
     assert lines(two / inside / "records_drawn.jsonl") == lines(one / inside / "records_drawn.jsonl")
     assert len(lines(two / inside / "records_drawn.jsonl")) == 1 + 8
     assert row(two) == row(one)
