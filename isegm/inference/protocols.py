@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from isegm.clicks import Click
 from isegm.inference.cascade import Cascade
 from isegm.inference.postprocess import FocusRefine, PixelDiffusion, Postprocess
+from isegm.inference.precision import LOWER
 from isegm.inference.transforms import (
     LARGEST_SIDE,
     MULTIPLE,
@@ -55,6 +56,7 @@ SETTINGS = {
     "widen": Whole(1, MOST_WIDER) | Nothing(),
     "second_look": Flag() | Nothing(),
     "corrects_masks": Flag() | Nothing(),
+    "precision": Text(LOWER) | Nothing(),
 }
 
 
@@ -81,6 +83,7 @@ class InferenceSettings:
         second_look: whether the first click of a person, made on the whole image, is repeated on the crop around its
             answer, which the network then reads; None for no, as in all published protocols.
         corrects_masks: whether they are for networks that correct the mask of the click before alone; None for no.
+        precision: in which the network computes, one of ``isegm.inference.precision.LOWER``; None for float32.
 
     Raises:
         InputError: a value is out of its range, or ``resize`` or ``short_side`` is combined with another target size.
@@ -98,6 +101,7 @@ class InferenceSettings:
     widen: int | None = None
     second_look: bool | None = None
     corrects_masks: bool | None = None
+    precision: str | None = None
 
     def __post_init__(self) -> None:
         require_fields(self, SETTINGS)

@@ -19,6 +19,7 @@ from isegm.inference.images import rgb_image
 from isegm.inference.merge import guarded_merge, progressive_merge
 from isegm.inference.painting import Painting
 from isegm.inference.postprocess import Prediction
+from isegm.inference.precision import check_precision, computing_in
 from isegm.inference.protocols import InferenceSettings, usual_settings, with_further_looks
 from isegm.inference.refinement import NetworkInput, Refinement
 from isegm.inference.session import Session, join_rows, take_rows
@@ -32,6 +33,7 @@ from isegm.inference.transforms import (
 )
 from isegm.inference.widening import wider_crop
 from isegm.model.click_model import ClickModel
+from isegm.model.inference_form import in_inference_form
 from isegm.prompts import draw_strokes
 from isegm.utils.boxes import Box
 from isegm.utils.device import usable_device
@@ -59,7 +61,8 @@ class SessionEngine:
     """Runs a network on sessions. It keeps no state of an image: that is in the ``Session`` values it returns.
 
     Args:
-        model: the network; it is moved to ``device`` and put into evaluation mode.
+        model: the network; it is moved to ``device`` and put into evaluation mode. Where it has BatchNorm, a copy with
+            the weights that it has now runs, see ``in_inference_form``: after training on, make another predictor.
         device: device of the network; None to leave the network where it is.
         settings: crop, input size, flip and postprocessing; None for those of the network's protocol, with a guard
             against clicks that simulated users never make.
@@ -89,7 +92,7 @@ class SessionEngine:
         if device is None:
             device = next(itertools.chain(model.parameters(), model.buffers())).device
         self.device = usable_device(device)
-        self.model = model.to(self.device).eval()
+        self.model = in_inference_form(model.to(self.device).eval())
         if settings is None:
             settings = replace(usual_settings(model.protocol), merge="guarded")
             settings = with_further_looks(settings) if refinement is None else settings
@@ -102,6 +105,7 @@ class SessionEngine:
         elif self.settings.postprocess is not None:
             self.settings.postprocess.check(model)
         self.settings.check(model)
+        check_precision(self.settings.precision, self.device)
         if self.settings.cascade is not None:
             self.settings.cascade.check(model)
         self.threshold = threshold
@@ -322,7 +326,8 @@ class SessionEngine:
         state = None
         if self.refinement is None:
             further = {} if batch.strokes is None else {"strokes": batch.strokes}
-            outputs = self.model.decode(batch.features, batch.points, batch.prev_mask, batch.cache, **further)
+            with computing_in(self.settings.precision, self.device):
+                outputs = self.model.decode(batch.features, batch.points, batch.prev_mask, batch.cache, **further)
             logits = resized(outputs["instances"].float(), batch.size)  # (B, 1, h, w)
         else:
             limit = self.settings.clicks_limit
@@ -338,7 +343,8 @@ class SessionEngine:
                 threshold=self.threshold,
             )
             (member,) = batch.members
-            logits, state = self.refinement.refine(self.model, given, member.session.refinement)  # (B, 1, h, w)
+            with computing_in(self.settings.precision, self.device):
+                logits, state = self.refinement.refine(self.model, given, member.session.refinement)  # (B, 1, h, w)
         if logits.isnan().any():
             raise InputError(
                 f"the output of {type(self.model).__name__} is not a number: its weights are damaged or overflow; "
@@ -353,7 +359,8 @@ class SessionEngine:
         if self.settings.postprocess is None:
             predictions = [Prediction.of(Painting(base)) for base in output.pasted()]
         else:
-            predictions = self.settings.postprocess(self.model, output)
+            with computing_in(self.settings.precision, self.device):
+                predictions = self.settings.postprocess(self.model, output)
         batch, cache = output.batch, output.outputs.get("cache")
         return [
             replace(
@@ -405,7 +412,7 @@ class SessionEngine:
 
     def _encode(self, members: Sequence[Member]) -> Mapping[str, Any]:
         """Features of a batch."""
-        with torch.no_grad():
+        with torch.no_grad(), computing_in(self.settings.precision, self.device):
             return self.model.encode(self._crops([member.view.crop(member.session.image) for member in members]))
 
     def _crops(self, crops: Sequence[Tensor]) -> Tensor:

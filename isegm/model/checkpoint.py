@@ -48,6 +48,10 @@ def save_checkpoint(model: ClickModel, path: str | Path, **extra: Any) -> None:
     require(path, Instance(object, "a path", lambda value: isinstance(value, (str, Path))), "the path of a checkpoint")
     if model.config is None:
         raise InputError("the network has no config: make it with build_model.")
+    if model.inference_form:
+        raise InputError(
+            "this network is a predictor's, whose BatchNorm is folded: save the one that the predictor was made from."
+        )
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     with atomic_write(path) as file:
         try:

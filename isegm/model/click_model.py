@@ -49,6 +49,7 @@ class ClickModel(nn.Module, ABC):
         reads_strokes: ``decode`` takes ``strokes``, prompts drawn into click maps, see ``isegm.prompts.draw_strokes``;
             ``stroke_radius`` is that of their lines in pixels of the maps; see ``stroke_size``.
         has_diffusion: the network has ``diffuse``, which diffuses its prediction along the colours of the image.
+        inference_form: it cannot be trained or saved, see ``isegm.model.inference_form``.
         config: {"model": registered name, "params": constructor arguments}, plain data; set by ``build_model``.
     """
 
@@ -61,6 +62,7 @@ class ClickModel(nn.Module, ABC):
     has_diffusion = False
     reads_strokes = False
     stroke_radius = 5.0
+    inference_form = False
     config: dict[str, Any] | None = None
     _mean: Tensor
     _std: Tensor

@@ -45,7 +45,7 @@ class ConvNorm(nn.Module):
 
 
 def dilated_by_phases(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """Compute a dilated convolution of stride 1 without bias as one without dilation on each of its grids of pixels.
+    """Compute a dilated convolution of stride 1 as one without dilation on each of its grids of pixels.
 
     Pixels that a convolution of dilation d sees together lie d apart: they are gathered to d * d smaller maps. cuDNN
     computes dilated depthwise convolutions many times slower than others, the copies included.
@@ -58,7 +58,7 @@ def dilated_by_phases(conv: nn.Conv2d, x: Tensor) -> Tensor:
     x = F.pad(x, (0, -width % steps, 0, -height % steps)).permute(0, 2, 3, 1)
     x = x.unflatten(2, (-1, steps)).unflatten(1, (-1, steps))  # (B, H/d, d, W/d, d, C)
     grids = x.permute(2, 4, 0, 1, 3, 5).flatten(0, 2).permute(0, 3, 1, 2)  # (d*d*B, C, H/d, W/d)
-    grids = F.conv2d(grids, conv.weight, None, 1, conv.kernel_size[0] // 2, 1, conv.groups)
+    grids = F.conv2d(grids, conv.weight, conv.bias, 1, conv.kernel_size[0] // 2, 1, conv.groups)
     x = grids.permute(0, 2, 3, 1).unflatten(0, (steps, steps, -1)).permute(2, 3, 0, 4, 1, 5)
     return x.flatten(3, 4).flatten(1, 2)[:, :height, :width].permute(0, 3, 1, 2)
 

@@ -12,6 +12,7 @@ from isegm.inference.predictor import Predictor
 from isegm.inference.predictors import get_predictor
 from isegm.inference.protocols import InferenceSettings
 from isegm.inference.refinement import build_refinement, list_refinements
+from isegm.model.inference_form import in_inference_form
 from tests.golden import fill_weights
 
 SMALL = InferenceSettings(short_side=64, flip=True, corrects_masks=True)
@@ -24,7 +25,8 @@ def noise_image(height=61, width=83, seed=0):
 
 @functools.cache
 def network():
-    return fill_weights(build_model("emcclick_segformerb0"))
+    """As predictors run it, so that all of them run this one."""
+    return in_inference_form(fill_weights(build_model("emcclick_segformerb0")).eval())
 
 
 @pytest.fixture

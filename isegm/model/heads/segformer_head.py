@@ -42,7 +42,10 @@ class Fusion(nn.Module):
         size = maps[-1].shape[2:]
         weights = self.conv.weight.flatten(1).chunk(len(maps), dim=1)  # (channels, channels) each
         parts = (_resized(to_map(to_tokens(x) @ w.T, x.shape[2:]), size) for x, w in zip(maps, weights, strict=True))
-        return F.relu(self.bn(reduce(torch.add, parts)), inplace=True)
+        fused = reduce(torch.add, parts)
+        if self.conv.bias is not None:  # in the inference form
+            fused = fused + self.conv.bias[:, None, None]
+        return F.relu(self.bn(fused), inplace=True)
 
 
 def _resized(x: Tensor, size: Sequence[int]) -> Tensor:
