@@ -5,15 +5,15 @@ It may also click anywhere in that error, as people do.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from isegm.clicks import Click
-from isegm.utils.boxes import Box
+from isegm.inference.depth import deepest_pixel
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import binary_mask, label_map, require
 from isegm.utils.schema import Instance, Items, Nothing, Whole
@@ -22,7 +22,18 @@ __all__ = ["Click", "Clicker"]
 
 
 CLICK = Instance(Click, "an isegm.Click(is_positive, (row, column))")
-EXACT_DEPTH = 1500  # pixels; squares of smaller depths are exact in float32
+
+
+class Errors(NamedTuple):
+    """Where a mask is wrong, (H, W) bool each; pixels that are ignored are not.
+
+    Attributes:
+        missed: pixels of the object that it lacks.
+        wrong: pixels of the background that it has.
+    """
+
+    missed: np.ndarray
+    wrong: np.ndarray
 
 
 class Clicker:
@@ -95,20 +106,36 @@ class Clicker:
             RuntimeError: there is no ground truth.
             InputError: ``pred_mask`` is of another size, or holds other values than 0 and 1.
         """
-        if self._object is None:
+        return self.click_on(self.errors(pred_mask))
+
+    def errors(self, pred_mask: np.ndarray) -> Errors:
+        """Compare a mask, bool (H, W), with the ground truth.
+
+        Raises:
+            RuntimeError, InputError: as of ``make_next_click``.
+        """
+        if self._object is None or self._background is None:
             raise RuntimeError("make_next_click needs a Clicker that was given a gt_mask.")
         pred_mask = binary_mask(pred_mask, "pred_mask")
         if pred_mask.shape != self._object.shape:
             raise InputError(
                 f"pred_mask is {pred_mask.shape} but the ground truth is {self._object.shape}: give a mask of its size."
             )
-        missed_depth, missed = self._deepest_pixel(self._object & ~pred_mask)
-        wrong_depth, wrong = self._deepest_pixel(self._background & pred_mask)
+        return Errors(self._object > pred_mask, self._background & pred_mask)
+
+    def iou(self, errors: Errors) -> float:
+        """The IoU of the mask with these errors, which ``get_iou`` computes from the mask itself."""
+        assert self._object is not None  # else there are no errors
+        pixels, missed, wrong = map(np.count_nonzero, (self._object, *errors))
+        return (pixels - missed) / (pixels + wrong) if pixels + wrong else 1.0
+
+    def click_on(self, errors: Errors) -> Click:
+        """Append the click that ``make_next_click`` makes on the mask with these errors; returns it."""
+        (missed_depth, missed), (wrong_depth, wrong) = map(self._deepest_pixel, errors)
         is_positive = missed_depth > wrong_depth
         depth, deepest = (missed_depth, missed) if is_positive else (wrong_depth, wrong)
         if self.rng is not None and depth:
-            error = (self._object & ~pred_mask) if is_positive else (self._background & pred_mask)
-            deepest = self._anywhere(error, deepest, self.rng)
+            deepest = self._anywhere(errors.missed if is_positive else errors.wrong, deepest, self.rng)
         return self.add_click(Click(is_positive, deepest))
 
     def _anywhere(self, error: np.ndarray, inside: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
@@ -149,29 +176,6 @@ class Clicker:
         self.clicks_list = []
 
     def _deepest_pixel(self, error: np.ndarray) -> tuple[int, tuple[int, int]]:
-        """Squared depth and (row, column) of the pixel of a bool error map that is farthest from the map's zeros.
-
-        The distance is computed on the bounding box of the error plus one pixel of zeros, which is exact: the zero
-        pixel nearest to an error pixel is never outside this ring.
-        """
-        box = Box.around(error)
-        if box.is_empty:
-            return 0, (0, 0)
-        inside = cv2.copyMakeBorder(error[box.slices].view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-        # Mask size 0 is DIST_MASK_PRECISE; the approximate transforms of sizes 3 and 5 give other clicks.
-        depth = cv2.distanceTransform(inside, cv2.DIST_L2, 0)[1:-1, 1:-1]
-        height, width = box.size
-        for click in self.clicks_list:
-            row, column = int(click.coords[0]) - box.top, int(click.coords[1]) - box.left
-            if 0 <= row < height and 0 <= column < width:
-                depth[row, column] = 0
-        # Squared distances are whole numbers, so equal ones can be told although OpenCV's square root may differ in the
-        # last bit from one pixel to the next: with Intel IPP it depends on threads, memory alignment and processor.
-        deepest = float(depth.max())
-        squared = round(deepest**2)
-        if squared == 0:  # every pixel of the error was clicked
-            return 0, (0, 0)
-        # Beyond EXACT_DEPTH float32 no longer tells neighbouring squares apart: there the largest value has to do.
-        among = depth > math.sqrt(squared - 0.5) if deepest < EXACT_DEPTH else depth == deepest
-        row, column = divmod(int(among.argmax()), width)
-        return squared, (box.top + row, box.left + column)
+        """Squared depth and (row, column) of the pixel of a bool error map that is farthest from the map's zeros."""
+        places = (click.coords for click in self.clicks_list)
+        return deepest_pixel(error, [(int(row), int(column)) for row, column in places])

@@ -21,7 +21,7 @@ from isegm.inference.merge import pixel_of
 from isegm.inference.painting import Painting, Patch, shares_memory
 from isegm.inference.transforms import resized
 from isegm.model.click_model import ClickModel
-from isegm.utils.boxes import Box
+from isegm.utils.boxes import Box, above
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import require_fields
 from isegm.utils.schema import Number
@@ -119,9 +119,9 @@ class FocusRefine:
         given = member.given
         if not given.clicks:
             return Box(0, 0, 0, 0)
-        new, old = (probs[0, 0] > NEW_THRESH).cpu(), (given.prev_probs[0, 0] > PREV_THRESH).cpu()
+        new, old = above(probs[0, 0], NEW_THRESH), above(given.prev_probs[0, 0], PREV_THRESH)
         pixel = pixel_of(given.clicks[-1], given.image_size)
-        return focus_crop(new.numpy(), old.numpy(), pixel, member.view.output_box, self.crop_ratio)
+        return focus_crop(new, old, pixel, member.view.output_box, self.crop_ratio)
 
     @staticmethod
     def _refined(model: ClickModel, output: NetworkOutput, boxes: Mapping[int, Box]) -> dict[int, Tensor]:

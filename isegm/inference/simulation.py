@@ -10,7 +10,6 @@ import numpy as np
 from isegm.clicks import Click
 from isegm.data.simulated_prompts import PROMPTS
 from isegm.inference.clicker import Clicker
-from isegm.inference.mask_metrics import get_iou
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import Probability, require, require_fields
 from isegm.utils.schema import Number, Text, Whole
@@ -79,7 +78,6 @@ class ClickSimulation:
 
     Attributes:
         clicker: holds the clicks and chooses the next one.
-        mask: (H, W) bool, the mask after the last click.
         ious: IoU after each click, rounded to float32 (docs/fidelity.md#iou-thresholds).
         finished: the target is reached or the clicks are used up.
     """
@@ -89,20 +87,34 @@ class ClickSimulation:
     ) -> None:
         self.gt_mask = gt_mask
         self.settings = settings
-        self.mask = np.zeros(gt_mask.shape, dtype=bool) if mask is None else mask
         rng = None if settings.clicker == "centre" else np.random.default_rng((settings.seed, *key))
-        self.clicker = Clicker(gt_mask, rng=rng)
+        self.clicker = self.new_clicker(gt_mask, rng)
+        self.mask = np.zeros(gt_mask.shape, dtype=bool) if mask is None else mask
         self.ious: list[float] = []
         self.finished = False
 
+    @staticmethod
+    def new_clicker(gt_mask: np.ndarray, rng: np.random.Generator | None) -> Clicker:
+        """Make the clicker of an object, see ``Clicker``."""
+        return Clicker(gt_mask, rng=rng)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """(H, W) bool, the mask that the next click corrects."""
+        return self._mask
+
+    @mask.setter
+    def mask(self, mask: np.ndarray) -> None:
+        self._mask, self._errors = mask, self.clicker.errors(mask)
+
     def next_click(self) -> Click:
         """Add the next click and return it, see ``Clicker.make_next_click``."""
-        return self.clicker.make_next_click(self.mask)
+        return self.clicker.click_on(self._errors)
 
     def update(self, mask: np.ndarray) -> float:
         """Take the mask (H, W) bool that followed from the last click; returns its IoU."""
         self.mask = mask
-        iou = get_iou(self.gt_mask, self.mask)
+        iou = self.clicker.iou(self._errors)
         self.ious.append(float(np.float32(iou)))
         made = len(self.ious)
         reached = iou >= self.settings.target_iou and made >= self.settings.min_clicks

@@ -12,6 +12,11 @@ from torch import Tensor
 Maps = TypeVar("Maps", np.ndarray, Tensor)
 
 
+def above(probs: Tensor, threshold: float) -> np.ndarray:
+    """Which of ``probs`` are above a threshold, as a bool array; on the CPU NumPy compares faster than PyTorch."""
+    return probs.numpy() > threshold if probs.device.type == "cpu" else (probs > threshold).cpu().numpy()
+
+
 class Box(NamedTuple):
     """Rows top..bottom - 1 and columns left..right - 1 of an image. It may reach beyond the image."""
 
@@ -38,10 +43,10 @@ class Box(NamedTuple):
         Only H + W flags are copied from the device.
         """
         if probs.device.type == "cpu":
-            return cls.around(probs.numpy() > threshold)
+            return cls.around(above(probs, threshold))
         height = probs.shape[0]
-        above = probs > threshold
-        flags = torch.cat((above.any(dim=1), above.any(dim=0))).cpu().numpy()
+        passing = probs > threshold
+        flags = torch.cat((passing.any(dim=1), passing.any(dim=0))).cpu().numpy()
         rows, columns = np.flatnonzero(flags[:height]), np.flatnonzero(flags[height:])
         if not len(rows):
             return cls(0, 0, 0, 0)
