@@ -32,6 +32,7 @@ SUMMARY = Fields({"evaluations": Items(Fields({"checkpoint": Text(), "sha256": T
 THRESHOLDS = (0.85, 0.90)
 MIOU_CLICKS = (1, 3, 5, 10, 20)
 CONFIDENCE = 0.95
+MOVED = "NoC@90"  # whose changes the table counts
 COLUMN_WIDTH = 44
 OTHER_PROTOCOLS = "The runs follow different protocols: differences are not those of the networks alone."
 BATCH_VALUES = 1 << 20  # resampled float64 values held at a time (8 MiB), which bounds the memory
@@ -276,6 +277,14 @@ def differences(first: Run, run: Run, resamples: int, seed: int) -> dict[str, Di
     return {metric: Difference(*row) for metric, row in zip(per_object, rows.tolist(), strict=True)}
 
 
+def moved(first: Run, run: Run) -> dict[str, int]:
+    """Count the objects whose NoC is another one in a second run, by metric."""
+    pairs = {metric: (first.per_object(metric), run.per_object(metric)) for metric in metrics() if "NoC" in metric}
+    return {
+        metric: int(np.count_nonzero(a != b)) for metric, (a, b) in pairs.items() if a is not None and b is not None
+    }
+
+
 def mean_interval(values: np.ndarray, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Compute 95 % percentile bootstrap intervals of column means.
 
@@ -327,6 +336,7 @@ def compare(runs: Sequence[Run], resamples: int, seed: int) -> dict[str, list[di
             if run is not reference:
                 found = differences(reference, run, resamples, seed)
                 entry["differences"] = {metric: vars(difference) for metric, difference in found.items()}
+                entry["moved"] = moved(reference, run)
             if run.weights is not None and run.deviation:
                 entry["unlike published"] = run.deviation
             if run.weights is not None and run.published:
@@ -352,6 +362,9 @@ def comparison_table(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     if len(set(protocols)) > 1:
         lines.append(f"  {OTHER_PROTOCOLS}")
     for entry in entries:
+        if MOVED in entry.get("moved", {}):
+            count, of = entry["moved"][MOVED], entry["objects"]
+            lines.append(f"  {entry['run']}: another {MOVED} than {entries[0]['run']} on {count} of {of} objects")
         for metric, values in entry.get("published", {}).items():
             measured = "not measured" if values["measured"] is None else f"measured {values['measured']:.2f}"
             source = f"{entry['weights']}, {entry['source']}"

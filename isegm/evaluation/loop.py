@@ -6,10 +6,13 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any, TypeVar
 
 import numpy as np
+import torch
 
 from isegm.clicks import Click
 from isegm.data import EvaluationDataset
@@ -23,7 +26,12 @@ from isegm.inference.simulation import ClickSimulation, EvalSettings
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import require
 from isegm.utils.schema import Instance, Nothing, Whole, shown
+from isegm.utils.threads import usable_cpus
 
+Result = TypeVar("Result")
+
+MOST_TOGETHER, FEW_TOGETHER = 64, 8  # objects on a graphics card, and on a device that does not say what it holds
+OBJECT_BYTES = 100 << 20  # of an object's image, masks and share of the network's memory
 MAX_NAME = 60  # characters of a sample's name in the name of a file, each of up to 4 bytes
 
 
@@ -144,6 +152,7 @@ def evaluate_dataset(
     on_click: Callable[[ClickEvent], None] | None = None,
     known: Mapping[int, Sequence[int]] | None = None,
     indices: Iterable[int] | None = None,
+    simulation: type[ClickSimulation] = ClickSimulation,
 ) -> Iterator[ObjectRecord]:
     """Click every object of every sample, or of some; each sample is read once for all its objects.
 
@@ -157,7 +166,9 @@ def evaluate_dataset(
         max_objects: stop after so many first objects of the data set, those in ``done`` included; None for all.
         on_click: called after each click; its time is not counted.
         known: object ids of samples by index, which are not read again where all of them are in ``done``.
-        indices: of the samples, each drawn when its turn comes; None for all of the data set.
+        indices: of the samples, each drawn when its turn comes; None for all of the data set, where the next sample is
+            read in a thread meanwhile.
+        simulation: the simulated user.
 
     Yields:
         one record per object, in the order of the data set, or of ``indices``, whatever ``batch_size`` is.
@@ -174,8 +185,23 @@ def evaluate_dataset(
     require(on_click, Instance(object, "a function", callable) | Nothing(), "on_click")
     require(dataset, Instance(object, "a data set", lambda value: hasattr(value, "get_sample")), "dataset")
     require(done, Instance(Collection, "a set of (index, object id)", lambda v: not isinstance(v, str)), "done")
-    drawn = range(len(dataset)) if indices is None else indices
-    waiting = islice(_start_objects(dataset, predictor, settings, frozenset(done), known or {}, drawn), max_objects)
+    drawn, ahead = (range(len(dataset)), 1) if indices is None else (indices, 0)
+    with ThreadPoolExecutor(1, "reading") as reader, ThreadPoolExecutor(usable_cpus(), "user") as users:
+        samples = _read_ahead(dataset, drawn, ahead, frozenset(done), known or {}, reader)
+        started_objects = _start_objects(dataset, predictor, settings, frozenset(done), samples, simulation)
+        waiting = islice(started_objects, max_objects)
+        yield from _side_by_side(dataset.name, waiting, predictor, batch_size, on_click, users)
+
+
+def _side_by_side(
+    dataset: str,
+    waiting: Iterator[_ActiveObject | None],
+    predictor: Predictor,
+    batch_size: int,
+    on_click: Callable[[ClickEvent], None] | None,
+    users: Executor,
+) -> Iterator[ObjectRecord]:
+    """Click objects, ``batch_size`` of them side by side, and yield their records in order."""
     active: list[_ActiveObject] = []
     in_order: deque[tuple[int, int]] = deque()  # keys of objects whose records are not yielded yet
     records: dict[tuple[int, int], ObjectRecord] = {}
@@ -195,8 +221,8 @@ def evaluate_dataset(
                 in_order.append(new.key)
         if not active:
             return
-        sessions = _next_sessions(active, predictor)
-        events = [one.update(session) for one, session in zip(active, sessions, strict=True)]
+        sessions = _next_sessions(active, predictor, users)
+        events = list(_mapped(users, _ActiveObject.update, active, sessions))
         share = (time.perf_counter() - started) / len(active)
         for one in active:
             one.seconds += share
@@ -205,19 +231,25 @@ def evaluate_dataset(
         if on_click is not None:
             for event in events:
                 on_click(event)
-        records.update({one.key: one.record(dataset.name) for one in active if one.simulation.finished})
+        records.update({one.key: one.record(dataset) for one in active if one.simulation.finished})
         active = [one for one in active if not one.simulation.finished]
         while in_order and in_order[0] in records:
             yield records.pop(in_order.popleft())
 
 
-def _next_sessions(active: Sequence[_ActiveObject], predictor: Predictor) -> list[Session]:
+def _mapped(users: Executor, work: Callable[..., Result], *arguments: Sequence[Any]) -> Iterable[Result]:
+    """``map``; for several objects in threads, as OpenCV and NumPy compute without Python's lock."""
+    return map(work, *arguments) if len(arguments[0]) == 1 else users.map(work, *arguments)
+
+
+def _next_sessions(active: Sequence[_ActiveObject], predictor: Predictor, users: Executor) -> list[Session]:
     """Make the next click on each object, or give it its first prompt; return the sessions after that, in order."""
     prompted = {i: one.prompt for i, one in enumerate(active) if one.prompt is not None and not one.simulation.ious}
     clicked = [i for i in range(len(active)) if i not in prompted]
     sessions = {i: _prompted(active[i].session, prompt, predictor) for i, prompt in prompted.items()}
     if clicked:
-        clicks = [active[i].simulation.next_click() for i in clicked]
+        users_of_them = [active[i].simulation for i in clicked]
+        clicks = list(_mapped(users, lambda simulation: simulation.next_click(), users_of_them))
         sessions.update(zip(clicked, predictor.step([active[i].session for i in clicked], clicks), strict=True))
     return [sessions[i] for i in range(len(active))]
 
@@ -234,21 +266,46 @@ def _fill_memory(active: Sequence[_ActiveObject]) -> bool:
     return bool(sizes) and sum(sizes) + sizes[-1] > MOST_PIXELS
 
 
+def _read_ahead(
+    dataset: EvaluationDataset,
+    indices: Iterable[int],
+    ahead: int,
+    done: frozenset[tuple[int, int]],
+    known: Mapping[int, Sequence[int]],
+    reader: Executor,
+) -> Iterator[tuple[int, DSample | int]]:
+    """Yield the index and the content of each sample, while the next ``ahead`` ones are being read in a thread.
+
+    A sample whose objects are known and all in ``done`` is not read: of it the number of its objects is yielded.
+    """
+    coming: deque[tuple[int, Future[DSample] | int]] = deque()
+    for index in indices:
+        ids = known.get(index, ())
+        skipped = ids and all((index, object_id) in done for object_id in ids)
+        coming.append((index, len(ids) if skipped else reader.submit(dataset.get_sample, index)))
+        if len(coming) > ahead:
+            yield _read(*coming.popleft())
+    for one in coming:
+        yield _read(*one)
+
+
+def _read(index: int, content: Future[DSample] | int) -> tuple[int, DSample | int]:
+    return index, content if isinstance(content, int) else content.result()
+
+
 def _start_objects(
     dataset: EvaluationDataset,
     predictor: Predictor,
     settings: EvalSettings,
     done: frozenset[tuple[int, int]],
-    known: Mapping[int, Sequence[int]],
-    indices: Iterable[int],
+    samples: Iterable[tuple[int, DSample | int]],
+    user: type[ClickSimulation],
 ) -> Iterator[_ActiveObject | None]:
     """Start every object, None for one in ``done``; the objects of a sample share its first session."""
-    for index in indices:
-        ids = known.get(index, ())
-        if ids and all((index, object_id) in done for object_id in ids):
-            yield from (None for _ in ids)
+    for index, sample in samples:
+        if isinstance(sample, int):
+            yield from (None for _ in range(sample))
             continue
-        sample = dataset.get_sample(index)
         session = None
         for object_id in sample.objects_ids:
             if (index, object_id) in done:
@@ -268,9 +325,23 @@ def _start_objects(
             if session is None:
                 session = predictor.start(sample.image, sample.init_mask if settings.prompt == "click" else None)
             mask = session.mask(settings.threshold)  # the initial mask, or an empty one
-            simulation = ClickSimulation(gt_mask, settings, mask, (index, object_id))
+            simulation = user(gt_mask, settings, mask, (index, object_id))
             prompt = FirstPrompt.simulated(settings, sample, index, object_id)
             yield _ActiveObject(index, object_id, sample, session, simulation, prompt)
+
+
+def usual_batch_size(device: torch.device) -> int:
+    """How many objects are clicked side by side where nobody says it.
+
+    One on a CPU, which computes several in no less time; on a graphics card as many as a quarter of its free memory
+    holds, at most ``MOST_TOGETHER``.
+    """
+    if device.type == "cpu":
+        return 1
+    if device.type != "cuda":
+        return FEW_TOGETHER
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(1, min(MOST_TOGETHER, free // 4 // OBJECT_BYTES))
 
 
 def replay(record: ObjectRecord, sample: DSample, predictor: Predictor) -> Session:

@@ -16,6 +16,7 @@ from isegm.data.initial_masks import INIT_SUFFIX
 from isegm.data.simulated_prompts import PROMPTS
 from isegm.inference.cascade import MOST_CLICKS, MOST_STEPS, Cascade
 from isegm.inference.postprocess import FocusRefine
+from isegm.inference.precision import LOWER
 from isegm.inference.protocols import MERGES, MODE_PROTOCOLS, MOST_SIDE, RITM, SEGNEXT, InferenceSettings, settings_for
 from isegm.inference.refinement import Refinement, build_refinement, list_refinements
 from isegm.inference.simulation import CLICKERS, MOST_JITTER, NEVER_STOP, EvalSettings
@@ -39,7 +40,7 @@ PUBLISHED_SETS = ("GrabCut", "Berkeley", "DAVIS", "SBD", "PascalVOC")
 # Options that change results, beside those that stand in the names of all logs and the target; see ``named_settings``.
 NAMED_OPTIONS = (
     "thresh", "max_n_clicks", "min_n_clicks", "clicks_limit", "infer_size", "target_crop_r", "focus_crop_r", "merge",
-    "init_masks", "max_objects", "clicker", "prompts", "box_jitter", "seed",
+    "init_masks", "max_objects", "clicker", "prompts", "box_jitter", "seed", "precision",
 )  # fmt: skip
 OF_DATA = ("init_masks", "max_objects")  # of these, those that change what is evaluated instead of how
 
@@ -69,6 +70,11 @@ def option(
     parser = {"help": help, "type": type, "choices": choices, "metavar": metavar}
     given = {name: value for name, value in parser.items() if value is not None}
     return {"flag": flag, "parser": given, "least": least, "most": most}
+
+
+def _auto_or_whole(text: str) -> int | None:
+    """Read a number, or None from "auto"."""
+    return None if text == "auto" else int(text)
 
 
 @dataclass(frozen=True)
@@ -287,13 +293,23 @@ class EvalOptions:
     )
     config_path: str = field(default="./config.yml", metadata=option("configuration (default: %(default)s)"))
     logs_path: str = field(default="", metadata=option("folder of all logs (default: EXPS_PATH/evaluation_logs)"))
-    batch_size: int = field(
-        default=1,
+    batch_size: int | None = field(
+        default=None,
         metadata=option(
-            "objects clicked side by side at most, fewer where images are large; does not change the results "
-            "(default: %(default)s)",
+            "objects clicked side by side at most, fewer where images are large; auto: one on a CPU, on a graphics "
+            "card by its memory; does not change the results on a CPU (default: auto)",
+            type=_auto_or_whole,
+            metavar="N",
             least=1,
             most=MOST_SIDE_BY_SIDE,
+        ),
+    )
+    precision: str = field(
+        default="fp32",
+        metadata=option(
+            "in which the network computes; isegm compare tells how many objects need other clicks than with fp32 "
+            "(default: %(default)s)",
+            choices=("fp32", *LOWER),
         ),
     )
     resume: bool = field(default=False, metadata=option("go on with the records of an evaluation that was stopped"))
@@ -410,7 +426,8 @@ class EvalOptions:
             clicks_limit=self.n_clicks if self.clicks_limit == -1 else self.clicks_limit,
             focus_crop_r=self.focus_crop_r,
         )
-        return replace(settings, merge=self.merge, cascade=self.cascade())
+        precision = None if self.precision == "fp32" else self.precision
+        return replace(settings, merge=self.merge, cascade=self.cascade(), precision=precision)
 
 
 def usual_target(protocol: str) -> float:

@@ -267,6 +267,8 @@ def describe(inference: InferenceSettings) -> str:
         first = "the first click" if cascade.clicks == 1 else f"the first {cascade.clicks} clicks"
         more = "up to " if cascade.adaptive else ""
         parts.append(f"cascade of {more}{cascade.steps} more {'pass' if cascade.steps == 1 else 'passes'} on {first}")
+    if inference.precision is not None:
+        parts.append(f"computed in {inference.precision}")
     if inference.merge != "published":
         parts.append(f"merging into initial masks: {inference.merge}")
     return ", ".join(parts)

@@ -22,7 +22,7 @@ from isegm.data.datasets.base import HasParts
 from isegm.data.initial_masks import InitialMaskDataset
 from isegm.evaluation import handout, reports, summary
 from isegm.evaluation.log_paths import LogPaths
-from isegm.evaluation.loop import evaluate_dataset
+from isegm.evaluation.loop import evaluate_dataset, usual_batch_size
 from isegm.evaluation.options import CPU, MODES, PUBLISHED_SETS, EvalOptions
 from isegm.evaluation.parts import SharedRecords, shared_records, speed_line
 from isegm.evaluation.protocol_names import protocol_of
@@ -321,12 +321,12 @@ def _evaluate(
         dataset,
         predictor,
         settings,
-        batch_size=options.batch_size,
+        batch_size=options.batch_size or usual_batch_size(options.device),
         done=work.without.union(record.key for record in shared.earlier),
         max_objects=options.max_objects if alone else None,
         on_click=sink.on_click,
         known=known,
-        indices=handout.handed_out(work),
+        indices=None if alone else handout.handed_out(work),
     )
     for record in _with_progress(new_records, shared.earlier, dataset, settings):
         shared.write(record)

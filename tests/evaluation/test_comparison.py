@@ -186,6 +186,7 @@ def test_the_table_on_screen_and_in_a_file(call, tmp_path, capsys):
     assert "a: NoC@90 measured 6.50, published 1.54 (coco_lvis_h18_itermask, README of RITM, NoBRS)" in shown
     first, second = json.loads(path.read_text())["GrabCut"]
     assert "differences" not in first and first["published"]["NoC@85"] == {"published": 1.42, "measured": 6.25}
+    assert second["moved"]["NoC@90"] == 4 and "b: another NoC@90 than a on 4 of 4 objects" in shown
     by = second["differences"]["NoF@90"]
     assert f"0  -1 [{by['low']:+.0f}, {by['high']:+.0f}]" in shown
 

@@ -1,18 +1,20 @@
 import itertools
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from isegm.data.sample import DSample
-from isegm.evaluation.loop import evaluate_dataset, replay, replay_each
+from isegm.evaluation.loop import evaluate_dataset, replay, replay_each, usual_batch_size
 from isegm.inference.cascade import Cascade
 from isegm.inference.clicker import Clicker
 from isegm.inference.mask_metrics import get_iou
 from isegm.inference.merge import guarded_merge
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import settings_for
-from isegm.inference.simulation import NEVER_STOP, EvalSettings
+from isegm.inference.simulation import NEVER_STOP, ClickSimulation, EvalSettings
 from isegm.utils.errors import InputError
 from tests.analytic import BlobModel
 from tests.evaluation.fakes import HEIGHT, WIDTH, DrawnDataset, blob_predictor, ellipse
@@ -128,6 +130,50 @@ def test_each_sample_is_read_once():
     dataset = DrawnDataset()
     evaluate(dataset, batch_size=2)
     assert dataset.reads == len(dataset)
+
+
+class Noting(DrawnDataset):
+    """Notes which samples are read, and for which the evaluation waits."""
+
+    def __init__(self):
+        super().__init__()
+        self.noted = []
+
+    def get_sample(self, index):
+        self.noted.append(index)
+        return super().get_sample(index)
+
+
+def test_the_next_sample_is_read_meanwhile_unless_indices_are_handed_out():
+    for indices, ahead in ((None, 2), (iter(range(4)), 1)):
+        dataset = Noting()
+        stream = evaluate_dataset(dataset, blob_predictor(), SETTINGS, indices=indices)
+        next(stream)
+        stream.close()
+        assert dataset.noted == list(range(ahead))
+
+
+def test_users_of_several_objects_think_in_threads(monkeypatch):
+    threads, next_click = set(), ClickSimulation.next_click
+
+    def noted(simulation):
+        threads.add(threading.current_thread().name)
+        return next_click(simulation)
+
+    monkeypatch.setattr(ClickSimulation, "next_click", noted)
+    for batch_size, named in ((1, {"MainThread"}), (3, {"user"})):
+        threads.clear()
+        evaluate(batch_size=batch_size)
+        assert {name.split("_")[0] for name in threads} - {"MainThread"} == named - {"MainThread"}
+
+
+def test_how_many_objects_are_clicked_side_by_side(monkeypatch):
+    assert usual_batch_size(torch.device("cpu")) == 1
+    assert usual_batch_size(torch.device("mps")) > 1
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2 << 30, 8 << 30))
+    assert usual_batch_size(torch.device("cuda")) == 5
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (70 << 30, 80 << 30))
+    assert usual_batch_size(torch.device("cuda")) == 64
 
 
 def test_clicks_go_on_after_a_target_that_no_iou_reaches():

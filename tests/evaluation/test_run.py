@@ -256,7 +256,7 @@ def test_resuming_reads_a_sample_that_is_done_only_once(evaluate, monkeypatch):
     monkeypatch.setattr(FolderDataset, "check", lambda self, samples: None)  # which reads them too
     monkeypatch.setattr(FolderDataset, "get_sample", lambda self, i: read.append(i) or get_sample(self, i))
     evaluate(max_objects=3, resume=True)
-    assert read == [0, 1]
+    assert read == [0, 1, 2]  # the last one ahead of its turn, which does not come
 
 
 def test_an_evaluation_of_what_another_evaluates_is_refused(evaluate, home):
