@@ -26,7 +26,7 @@ FEW = {
     "measure-latency": ("--size=64,64", "--rounds=1"),
 }
 # Commands that take longer or open a window: other tests run them in small, here their parser reads the words.
-RUN_ELSEWHERE = ("train", "annotate", "benchmark")
+RUN_ELSEWHERE = ("train", "annotate", "benchmark", "benchmark-eval")
 OTHER_PROGRAMS = {"docker", "git", "pip", "pre-commit", "source", "sudo"}
 MAY_END = {"datasets": 1}  # the exit code where data sets are missing
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "datasets": "check which data sets are there and how complete they are",
     "models": "list networks and published weights",
     "benchmark": "time the work at every click against plain implementations",
+    "benchmark-eval": "time an evaluation, stage by stage, against a plain loop",
     "flops": "count multiply-accumulates and parameters of networks",
     "initial-masks": "make initial masks of a wanted IoU from an evaluation set",
     "pack": "pack images-and-masks folders into one file",

@@ -2,8 +2,10 @@
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
 import cv2
 import numpy as np
@@ -20,6 +22,8 @@ from isegm.model import build_model
 from isegm.model.heads.pixel_diffusion import DILATIONS, STEPS, PixelDiffusion
 from isegm.model.published_layouts import full_grid_disks, in_published_layout
 from isegm.recipes.pass_memory import CLICK, DTYPES, RECOMPUTED, TRAINING, cost_of
+from isegm.recipes.step_stages import SIZE as STEP_SIZE
+from isegm.recipes.step_stages import stage_lines, training_stages
 from isegm.recipes.throughput import updates_per_second
 from isegm.utils.arguments import CommandParser
 from isegm.utils.cli import add_thread_option, choose_device, program
@@ -30,8 +34,16 @@ from isegm.utils.schema import Whole
 from isegm.utils.text_values import from_text
 from isegm.utils.threads import SPINS, set_threads
 
+# The benchmark that a first word chooses: the module of its command, None for this one, and the options that it gets.
+KINDS: dict[str, tuple[str | None, tuple[str, ...]]] = {
+    "clicks": (None, ()),
+    "eval": ("benchmark_eval", ()),
+    "train": (None, ("--training",)),
+    "latency": ("measure_latency", ("--plain",)),
+}
 REPEATS = 7
 VIT_REPEATS = 3
+STEP_BATCH, STEPS_TIMED = 8, 4  # of the stages of a training step
 NETWORKS = (
     "clickseg_mobilenetv2",
     "ritm_hrnet18s",
@@ -222,8 +234,12 @@ def training_on(device: torch.device) -> None:
     """Time training through the data loader against training on images, augmentation and clicks on the device.
 
     On CUDA with a recipe's numbers, 320 pixels and batches of 96 in bfloat16, and compiled too; on others in small.
+    In front of that the stages of a step of RITM's HRNet-18s, with samples from disk.
     """
     on_cuda = device.type == "cuda"
+    height, width = STEP_SIZE
+    print(f"a step of RITM's HRNet-18s, {height}x{width}, batches of {STEP_BATCH}, fp32, on {device}")
+    print(*stage_lines(training_stages("ritm_hrnet18s", STEP_BATCH, STEPS_TIMED, device)), sep="\n", flush=True)
     amp = torch.bfloat16 if on_cuda else None
     side, batch_size, batches = (320, 96, 12) if on_cuda else (192, 16, 6)
     print(f"sample-updates per second, MobileNetV2, {side}x{side}, batches of {batch_size}; loader, and on {device}")
@@ -241,7 +257,9 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the options, from ``sys.argv`` by default."""
     parser = CommandParser(
         prog=program("benchmark", arguments),
-        description="Time the work at every click against plain implementations of the same results.",
+        description="Time the work at every click against plain implementations of the same results. Words in front of "
+        "the options: eval times an evaluation (isegm benchmark-eval), latency an image and its clicks (isegm "
+        "measure-latency --plain), train is --training.",
     )
     parser.add_argument(
         "--busy",
@@ -303,7 +321,14 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the times that the options ask for."""
+    """Print the times that the options ask for; a first word of ``KINDS`` chooses another benchmark."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] and words[0] in KINDS:
+        command, options = KINDS[words[0]]
+        if command is not None:
+            import_module(f"isegm.cli.{command}").main([*options, *words[1:]])
+            return
+        arguments = [*options, *words[1:]]
     args = parse_args(arguments)
     threads = set_threads(args.threads)
     print(f"torch {torch.__version__}, {threads} threads")

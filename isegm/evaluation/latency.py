@@ -9,10 +9,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +23,9 @@ from isegm.inference.protocols import usual_settings
 from isegm.model.checkpoint import load_model
 from isegm.model.published_layouts import in_published_layout
 from isegm.model.registry import build_model
-from isegm.utils.errors import InputError
 from isegm.utils.files import sha256
 from isegm.utils.memory import keep_freed_memory, peak_memory
+from isegm.utils.own_process import in_own_process
 from isegm.utils.plugins import load_plugin
 from isegm.utils.threads import set_threads
 
@@ -140,16 +137,7 @@ def measured_apart(wanted: Wanted) -> Latency:
     Raises:
         InputError: there is no such network, or the process is killed, such as for lack of memory.
     """
-    with ProcessPoolExecutor(
-        max_workers=1, mp_context=get_context("spawn"), initializer=_prepare, initargs=(wanted,)
-    ) as pool:
-        try:
-            return pool.submit(measured, wanted).result()
-        except BrokenProcessPool:
-            raise InputError(
-                f"{wanted.network or wanted.checkpoint} could not be measured, as its process was ended: look whether "
-                "there is enough memory, and give a smaller --size."
-            ) from None
+    return in_own_process(measured, wanted, str(wanted.network or wanted.checkpoint), _prepare)
 
 
 def _prepare(wanted: Wanted) -> None:

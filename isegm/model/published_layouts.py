@@ -1,7 +1,8 @@
 """Networks in the layout of the published code, with the same weights and results: what times are compared with.
 
 Attention is written out with its matrix of weights, windows are copied in and out, maps are resized in front of the
-convolution that fuses them, and clicks are drawn by the distance of every pixel to every slot.
+convolution that fuses them, clicks are drawn by the distance of every pixel to every slot, and predictors run the
+layers as they were trained.
 """
 
 from __future__ import annotations
@@ -14,13 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isegm.clicks import used
+from isegm.clicks import DistMaps, used
 from isegm.model.backbones.vit import VisionTransformer
-from isegm.model.click_model import ClickModel
+from isegm.model.click_model import ClickModel, DrawnClicksModel
 from isegm.model.layers import resize
 from isegm.model.segnext import SegNextModel
 from isegm.model.simpleclick import SimpleClickModel
-from isegm.utils.errors import InputError
 
 RADIUS = 5  # of disks, in pixels of the network's input
 
@@ -57,6 +57,13 @@ class PublishedSegNext(SegNextModel):
         return {"instances": F.interpolate(logits, size=size, mode="bilinear", align_corners=False)}
 
 
+class FullGridMaps(DistMaps):
+    """Disks as they were published, see ``full_grid_disks``."""
+
+    def forward(self, points: Tensor, size: tuple[int, int]) -> Tensor:
+        return full_grid_disks(points, size, self.norm_radius)
+
+
 LAYOUTS: dict[type[ClickModel], type[ClickModel]] = {
     SimpleClickModel: PublishedSimpleClick,
     SegNextModel: PublishedSegNext,
@@ -66,18 +73,16 @@ LAYOUTS: dict[type[ClickModel], type[ClickModel]] = {
 def in_published_layout(network: ClickModel) -> ClickModel:
     """Return a network in the published layout with the weights of ``network``, which it shares.
 
-    Args:
-        network: of SimpleClick, with logits at their usual resolution, or of SegNext.
-
-    Raises:
-        InputError: there is no such layout of this network.
+    Attention and fusion differ in SimpleClick, with logits at their usual resolution, and in SegNext. All networks that
+    draw disks draw them as published, and predictors run them as they are, see ``ClickModel.inference_form``.
     """
-    layout = LAYOUTS.get(type(network))
-    if layout is None or (isinstance(network, SimpleClickModel) and network.head.used):
-        known = " and ".join(kind.__name__.removesuffix("Model") for kind in LAYOUTS)
-        raise InputError(f"{type(network).__name__} is not known in the published layout: take a network of {known}.")
     plain = copy(network)  # another object with the same layers
-    plain.__class__ = layout
+    plain._modules = dict(network._modules)
+    plain.inference_form = True
+    if type(network) in LAYOUTS and not (isinstance(network, SimpleClickModel) and network.head.used):
+        plain.__class__ = LAYOUTS[type(network)]
+    if isinstance(plain, DrawnClicksModel) and type(plain.dist_maps) is DistMaps and plain.dist_maps.use_disks:
+        plain.dist_maps = FullGridMaps(plain.dist_maps.norm_radius, use_disks=True)
     return plain
 
 

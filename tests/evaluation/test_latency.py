@@ -106,8 +106,7 @@ def test_the_published_layout_is_measured_with_the_same_results():
         True,
     )
     assert np.abs(ours.grid.samples - plain.grid.samples).max() < 1e-4
-    with pytest.raises(InputError, match="not known in the published layout"):
-        measured(replace(wanted(), plain=True))
+    assert measured(replace(wanted(), plain=True)).plain  # of any other network
 
 
 def test_published_clicks_stand_beside_the_latency_of_each_training_set():

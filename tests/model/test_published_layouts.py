@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from isegm import Predictor
 from isegm.clicks import DistMaps
 from isegm.model import build_model
 from isegm.model.published_layouts import full_grid_disks, in_published_layout
 from isegm.model.segnext import SegNextModel
 from isegm.model.simpleclick import SimpleClickModel
-from isegm.utils.errors import InputError
 
 SLIM = dict(embed_dim=128, num_heads=2, out_dims=(8, 16, 24, 32), head_channels=8)
 POINTS = torch.tensor([[[100.0, 200, 0], [-1, -1, -1], [30, 40, 1], [-1, -1, -1]]])
@@ -40,6 +40,11 @@ def test_disks_are_those_of_every_network():
 @pytest.mark.parametrize(
     "network", [lambda: build_model("clickseg_pplcnet"), lambda: SimpleClickModel(**SLIM, upsample="x2")]
 )
-def test_other_networks_are_refused(network):
-    with pytest.raises(InputError, match="take a network of SimpleClick and SegNext"):
-        in_published_layout(network())
+@torch.inference_mode()
+def test_other_networks_have_published_disks_alone_and_run_as_they_are(network):
+    ours = network().eval()
+    plain = in_published_layout(ours)
+    inputs = torch.rand(1, 4, 224, 224), POINTS.clone()
+    assert torch.equal(plain(*inputs)["instances"], ours(*inputs)["instances"])
+    assert type(plain) is type(ours) and type(plain.dist_maps) is not type(ours.dist_maps)
+    assert Predictor(plain).model is plain

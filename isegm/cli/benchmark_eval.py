@@ -1,0 +1,150 @@
+"""Time an evaluation, stage by stage, against a plain loop that works as the published ones do."""
+
+import argparse
+import itertools
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from typing import Any
+
+from isegm.cli.models import meta_networks
+from isegm.data import get_dataset
+from isegm.evaluation.summary import versions
+from isegm.evaluation.throughput import STAGES, Throughput, Wanted, measured_apart
+from isegm.utils.arguments import CommandParser, add_config_option, read_path, whole_from
+from isegm.utils.cli import add_device_options, choose_device, program
+from isegm.utils.exp import load_config_file
+from isegm.utils.files import atomic_write
+from isegm.utils.log import printable
+from isegm.utils.lookup import DEFAULT_CHECKPOINT, find_checkpoint
+from isegm.utils.plugins import add_plugin_option
+from isegm.utils.quantities import in_bytes
+
+TARGET = 0.90  # of the NoC that is compared
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the options, from ``sys.argv`` by default."""
+    parser = CommandParser(
+        prog=program("benchmark-eval", arguments),
+        description="Time an evaluation, stage by stage, against a plain loop that works as the published ones do: one "
+        "object after another, layers as they were trained, the simulated user on the whole image.",
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--models",
+        help="registered names with commas between them; with random weights a formula of the clicks answers in their "
+        "place (default: the shipped model)",
+    )
+    which.add_argument("--checkpoint", help="click models' files with commas between them (default: as above)")
+    parser.add_argument("--dataset", default="Samples", help="its name (default: %(default)s)")
+    parser.add_argument(
+        "--made-up",
+        type=whole_from(1, 10**7),
+        metavar="N",
+        help="see how the memory grows with so many drawn objects on small images, this loop alone (default: do not)",
+    )
+    parser.add_argument(
+        "--max-objects", type=whole_from(1, 10**9), help="only so many first objects of it (default: all)"
+    )
+    parser.add_argument(
+        "--n-clicks", type=whole_from(1, 1000), default=20, help="on an object at most (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=whole_from(1, 4096),
+        default=1,
+        help="objects side by side, not in the plain loop (default: %(default)s)",
+    )
+    parser.add_argument("--plain", action="store_true", help="time the plain loop alone (default: both, one by one)")
+    parser.add_argument("--json", type=read_path, metavar="FILE", help="also write the figures (default: do not)")
+    add_config_option(parser)
+    add_device_options(parser)
+    parser.set_defaults(plugins=[])  # for the processes that measure
+    add_plugin_option(parser)
+    return parser.parse_args(arguments)
+
+
+def wanted_from(args: argparse.Namespace) -> list[Wanted]:
+    """Return what to measure: the plain loop of each network in front of the one of this code.
+
+    Raises:
+        InputError: there is no such network, file, data set or device.
+    """
+    device = str(choose_device(args.gpus, args.cpu, args.device))
+    cfg = load_config_file(args.config_path)
+    folder = cfg.get("INTERACTIVE_MODELS_PATH", "./weights")
+    if args.made_up is None:
+        get_dataset(args.dataset, cfg)  # which refuses what is not there before the first network is measured
+    which: list[tuple[str | None, str | None]] = [(None, str(DEFAULT_CHECKPOINT))]
+    if args.models is not None:
+        names = [name.strip() for name in args.models.split(",")]
+        meta_networks(names)  # which refuses unknown ones before the first is measured
+        which = [(name, None) for name in names]
+    elif args.checkpoint is not None:
+        which = [(None, str(find_checkpoint(folder, name.strip()))) for name in args.checkpoint.split(",")]
+    dataset = (args.dataset, args.max_objects) if args.made_up is None else (None, args.made_up)
+    rest = dataset[0], str(args.config_path), dataset[1], args.n_clicks, device, args.threads
+    loops = (True,) if args.plain else (True, False) if args.made_up is None else (False,)
+    return [
+        Wanted(*one, *rest, 1 if plain else args.batch_size, plain, args.plugins) for one in which for plain in loops
+    ]
+
+
+def table(rows: Sequence[Throughput]) -> str:
+    """Lay out measurements as a table for people, and compare each loop with the plain one in front of it."""
+    wide = max(len("network"), *(len(printable(one.name)) for one in rows))
+    columns = ("s/click", "clicks/s", "objects/s", *STAGES)
+    lines = [f"{'network':<{wide}} {'loop':<5} {' '.join(f'{name:>9}' for name in columns)} {'memory':>9}"]
+    for one in rows:
+        clicks = max(one.made, 1)
+        cells = [f"{one.seconds / clicks:.4f}", f"{clicks / one.seconds:.1f}", f"{len(one.clicks) / one.seconds:.2f}"]
+        cells += [f"{1000 * one.stages[name] / clicks:.1f} ms" for name in STAGES]
+        loop = "plain" if one.plain else "here"
+        shown = " ".join(f"{cell:>9}" for cell in cells)
+        lines.append(f"{printable(one.name):<{wide}} {loop:<5} {shown} {in_bytes(one.memory):>9}")
+    for plain, here in itertools.pairwise(rows):
+        if plain.plain and not here.plain:
+            lines.append(f"{printable(here.name)}: {compared(plain, here)}")
+    return "\n".join(lines)
+
+
+def compared(plain: Throughput, here: Throughput) -> str:
+    """Say how many times faster one evaluation was per click, and on how many objects the clicks are the same."""
+    times = (plain.seconds / max(plain.made, 1)) / (here.seconds / max(here.made, 1))
+    same = sum(one == other for one, other in zip(plain.clicks, here.clicks, strict=True))
+    most = max(map(len, (*plain.ious, *here.ious)), default=1)
+    moved = plain.moved(here, TARGET, most)
+    return f"{times:.2f} x; the same clicks on {same} of {len(here.clicks)} objects, NoC@{TARGET:.0%} moved on {moved}"
+
+
+def plain_data(row: Throughput) -> dict[str, Any]:
+    """Return a measurement as ``--json`` writes it: without the clicks themselves."""
+    data = asdict(row) | {"objects": len(row.clicks), "made_clicks": row.made}
+    del data["clicks"], data["ious"]
+    return data
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the times of each network."""
+    args = parse_args(arguments)
+    wanted = wanted_from(args)
+    with ExitStack() as opened:  # before the measurement, which takes minutes
+        figures = None if args.json is None else opened.enter_context(atomic_write(args.json, "w"))
+        rows = []
+        for number, one in enumerate(wanted, start=1):
+            loop = "the plain loop" if one.plain else "this loop"
+            print(f"measuring {number} of {len(wanted)}: {one.name}, {loop}", file=sys.stderr, flush=True)
+            rows.append(measured_apart(one))
+        if figures is not None:
+            json.dump({"versions": versions(), "evaluations": list(map(plain_data, rows))}, figures, indent=2)
+    name = printable(args.dataset) if args.made_up is None else "a made-up data set"
+    print(f"{rows[0].device}, {rows[0].threads} threads; {len(rows[0].clicks)} objects of {name}")
+    print(table(rows))
+    if args.made_up is not None:
+        for one in rows:
+            loop = "plain" if one.plain else "here"
+            grown = ", ".join(in_bytes(memory) for memory in one.growth)
+            print(f"{printable(one.name)}, {loop}: memory after each tenth of the objects: {grown}")

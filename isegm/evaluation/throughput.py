@@ -1,0 +1,342 @@
+"""How fast a network is evaluated and where the time goes, against a plain loop that works as the published ones do."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from isegm.clicks import Click, split_points, used
+from isegm.data import EvaluationDataset, get_dataset
+from isegm.data.sample import DSample
+from isegm.evaluation.loop import evaluate_dataset
+from isegm.evaluation.made_up import MadeUpDataset
+from isegm.evaluation.records import ObjectRecord
+from isegm.evaluation.reports import device_name
+from isegm.inference.batch import Batch, Member, NetworkOutput
+from isegm.inference.clicker import Clicker
+from isegm.inference.mask_metrics import get_iou, number_of_clicks
+from isegm.inference.predictor import Predictor
+from isegm.inference.protocols import usual_settings
+from isegm.inference.session import Session
+from isegm.inference.simulation import ClickSimulation, EvalSettings
+from isegm.model.checkpoint import load_model
+from isegm.model.click_model import ClickModel
+from isegm.model.published_layouts import in_published_layout
+from isegm.model.registry import build_model
+from isegm.utils.exp import load_config_file
+from isegm.utils.memory import keep_freed_memory, peak_memory
+from isegm.utils.own_process import in_own_process
+from isegm.utils.plugins import load_plugin
+from isegm.utils.stopwatch import Stopwatch
+from isegm.utils.threads import set_threads
+
+READING, IMAGE, NETWORK, USER, SCORE = "reading", "image", "network", "user", "score"
+CROPS = "crops"  # with FocalClick's refiner
+STAGES = (READING, IMAGE, NETWORK, CROPS, USER, SCORE)
+REACH = 0.16  # of a click of the stand-in, as a share of the longer side of the network's input
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to evaluate, for a process of its own.
+
+    Attributes:
+        network: registered name, with random weights and stand-in answers; None with a ``checkpoint``.
+        checkpoint: path of a click model's file; None with a ``network``.
+        dataset: its name; None for a made-up one of ``objects`` objects.
+        config: path of the configuration.
+        objects: only so many first ones; None for all.
+        clicks: on each object at most.
+        device: see ``usable_device``.
+        threads: see ``set_threads``.
+        batch_size: objects side by side; a plain loop has one.
+        plain: evaluate as published code does: one object after another, the layers as they were trained, the simulated
+            user on the whole image, freed memory given back to the system.
+        plugins: modules that register networks, see ``load_plugin``.
+    """
+
+    network: str | None
+    checkpoint: str | None
+    dataset: str | None
+    config: str
+    objects: int | None
+    clicks: int
+    device: str
+    threads: int | None
+    batch_size: int
+    plain: bool = False
+    plugins: Sequence[str] = ()
+
+    @property
+    def name(self) -> str:
+        return str(self.network or self.checkpoint)
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """An evaluation and its time.
+
+    Attributes:
+        name: of the network, or of its file.
+        plain: see ``Wanted``.
+        device: see ``isegm.evaluation.reports.device_name``.
+        threads: that computed on the CPU.
+        seconds: from the first image to the last mask, all of the loop.
+        stages: seconds of each of ``STAGES``; on a GPU that of the network is its time there.
+        memory: largest resident size of the process in bytes; on CUDA the largest size of PyTorch's tensors there.
+        growth: largest resident size so far, after each tenth of the objects.
+        clicks: (x, y, label) of all clicks, object by object.
+        ious: IoU after each click, object by object.
+    """
+
+    name: str
+    plain: bool
+    device: str
+    threads: int
+    seconds: float
+    stages: Mapping[str, float]
+    memory: int
+    growth: tuple[int, ...]
+    clicks: tuple[tuple[tuple[int, int, int], ...], ...]
+    ious: tuple[tuple[float, ...], ...]
+
+    @property
+    def made(self) -> int:
+        """Number of clicks."""
+        return sum(map(len, self.clicks))
+
+    def moved(self, other: Throughput, threshold: float, most: int) -> int:
+        """Number of objects whose NoC at ``threshold``, of ``most`` clicks, is not that of another evaluation."""
+        pairs = zip(self.ious, other.ious, strict=True)
+        return sum(len({number_of_clicks(ious, threshold, most) for ious in pair}) > 1 for pair in pairs)
+
+
+def measured_apart(wanted: Wanted) -> Throughput:
+    """Measure in a process of its own.
+
+    Raises:
+        InputError: there is no such network, file or data set, or the process is killed, such as for lack of memory.
+    """
+    return in_own_process(measured, wanted, wanted.name, _prepare)
+
+
+def _prepare(wanted: Wanted) -> None:
+    if not wanted.plain:
+        keep_freed_memory()
+    for name in wanted.plugins:
+        load_plugin(name)
+
+
+def measured(wanted: Wanted) -> Throughput:
+    """Measure in this process, after one object that does not count.
+
+    Raises:
+        InputError: there is no such network, file or data set.
+    """
+    threads = set_threads(wanted.threads)
+    model = _network(wanted)
+    watch = Stopwatch()
+    dataset = _Timed(_dataset(wanted), watch)
+    kind = _PlainPredictor if wanted.plain else _TimedPredictor
+    predictor = kind(model, wanted.device, settings=usual_settings(model.protocol))
+    predictor.watch = watch
+    settings = EvalSettings(max_clicks=wanted.clicks)
+    user = _timed(_PlainSimulation if wanted.plain else ClickSimulation, watch)
+
+    def records(objects: int | None) -> Iterator[ObjectRecord]:
+        return evaluate_dataset(dataset, predictor, settings, wanted.batch_size, (), objects, simulation=user)
+
+    growth: list[int] = []
+    on_cuda = predictor.device.type == "cuda"
+    deque(records(wanted.batch_size), maxlen=0)
+    if on_cuda:
+        torch.cuda.synchronize(predictor.device)
+        torch.cuda.reset_peak_memory_stats(predictor.device)
+    watch.reset()
+    started = time.perf_counter()
+    found, tenth = [], max(1, (wanted.objects or len(dataset)) // 10)
+    for record in records(wanted.objects):
+        found.append(record)
+        if len(found) % tenth == 0:
+            growth.append(peak_memory())
+    seconds = time.perf_counter() - started
+    return Throughput(
+        name=wanted.name,
+        plain=wanted.plain,
+        device=device_name(predictor.device),
+        threads=threads,
+        seconds=seconds,
+        stages=dict.fromkeys(STAGES, 0.0) | watch.seconds(),
+        memory=torch.cuda.max_memory_allocated(predictor.device) if on_cuda else peak_memory(),
+        growth=tuple(growth),
+        clicks=tuple(record.clicks for record in found),
+        ious=tuple(record.ious for record in found),
+    )
+
+
+def _dataset(wanted: Wanted) -> EvaluationDataset:
+    if wanted.dataset is None:
+        return MadeUpDataset(wanted.objects or 0)
+    return get_dataset(wanted.dataset, load_config_file(wanted.config))
+
+
+def _network(wanted: Wanted) -> ClickModel:
+    if wanted.checkpoint is not None:
+        model = load_model(wanted.checkpoint, "cpu")
+    else:
+        assert wanted.network is not None
+        torch.manual_seed(0)
+        model = build_model(wanted.network)
+    model = in_published_layout(model.eval()) if wanted.plain else model
+    return model if wanted.network is None else with_stand_in(model)
+
+
+# ---- answers for networks without trained weights ----
+
+
+def with_stand_in(network: ClickModel) -> ClickModel:
+    """Return a network that does all its work and then answers by a formula of the clicks.
+
+    Random weights answer nothing that a user would go on from: a network that is timed with them would be clicked as
+    none is in practice.
+
+    Args:
+        network: shares its layers with the returned one.
+    """
+    kind = type(network)
+
+    def decode(self: ClickModel, features: Any, points: Tensor, *further: Any, **named: Any) -> dict[str, Any]:
+        outputs: dict[str, Any] = kind.decode(self, features, points, *further, **named)
+        size = (outputs["instances"].shape[2], outputs["instances"].shape[3])
+        return outputs | {"instances": answer(points, size)}
+
+    standing_in = copy(network)
+    standing_in.__class__ = type(kind.__name__, (kind,), {"decode": decode})
+    return standing_in
+
+
+def answer(points: Tensor, size: tuple[int, int]) -> Tensor:
+    """Logits (B, 1, H, W) that fall with the distance to the positive clicks, and rise with that to the negative ones.
+
+    Args:
+        points: (B, 2N, 3), see ``isegm.clicks``.
+        size: (H, W).
+    """
+    reach = REACH * max(size)
+    rows = torch.arange(0, size[0], 4, device=points.device)[:, None]
+    columns = torch.arange(0, size[1], 4, device=points.device)
+
+    def near(clicks: Tensor) -> Tensor:
+        """1 at a click, 0 from ``reach`` on: (B, 1, H/4, W/4)."""
+        y, x = clicks[..., 0, None, None], clicks[..., 1, None, None]
+        far = torch.where(used(clicks)[..., None, None], (rows - y) ** 2 + (columns - x) ** 2, torch.inf)
+        return (1 - far.amin(1, keepdim=True).sqrt() / reach).clamp_min(0)
+
+    positive, negative = map(near, split_points(points))
+    return torch.nn.functional.interpolate(9 * positive - 12 * negative - 2, size, mode="bilinear", align_corners=True)
+
+
+# ---- the plain loop ----
+
+
+class PlainClicker(Clicker):
+    """A simulated user that looks at the whole image, as published."""
+
+    def _deepest_pixel(self, error: np.ndarray) -> tuple[int, tuple[int, int]]:
+        depth = cv2.distanceTransform(np.pad(error.astype(np.uint8), 1), cv2.DIST_L2, 0)[1:-1, 1:-1]
+        not_clicked = np.ones(error.shape, dtype=bool)
+        for click in self.clicks_list:
+            not_clicked[int(click.coords[0]), int(click.coords[1])] = False
+        depth = depth * not_clicked
+        squared = round(float(depth.max()) ** 2)
+        rows, columns = np.where(depth > (squared - 0.5) ** 0.5) if squared else ((0,), (0,))
+        return squared, (int(rows[0]), int(columns[0]))
+
+
+class _PlainSimulation(ClickSimulation):
+    """The published simulated user, and the IoU by whole masks."""
+
+    def update(self, mask: np.ndarray) -> float:
+        get_iou(self.gt_mask, mask)
+        return super().update(mask)
+
+    @staticmethod
+    def new_clicker(gt_mask: np.ndarray, rng: np.random.Generator | None) -> Clicker:
+        return PlainClicker(gt_mask, rng=rng)
+
+
+# ---- the time of each stage ----
+
+
+class _Timed:
+    """A data set whose reading is timed."""
+
+    def __init__(self, dataset: EvaluationDataset, watch: Stopwatch) -> None:
+        self.name, self.fingerprint = dataset.name, dataset.fingerprint
+        self._dataset, self._watch = dataset, watch
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def get_sample(self, index: int) -> DSample:
+        with self._watch.stage(READING):
+            return self._dataset.get_sample(index)
+
+    def check(self, samples: int | None = None) -> None:
+        self._dataset.check(samples)
+
+
+class _TimedPredictor(Predictor):
+    """A predictor whose stages are timed."""
+
+    watch: Stopwatch
+
+    def start(self, *arguments: Any) -> Session:
+        with self.watch.stage(IMAGE):
+            return super().start(*arguments)
+
+    def run(self, *arguments: Any, **named: Any) -> list[Session]:
+        with self.watch.stage(CROPS):
+            return super().run(*arguments, **named)
+
+    def _forward(self, batch: Batch) -> NetworkOutput:
+        with self.watch.stage(NETWORK, self.device):
+            return super()._forward(batch)
+
+    def _encode(self, members: Sequence[Member]) -> Mapping[str, Any]:
+        with self.watch.stage(NETWORK, self.device):
+            return super()._encode(members)
+
+
+class _PlainPredictor(_TimedPredictor):
+    """One that joins image and previous mask in front of the crop, at the size of the image, as published."""
+
+    def run(self, sessions: Sequence[Session], *further: Any, **named: Any) -> list[Session]:
+        with self.watch.stage(CROPS):
+            for session in sessions:
+                torch.cat((session.image, session.prev_probs), dim=1)
+        return super().run(sessions, *further, **named)
+
+
+def _timed(kind: type[ClickSimulation], watch: Stopwatch) -> type[ClickSimulation]:
+    """A simulated user whose stages are timed."""
+
+    class Timed(kind):  # type: ignore[misc, valid-type]
+        def next_click(self) -> Click:
+            with watch.stage(USER):
+                return super().next_click()  # type: ignore[no-any-return]
+
+        def update(self, mask: np.ndarray) -> float:
+            with watch.stage(SCORE):
+                return super().update(mask)  # type: ignore[no-any-return]
+
+    return Timed

@@ -1,0 +1,140 @@
+"""Where the time of a training step goes, by RITM's recipe with images read from disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from isegm.data.datasets.folder import FolderDataset
+from isegm.data.sample import DSample
+from isegm.data.train_set import Rejection, Sample, TrainSet
+from isegm.engine.loading import load_epoch
+from isegm.engine.random import BatchRNG
+from isegm.engine.tasks import Batch, ClickSteps, IterativeClicks, Losses, run_all_steps
+from isegm.engine.training_step import TrainingStep
+from isegm.model.registry import build_model
+from isegm.recipes import ritm
+from isegm.utils.stopwatch import Stopwatch
+
+IMAGES, IMAGE_SIZE, OBJECTS = 24, (480, 640), 15  # as COCO has them, (H, W) in pixels
+SIZE = (320, 480)  # of the crops, as published
+DATA = ("reading", "augmentation", "points", "tensors")  # stages of the samples of a batch
+CLICKS = "clicks"  # simulated on the predictions
+PASSES = "passes without gradients"
+TRAINING = ("forward", "backward", "optimizer")
+
+
+def write_images(folder: Path) -> None:
+    """Write JPEG images of many objects and PNG masks, for ``FolderDataset``."""
+    rng = np.random.default_rng(0)
+    for name in ("images", "masks"):
+        (folder / name).mkdir()
+    for number in range(IMAGES):
+        mask = np.zeros(IMAGE_SIZE, np.uint8)
+        for label in range(1, OBJECTS + 1):
+            centre = int(rng.integers(IMAGE_SIZE[1])), int(rng.integers(IMAGE_SIZE[0]))
+            axes = int(rng.integers(15, 90)), int(rng.integers(15, 90))
+            cv2.ellipse(mask, centre, axes, float(rng.uniform(0, 180)), 0, 360, label, -1)
+        noise = rng.integers(0, 120, (IMAGE_SIZE[0] // 4, IMAGE_SIZE[1] // 4, 3)).astype(np.uint8)
+        image = cv2.resize(noise, IMAGE_SIZE[::-1], interpolation=cv2.INTER_CUBIC) + (mask[..., None] * 8)
+        cv2.imwrite(str(folder / "images" / f"{number}.jpg"), image)
+        cv2.imwrite(str(folder / "masks" / f"{number}.png"), mask)
+
+
+def training_stages(network: str, batch_size: int, batches: int, device: torch.device) -> dict[str, float]:
+    """Measure the seconds of each stage of a step, after one batch that does not count.
+
+    Args:
+        network: registered name of one of RITM's HRNets.
+        batch_size: samples of a step.
+        batches: how many are measured; each has up to three simulated clicks.
+        device: that trains, in float32; samples are made in this process, one after another.
+    """
+    watch = Stopwatch()
+    with TemporaryDirectory() as folder:
+        write_images(Path(folder))
+        samples = _TimedSamples(
+            FolderDataset(folder), ritm.folder_views(SIZE)[0], ritm.SAMPLER, epoch_len=(batches + 1) * batch_size,
+            min_object_area=1000, keep_background_prob=0.05,
+        )  # fmt: skip
+        samples.watch = watch
+        task = _TimedClicks(ritm.losses(aux=0.4), 3, watch=watch)
+        model = build_model(network).to(device).to(memory_format=torch.channels_last).train()
+        step, optimizer = TrainingStep(model, task), torch.optim.Adam(model.parameters(), lr=5e-4)
+
+        def forward(batch: Batch, prev_mask: Tensor, points: Tensor) -> tuple[Losses, Tensor]:
+            optimizer.zero_grad(set_to_none=True)
+            with watch.stage("forward", device):
+                losses, logits = step(batch, prev_mask, points)
+                total = torch.stack(list(losses.values())).sum()
+            with watch.stage("backward", device):
+                total.backward()
+            with watch.stage("optimizer", device):
+                optimizer.step()
+            return losses, logits
+
+        parts, read = load_epoch(samples, batch_size, 0, 0, 0, True, 0, device)
+        for number, (batch, first) in enumerate(zip(read, parts.starts, strict=True)):
+            with watch.stage(PASSES):
+                run_all_steps(task.begin(model, batch, BatchRNG(0, number, first=first, count=batch_size)), forward)
+            if number == 0:
+                watch.reset()
+    return {name: seconds / batches for name, seconds in watch.seconds().items()}
+
+
+class _TimedSamples(TrainSet):
+    """Training samples whose stages are timed."""
+
+    watch: Stopwatch
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        with self.watch.stage("tensors"):
+            return super().__getitem__(index)
+
+    def _read(self, index: int, rng: np.random.Generator) -> DSample:
+        with self.watch.stage("reading"):
+            return super()._read(index, rng)
+
+    def _view(self, *arguments: Any) -> DSample | Rejection:
+        with self.watch.stage("augmentation"):
+            return super()._view(*arguments)
+
+    def _sample(self, view: DSample, rng: np.random.Generator) -> Sample | Rejection:
+        with self.watch.stage("points"):
+            return super()._sample(view, rng)
+
+
+@dataclass(frozen=True)
+class _TimedClicks(IterativeClicks):
+    """RITM's training whose simulated clicks are timed."""
+
+    watch: Stopwatch | None = None
+
+    def begin(self, *arguments: Any) -> ClickSteps:
+        return _TimedSteps(self, *arguments)
+
+
+class _TimedSteps(ClickSteps):
+    def _write_click(self, number: int) -> None:
+        assert isinstance(self.task, _TimedClicks) and self.task.watch is not None
+        with self.task.watch.stage(CLICKS):
+            super()._write_click(number)
+
+
+def stage_lines(seconds: Mapping[str, float]) -> list[str]:
+    """Lay the stages of a step out for people, with their shares of it."""
+    total = sum(seconds.values())
+    lines = [
+        f"  {name:<25} {1000 * seconds.get(name, 0):9.1f} ms {seconds.get(name, 0) / total:6.1%}"
+        for name in (*DATA, CLICKS, PASSES, *TRAINING)
+    ]
+    light = sum(seconds.get(name, 0) for name in (*DATA, CLICKS)) / total
+    return [*lines, f"  samples and clicks are {light:.1%} of a step of {total:.2f} s, all in one process"]

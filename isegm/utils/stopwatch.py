@@ -1,0 +1,67 @@
+"""The time of the stages of some work."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+class Stopwatch:
+    """Sums up the time of stages in all threads, each without those that begin within it."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self._seconds: dict[str, float] = defaultdict(float)
+        self._of_thread = threading.local()
+        self._adding = threading.Lock()
+        self._events: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
+
+    @contextmanager
+    def stage(self, name: str, device: torch.device | None = None) -> Iterator[None]:
+        """Time a block; on a CUDA ``device`` the time that the device needs for it, in place of that of the block."""
+        begun = ended = None
+        if device is not None and device.type == "cuda":
+            begun, ended = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            begun.record()
+        self._lap()
+        self._open.append(name)
+        try:
+            yield
+        finally:
+            self._lap()
+            self._open.pop()
+            if begun is not None and ended is not None:
+                ended.record()
+                self._events.append((name, begun, ended))
+
+    @property
+    def _open(self) -> list[str]:
+        """The stages that have begun in this thread and not ended."""
+        if not hasattr(self._of_thread, "open"):
+            self._of_thread.open = []
+        return self._of_thread.open  # type: ignore[no-any-return]
+
+    def _lap(self) -> None:
+        now = time.perf_counter()
+        if self._open:
+            with self._adding:
+                self._seconds[self._open[-1]] += now - self._of_thread.since
+        self._of_thread.since = now
+
+    def seconds(self) -> dict[str, float]:
+        """Return the seconds of each stage so far."""
+        found = dict(self._seconds)
+        if self._events:
+            torch.cuda.synchronize()
+            found |= dict.fromkeys((name for name, _, _ in self._events), 0.0)
+            for name, begun, ended in self._events:
+                found[name] += begun.elapsed_time(ended) / 1000
+        return found

@@ -1,0 +1,99 @@
+"""Evaluations timed stage by stage, against a plain loop."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from isegm import build_model
+from isegm.cli import benchmark, benchmark_eval
+from isegm.evaluation import throughput
+from isegm.evaluation.throughput import STAGES, PlainClicker, Throughput, Wanted, measured
+from isegm.inference.clicker import Clicker
+from isegm.utils.cli import run
+from tests.evaluation.fakes import write_folder
+
+FEW = ["--cpu", "--threads=1", "--n-clicks=3"]
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Measurements in this process, so that tests need not start others."""
+    monkeypatch.setattr(benchmark_eval, "measured_apart", measured)
+    monkeypatch.setattr(throughput, "set_threads", lambda threads: threads)
+
+
+def test_both_loops_are_timed_and_make_the_same_clicks(tmp_path, here, capsys):
+    write_folder(tmp_path / "set", 2)
+    words = ["--models=clickseg_pplcnet", f"--dataset=folder:{tmp_path}/set", f"--json={tmp_path}/out.json", *FEW]
+    benchmark.main(["eval", *words])
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("cpu, 1 threads; ") and all(stage in said[1] for stage in STAGES)
+    assert [line.split()[:2] for line in said[2:4]] == [["clickseg_pplcnet", "plain"], ["clickseg_pplcnet", "here"]]
+    count = int(said[0].split("; ")[1].split()[0])
+    assert f" x; the same clicks on {count} of {count} objects, NoC@90% moved on 0" in said[4]
+    plain, ours = json.loads((tmp_path / "out.json").read_text())["evaluations"]
+    assert plain["plain"] and not ours["plain"] and plain["made_clicks"] == ours["made_clicks"] > 0
+    stages = ours["stages"]
+    assert min(stages.values()) > 0
+    assert sum(stages.values()) - stages["reading"] < ours["seconds"]  # reading goes on beside the others
+
+
+def test_a_network_with_random_weights_answers_by_the_clicks(tmp_path, here):
+    write_folder(tmp_path / "set", 1)
+    wanted = Wanted("clickseg_pplcnet", None, f"folder:{tmp_path}/set", "config.yml", 1, 5, "cpu", 1, 1)
+    (ious,) = measured(wanted).ious
+    assert max(ious) > 0.3 and len(set(ious)) > 1
+    network = throughput.with_stand_in(build_model("clickseg_pplcnet").eval())
+    points = torch.tensor([[[20.0, 30.0, 0.0], [50.0, 50.0, 1.0]]])
+    with torch.no_grad():
+        logits = network(torch.rand(1, 4, 64, 64), points)["instances"][0, 0]
+    assert logits[20, 30] > 0 > logits[50, 50] and logits[0, 60] < 0
+
+
+def test_the_plain_user_clicks_where_the_other_does():
+    rng = np.random.default_rng(0)
+    gt = (rng.random((40, 50)) > 0.4).astype(np.int32)
+    plain, ours = PlainClicker(gt), Clicker(gt)
+    for _ in range(12):
+        mask = rng.random((40, 50)) > 0.5
+        first, second = plain.make_next_click(mask), ours.make_next_click(mask)
+        assert (first.coords, first.is_positive) == (second.coords, second.is_positive)
+
+
+def test_memory_is_told_as_objects_are_evaluated(here, capsys):
+    benchmark_eval.main(["--models=clickseg_pplcnet", "--made-up=20", "--n-clicks=1", "--cpu", "--threads=1"])
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].endswith("20 objects of a made-up data set")
+    assert said[-1].startswith("clickseg_pplcnet, here: memory after each tenth of the objects: ")
+    assert said[-1].count(" MB") + said[-1].count(" GB") == 10 and len(said) == 4
+
+
+def test_objects_that_need_another_number_of_clicks_are_counted():
+    def found(*ious):
+        clicks = tuple(((1, 1, 1),) * len(one) for one in ious)
+        return Throughput("net", False, "cpu", 1, 1.0, dict.fromkeys(STAGES, 0.0), 0, (), clicks, ious)
+
+    one = found((0.5, 0.95), (0.91,), (0.2, 0.3))
+    assert one.moved(found((0.95,), (0.92,), (0.2, 0.4)), 0.9, 20) == 1
+
+
+def test_what_cannot_be_measured_is_told(capsys):
+    for words, complaint in (
+        (["--models=clickseg_x"], "there is no network named clickseg_x"),
+        (["--dataset=Grabcut", "--plain", *FEW], "there is no data set named Grabcut: did you mean GrabCut?"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            run(lambda words=words: benchmark_eval.main(words))
+        assert end.value.code == 2 and complaint in capsys.readouterr().err
+
+
+def test_other_words_choose_other_benchmarks(monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(benchmark, "training_on", lambda device: asked.append(str(device)))
+    benchmark.main(["train", "--device=cpu"])
+    assert asked == ["cpu"]
+    with pytest.raises(SystemExit):
+        benchmark.main(["latency", "--help"])
+    assert "measure-latency" in capsys.readouterr().out
