@@ -1,7 +1,6 @@
 """Time an evaluation, stage by stage, against a plain loop that works as the published ones do."""
 
 import argparse
-import itertools
 import json
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import Any
 from isegm.cli.models import meta_networks
 from isegm.data import get_dataset
 from isegm.evaluation.summary import versions
-from isegm.evaluation.throughput import STAGES, Throughput, Wanted, measured_apart
+from isegm.evaluation.throughput import NETWORK, STAGES, Throughput, Wanted, measured_apart
 from isegm.utils.arguments import CommandParser, add_config_option, read_path, whole_from
 from isegm.utils.cli import add_device_options, choose_device, program
 from isegm.utils.exp import load_config_file
@@ -23,6 +22,11 @@ from isegm.utils.plugins import add_plugin_option
 from isegm.utils.quantities import in_bytes
 
 TARGET = 0.90  # of the NoC that is compared
+
+
+def batch_sizes_from(text: str) -> list[int]:
+    """Read numbers with commas between them, see ``whole_from``."""
+    return [whole_from(1, 4096)(word) for word in text.split(",")]
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -54,9 +58,11 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--batch-size",
-        type=whole_from(1, 4096),
-        default=1,
-        help="objects side by side, not in the plain loop (default: %(default)s)",
+        type=batch_sizes_from,
+        default=[1],
+        metavar="N,N",
+        help="objects side by side, not in the plain loop; several numbers with commas are timed one by one "
+        "(default: 1)",
     )
     parser.add_argument("--plain", action="store_true", help="time the plain loop alone (default: both, one by one)")
     parser.add_argument("--json", type=read_path, metavar="FILE", help="also write the figures (default: do not)")
@@ -87,10 +93,9 @@ def wanted_from(args: argparse.Namespace) -> list[Wanted]:
         which = [(None, str(find_checkpoint(folder, name.strip()))) for name in args.checkpoint.split(",")]
     dataset = (args.dataset, args.max_objects) if args.made_up is None else (None, args.made_up)
     rest = dataset[0], str(args.config_path), dataset[1], args.n_clicks, device, args.threads
-    loops = (True,) if args.plain else (True, False) if args.made_up is None else (False,)
-    return [
-        Wanted(*one, *rest, 1 if plain else args.batch_size, plain, args.plugins) for one in which for plain in loops
-    ]
+    loops = [] if args.made_up is not None and not args.plain else [(1, True)]
+    loops += [] if args.plain else [(size, False) for size in args.batch_size]
+    return [Wanted(*one, *rest, size, plain, args.plugins) for one in which for size, plain in loops]
 
 
 def table(rows: Sequence[Throughput]) -> str:
@@ -102,22 +107,33 @@ def table(rows: Sequence[Throughput]) -> str:
         clicks = max(one.made, 1)
         cells = [f"{one.seconds / clicks:.4f}", f"{clicks / one.seconds:.1f}", f"{len(one.clicks) / one.seconds:.2f}"]
         cells += [f"{1000 * one.stages[name] / clicks:.1f} ms" for name in STAGES]
-        loop = "plain" if one.plain else "here"
+        loop = loop_of(one)
         shown = " ".join(f"{cell:>9}" for cell in cells)
         lines.append(f"{printable(one.name):<{wide}} {loop:<5} {shown} {in_bytes(one.memory):>9}")
-    for plain, here in itertools.pairwise(rows):
-        if plain.plain and not here.plain:
-            lines.append(f"{printable(here.name)}: {compared(plain, here)}")
+    plain = None
+    for one in rows:
+        plain = one if one.plain else plain
+        if plain is not None and plain is not one and plain.name == one.name:
+            lines.append(f"{printable(one.name)}, {loop_of(one)}: {compared(plain, one)}")
     return "\n".join(lines)
+
+
+def loop_of(row: Throughput) -> str:
+    """Name the loop: the plain one, or this one with the objects side by side."""
+    if row.plain:
+        return "plain"
+    return "here" if row.batch_size == 1 else f"of {row.batch_size}"
 
 
 def compared(plain: Throughput, here: Throughput) -> str:
     """Say how many times faster one evaluation was per click, and on how many objects the clicks are the same."""
     times = (plain.seconds / max(plain.made, 1)) / (here.seconds / max(here.made, 1))
+    busy = f"; GPU busy {here.stages[NETWORK] / here.seconds:.0%}" if here.device.startswith("cuda") else ""
     same = sum(one == other for one, other in zip(plain.clicks, here.clicks, strict=True))
     most = max(map(len, (*plain.ious, *here.ious)), default=1)
     moved = plain.moved(here, TARGET, most)
-    return f"{times:.2f} x; the same clicks on {same} of {len(here.clicks)} objects, NoC@{TARGET:.0%} moved on {moved}"
+    clicks = f"the same clicks on {same} of {len(here.clicks)} objects, NoC@{TARGET:.0%} moved on {moved}"
+    return f"{times:.2f} x; {clicks}{busy}"
 
 
 def plain_data(row: Throughput) -> dict[str, Any]:
@@ -145,6 +161,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(table(rows))
     if args.made_up is not None:
         for one in rows:
-            loop = "plain" if one.plain else "here"
             grown = ", ".join(in_bytes(memory) for memory in one.growth)
-            print(f"{printable(one.name)}, {loop}: memory after each tenth of the objects: {grown}")
+            print(f"{printable(one.name)}, {loop_of(one)}: memory after each tenth of the objects: {grown}")

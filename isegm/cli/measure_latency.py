@@ -61,7 +61,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--plain",
         action="store_true",
-        help="also time SimpleClick and SegNext in the published layout, and print ratios (default: do not)",
+        help="also time each network in the published layout, and print ratios (default: do not)",
     )
     parser.add_argument("--json", type=read_path, metavar="FILE", help="also write the figures (default: do not)")
     parser.add_argument(

@@ -104,12 +104,16 @@ def with_measured(rows: Sequence[Latency], runs: Sequence[Run], dataset: str, me
 
 
 def latency_figure(pairs: Sequence[Accuracy], title: str) -> Figure:
-    """Plot clicks that networks need against the milliseconds of a click."""
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    """Plot clicks that networks need against the milliseconds of a click; numbers stand for the names beside it."""
+    figure = Figure(figsize=(10, 5), layout="constrained")
     axes = figure.add_subplot()
-    for one in pairs:
-        axes.plot(one.latency.median, one.noc, marker="o", color="C0", fillstyle="full" if one.measured else "none")
-        axes.annotate(one.label, (one.latency.median, one.noc), xytext=(4, 4), textcoords="offset points", fontsize=7)
+    for number, one in enumerate(sorted(pairs, key=lambda one: (one.latency.median, one.noc)), start=1):
+        fill = "full" if one.measured else "none"
+        place = (one.latency.median, one.noc)
+        axes.plot(*place, marker="o", color="C0", fillstyle=fill, linestyle="", label=f"{number}  {one.label}")
+        axes.annotate(str(number), place, xytext=(4, 4), textcoords="offset points", fontsize=8)
     axes.set(xlabel="next click, ms", ylabel="clicks", xscale="log", title=title)
     axes.grid(True)
+    if pairs:
+        figure.legend(loc="outside right center", fontsize=7)
     return figure

@@ -87,7 +87,7 @@ class Throughput:
 
     Attributes:
         name: of the network, or of its file.
-        plain: see ``Wanted``.
+        plain, batch_size: see ``Wanted``.
         device: see ``isegm.evaluation.reports.device_name``.
         threads: that computed on the CPU.
         seconds: from the first image to the last mask, all of the loop.
@@ -100,6 +100,7 @@ class Throughput:
 
     name: str
     plain: bool
+    batch_size: int
     device: str
     threads: int
     seconds: float
@@ -172,6 +173,7 @@ def measured(wanted: Wanted) -> Throughput:
     return Throughput(
         name=wanted.name,
         plain=wanted.plain,
+        batch_size=wanted.batch_size,
         device=device_name(predictor.device),
         threads=threads,
         seconds=seconds,

@@ -14,7 +14,7 @@ from isegm.clicks import Click, require_inside
 from isegm.inference.painting import Painting
 from isegm.inference.transforms import View, ZoomState
 from isegm.prompts import Prompt
-from isegm.utils.boxes import Box
+from isegm.utils.boxes import Box, above
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import described, plain_array, require
 from isegm.utils.schema import Number
@@ -91,7 +91,7 @@ class Session:
             InputError: the threshold is no number from 0 to 1.
         """
         require(threshold, Number(0, 1), "the mask threshold")
-        return self.probs > threshold if self.merged is None else self.merged
+        return above(self.prev_probs[0, 0].detach(), threshold) if self.merged is None else self.merged
 
     def with_click(self, *clicks: Click) -> Session:
         """The session with clicks added that the network has not seen yet; they get their indices in the sequence.

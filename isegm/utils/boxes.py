@@ -13,7 +13,10 @@ Maps = TypeVar("Maps", np.ndarray, Tensor)
 
 
 def above(probs: Tensor, threshold: float) -> np.ndarray:
-    """Which of ``probs`` are above a threshold, as a bool array; on the CPU NumPy compares faster than PyTorch."""
+    """Which of ``probs`` are above a threshold, as a bool array.
+
+    On the CPU NumPy compares faster than PyTorch; from another device a byte of each is copied instead of four.
+    """
     return probs.numpy() > threshold if probs.device.type == "cpu" else (probs > threshold).cpu().numpy()
 
 

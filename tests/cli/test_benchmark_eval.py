@@ -27,13 +27,14 @@ def here(monkeypatch):
 def test_both_loops_are_timed_and_make_the_same_clicks(tmp_path, here, capsys):
     write_folder(tmp_path / "set", 2)
     words = ["--models=clickseg_pplcnet", f"--dataset=folder:{tmp_path}/set", f"--json={tmp_path}/out.json", *FEW]
-    benchmark.main(["eval", *words])
+    benchmark.main(["eval", "--batch-size=1,2", *words])
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("cpu, 1 threads; ") and all(stage in said[1] for stage in STAGES)
-    assert [line.split()[:2] for line in said[2:4]] == [["clickseg_pplcnet", "plain"], ["clickseg_pplcnet", "here"]]
+    assert [line.split()[1] for line in said[2:5]] == ["plain", "here", "of"]
     count = int(said[0].split("; ")[1].split()[0])
-    assert f" x; the same clicks on {count} of {count} objects, NoC@90% moved on 0" in said[4]
-    plain, ours = json.loads((tmp_path / "out.json").read_text())["evaluations"]
+    assert f" x; the same clicks on {count} of {count} objects, NoC@90% moved on 0" in said[5]
+    assert said[6].startswith("clickseg_pplcnet, of 2: ") and said[6].endswith("moved on 0")
+    plain, ours, _ = json.loads((tmp_path / "out.json").read_text())["evaluations"]
     assert plain["plain"] and not ours["plain"] and plain["made_clicks"] == ours["made_clicks"] > 0
     stages = ours["stages"]
     assert min(stages.values()) > 0
@@ -73,7 +74,7 @@ def test_memory_is_told_as_objects_are_evaluated(here, capsys):
 def test_objects_that_need_another_number_of_clicks_are_counted():
     def found(*ious):
         clicks = tuple(((1, 1, 1),) * len(one) for one in ious)
-        return Throughput("net", False, "cpu", 1, 1.0, dict.fromkeys(STAGES, 0.0), 0, (), clicks, ious)
+        return Throughput("net", False, 1, "cpu", 1, 1.0, dict.fromkeys(STAGES, 0.0), 0, (), clicks, ious)
 
     one = found((0.5, 0.95), (0.91,), (0.2, 0.3))
     assert one.moved(found((0.95,), (0.92,), (0.2, 0.4)), 0.9, 20) == 1

@@ -126,8 +126,10 @@ def test_measured_clicks_belong_to_the_file_that_was_timed():
     rows = [row("first", [0.2], "aa"), row("second", [0.1], "bb"), row("third", [0.1])]
     pairs = with_measured(rows, runs, "Berkeley", "NoC@90")
     assert [(one.noc, one.label, one.measured) for one in pairs] == [(2.5, "first", True)]
-    axes = latency_figure(pairs, "a title").axes[0]
-    assert [text.get_text() for text in axes.texts] == ["first"] and axes.get_title() == "a title"
+    figure = latency_figure(pairs, "a title")
+    axes, (names,) = figure.axes[0], figure.legends
+    assert [text.get_text() for text in axes.texts] == ["1"] and axes.get_title() == "a title"
+    assert [text.get_text() for text in names.get_texts()] == ["1  first"]
     assert axes.lines[0].get_xdata()[0] == 200 and axes.lines[0].get_ydata()[0] == 2.5
 
 
