@@ -14,7 +14,7 @@ from isegm.inference.clicker import Clicker
 from isegm.utils.cli import run
 from tests.evaluation.fakes import write_folder
 
-FEW = ["--cpu", "--threads=1", "--n-clicks=3"]
+FEW = ["--cpu", "--threads=1", "--n-clicks=2"]
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def here(monkeypatch):
 def test_both_loops_are_timed_and_make_the_same_clicks(tmp_path, here, capsys):
     write_folder(tmp_path / "set", 2)
     words = ["--models=clickseg_pplcnet", f"--dataset=folder:{tmp_path}/set", f"--json={tmp_path}/out.json", *FEW]
-    benchmark.main(["eval", "--batch-size=1,2", *words])
+    benchmark.main(["eval", "--batch-size=1,2", "--max-objects=2", *words])
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("cpu, 1 threads; ") and all(stage in said[1] for stage in STAGES)
     assert [line.split()[1] for line in said[2:5]] == ["plain", "here", "of"]
@@ -64,9 +64,9 @@ def test_the_plain_user_clicks_where_the_other_does():
 
 
 def test_memory_is_told_as_objects_are_evaluated(here, capsys):
-    benchmark_eval.main(["--models=clickseg_pplcnet", "--made-up=20", "--n-clicks=1", "--cpu", "--threads=1"])
+    benchmark_eval.main(["--models=clickseg_pplcnet", "--made-up=10", "--n-clicks=1", "--cpu", "--threads=1"])
     said = capsys.readouterr().out.splitlines()
-    assert said[0].endswith("20 objects of a made-up data set")
+    assert said[0].endswith("10 objects of a made-up data set")
     assert said[-1].startswith("clickseg_pplcnet, here: memory after each tenth of the objects: ")
     assert said[-1].count(" MB") + said[-1].count(" GB") == 10 and len(said) == 4
 

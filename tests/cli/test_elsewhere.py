@@ -23,6 +23,7 @@ MISTAKES = {
     "datasets": ["Nothing", "--config-path no.yml"],
     "models": ["no", "--plugin no.py"],
     "benchmark": ["--clicks x", "--config-path no.yml"],
+    "benchmark-eval": ["--models nothing --cpu", "--dataset Nothing --cpu"],
     "flops": ["--checkpoint no.pth", "--size 0"],
     "initial-masks": ["--dataset GrabCut --out masks", "--dataset GrabCut --out masks --iou 2,3"],
     "pack": ["no --out a.pack", "no.pack"],

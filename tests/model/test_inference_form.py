@@ -11,10 +11,10 @@ from isegm.model.checkpoint import save_checkpoint
 from isegm.model.inference_form import in_inference_form
 from tests.networks import light_parameters
 
-SIDE = 128
+SIDE = 96
 BETWEEN = {"timm_lraspp": ["feature_extractor.backbone.network.model.bn1"]}  # clicks are added in front of it
-POINTS = torch.tensor([[[40.0, 50.0, 0.0], [-1.0, -1.0, -1.0], [90.0, 20.0, 1.0], [-1.0, -1.0, -1.0]]])
-BOXES = torch.tensor([[0.0, 10.0, 20.0, 100.0, 90.0]])
+POINTS = torch.tensor([[[40.0, 50.0, 0.0], [-1.0, -1.0, -1.0], [80.0, 20.0, 1.0], [-1.0, -1.0, -1.0]]])
+BOXES = torch.tensor([[0.0, 10.0, 20.0, 80.0, 70.0]])
 
 
 def lively(name):
