@@ -158,14 +158,8 @@ recipes.build_model = lambda name, **arguments: build_model(name, **{SMALL})
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "line",
-    [
-        pytest.param(line, marks=pytest.mark.long if "cocolvis_sax1" in line else ())
-        for line in COMMANDS.strip().splitlines()
-    ],
-    ids=["cocolvis", "hqseg44k"],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("line", COMMANDS.strip().splitlines(), ids=["cocolvis", "hqseg44k"])
 def test_the_published_commands_train_and_their_batch_is_that_of_all_processes(line, at_data, tmp_path):
     """With other weights and devices: two processes on the CPU, whose small network learns one batch."""
     launcher, (script, file, *options) = shlex.split(line)[1:4], shlex.split(line)[4:]
