@@ -8,16 +8,16 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
-from isegm.cli.models import meta_networks
+from isegm.cli.models import add_network_options, chosen_networks
 from isegm.data import get_dataset
+from isegm.evaluation.measurement import measured_apart
 from isegm.evaluation.summary import versions
-from isegm.evaluation.throughput import NETWORK, STAGES, Throughput, Wanted, measured_apart
+from isegm.evaluation.throughput import NETWORK, STAGES, Throughput, Wanted, measured
 from isegm.utils.arguments import CommandParser, add_config_option, read_path, whole_from
 from isegm.utils.cli import add_device_options, choose_device, program
 from isegm.utils.exp import load_config_file
 from isegm.utils.files import atomic_write
 from isegm.utils.log import printable
-from isegm.utils.lookup import DEFAULT_CHECKPOINT, find_checkpoint
 from isegm.utils.plugins import add_plugin_option
 from isegm.utils.quantities import in_bytes
 
@@ -36,13 +36,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description="Time an evaluation, stage by stage, against a plain loop that works as the published ones do: one "
         "object after another, layers as they were trained, the simulated user on the whole image.",
     )
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--models",
-        help="registered names with commas between them; with random weights a formula of the clicks answers in their "
-        "place (default: the shipped model)",
-    )
-    which.add_argument("--checkpoint", help="click models' files with commas between them (default: as above)")
+    add_network_options(parser, "with random weights, in whose place a formula of the clicks answers")
     parser.add_argument("--dataset", default="Samples", help="its name (default: %(default)s)")
     parser.add_argument(
         "--made-up",
@@ -81,21 +75,19 @@ def wanted_from(args: argparse.Namespace) -> list[Wanted]:
     """
     device = str(choose_device(args.gpus, args.cpu, args.device))
     cfg = load_config_file(args.config_path)
-    folder = cfg.get("INTERACTIVE_MODELS_PATH", "./weights")
     if args.made_up is None:
         get_dataset(args.dataset, cfg)  # which refuses what is not there before the first network is measured
-    which: list[tuple[str | None, str | None]] = [(None, str(DEFAULT_CHECKPOINT))]
-    if args.models is not None:
-        names = [name.strip() for name in args.models.split(",")]
-        meta_networks(names)  # which refuses unknown ones before the first is measured
-        which = [(name, None) for name in names]
-    elif args.checkpoint is not None:
-        which = [(None, str(find_checkpoint(folder, name.strip()))) for name in args.checkpoint.split(",")]
-    dataset = (args.dataset, args.max_objects) if args.made_up is None else (None, args.made_up)
-    rest = dataset[0], str(args.config_path), dataset[1], args.n_clicks, device, args.threads
+    dataset, objects = (args.dataset, args.max_objects) if args.made_up is None else (None, args.made_up)
     loops = [] if args.made_up is not None and not args.plain else [(1, True)]
     loops += [] if args.plain else [(size, False) for size in args.batch_size]
-    return [Wanted(*one, *rest, size, plain, args.plugins) for one in which for size, plain in loops]
+    return [
+        Wanted(
+            **which, dataset=dataset, config=str(args.config_path), objects=objects, clicks=args.n_clicks,
+            device=device, threads=args.threads, plugins=args.plugins, batch_size=size, plain=plain,
+        )
+        for which in chosen_networks(args, cfg)
+        for size, plain in loops
+    ]  # fmt: skip
 
 
 def table(rows: Sequence[Throughput]) -> str:
@@ -153,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for number, one in enumerate(wanted, start=1):
             loop = "the plain loop" if one.plain else "this loop"
             print(f"measuring {number} of {len(wanted)}: {one.name}, {loop}", file=sys.stderr, flush=True)
-            rows.append(measured_apart(one))
+            rows.append(measured_apart(measured, one))
         if figures is not None:
             json.dump({"versions": versions(), "evaluations": list(map(plain_data, rows))}, figures, indent=2)
     name = printable(args.dataset) if args.made_up is None else "a made-up data set"

@@ -12,11 +12,12 @@ import numpy as np
 from PIL import Image
 
 from isegm.cli.flops import size_from
-from isegm.cli.models import meta_networks
+from isegm.cli.models import add_network_options, chosen_networks
 from isegm.data.datasets.samples import SamplesDataset
 from isegm.evaluation.comparison import metrics, read_runs
-from isegm.evaluation.latency import Latency, Wanted, measured_apart
+from isegm.evaluation.latency import Latency, Wanted, measured
 from isegm.evaluation.latency_report import latency_figure, latency_table, with_measured, with_published
+from isegm.evaluation.measurement import measured_apart
 from isegm.evaluation.plots import draw_figure
 from isegm.evaluation.published_values import PUBLISHED_VALUES
 from isegm.evaluation.summary import versions
@@ -26,7 +27,6 @@ from isegm.utils.cli import add_device_options, choose_device, program
 from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
 from isegm.utils.files import atomic_write
-from isegm.utils.lookup import DEFAULT_CHECKPOINT, find_checkpoint
 from isegm.utils.plugins import add_plugin_option
 from isegm.utils.schema import shown
 
@@ -37,11 +37,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description="Measure how long an image, its first click and the next ones take, each network by its own "
         "protocol and in a process of its own.",
     )
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--models", help="registered names with commas between them, with random weights (default: the shipped model)"
-    )
-    which.add_argument("--checkpoint", help="click models' files with commas between them (default: as above)")
+    add_network_options(parser)
     parser.add_argument("--image", type=read_path_text, help="of a file (default: a sample)")
     parser.add_argument(
         "--size", help="height,width to which the image is resized (default: 480,854; --image as it is)"
@@ -105,18 +101,14 @@ def wanted_from(args: argparse.Namespace) -> list[Wanted]:
     """
     image = image_of(args.image, None if args.size is None else size_from(args.size))
     device = str(choose_device(args.gpus, args.cpu, args.device))
-    folder = load_config_file(args.config_path).get("INTERACTIVE_MODELS_PATH", "./weights")
-    names, files = [], []
-    if args.models is not None:
-        names = [name.strip() for name in args.models.split(",")]
-        meta_networks(names)  # which refuses unknown ones before the first is measured
-    elif args.checkpoint is not None:
-        files = [str(find_checkpoint(folder, name.strip())) for name in args.checkpoint.split(",")]
-    else:
-        files = [str(DEFAULT_CHECKPOINT)]
-    which = [(name, None) for name in names] + [(None, file) for file in files]
-    rest = image, device, args.threads, args.rounds, args.grid, args.plugins
-    return [Wanted(name, file, *rest, plain) for name, file in which for plain in (False, True)[: 1 + args.plain]]
+    return [
+        Wanted(
+            **which, image=image, device=device, threads=args.threads, rounds=args.rounds, grid=args.grid,
+            plugins=args.plugins, plain=plain,
+        )
+        for which in chosen_networks(args, load_config_file(args.config_path))
+        for plain in (False, True)[: 1 + args.plain]
+    ]  # fmt: skip
 
 
 def plain_data(row: Latency) -> dict[str, Any]:
@@ -140,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = []
         for number, one in enumerate(wanted, start=1):
             print(f"measuring {number} of {len(wanted)}: {one.network or one.checkpoint}", file=sys.stderr, flush=True)
-            rows.append(measured_apart(one))
+            rows.append(measured_apart(measured, one))
         if figures is not None:
             json.dump({"versions": versions(), "latencies": list(map(plain_data, rows))}, figures, indent=2)
         if plot is not None:

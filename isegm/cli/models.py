@@ -16,6 +16,7 @@ from isegm.model.checkpoint import DEFAULT_CHECKPOINT
 from isegm.utils.arguments import CommandParser, add_config_option
 from isegm.utils.cli import program
 from isegm.utils.exp import load_config_file
+from isegm.utils.lookup import find_checkpoint
 from isegm.utils.plugins import add_plugin_option
 
 DEFAULT_NETWORK = "clickseg_mobilenetv2"
@@ -47,6 +48,36 @@ def meta_networks(names: Sequence[str]) -> dict[str, ClickModel]:
     """Build registered networks on the meta device: shapes without values, to count with."""
     with torch.device("meta"), _WithoutDraws():
         return {name: build_model(name) for name in names}
+
+
+def add_network_options(parser: argparse.ArgumentParser, of_names: str = "with random weights") -> None:
+    """Add ``--models`` and ``--checkpoint``, of which one may choose networks, for ``chosen_networks``.
+
+    Args:
+        of_names: said of networks by name.
+    """
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--models", help=f"registered names with commas between them, {of_names} (default: the shipped model)"
+    )
+    which.add_argument("--checkpoint", help="click models' files with commas between them (default: as above)")
+
+
+def chosen_networks(args: argparse.Namespace, cfg: Mapping[str, Any]) -> list[dict[str, str | None]]:
+    """Return the ``network``, a registered name, or else the ``checkpoint``, a path, of each one that was chosen.
+
+    Raises:
+        InputError: there is no such network or file.
+    """
+    if args.models is not None:
+        names = [name.strip() for name in args.models.split(",")]
+        meta_networks(names)  # which refuses unknown ones
+        return [{"network": name, "checkpoint": None} for name in names]
+    files = [DEFAULT_CHECKPOINT]
+    if args.checkpoint is not None:
+        folder = cfg.get("INTERACTIVE_MODELS_PATH", "./weights")
+        files = [find_checkpoint(folder, name.strip()) for name in args.checkpoint.split(",")]
+    return [{"network": None, "checkpoint": str(file)} for file in files]
 
 
 def networks() -> list[dict[str, Any]]:

@@ -10,23 +10,18 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from isegm.clicks import Click
+from isegm.evaluation.measurement import Measurement
 from isegm.evaluation.reports import device_name
 from isegm.inference.click_seconds import POINTS
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import usual_settings
-from isegm.model.checkpoint import load_model
-from isegm.model.published_layouts import in_published_layout
-from isegm.model.registry import build_model
 from isegm.utils.files import sha256
-from isegm.utils.memory import keep_freed_memory, peak_memory
-from isegm.utils.own_process import in_own_process
-from isegm.utils.plugins import load_plugin
+from isegm.utils.memory import peak_memory
 from isegm.utils.threads import set_threads
 
 SAMPLES = 1024  # pixels of an image at which two ways of the same work are compared
@@ -103,48 +98,19 @@ class Latency:
     plain: bool = False
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What to measure, for a process of its own.
+@dataclass(frozen=True, kw_only=True)
+class Wanted(Measurement):
+    """What to measure.
 
     Attributes:
-        network: registered name; None with a ``checkpoint``.
-        checkpoint: path of a click model's file; None with a ``network``.
         image: (H, W, 3) uint8 RGB.
-        device: see ``usable_device``.
-        threads: see ``set_threads``.
         rounds: of clicks that are counted.
         grid: points on each side of a grid; None for no grid.
-        plugins: modules that register networks, see ``load_plugin``.
-        plain: whether the network is put into the published layout, and freed memory given back to the system, as by
-            the published code; see ``isegm.model.published_layouts``.
     """
 
-    network: str | None
-    checkpoint: str | None
     image: np.ndarray
-    device: str
-    threads: int | None
     rounds: int
     grid: int | None
-    plugins: Sequence[str] = ()
-    plain: bool = False
-
-
-def measured_apart(wanted: Wanted) -> Latency:
-    """Measure in a process of its own, so that neither its times nor its memory depend on what ran before.
-
-    Raises:
-        InputError: there is no such network, or the process is killed, such as for lack of memory.
-    """
-    return in_own_process(measured, wanted, str(wanted.network or wanted.checkpoint), _prepare)
-
-
-def _prepare(wanted: Wanted) -> None:
-    if not wanted.plain:
-        keep_freed_memory()
-    for name in wanted.plugins:
-        load_plugin(name)
 
 
 def measured(wanted: Wanted) -> Latency:
@@ -154,15 +120,8 @@ def measured(wanted: Wanted) -> Latency:
         InputError: there is no such network.
     """
     threads = set_threads(wanted.threads)
-    if wanted.checkpoint is not None:
-        model, name = load_model(wanted.checkpoint, wanted.device), Path(wanted.checkpoint).stem
-    else:
-        assert wanted.network is not None
-        torch.manual_seed(0)
-        model, name = build_model(wanted.network), wanted.network
+    model = wanted.built()
     registered = type(model).__name__ if model.config is None else str(model.config["model"])
-    if wanted.plain:
-        model = in_published_layout(model)
     predictor = Predictor(model, wanted.device, settings=usual_settings(model.protocol))
     if predictor.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(predictor.device)
@@ -171,7 +130,7 @@ def measured(wanted: Wanted) -> Latency:
     memory = torch.cuda.max_memory_allocated(predictor.device) if on_cuda else peak_memory()
     return Latency(
         network=registered,
-        name=name,
+        name=wanted.name,
         checkpoint=wanted.checkpoint,
         sha256=None if wanted.checkpoint is None else sha256(wanted.checkpoint),
         protocol=model.protocol,

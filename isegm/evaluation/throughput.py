@@ -16,9 +16,10 @@ from torch import Tensor
 
 from isegm.clicks import Click, split_points, used
 from isegm.data import EvaluationDataset, get_dataset
+from isegm.data.made_up import MadeUpDataset
 from isegm.data.sample import DSample
 from isegm.evaluation.loop import evaluate_dataset
-from isegm.evaluation.made_up import MadeUpDataset
+from isegm.evaluation.measurement import Measurement
 from isegm.evaluation.records import ObjectRecord
 from isegm.evaluation.reports import device_name
 from isegm.inference.batch import Batch, Member, NetworkOutput
@@ -28,14 +29,9 @@ from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import usual_settings
 from isegm.inference.session import Session
 from isegm.inference.simulation import ClickSimulation, EvalSettings
-from isegm.model.checkpoint import load_model
 from isegm.model.click_model import ClickModel
-from isegm.model.published_layouts import in_published_layout
-from isegm.model.registry import build_model
 from isegm.utils.exp import load_config_file
-from isegm.utils.memory import keep_freed_memory, peak_memory
-from isegm.utils.own_process import in_own_process
-from isegm.utils.plugins import load_plugin
+from isegm.utils.memory import peak_memory
 from isegm.utils.stopwatch import Stopwatch
 from isegm.utils.threads import set_threads
 
@@ -45,40 +41,26 @@ STAGES = (READING, IMAGE, NETWORK, CROPS, USER, SCORE)
 REACH = 0.16  # of a click of the stand-in, as a share of the longer side of the network's input
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What to evaluate, for a process of its own.
+@dataclass(frozen=True, kw_only=True)
+class Wanted(Measurement):
+    """What to evaluate. A network by name gives stand-in answers.
+
+    A plain one is evaluated as published code does it: one object after another, the layers as they were trained, the
+    simulated user on the whole image, freed memory given back to the system.
 
     Attributes:
-        network: registered name, with random weights and stand-in answers; None with a ``checkpoint``.
-        checkpoint: path of a click model's file; None with a ``network``.
         dataset: its name; None for a made-up one of ``objects`` objects.
         config: path of the configuration.
         objects: only so many first ones; None for all.
         clicks: on each object at most.
-        device: see ``usable_device``.
-        threads: see ``set_threads``.
         batch_size: objects side by side; a plain loop has one.
-        plain: evaluate as published code does: one object after another, the layers as they were trained, the simulated
-            user on the whole image, freed memory given back to the system.
-        plugins: modules that register networks, see ``load_plugin``.
     """
 
-    network: str | None
-    checkpoint: str | None
     dataset: str | None
     config: str
     objects: int | None
     clicks: int
-    device: str
-    threads: int | None
     batch_size: int
-    plain: bool = False
-    plugins: Sequence[str] = ()
-
-    @property
-    def name(self) -> str:
-        return str(self.network or self.checkpoint)
 
 
 @dataclass(frozen=True)
@@ -86,7 +68,7 @@ class Throughput:
     """An evaluation and its time.
 
     Attributes:
-        name: of the network, or of its file.
+        name: see ``Measurement``.
         plain, batch_size: see ``Wanted``.
         device: see ``isegm.evaluation.reports.device_name``.
         threads: that computed on the CPU.
@@ -121,30 +103,15 @@ class Throughput:
         return sum(len({number_of_clicks(ious, threshold, most) for ious in pair}) > 1 for pair in pairs)
 
 
-def measured_apart(wanted: Wanted) -> Throughput:
-    """Measure in a process of its own.
-
-    Raises:
-        InputError: there is no such network, file or data set, or the process is killed, such as for lack of memory.
-    """
-    return in_own_process(measured, wanted, wanted.name, _prepare)
-
-
-def _prepare(wanted: Wanted) -> None:
-    if not wanted.plain:
-        keep_freed_memory()
-    for name in wanted.plugins:
-        load_plugin(name)
-
-
 def measured(wanted: Wanted) -> Throughput:
-    """Measure in this process, after one object that does not count.
+    """Measure in this process, after some objects that do not count.
 
     Raises:
         InputError: there is no such network, file or data set.
     """
     threads = set_threads(wanted.threads)
-    model = _network(wanted)
+    model = wanted.built()
+    model = model if wanted.network is None else with_stand_in(model)
     watch = Stopwatch()
     dataset = _Timed(_dataset(wanted), watch)
     kind = _PlainPredictor if wanted.plain else _TimedPredictor
@@ -189,17 +156,6 @@ def _dataset(wanted: Wanted) -> EvaluationDataset:
     if wanted.dataset is None:
         return MadeUpDataset(wanted.objects or 0)
     return get_dataset(wanted.dataset, load_config_file(wanted.config))
-
-
-def _network(wanted: Wanted) -> ClickModel:
-    if wanted.checkpoint is not None:
-        model = load_model(wanted.checkpoint, "cpu")
-    else:
-        assert wanted.network is not None
-        torch.manual_seed(0)
-        model = build_model(wanted.network)
-    model = in_published_layout(model.eval()) if wanted.plain else model
-    return model if wanted.network is None else with_stand_in(model)
 
 
 # ---- answers for networks without trained weights ----
@@ -324,7 +280,7 @@ class _PlainPredictor(_TimedPredictor):
 
     def run(self, sessions: Sequence[Session], *further: Any, **named: Any) -> list[Session]:
         with self.watch.stage(CROPS):
-            for session in sessions:
+            for session in sessions if self.model.with_prev_mask else ():
                 torch.cat((session.image, session.prev_probs), dim=1)
         return super().run(sessions, *further, **named)
 

@@ -20,7 +20,7 @@ FEW = ["--cpu", "--threads=1", "--n-clicks=2"]
 @pytest.fixture
 def here(monkeypatch):
     """Measurements in this process, so that tests need not start others."""
-    monkeypatch.setattr(benchmark_eval, "measured_apart", measured)
+    monkeypatch.setattr(benchmark_eval, "measured_apart", lambda measured, wanted: measured(wanted))
     monkeypatch.setattr(throughput, "set_threads", lambda threads: threads)
 
 
@@ -43,7 +43,10 @@ def test_both_loops_are_timed_and_make_the_same_clicks(tmp_path, here, capsys):
 
 def test_a_network_with_random_weights_answers_by_the_clicks(tmp_path, here):
     write_folder(tmp_path / "set", 1)
-    wanted = Wanted("clickseg_pplcnet", None, f"folder:{tmp_path}/set", "config.yml", 1, 5, "cpu", 1, 1)
+    wanted = Wanted(
+        network="clickseg_pplcnet", checkpoint=None, dataset=f"folder:{tmp_path}/set", config="config.yml", objects=1,
+        clicks=5, device="cpu", threads=1, batch_size=1,
+    )  # fmt: skip
     (ious,) = measured(wanted).ious
     assert max(ious) > 0.3 and len(set(ious)) > 1
     network = throughput.with_stand_in(build_model("clickseg_pplcnet").eval())

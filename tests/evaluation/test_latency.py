@@ -7,8 +7,9 @@ import pytest
 
 from isegm.evaluation import latency
 from isegm.evaluation.comparison import Run
-from isegm.evaluation.latency import GridLatency, Latency, Spread, Wanted, measured, measured_apart
+from isegm.evaluation.latency import GridLatency, Latency, Spread, Wanted, measured
 from isegm.evaluation.latency_report import latency_figure, latency_table, with_measured, with_published
+from isegm.evaluation.measurement import measured_apart
 from isegm.evaluation.records import ObjectRecord
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import usual_settings
@@ -20,7 +21,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
 
 def wanted(network="clickseg_pplcnet", checkpoint=None, grid=None):
-    return Wanted(network, checkpoint, IMAGE, "cpu", 1, rounds=2, grid=grid)
+    return Wanted(network=network, checkpoint=checkpoint, image=IMAGE, device="cpu", threads=1, rounds=2, grid=grid)
 
 
 def row(name, seconds, sha256=None, grid=None):
@@ -59,7 +60,7 @@ def test_points_of_a_grid_give_the_same_one_by_one_and_together():
 
 
 def test_a_process_of_its_own_measures_a_file():
-    found = measured_apart(wanted(None, str(DEFAULT_CHECKPOINT)))
+    found = measured_apart(measured, wanted(None, str(DEFAULT_CHECKPOINT)))
     assert found.network == "clickseg_mobilenetv2" and found.name == DEFAULT_CHECKPOINT.stem
     assert found.checkpoint == str(DEFAULT_CHECKPOINT) and len(found.sha256) == 64
 
@@ -139,5 +140,5 @@ def test_a_network_of_a_plugin_is_measured_too(tmp_path):
         "from isegm.model.baseline import BaselineModel\nfrom isegm.model.registry import register_model\n"
         "register_model('outside_pplcnet', backbone='PPLCNet')(type('Outside', (BaselineModel,), {}))\n"
     )
-    found = measured_apart(replace(wanted("outside_pplcnet"), plugins=[str(plugin)]))
+    found = measured_apart(measured, replace(wanted("outside_pplcnet"), plugins=[str(plugin)]))
     assert found.network == "outside_pplcnet" and "outside_pplcnet" not in list_models()
