@@ -209,9 +209,9 @@ class Program:
             "space": self._finish,
             "a": self._partially_finish,
             "h": self._hide,
-            "b": lambda: self._choose("click" if self.image.tool == "box" else "box"),
-            "l": lambda: self._choose("click" if self.image.tool == "lasso" else "lasso"),
-            "p": lambda: self._choose("click" if self.image.tool == "scribble" else "scribble"),
+            "b": lambda: self._toggle("box"),
+            "l": lambda: self._toggle("lasso"),
+            "p": lambda: self._toggle("scribble"),
             "Escape": lambda: self._choose("click"),
             "Ctrl+z": self._undo,
             "Ctrl+y": self._redo,
@@ -288,6 +288,10 @@ class Program:
         self.tools.chosen.set(tool)
         self.image.choose(tool)
         self.redraw()
+
+    def _toggle(self, tool: str) -> None:
+        """Choose a tool, or clicks where it is chosen already."""
+        self._choose("click" if self.image.tool == tool else tool)
 
     def _draw_prompt(self, tool: str, points: list[tuple[int, int]], is_positive: bool) -> None:
         """Take what was drawn; after a box or lasso the next press of the left button clicks again."""

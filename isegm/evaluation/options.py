@@ -74,7 +74,7 @@ def option(
 
 def _auto_or_whole(text: str) -> int | None:
     """Read a number, or None from "auto"."""
-    return None if text == "auto" else int(text)
+    return None if text == "auto" else whole_from(1, MOST_SIDE_BY_SIDE)(text)
 
 
 @dataclass(frozen=True)

@@ -394,7 +394,7 @@ def _scores_of_parts(
 ) -> dict[str, DatasetScores]:
     """Score each part of a data set that has several; parts without an object are left out."""
     parts: Mapping[str, range] = dataset.parts if isinstance(dataset, HasParts) else {}
-    found = {name: [record for record in records if record.index in part] for name, part in parts.items()}
     if len(parts) < 2:
         return {}
+    found = {name: [record for record in records if record.index in part] for name, part in parts.items()}
     return {name: score(part, name, whole.target_iou, whole.max_clicks) for name, part in found.items() if part}

@@ -66,6 +66,7 @@ class Clicker:
         self.clicks_list: list[Click] = []
         self._object: np.ndarray | None = None
         self._background: np.ndarray | None = None
+        self._pixels = 0  # of the object
         require(click_indx_offset, Whole(0), "click_indx_offset")
         require(ignore_label, Whole(), "ignore_label of Clicker")
         if gt_mask is not None:
@@ -73,6 +74,7 @@ class Clicker:
             valid = gt_mask != ignore_label
             self._object = (gt_mask == 1) & valid
             self._background = (gt_mask != 1) & valid
+            self._pixels = np.count_nonzero(self._object)
         if init_clicks is not None:
             self.set_state(init_clicks)
 
@@ -125,9 +127,9 @@ class Clicker:
 
     def iou(self, errors: Errors) -> float:
         """The IoU of the mask with these errors, which ``get_iou`` computes from the mask itself."""
-        assert self._object is not None  # else there are no errors
-        pixels, missed, wrong = map(np.count_nonzero, (self._object, *errors))
-        return (pixels - missed) / (pixels + wrong) if pixels + wrong else 1.0
+        missed, wrong = map(np.count_nonzero, errors)
+        union = self._pixels + wrong
+        return (self._pixels - missed) / union if union else 1.0
 
     def click_on(self, errors: Errors) -> Click:
         """Append the click that ``make_next_click`` makes on the mask with these errors; returns it."""

@@ -106,7 +106,7 @@ def _by_cells(inside: np.ndarray, cell: int) -> list[Part] | None:
         return None
     count, labels, stats, _ = cv2.connectedComponentsWithStats((steps >= least).view(np.uint8), connectivity=8)
     parts = []
-    for label in range(1, min(count, MOST_PARTS + 2)):
+    for label in range(1, min(count, MOST_PARTS + 2)):  # one part too many says that there are too many
         left, top, across, down = stats[label, :4].tolist()
         seen = slice(top, top + down), slice(left, left + across)
         most = float(steps[seen][labels[seen] == label].max())
@@ -148,7 +148,8 @@ def _is_compact(part: Part) -> bool:
 def _deepest_within(inside: np.ndarray, part: Part, clicked: Sequence[Pixel]) -> tuple[int, Pixel]:
     """The deepest pixel of a part, as of ``deepest_pixel``.
 
-    A ring of zeros around the map is exact: the zero pixel nearest to one inside is never beyond it.
+    The map is cut ``reach`` pixels around the box, and zeros are put around the cut: either they lie beyond the map,
+    where depths end, or farther from the box than its pixels are deep.
     """
     box, reach = part.box, math.ceil(part.most) + 1
     rows = max(box.top - reach, 0), min(box.bottom + reach, inside.shape[0])

@@ -8,12 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from isegm.data.datasets.folder import FolderDataset
+from isegm.data.made_up import MadeUpDataset
 from isegm.data.sample import DSample
 from isegm.data.train_set import Rejection, Sample, TrainSet
 from isegm.engine.loading import load_epoch
@@ -22,6 +22,7 @@ from isegm.engine.tasks import Batch, ClickSteps, IterativeClicks, Losses, run_a
 from isegm.engine.training_step import TrainingStep
 from isegm.model.registry import build_model
 from isegm.recipes import ritm
+from isegm.utils.files import write_image
 from isegm.utils.stopwatch import Stopwatch
 
 IMAGES, IMAGE_SIZE, OBJECTS = 24, (480, 640), 15  # as COCO has them, (H, W) in pixels
@@ -34,19 +35,13 @@ TRAINING = ("forward", "backward", "optimizer")
 
 def write_images(folder: Path) -> None:
     """Write JPEG images of many objects and PNG masks, for ``FolderDataset``."""
-    rng = np.random.default_rng(0)
     for name in ("images", "masks"):
         (folder / name).mkdir()
+    drawn = MadeUpDataset(IMAGES, IMAGE_SIZE, OBJECTS)
     for number in range(IMAGES):
-        mask = np.zeros(IMAGE_SIZE, np.uint8)
-        for label in range(1, OBJECTS + 1):
-            centre = int(rng.integers(IMAGE_SIZE[1])), int(rng.integers(IMAGE_SIZE[0]))
-            axes = int(rng.integers(15, 90)), int(rng.integers(15, 90))
-            cv2.ellipse(mask, centre, axes, float(rng.uniform(0, 180)), 0, 360, label, -1)
-        noise = rng.integers(0, 120, (IMAGE_SIZE[0] // 4, IMAGE_SIZE[1] // 4, 3)).astype(np.uint8)
-        image = cv2.resize(noise, IMAGE_SIZE[::-1], interpolation=cv2.INTER_CUBIC) + (mask[..., None] * 8)
-        cv2.imwrite(str(folder / "images" / f"{number}.jpg"), image)
-        cv2.imwrite(str(folder / "masks" / f"{number}.png"), mask)
+        sample = drawn.get_sample(number)
+        write_image(folder / "images" / f"{number}.jpg", sample.image)
+        write_image(folder / "masks" / f"{number}.png", sample.encoded_masks[..., 0].astype(np.uint8))
 
 
 def training_stages(network: str, batch_size: int, batches: int, device: torch.device) -> dict[str, float]:
@@ -58,7 +53,7 @@ def training_stages(network: str, batch_size: int, batches: int, device: torch.d
         batches: how many are measured; each has up to three simulated clicks.
         device: that trains, in float32; samples are made in this process, one after another.
     """
-    watch = Stopwatch()
+    watch = Stopwatch(device)
     with TemporaryDirectory() as folder:
         write_images(Path(folder))
         samples = _TimedSamples(
@@ -72,12 +67,12 @@ def training_stages(network: str, batch_size: int, batches: int, device: torch.d
 
         def forward(batch: Batch, prev_mask: Tensor, points: Tensor) -> tuple[Losses, Tensor]:
             optimizer.zero_grad(set_to_none=True)
-            with watch.stage("forward", device):
+            with watch.stage("forward"):
                 losses, logits = step(batch, prev_mask, points)
                 total = torch.stack(list(losses.values())).sum()
-            with watch.stage("backward", device):
+            with watch.stage("backward"):
                 total.backward()
-            with watch.stage("optimizer", device):
+            with watch.stage("optimizer"):
                 optimizer.step()
             return losses, logits
 

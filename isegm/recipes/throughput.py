@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 
-import cv2
-import numpy as np
 import torch
 from torch import Tensor
 
+from isegm.data.made_up import MadeUpDataset
 from isegm.data.on_device.train_set import DeviceTrainSet
 from isegm.data.sample import DSample
 from isegm.data.train_set import CopyPaste, TrainSet
@@ -26,25 +25,12 @@ CLICKS = 3  # simulated clicks of a batch at most, each of which is trained
 MIN_AREA = 300
 
 
-class DrawnImages:
-    """Images of some bright disks on noise, in memory."""
-
-    name = "drawn images"
+class DrawnImages(MadeUpDataset):
+    """Images in memory."""
 
     def __init__(self) -> None:
-        rng = np.random.default_rng(0)
-        self.samples = []
-        for number in range(IMAGES):
-            mask = np.zeros(IMAGE_SIZE, np.uint8)
-            for label in (1, 2):
-                centre = (int(rng.integers(100, 400)), int(rng.integers(80, 300)))
-                cv2.circle(mask, centre, int(rng.integers(30, 90)), label, -1)
-            image = rng.integers(0, 90, (*IMAGE_SIZE, 3)).astype(np.uint8)
-            image[mask > 0] += np.uint8(120)
-            self.samples.append(DSample.flat(image, mask, [1, 2], sample_id=str(number)))
-
-    def __len__(self) -> int:
-        return IMAGES
+        super().__init__(IMAGES, IMAGE_SIZE, objects=2)
+        self.samples = [super(DrawnImages, self).get_sample(index) for index in range(IMAGES)]
 
     def get_sample(self, index: int) -> DSample:
         """Return the image ``index``."""

@@ -12,9 +12,15 @@ import torch
 
 
 class Stopwatch:
-    """Sums up the time of stages in all threads, each without those that begin within it."""
+    """Sums up the time of stages in all threads, each without those that begin within it.
 
-    def __init__(self) -> None:
+    Args:
+        waits_for: CUDA device that has done its work whenever a stage begins or ends, so that each stage has its own
+            time there; None, or another device, for none.
+    """
+
+    def __init__(self, waits_for: torch.device | None = None) -> None:
+        self._waits_for = waits_for if waits_for is not None and waits_for.type == "cuda" else None
         self.reset()
 
     def reset(self) -> None:
@@ -26,7 +32,7 @@ class Stopwatch:
 
     @contextmanager
     def stage(self, name: str, device: torch.device | None = None) -> Iterator[None]:
-        """Time a block; on a CUDA ``device`` the time that the device needs for it, in place of that of the block."""
+        """Time a block; on a CUDA ``device`` the time from its first to its last work, read at the end alone."""
         begun = ended = None
         if device is not None and device.type == "cuda":
             begun, ended = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
@@ -50,6 +56,8 @@ class Stopwatch:
         return self._of_thread.open  # type: ignore[no-any-return]
 
     def _lap(self) -> None:
+        if self._waits_for is not None:
+            torch.cuda.synchronize(self._waits_for)
         now = time.perf_counter()
         if self._open:
             with self._adding:
