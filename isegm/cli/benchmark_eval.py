@@ -152,6 +152,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{rows[0].device}, {rows[0].threads} threads; {len(rows[0].clicks)} objects of {name}")
     print(table(rows))
     if args.made_up is not None:
-        for one in rows:
-            grown = ", ".join(in_bytes(memory) for memory in one.growth)
-            print(f"{printable(one.name)}, {loop_of(one)}: memory after each tenth of the objects: {grown}")
+        for row in rows:
+            grown = ", ".join(in_bytes(memory) for memory in row.growth)
+            print(f"{printable(row.name)}, {loop_of(row)}: memory after each tenth of the objects: {grown}")

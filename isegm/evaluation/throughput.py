@@ -291,10 +291,10 @@ def _timed(kind: type[ClickSimulation], watch: Stopwatch) -> type[ClickSimulatio
     class Timed(kind):  # type: ignore[misc, valid-type]
         def next_click(self) -> Click:
             with watch.stage(USER):
-                return super().next_click()  # type: ignore[no-any-return]
+                return super().next_click()
 
         def update(self, mask: np.ndarray) -> float:
             with watch.stage(SCORE):
-                return super().update(mask)  # type: ignore[no-any-return]
+                return super().update(mask)
 
     return Timed

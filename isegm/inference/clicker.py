@@ -74,7 +74,7 @@ class Clicker:
             valid = gt_mask != ignore_label
             self._object = (gt_mask == 1) & valid
             self._background = (gt_mask != 1) & valid
-            self._pixels = np.count_nonzero(self._object)
+            self._pixels = int(np.count_nonzero(self._object))
         if init_clicks is not None:
             self.set_state(init_clicks)
 

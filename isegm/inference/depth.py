@@ -194,12 +194,14 @@ def _by_pairs(padded: np.ndarray, box: Box, clicked: Sequence[Pixel]) -> tuple[i
     pixels = np.argwhere(inside).astype(np.int32)  # in row-major order
     if not len(pixels):
         return 0, (0, 0)
-    zeros = cv2.findNonZero(cv2.dilate(padded, CROSS) - padded).reshape(-1, 2)[:, ::-1] - np.int32((box.top, box.left))
+    zeros = cv2.findNonZero(cv2.dilate(padded, CROSS) - padded).reshape(-1, 2)[:, ::-1] - np.array(
+        (box.top, box.left), np.int32
+    )
     height, width = box.size
     from_middle = np.hypot(*(zeros - ((height - 1) / 2, (width - 1) / 2)).T)
     zeros = zeros[from_middle <= from_middle.min() + math.hypot(height, width)]
     for side in GROUPS:
-        groups = (pixels // side) @ np.int32((box.size[1], 1))
+        groups = (pixels // side) @ np.array((box.size[1], 1), np.int32)
         _, one_of_each, group = np.unique(groups, return_index=True, return_inverse=True)
         bounds = np.sqrt(_squared_distances(pixels[one_of_each], zeros))
         pixels = pixels[bounds[group] + (side - 1) * math.sqrt(2) + 1e-6 >= bounds.max()]

@@ -53,7 +53,7 @@ class Stopwatch:
         """The stages that have begun in this thread and not ended."""
         if not hasattr(self._of_thread, "open"):
             self._of_thread.open = []
-        return self._of_thread.open  # type: ignore[no-any-return]
+        return self._of_thread.open
 
     def _lap(self) -> None:
         if self._waits_for is not None:
