@@ -75,7 +75,7 @@ class Throughput:
         seconds: from the first image to the last mask, all of the loop.
         stages: seconds of each of ``STAGES``; on a GPU that of the network is its time there.
         memory: largest resident size of the process in bytes; on CUDA the largest size of PyTorch's tensors there.
-        growth: largest resident size so far, after each tenth of the objects.
+        growth: largest resident size so far in bytes, after each tenth of the objects.
         clicks: (x, y, label) of all clicks, object by object.
         ious: IoU after each click, object by object.
     """
