@@ -42,7 +42,7 @@ from isegm.engine.tasks import Batch, Losses, Step
 from isegm.engine.training_step import TrainingStep, forward_backward, parallelize
 from isegm.engine.turns import Turns
 from isegm.engine.validation import validate
-from isegm.model.checkpoint import load_state, read_checkpoint, save_checkpoint
+from isegm.model.checkpoint import load_state, save_checkpoint, start_from
 from isegm.model.click_model import ClickModel
 from isegm.model.recomputation import set_recomputation
 from isegm.utils import distributed
@@ -95,7 +95,7 @@ class Trainer:
         self._resumed_turns: tuple[dict[str, Any], Path] | None = None  # until their batches are loaded
         self.global_step = self.epoch * self.steps_per_epoch
         if run_config.init_from is not None:
-            load_state(model, read_checkpoint(run_config.init_from)["state_dict"], run_config.init_from)
+            start_from(model, run_config.init_from)
             logger.info("weights from %s", run_config.init_from)
         if run_config.sync_batchnorm:
             model = synchronise_batchnorm(model, self.device)

@@ -146,6 +146,17 @@ def load_state(model: ClickModel, state: Mapping[str, Tensor], path: str | Path)
     model.load_state_dict(fitting, assign=any(value.is_meta for value in wanted.values()))
 
 
+def start_from(model: ClickModel, path: str | Path) -> None:
+    """Load the weights of a checkpoint of the same network into one that is to be trained.
+
+    A network whose weights depend on the size of its input may have been trained at another one.
+
+    Raises:
+        InputError: the file is no checkpoint (see ``read_checkpoint``) or does not fit (see ``load_state``).
+    """
+    load_state(model, model.at_input_size(read_checkpoint(path)["state_dict"]), path)
+
+
 def model_from_checkpoint(content: Mapping[str, Any], path: str | Path = "the checkpoint") -> ClickModel:
     """Build the network that a checkpoint describes and load its weights.
 

@@ -124,6 +124,13 @@ class ClickModel(nn.Module, ABC):
         """
         return {}
 
+    def at_input_size(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return weights of the same network, trained at another input size, so that they fit this one.
+
+        Most networks have the same weights at every size, and return ``state``.
+        """
+        return state
+
     def load_imagenet_weights(self, source: str | Path) -> None:
         """Load ImageNet weights into the backbone.
 

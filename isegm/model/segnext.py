@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from isegm.clicks import used
 from isegm.model.backbones import vit
-from isegm.model.backbones.vit import PatchEmbedding, VisionTransformer, layers_beside
+from isegm.model.backbones.vit import PatchEmbedding, VisionTransformer, at_size_of, layers_beside
 from isegm.model.click_model import DrawnClicksModel
 from isegm.model.heads import feature_pyramid
 from isegm.model.heads.feature_pyramid import PlainHead, SimpleFPN
@@ -222,6 +222,10 @@ class SegNextModel(DrawnClicksModel):
     def layer_numbers(self) -> dict[str, int]:
         """Return layer numbers by parameter name; the embedding of clicks is in the first layer with the image's."""
         return layers_beside(self, self.backbone, "visual_prompts_encoder")
+
+    def at_input_size(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return weights of this network at another input size with their positional embedding resized."""
+        return at_size_of(self.backbone, state)
 
     def load_imagenet_weights(self, source: str | Path) -> None:
         """Load MAE's weights into the encoder; see ``VisionTransformer.load_mae_weights``."""

@@ -6,14 +6,14 @@ and a light head make the mask. CFR-ICL (Sun et al. 2023) trains the same networ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from isegm.model.backbones import vit
-from isegm.model.backbones.vit import PatchEmbedding, VisionTransformer, layers_beside
+from isegm.model.backbones.vit import PatchEmbedding, VisionTransformer, at_size_of, layers_beside
 from isegm.model.click_model import EarlyFusionModel
 from isegm.model.heads import feature_pyramid
 from isegm.model.heads.feature_pyramid import UPSAMPLING, PyramidHead, SimpleFPN
@@ -116,6 +116,10 @@ class SimpleClickModel(EarlyFusionModel):
     def layer_numbers(self) -> dict[str, int]:
         """Return layer numbers by parameter name; the embedding of clicks is in the first layer with the image's."""
         return layers_beside(self, self.backbone, "patch_embed_coords")
+
+    def at_input_size(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return weights of this network at another input size with their positional embedding resized."""
+        return at_size_of(self.backbone, state)
 
     def load_imagenet_weights(self, source: str | Path) -> None:
         """Load MAE's weights into the backbone; see ``VisionTransformer.load_mae_weights``."""

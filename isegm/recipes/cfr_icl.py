@@ -9,7 +9,7 @@ from typing import Any
 from easydict import EasyDict
 
 from isegm.data.suem import SuemCopyPaste
-from isegm.model.checkpoint import load_state, read_checkpoint
+from isegm.model.checkpoint import start_from
 from isegm.model.click_model import ClickModel
 from isegm.model.registry import build_model
 from isegm.recipes import data_config, ritm, simpleclick
@@ -44,7 +44,7 @@ def vit(cfg: EasyDict, *, name: str, key: str) -> ClickModel:
                 f"{cfg.model_path} goes on from a network that SimpleClick trained: give its checkpoint with "
                 f"--weights, or as IMAGENET_PRETRAINED_MODELS.{key} in config.yml."
             )
-        load_state(network, read_checkpoint(path)["state_dict"], path)
+        start_from(network, path)
     return network
 
 

@@ -7,7 +7,7 @@ Backbones for Object Detection", for the windows.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +213,21 @@ class VisionTransformer(Recomputable):
             return 0
         return int(rest[0]) + 1 if part == "blocks" else len(self.blocks) + 1
 
+    def fitting_positions(self, stored: Tensor) -> Tensor:
+        """Return a file's positional embedding for the stored grid: a square one is resized, others are returned as
+        they are.
+
+        Args:
+            stored: (1, 1 + rows * columns, channels), the first of them for the class.
+        """
+        patches = stored.shape[1] - 1 if stored.ndim == 3 else 0
+        side = math.isqrt(max(0, patches))
+        if stored.shape == self.pos_embed.shape or not side or side * side != patches:
+            return stored
+        square = stored[:, 1:].float().transpose(1, 2).unflatten(2, (side, side))  # (1, channels, side, side)
+        resized = resized_positions(square, self.stored_grid).flatten(2).transpose(1, 2)
+        return torch.cat((stored[:, :1].float(), resized), dim=1)
+
     def load_mae_weights(self, source: str | Path) -> None:
         """Load MAE's weights; the positional embedding is resized once, to the stored grid.
 
@@ -226,24 +241,31 @@ class VisionTransformer(Recomputable):
         if not is_timm_source(source) and Path(source).name.startswith(MAE_FILES):
             logger.info("MAE weights %s, licence: %s", source, MAE_LICENCE)
 
-        def fitted(key: str, value: Tensor) -> Tensor:
-            if key != "pos_embed" or value.shape == self.pos_embed.shape or value.ndim != 3:
-                return value
-            side = math.isqrt(max(0, value.shape[1] - 1))
-            if not side or side * side != value.shape[1] - 1:
-                return value  # which is refused as of another shape
-            patches = value[:, 1:].float().transpose(1, 2).unflatten(2, (side, side))
-            patches = resized_positions(patches, self.stored_grid).flatten(2).transpose(1, 2)
-            return torch.cat((value[:, :1].float(), patches), dim=1)
-
         load_backbone(
             self,
             source,
             lambda key: None if key.startswith(UNREAD) or (key == "cls_token" and not self.classes) else key,
             optional=("fc_norm.", "head."),
             timm_name=TIMM_NAMES.get((self.channels, self.patch)),
-            convert=fitted,
+            convert=lambda key, value: self.fitting_positions(value) if key == "pos_embed" else value,
         )
+
+
+def at_size_of(backbone: VisionTransformer, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return the weights of a network around ``backbone`` with the positional embedding resized to its input.
+
+    Args:
+        backbone: the transformer, which the network calls ``backbone``.
+        state: of the same network, whose input may have another size.
+    """
+    key = "backbone.pos_embed"
+    if not isinstance(state.get(key), Tensor):
+        return state
+    positions = backbone.fitting_positions(state[key])
+    if positions is not state[key]:
+        before, now = state[key].shape[1] - 1, positions.shape[1] - 1
+        logger.info("the positional embedding is resized from %d patches to %d", before, now)
+    return {**state, key: positions}
 
 
 def layers_beside(network: nn.Module, backbone: VisionTransformer, prompts: str) -> dict[str, int]:

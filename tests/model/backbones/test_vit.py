@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from isegm import InputError, build_model, load_model
 from isegm.model.backbones.vit import TIMM_NAMES, UNREAD, VisionTransformer, from_windows, to_windows
+from isegm.model.checkpoint import save_checkpoint, start_from
 from tests.networks import without_weights
 
 WHAT_TO_DO = "a click model: give a file that training has written, or set this one below IMAGENET_PRETRAINED_MODELS"
@@ -153,3 +154,22 @@ def test_windows_are_copied_once_in_and_once_out():
     calls = {event.key: event.count for event in profile.key_averages()}
     assert calls["aten::clone"] == 2
     assert calls["aten::copy_"] == 2 + calls["aten::addmm"]  # a linear layer copies its bias
+
+
+@pytest.mark.parametrize("name", ["simpleclick_vit_xtiny", "segnext_vit_tiny"])
+def test_training_goes_on_at_another_input_size(name, tmp_path):
+    small, large = (build_model(name, **TINY | {"img_size": (side, side)}) for side in (64, 96))
+    save_checkpoint(small, tmp_path / "small.pth")
+    start_from(large, tmp_path / "small.pth")
+    resized = small.backbone.positions((6, 6)).flatten(2).transpose(1, 2)  # (1, 36, channels)
+    for key, value in large.state_dict().items():
+        if key == "backbone.pos_embed":
+            torch.testing.assert_close(value[:, 1:], resized, rtol=0, atol=0)
+        else:
+            assert torch.equal(value, small.state_dict()[key]), key
+
+
+def test_weights_of_a_wider_network_do_not_start_a_training(network, tmp_path):
+    save_checkpoint(build_model("simpleclick_vit_xtiny", **TINY | {"embed_dim": 48}), tmp_path / "wide.pth")
+    with pytest.raises(InputError, match=r"wide\.pth does not fit the network simpleclick_vit_xtiny"):
+        start_from(network, tmp_path / "wide.pth")
