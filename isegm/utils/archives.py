@@ -1,8 +1,8 @@
 """Unpacking of zip and tar files from other people.
 
-``zipfile`` and ``tarfile`` (with its filter "data") unpack into a temporary folder, and names, kinds and sizes of all
-members are checked on the way. Files are moved to the target once everything is unpacked. What is read into memory at
-once is bounded, and so is what an archive of a given size may unpack to.
+``zipfile`` and ``tarfile`` read them into a temporary folder, and names, kinds and sizes of all members are checked on
+the way. Files are moved to the target once everything is unpacked. What is read into memory at once is bounded, and so
+is what an archive of a given size may unpack to.
 """
 
 from __future__ import annotations
@@ -166,14 +166,6 @@ def _extract_zip(archive: Path, folder: Path, members: _Members) -> None:
 
 
 def _extract_tar(archive: Path, folder: Path, members: _Members) -> None:
-    if not hasattr(tarfile, "data_filter"):
-        raise InputError(f"{archive} cannot be unpacked safely by this Python: take 3.10.12, 3.11.4, or a newer one.")
-
-    def checked(info: tarfile.TarInfo, path: str) -> tarfile.TarInfo:
-        info = info.replace(name=_with_slashes(info.name), deep=False)
-        members.check(info.name, info.size, info.isfile() and not info.issparse(), info.isdir())
-        return tarfile.data_filter(info, path).replace(mode=None, deep=False)  # type: ignore[arg-type]  # None: default
-
     with archive.open("rb") as file:
         try:
             tar = _BoundedTar.open(fileobj=file)
@@ -182,9 +174,24 @@ def _extract_tar(archive: Path, folder: Path, members: _Members) -> None:
                 f"{archive} is no zip or tar file ({error}): fetch it again, or check where it comes from."
             ) from error
         with tar:
-            tar.extractall(folder, filter=checked)
+            for info in tar:
+                name = _with_slashes(info.name)
+                members.check(name, info.size, info.isfile() and not info.issparse(), info.isdir())
+                _write_member(tar, info, folder / name)
             assert isinstance(tar.fileobj, _BoundedReads)  # as for every open archive
             _check_end(tar.fileobj)
+
+
+def _write_member(tar: tarfile.TarFile, info: tarfile.TarInfo, path: Path) -> None:
+    """Write a checked file or folder of an archive with the usual owner and rights.
+
+    ``TarFile.extractall`` with its filter "data" does the same in newer Pythons; that of Debian 12 has no filters.
+    """
+    (path if info.isdir() else path.parent).mkdir(parents=True, exist_ok=True)
+    packed = tar.extractfile(info)  # None for a folder
+    if packed is not None:
+        with packed, path.open("wb") as file:
+            shutil.copyfileobj(packed, file, BLOCK)
 
 
 def _check_end(file: _BoundedReads) -> None:
