@@ -120,6 +120,14 @@ def test_the_shipped_model_draws_the_same_masks(flip):
     assert np.abs(expected - got).max() < 1e-3
 
 
+@on_cuda
+@pytest.mark.parametrize("protocol", ("clickseg", "ritm"), ids=("CUDA graphs", "views of any size"))
+def test_a_compiled_network_draws_the_same_masks(protocol):
+    plain, compiled = (replace(settings_for(protocol), compiled=compiled) for compiled in (False, True))
+    expected, got = (masks(load_model(), DEVICE, settings=settings) for settings in (plain, compiled))
+    assert np.abs(expected - got).max() < 1e-3
+
+
 @pytest.mark.parametrize("mode", ("RGB-BRS", "DistMap-BRS", "f-BRS-A", "f-BRS-B", "f-BRS-C"))
 def test_back_propagating_refinement_ends_near_that_of_the_cpu(mode):
     """L-BFGS-B follows the last bit of every sum, so that only masks can be compared."""

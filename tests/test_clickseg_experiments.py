@@ -287,7 +287,7 @@ def trained(module, cfg):
 def test_every_script_trains_a_step_on_its_data(file, at_data, start_of, small_crops, monkeypatch):
     """A light network with the same inputs and outputs takes the place of the real one; see below for these."""
     monkeypatch.setattr("isegm.recipes.clickseg.build_model", cheap)
-    monkeypatch.setattr("isegm.engine.trainer.load_state", lambda *parts: None)  # another network's weights
+    monkeypatch.setattr("isegm.engine.trainer.start_from", lambda *parts: None)  # another network's weights
     module, cfg = at_data(of_script(file), "--epochs=1", "--epoch-len=2", "--batch-size=2", *start_of(file))
     trained(module, cfg)
 

@@ -165,6 +165,7 @@ def trained(module, cfg):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("file", ALONE)
 def test_networks_of_no_listed_command_train_a_step(file, at_data, small_crops):
     module, cfg = at_data(*short(file), "--seed", "5")  # with this one chance asks for no further clicks
@@ -243,7 +244,10 @@ def test_a_run_of_another_length_keeps_its_shape(planned):
     assert len(planned(of_script("noniterative_baselines/hrnet18_sbd"), "--epoch-len", "100")[2]) == 2  # all of val
 
 
-@pytest.mark.parametrize("file", EXPERIMENTS)
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(file, marks=pytest.mark.long if number % 4 else ()) for number, file in enumerate(EXPERIMENTS)],
+)
 def test_without_the_data_nothing_is_made(file, configure, tmp_path):
     module, cfg = configure(of_script(file))
     with pytest.raises(InputError, match=r"there is no data folder datasets/.* \(\w+_PATH in config\.yml\)"):

@@ -84,6 +84,7 @@ def wanted_from(args: argparse.Namespace) -> list[Wanted]:
         Wanted(
             **which, dataset=dataset, config=str(args.config_path), objects=objects, clicks=args.n_clicks,
             device=device, threads=args.threads, plugins=args.plugins, batch_size=size, plain=plain,
+            compiled=args.compile,
         )
         for which in chosen_networks(args, cfg)
         for size, plain in loops

@@ -58,7 +58,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         type=from_text(RUN_OPTIONS["local_rank"]),
         help="set by launchers; LOCAL_RANK in the environment wins (default: 0)",
     )
-    add_options(machine, "batch_size", "precision", "resume", "config_path")
+    add_options(machine, "batch_size", "precision", "compile", "resume", "config_path")
 
     written = parser.add_argument_group("what is printed and written")
     add_options(written, "logs_path", "print_ious", "save_ious", "model_name", "overlays", "sheet")

@@ -104,7 +104,7 @@ def wanted_from(args: argparse.Namespace) -> list[Wanted]:
     return [
         Wanted(
             **which, image=image, device=device, threads=args.threads, rounds=args.rounds, grid=args.grid,
-            plugins=args.plugins, plain=plain,
+            plugins=args.plugins, plain=plain, compiled=args.compile,
         )
         for which in chosen_networks(args, load_config_file(args.config_path))
         for plain in (False, True)[: 1 + args.plain]

@@ -51,7 +51,7 @@ def meta_networks(names: Sequence[str]) -> dict[str, ClickModel]:
 
 
 def add_network_options(parser: argparse.ArgumentParser, of_names: str = "with random weights") -> None:
-    """Add ``--models`` and ``--checkpoint``, of which one may choose networks, for ``chosen_networks``.
+    """Add ``--compile``, and ``--models`` and ``--checkpoint``, of which one may choose for ``chosen_networks``.
 
     Args:
         of_names: said of networks by name.
@@ -61,6 +61,9 @@ def add_network_options(parser: argparse.ArgumentParser, of_names: str = "with r
         "--models", help=f"registered names with commas between them, {of_names} (default: the shipped model)"
     )
     which.add_argument("--checkpoint", help="click models' files with commas between them (default: as above)")
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the networks with torch.compile, but for those of --plain"
+    )
 
 
 def chosen_networks(args: argparse.Namespace, cfg: Mapping[str, Any]) -> list[dict[str, str | None]]:

@@ -21,7 +21,6 @@ from isegm.data.train_set import TrainSet
 from isegm.engine.averaging import WeightAverage
 from isegm.engine.batchnorm import average_statistics, batchnorm_layers, measure_statistics, synchronise_batchnorm
 from isegm.engine.checks import check_agreement, check_batch_size, check_loss
-from isegm.engine.compilation import compile_network
 from isegm.engine.config import RunConfig, TrainConfig
 from isegm.engine.loading import EpochBatches, load_epoch, telling_of_dead_workers
 from isegm.engine.logs import TrainingLog
@@ -44,6 +43,7 @@ from isegm.engine.turns import Turns
 from isegm.engine.validation import validate
 from isegm.model.checkpoint import load_state, save_checkpoint, start_from
 from isegm.model.click_model import ClickModel
+from isegm.model.compilation import compile_network
 from isegm.model.recomputation import set_recomputation
 from isegm.utils import distributed
 from isegm.utils.errors import InputError

@@ -19,7 +19,6 @@ from isegm.evaluation.measurement import Measurement
 from isegm.evaluation.reports import device_name
 from isegm.inference.click_seconds import POINTS
 from isegm.inference.predictor import Predictor
-from isegm.inference.protocols import usual_settings
 from isegm.utils.files import sha256
 from isegm.utils.memory import peak_memory
 from isegm.utils.threads import set_threads
@@ -122,7 +121,7 @@ def measured(wanted: Wanted) -> Latency:
     threads = set_threads(wanted.threads)
     model = wanted.built()
     registered = type(model).__name__ if model.config is None else str(model.config["model"])
-    predictor = Predictor(model, wanted.device, settings=usual_settings(model.protocol))
+    predictor = Predictor(model, wanted.device, settings=wanted.settings(model))
     if predictor.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(predictor.device)
     image, first, later = click_latency(predictor, wanted.image, wanted.rounds)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 
+from isegm.inference.protocols import InferenceSettings, usual_settings
 from isegm.model.checkpoint import load_model
 from isegm.model.click_model import ClickModel
 from isegm.model.published_layouts import in_published_layout
@@ -33,6 +34,7 @@ class Measurement:
         plugins: modules that register networks, see ``load_plugin``.
         plain: put the network into the published layout, and give freed memory back to the system, as the published
             code does; see ``isegm.model.published_layouts``.
+        compiled: compile the network, where it is not ``plain``.
     """
 
     network: str | None
@@ -41,6 +43,7 @@ class Measurement:
     threads: int | None
     plugins: Sequence[str] = ()
     plain: bool = False
+    compiled: bool = False
 
     @property
     def name(self) -> str:
@@ -66,6 +69,10 @@ class Measurement:
         else:
             model = load_model(self.checkpoint, self.device)
         return in_published_layout(model) if self.plain else model
+
+    def settings(self, model: ClickModel) -> InferenceSettings:
+        """Return those of the network's protocol."""
+        return replace(usual_settings(model.protocol), compiled=self.compiled and not self.plain)
 
 
 Wanted = TypeVar("Wanted", bound=Measurement)

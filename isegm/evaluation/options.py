@@ -312,6 +312,12 @@ class EvalOptions:
             choices=("fp32", *LOWER),
         ),
     )
+    compile: bool = field(
+        default=False,
+        metadata=option(
+            "compile the network with torch.compile: minutes at the first clicks, then each takes less time"
+        ),
+    )
     resume: bool = field(default=False, metadata=option("go on with the records of an evaluation that was stopped"))
     max_objects: int | None = field(
         default=None,
@@ -427,7 +433,7 @@ class EvalOptions:
             focus_crop_r=self.focus_crop_r,
         )
         precision = None if self.precision == "fp32" else self.precision
-        return replace(settings, merge=self.merge, cascade=self.cascade(), precision=precision)
+        return replace(settings, merge=self.merge, cascade=self.cascade(), precision=precision, compiled=self.compile)
 
 
 def usual_target(protocol: str) -> float:

@@ -269,6 +269,8 @@ def describe(inference: InferenceSettings) -> str:
         parts.append(f"cascade of {more}{cascade.steps} more {'pass' if cascade.steps == 1 else 'passes'} on {first}")
     if inference.precision is not None:
         parts.append(f"computed in {inference.precision}")
+    if inference.compiled:
+        parts.append("compiled")
     if inference.merge != "published":
         parts.append(f"merging into initial masks: {inference.merge}")
     return ", ".join(parts)

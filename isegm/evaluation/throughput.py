@@ -26,7 +26,6 @@ from isegm.inference.batch import Batch, Member, NetworkOutput
 from isegm.inference.clicker import Clicker
 from isegm.inference.mask_metrics import get_iou, number_of_clicks
 from isegm.inference.predictor import Predictor
-from isegm.inference.protocols import usual_settings
 from isegm.inference.session import Session
 from isegm.inference.simulation import ClickSimulation, EvalSettings
 from isegm.model.click_model import ClickModel
@@ -115,7 +114,7 @@ def measured(wanted: Wanted) -> Throughput:
     watch = Stopwatch()
     dataset = _Timed(_dataset(wanted), watch)
     kind = _PlainPredictor if wanted.plain else _TimedPredictor
-    predictor = kind(model, wanted.device, settings=usual_settings(model.protocol))
+    predictor = kind(model, wanted.device, settings=wanted.settings(model))
     predictor.watch = watch
     settings = EvalSettings(max_clicks=wanted.clicks)
     user = _timed(_PlainSimulation if wanted.plain else ClickSimulation, watch)

@@ -33,6 +33,7 @@ from isegm.inference.transforms import (
 )
 from isegm.inference.widening import wider_crop
 from isegm.model.click_model import ClickModel
+from isegm.model.compilation import compiled_for_inference
 from isegm.model.inference_form import in_inference_form
 from isegm.prompts import draw_strokes
 from isegm.utils.boxes import Box
@@ -106,9 +107,19 @@ class SessionEngine:
             self.settings.postprocess.check(model)
         self.settings.check(model)
         check_precision(self.settings.precision, self.device)
+        if self.settings.compiled:
+            self._compile()
         if self.settings.cascade is not None:
             self.settings.cascade.check(model)
         self.threshold = threshold
+
+    def _compile(self) -> None:
+        if self.refinement is not None:
+            raise InputError(
+                f"{self.refinement.mode} needs gradients, which a compiled network does not give: leave --compile out."
+            )
+        one_size = self.settings.input_size is not None or self.model.encoded_size is not None
+        self.model = compiled_for_inference(self.model, self.device, one_size)
 
     def start(self, image: ArrayLike, init_mask: np.ndarray | None = None) -> Session:
         """Return a session without clicks; a network that encodes an image once does so now.

@@ -11,11 +11,11 @@ from isegm.data.made_up import MadeUpDataset
 from isegm.data.on_device.train_set import DeviceTrainSet
 from isegm.data.sample import DSample
 from isegm.data.train_set import CopyPaste, TrainSet
-from isegm.engine.compilation import compile_network
 from isegm.engine.loading import default_workers, load_epoch
 from isegm.engine.random import BatchRNG
 from isegm.engine.tasks import Batch, IterativeClicks, Losses, run_all_steps
 from isegm.engine.training_step import TrainingStep
+from isegm.model.compilation import compile_network
 from isegm.model.recomputation import set_recomputation
 from isegm.model.registry import build_model
 from isegm.recipes import light

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from isegm.engine.compilation import compile_network
 from isegm.model.checkpoint import read_checkpoint, save_checkpoint
 from isegm.utils.errors import InputError
 from tests.drawn import draw_folder
@@ -187,15 +186,6 @@ def test_a_compiled_network_measures_its_statistics_uncompiled(images, tmp_path,
     assert counters["stats"]["unique_graphs"] > 1 and not counters["graph_break"]
     plain = finished(tiny(images, tmp_path / "plain", **short))
     np.testing.assert_allclose(compiled["curves"], plain["curves"], rtol=0, atol=1e-4)
-
-
-def test_a_machine_without_a_compiler_is_told_in_one_sentence(monkeypatch):
-    def compiled(*arguments):
-        raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found\nmore")
-
-    monkeypatch.setattr(torch, "compile", lambda function: compiled)
-    with pytest.raises(InputError, match=r"^--compile does not work on this machine \(Inv[^\n]*leave --compile out.$"):
-        compile_network(TinyModel(), torch.device("cpu"))
 
 
 def test_a_network_that_encodes_a_step_at_once_accumulates_gradients_instead_of_parts(images, tmp_path):

@@ -159,7 +159,7 @@ def test_a_run_says_which_prompt_came_first_and_how_the_network_saw_it(tmp_path,
 
 def test_a_mask_that_the_network_would_neither_read_nor_change_is_refused(tmp_path, monkeypatch):
     write_folder(tmp_path / "set", 1)
-    save_checkpoint(build_model("cdnet_resnet34"), tmp_path / "net.pth")
+    save_checkpoint(build_model("clickseg_pplcnet", with_prev_mask=False), tmp_path / "net.pth")
     monkeypatch.chdir(tmp_path)
     command = ["--checkpoint=net.pth", "--datasets=folder:set", "--n-clicks=2", "--cpu", "--infer-size=64"]
     with pytest.raises(InputError, match="reads no previous mask, and with --merge none"):

@@ -1,0 +1,94 @@
+"""Networks that ``torch.compile`` makes faster: the same masks. Training is tested in tests/engine."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from isegm import Click, InputError, Predictor, build_model
+from isegm.evaluation.options import EvalOptions
+from isegm.evaluation.reports import describe
+from isegm.inference.protocols import settings_for, usual_settings
+from isegm.inference.refinement import build_refinement
+from isegm.model.compilation import compile_network, compiled_for_inference
+
+CPU = torch.device("cpu")
+CLICKS = (Click(True, (25, 30)), Click(False, (10, 50)), Click(True, (40, 60)))
+NETWORKS = {  # and what is compiled of them beside ``decode``
+    "clickseg_pplcnet": set(),
+    "emcclick_segformerb0": set(),
+    "focalclick_segformerb0_s1": {"refine"},
+    "segnext_vit_tiny": {"encode"},
+}
+
+
+def clicked(network, **settings):
+    """Probabilities after each of ``CLICKS`` on an image of noise."""
+    size = {} if network.protocol == "segnext" else {"infer_size": 64}
+    predictor = Predictor(network, settings=replace(settings_for(network.protocol, **size), **settings))
+    session = predictor.start(np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8))
+    found = []
+    for click in CLICKS:
+        (session,) = predictor.step([session], [click])
+        found.append(session.probs)
+    return found
+
+
+@pytest.fixture
+def without_code(monkeypatch):
+    """Graphs are traced, and no code is made of them, for which a C++ compiler would be needed and much time."""
+    compiled = []
+
+    def trace(function, options=None):
+        compiled.append(function.__name__)
+        return torch._dynamo.optimize("aot_eager")(function)
+
+    monkeypatch.setattr(torch, "compile", trace)
+    return compiled
+
+
+@pytest.mark.parametrize(("name", "parts"), NETWORKS.items())
+def test_a_compiled_network_gives_the_same_masks(name, parts, without_code):
+    torch.manual_seed(0)
+    arguments = {"img_size": (64, 64)} if name.startswith("segnext") else {}
+    network = build_model(name, **arguments).eval()
+    for plain, compiled in zip(clicked(network), clicked(network, compiled=True), strict=True):
+        np.testing.assert_allclose(compiled, plain, rtol=0, atol=1e-5)
+    parts = (
+        {"decode"} | ({"encode"} if network.encodes_once else set()) | ({"refine"} if network.has_refiner else set())
+    )
+    assert parts < set(without_code)
+    assert not {"decode", "encode", "refine"} & vars(network).keys()  # the given network is as it was
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", NETWORKS)
+def test_compiled_code_gives_the_same_masks(name):
+    torch.manual_seed(0)
+    arguments = {"img_size": (64, 64)} if name.startswith("segnext") else {}
+    network = build_model(name, **arguments).eval()
+    for plain, compiled in zip(clicked(network), clicked(network, compiled=True), strict=True):
+        np.testing.assert_allclose(compiled, plain, rtol=0, atol=1e-4)
+
+
+def test_a_refinement_does_not_take_a_compiled_network(without_code):
+    settings = replace(usual_settings("clickseg"), compiled=True)
+    with pytest.raises(InputError, match=r"^RGB-BRS needs gradients, .* leave --compile out\.$"):
+        Predictor(build_model("clickseg_pplcnet"), settings=settings, refinement=build_refinement("RGB-BRS"))
+
+
+def test_evaluations_say_so():
+    assert "compiled" not in describe(EvalOptions().inference_settings("ritm", "GrabCut"))
+    assert "compiled" in describe(EvalOptions(compile=True).inference_settings("ritm", "GrabCut"))
+
+
+def test_a_machine_without_a_compiler_is_told_in_one_sentence(monkeypatch):
+    def compiled(*arguments):
+        raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found\nmore")
+
+    monkeypatch.setattr(torch, "compile", lambda function: compiled)
+    with pytest.raises(InputError, match=r"^--compile does not work on this machine \(Inv[^\n]*leave --compile out.$"):
+        compile_network(build_model("clickseg_pplcnet"), CPU)
+    with pytest.raises(InputError, match=r"^--compile does not work on this machine"):
+        compiled_for_inference(build_model("clickseg_pplcnet"), CPU, one_size=True)
