@@ -5,7 +5,6 @@ The command line (``isegm/cli/evaluate.py``) builds its parser from the fields o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 
 from isegm.data.initial_masks import INIT_SUFFIX
 from isegm.data.simulated_prompts import PROMPTS
+from isegm.evaluation.option_fields import check_bounds, option
 from isegm.inference.cascade import MOST_CLICKS, MOST_STEPS, Cascade
 from isegm.inference.postprocess import FocusRefine
 from isegm.inference.precision import LOWER
@@ -43,33 +43,6 @@ NAMED_OPTIONS = (
     "init_masks", "max_objects", "clicker", "prompts", "box_jitter", "seed", "precision",
 )  # fmt: skip
 OF_DATA = ("init_masks", "max_objects")  # of these, those that change what is evaluated instead of how
-
-
-def option(
-    help: str,
-    *,
-    flag: str | None = None,
-    type: Callable[[str], Any] | None = None,
-    choices: Collection[str] | None = None,
-    metavar: str | None = None,
-    least: float | None = None,
-    most: float | None = None,
-) -> dict[str, Any]:
-    """Make the metadata of a field of ``EvalOptions`` that is an option of the command line.
-
-    A field whose default is a bool is an option without a value, which inverts the default.
-
-    Args:
-        help: shown by ``--help``.
-        flag: how it is written; None: ``--`` and the field's name with hyphens. Without hyphens it is positional.
-        type: of its value, or a function that reads it; None: the type of the default, str for None.
-        choices: the values that are allowed; None for all.
-        metavar: name of the value in ``--help``.
-        least, most: bounds of its value, included.
-    """
-    parser = {"help": help, "type": type, "choices": choices, "metavar": metavar}
-    given = {name: value for name, value in parser.items() if value is not None}
-    return {"flag": flag, "parser": given, "least": least, "most": most}
 
 
 def _auto_or_whole(text: str) -> int | None:
@@ -337,13 +310,7 @@ class EvalOptions:
             raise InputError(
                 f"--eval-ritm evaluates by RITM's protocol, and mode {self.mode} by its own: leave one of them out."
             )
-        for one in fields(self):
-            _check_bounds(
-                f"--{one.name.replace('_', '-')}",
-                getattr(self, one.name),
-                one.metadata.get("least"),
-                one.metadata.get("most"),
-            )
+        check_bounds(self)
         most = "--n-clicks" if self.max_n_clicks is None else "--max-n-clicks"
         if self.min_n_clicks > self.clicks:
             raise InputError(f"--min-n-clicks {self.min_n_clicks} is more than {most} {self.clicks}: lower it.")
@@ -396,15 +363,15 @@ class EvalOptions:
             protocol: the inference protocol of the network or the mode.
         """
         named = {}
-        for option in fields(self):
-            value = getattr(self, option.name)
-            if option.name not in NAMED_OPTIONS or value == option.default:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.name not in NAMED_OPTIONS or value == one.default:
                 continue
-            usual: dict[str, Any] = {option.name: option.default}
+            usual: dict[str, Any] = {one.name: one.default}
             without = replace(self, **usual)
-            if option.name in OF_DATA or without._effective(protocol) != self._effective(protocol):
-                shown = Path(value).resolve().name if option.name == "init_masks" else str(value)
-                named[option.name.replace("_", "-")] = shown
+            if one.name in OF_DATA or without._effective(protocol) != self._effective(protocol):
+                shown = Path(value).resolve().name if one.name == "init_masks" else str(value)
+                named[one.name.replace("_", "-")] = shown
         target = self.eval_settings(protocol).target_iou
         if target > 1:
             named["target-iou"] = "none"
@@ -439,13 +406,3 @@ class EvalOptions:
 def usual_target(protocol: str) -> float:
     """The IoU at which published evaluations by an inference protocol stop."""
     return SEGNEXT_TARGET if protocol == SEGNEXT else EvalSettings.target_iou
-
-
-def _check_bounds(flag: str, value: Any, least: float | None, most: float | None) -> None:
-    """Raise InputError for a value out of its bounds; NaN is out of any."""
-    if value is None or least is None:
-        return
-    if most is not None and not least <= value <= most:
-        raise InputError(f"{flag} is {shown(value)}: give a number from {least:g} to {most:g}.")
-    if most is None and value < least:
-        raise InputError(f"{flag} is {shown(value)}: give a number of at least {least}.")

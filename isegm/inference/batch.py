@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from isegm.clicks import Click
 from isegm.inference.painting import Pasted
-from isegm.inference.session import Session
-from isegm.inference.transforms import View
+from isegm.inference.session import Session, join_rows, take_rows
+from isegm.inference.transforms import View, flipped_strokes, with_flipped
+from isegm.model.click_model import ClickModel
+from isegm.prompts import draw_strokes
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,3 +96,29 @@ class NetworkOutput:
         """
         probs = torch.sigmoid(self.logits if logits is None else logits)
         return [Pasted(member.view, row[None]) for member, row in zip(self.batch.members, probs, strict=True)]
+
+
+def input_rows(crops: Sequence[Tensor], flip: bool) -> Tensor:
+    """Rows (B, C, h, w) of a batch from the crops (1, C, h, w) of its sessions, with ``flip`` also flipped."""
+    joined = crops[0] if len(crops) == 1 else torch.cat(list(crops))
+    return with_flipped(joined) if flip else joined
+
+
+def kept_rows(trees: Sequence[Any], flip: bool) -> Any:
+    """Rows of a batch from the features or caches that its sessions have kept; None where they have none."""
+    if len(trees) == 1 or trees[0] is None:
+        return trees[0]
+    joined, count = join_rows(trees), len(trees)
+    return take_rows(joined, [*range(0, 2 * count, 2), *range(1, 2 * count, 2)]) if flip else joined
+
+
+def stroke_rows(members: Sequence[Member], model: ClickModel, flip: bool, device: torch.device) -> Tensor | None:
+    """Draw the prompts of a batch, (B, 2, h, w); None for a network that does not read them, or without any."""
+    if not model.reads_strokes or not any(member.session.prompts for member in members):
+        return None
+    size = model.stroke_size(members[0].view.size)
+    strokes = [member.view.strokes(member.session.prompts, size) for member in members]
+    if flip:
+        strokes += [flipped_strokes(row, size[1]) for row in strokes]
+    maps = np.stack([draw_strokes(row, size, model.stroke_radius) for row in strokes])
+    return torch.from_numpy(maps).to(device)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from isegm.clicks import Click, points_tensor
-from isegm.inference.batch import Batch, Member, NetworkOutput
+from isegm.inference.batch import Batch, Member, NetworkOutput, input_rows, kept_rows, stroke_rows
 from isegm.inference.images import rgb_image
 from isegm.inference.merge import guarded_merge, progressive_merge
 from isegm.inference.painting import Painting
@@ -22,20 +22,17 @@ from isegm.inference.postprocess import Prediction
 from isegm.inference.precision import check_precision, computing_in
 from isegm.inference.protocols import InferenceSettings, usual_settings, with_further_looks
 from isegm.inference.refinement import NetworkInput, Refinement
-from isegm.inference.session import Session, join_rows, take_rows
+from isegm.inference.session import Session, take_rows
 from isegm.inference.transforms import (
     ZoomState,
     flipped_clicks,
-    flipped_strokes,
     mean_with_flipped,
     resized,
-    with_flipped,
 )
 from isegm.inference.widening import wider_crop
 from isegm.model.click_model import ClickModel
 from isegm.model.compilation import compiled_for_inference
 from isegm.model.inference_form import in_inference_form
-from isegm.prompts import draw_strokes
 from isegm.utils.boxes import Box
 from isegm.utils.device import usable_device
 from isegm.utils.errors import InputError
@@ -318,16 +315,16 @@ class SessionEngine:
             clicks += [flipped_clicks(row, width) for row in clicks]
         prev_mask = None
         if self.model.with_prev_mask:
-            prev_mask = self._crops([member.view.crop(member.session.prev_probs) for member in members])
-        features = self._joined([member.session.features for member in members])
+            prev_mask = input_rows([member.view.crop(member.session.prev_probs) for member in members], flip)
+        features = kept_rows([member.session.features for member in members], flip)
         return Batch(
             members=members,
             clicks=clicks,
             points=points_tensor(clicks, self.settings.clicks_limit, self.device),
             prev_mask=prev_mask,
-            strokes=self._strokes(members),
+            strokes=stroke_rows(members, self.model, flip, self.device),
             features=self._encode(members) if features is None else features,
-            cache=self._joined([member.session.cache for member in members]),
+            cache=kept_rows([member.session.cache for member in members], flip),
             flip=flip,
         )
 
@@ -410,35 +407,11 @@ class SessionEngine:
             mask = guarded_merge(mask, prediction, click)
         return session.with_merged(mask)
 
-    def _strokes(self, members: Sequence[Member]) -> Tensor | None:
-        """Draw the prompts of a batch, (B, 2, h, w); None for a network that does not read them, or without any."""
-        if not self.model.reads_strokes or not any(member.session.prompts for member in members):
-            return None
-        size = self.model.stroke_size(members[0].view.size)
-        strokes = [member.view.strokes(member.session.prompts, size) for member in members]
-        if self.settings.flip:
-            strokes += [flipped_strokes(row, size[1]) for row in strokes]
-        maps = np.stack([draw_strokes(row, size, self.model.stroke_radius) for row in strokes])
-        return torch.from_numpy(maps).to(self.device)
-
     def _encode(self, members: Sequence[Member]) -> Mapping[str, Any]:
         """Features of a batch."""
+        image = input_rows([member.view.crop(member.session.image) for member in members], self.settings.flip)
         with torch.no_grad(), computing_in(self.settings.precision, self.device):
-            return self.model.encode(self._crops([member.view.crop(member.session.image) for member in members]))
-
-    def _crops(self, crops: Sequence[Tensor]) -> Tensor:
-        """Rows of a batch (B, C, h, w) from the crops (1, C, h, w) of its sessions."""
-        joined = crops[0] if len(crops) == 1 else torch.cat(list(crops))
-        return with_flipped(joined) if self.settings.flip else joined
-
-    def _joined(self, trees: Sequence[Any]) -> Any:
-        """Rows of a batch from the features or caches of its sessions; None where there are none."""
-        if len(trees) == 1 or trees[0] is None:
-            return trees[0]
-        joined, count = join_rows(trees), len(trees)
-        if not self.settings.flip:
-            return joined
-        return take_rows(joined, [*range(0, 2 * count, 2), *range(1, 2 * count, 2)])
+            return self.model.encode(image)
 
 
 @dataclass(frozen=True, eq=False)
