@@ -1,6 +1,7 @@
 """Evaluations timed stage by stage, against a plain loop."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,6 +40,23 @@ def test_both_loops_are_timed_and_make_the_same_clicks(tmp_path, here, capsys):
     stages = ours["stages"]
     assert min(stages.values()) > 0
     assert sum(stages.values()) - stages["reading"] < ours["seconds"]  # reading goes on beside the others
+
+
+def test_loops_take_turns_and_the_fastest_of_each_counts(tmp_path, here, monkeypatch, capsys):
+    write_folder(tmp_path / "set", 1)
+    seconds = iter((9.0, 4.0, 8.0, 5.0))
+    order = []
+
+    def measured(wanted):
+        order.append(wanted.plain)
+        return replace(throughput.measured(wanted), seconds=next(seconds))
+
+    monkeypatch.setattr(benchmark_eval, "measured", measured)
+    words = ["--models=clickseg_pplcnet", f"--dataset=folder:{tmp_path}/set", f"--json={tmp_path}/out.json", *FEW]
+    benchmark_eval.main(["--max-objects=1", "--repeats=2", *words])
+    assert order == [True, False, True, False]
+    assert "clickseg_pplcnet, here: 2.00 x;" in capsys.readouterr().out
+    assert [one["seconds"] for one in json.loads((tmp_path / "out.json").read_text())["evaluations"]] == [8.0, 4.0]
 
 
 def test_a_network_with_random_weights_answers_by_the_clicks(tmp_path, here):
