@@ -72,7 +72,7 @@ class Measurement:
 
     def settings(self, model: ClickModel) -> InferenceSettings:
         """Return those of the network's protocol."""
-        return replace(usual_settings(model.protocol), compiled=self.compiled and not self.plain)
+        return replace(usual_settings(model.protocol), compiled=(self.compiled and not self.plain) or None)
 
 
 Wanted = TypeVar("Wanted", bound=Measurement)

@@ -400,7 +400,9 @@ class EvalOptions:
             focus_crop_r=self.focus_crop_r,
         )
         precision = None if self.precision == "fp32" else self.precision
-        return replace(settings, merge=self.merge, cascade=self.cascade(), precision=precision, compiled=self.compile)
+        return replace(
+            settings, merge=self.merge, cascade=self.cascade(), precision=precision, compiled=self.compile or None
+        )
 
 
 def usual_target(protocol: str) -> float:

@@ -29,18 +29,20 @@ def deviation(identity: Mapping[str, Any], dataset: str, max_clicks: int) -> str
         return f"its masks begin at {identity.get('threshold')}"
     if identity.get("inference", {}).get("cascade"):
         return "it ran Cascade-Forward Refinement"
+    if precision := identity.get("inference", {}).get("precision"):
+        return f"it computed in {precision}"
     if not _as_published(identity, dataset):
         return "it showed the network other crops or sizes"
     return ""
 
 
 def _as_published(identity: Mapping[str, Any], dataset: str) -> bool:
-    """Whether crops and sizes are those of the protocol, whatever cascade or refinement there is."""
+    """Whether crops and sizes are those of the protocol, whatever cascade, refinement or arithmetic there is."""
     if identity.get("protocol") not in PROTOCOLS:
         return False
     usual = json.loads(json.dumps(asdict(usual_settings(identity["protocol"], dataset))))
     inference = dict.fromkeys(usual) | identity.get("inference", {})  # older records lack what is None by default
-    inference["cascade"] = usual["cascade"]
+    inference |= {name: usual[name] for name in ("cascade", "precision", "compiled")}
     if identity.get("refinement"):  # which brings these
         inference |= {name: usual[name] for name in ("clicks_limit", "postprocess")}
     return inference == usual

@@ -57,7 +57,7 @@ SETTINGS = {
     "second_look": Flag() | Nothing(),
     "corrects_masks": Flag() | Nothing(),
     "precision": Text(LOWER) | Nothing(),
-    "compiled": Flag(),
+    "compiled": Flag() | Nothing(),
 }
 
 
@@ -86,7 +86,7 @@ class InferenceSettings:
         corrects_masks: whether they are for networks that correct the mask of the click before alone; None for no.
         precision: in which the network computes, one of ``isegm.inference.precision.LOWER``; None for float32.
         compiled: whether the network is compiled, see ``isegm.model.compilation``; this takes minutes, at the first
-            clicks.
+            clicks. None for no.
 
     Raises:
         InputError: a value is out of its range, or ``resize`` or ``short_side`` is combined with another target size.
@@ -105,7 +105,7 @@ class InferenceSettings:
     second_look: bool | None = None
     corrects_masks: bool | None = None
     precision: str | None = None
-    compiled: bool = False
+    compiled: bool | None = None
 
     def __post_init__(self) -> None:
         require_fields(self, SETTINGS)

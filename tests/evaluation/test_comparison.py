@@ -142,6 +142,7 @@ def test_published_values_stand_beside_a_published_file(tmp_path):
         ({"max_objects": 5}, "it took only 5 objects"),
         ({"threshold": 0.7}, "its masks begin at 0.7"),
         ({"inference": asdict(replace(settings_for("ritm"), cascade=Cascade(4)))}, "it ran Cascade-Forward Refinement"),
+        ({"inference": asdict(replace(settings_for("ritm"), precision="bf16"))}, "it computed in bf16"),
         ({"inference": {"flip": False}}, "it showed the network other crops or sizes"),
     ],
 )

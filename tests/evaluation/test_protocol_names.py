@@ -123,6 +123,7 @@ def identity(protocol="simpleclick", **changes):
         (identity(cascade=Cascade(4, adaptive=True)), "simpleclick, cf-n 4 adaptive on 1 clicks"),
         ({**identity("ritm", clicks_limit=8), "refinement": {"mode": "f-BRS-B"}}, "ritm, f-BRS-B"),
         (identity(zoom_in=settings_for("ritm").zoom_in), "simpleclick, other crops or sizes"),
+        (identity(precision="bf16", compiled=True), "simpleclick"),  # the name of its folder says so
         ({"protocol": "of a plugin", "inference": {"flip": True}}, "of a plugin, other crops or sizes"),
         ({"protocol": "ritm"}, "ritm"),
     ],
