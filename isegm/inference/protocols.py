@@ -154,6 +154,13 @@ class InferenceSettings:
         size = self.resize or (self.zoom_in.target_size if self.zoom_in is not None else None)
         return (size, size) if isinstance(size, int) else size
 
+    @property
+    def one_size(self) -> bool:
+        """Whether whole images and crops of any shape become inputs of one height and width."""
+        crops = self.zoom_in
+        exact = crops is not None and isinstance(crops.target_size, tuple) and crops.skip_clicks < 0
+        return self.resize is not None or exact
+
     def fitting(self, multiple: int) -> InferenceSettings:
         """The settings with sides of square crops rounded to multiples of ``multiple``, for programs in which people
         choose them."""

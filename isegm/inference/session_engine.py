@@ -23,12 +23,7 @@ from isegm.inference.precision import check_precision, computing_in
 from isegm.inference.protocols import InferenceSettings, usual_settings, with_further_looks
 from isegm.inference.refinement import NetworkInput, Refinement
 from isegm.inference.session import Session, take_rows
-from isegm.inference.transforms import (
-    ZoomState,
-    flipped_clicks,
-    mean_with_flipped,
-    resized,
-)
+from isegm.inference.transforms import ZoomState, flipped_clicks, mean_with_flipped, resized
 from isegm.inference.widening import wider_crop
 from isegm.model.click_model import ClickModel
 from isegm.model.compilation import compiled_for_inference
@@ -115,7 +110,7 @@ class SessionEngine:
             raise InputError(
                 f"{self.refinement.mode} needs gradients, which a compiled network does not give: leave --compile out."
             )
-        one_size = self.settings.input_size is not None or self.model.encoded_size is not None
+        one_size = self.settings.one_size or self.model.encoded_size is not None
         self.model = compiled_for_inference(self.model, self.device, one_size)
 
     def start(self, image: ArrayLike, init_mask: np.ndarray | None = None) -> Session:

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from isegm import Click
 from isegm.inference.postprocess import FocusRefine, PixelDiffusion
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import InferenceSettings, settings_for
@@ -117,6 +118,28 @@ def test_inputs_that_fit_no_memory_are_refused(protocol, mode):
     ):
         settings_for(protocol, mode)
     assert settings_for("ritm", "fixed2048").input_size == (2048, 2048)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("ritm",), False),  # sides of at most 400
+        (("ritm", "fixed160"), True),
+        (("simpleclick",), True),
+        (("clickseg",), True),
+        (("emcclick",), False),
+        (("segnext",), False),  # whose networks resize images themselves
+    ],
+)
+def test_inputs_of_one_size_are_told_from_those_of_any(arguments, expected):
+    settings = settings_for(*arguments)
+    assert settings.one_size == expected
+    shapes = set()
+    for size in ((90, 160), (160, 90), (64, 64), (400, 300)):
+        clicks = [Click(True, (20, 30))]
+        whole = settings.view(ZoomState(), (), size)
+        shapes |= {whole.size, settings.view(ZoomState(roi=whole.roi), clicks, size).size}
+    assert (len(shapes) == 1) == expected
 
 
 @pytest.mark.parametrize(
