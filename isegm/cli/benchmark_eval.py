@@ -114,7 +114,8 @@ def table(rows: Sequence[Throughput]) -> str:
     for one in rows:
         plain = one if one.plain else plain
         if plain is not None and plain is not one and plain.name == one.name:
-            lines.append(f"{printable(one.name)}, {loop_of(one)}: {compared(plain, one)}")
+            how = loop_of(one) + ", compiled" * one.compiled
+            lines.append(f"{printable(one.name)}, {how}: {compared(plain, one)}")
     return "\n".join(lines)
 
 

@@ -79,6 +79,7 @@ class Latency:
         memory: largest resident size of the process in bytes; on CUDA the largest size of PyTorch's tensors there.
         grid: see ``GridLatency``; None where it was not asked for.
         plain: whether it is the published layout, see ``Wanted``.
+        compiled: whether the network was compiled.
     """
 
     network: str
@@ -95,6 +96,7 @@ class Latency:
     memory: int
     grid: GridLatency | None
     plain: bool = False
+    compiled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +144,7 @@ def measured(wanted: Wanted) -> Latency:
         memory=memory,
         grid=None if wanted.grid is None else grid_latency(predictor, wanted.image, wanted.grid, not wanted.plain),
         plain=wanted.plain,
+        compiled=bool(predictor.settings.compiled),
     )
 
 

@@ -16,7 +16,7 @@ from isegm.utils.quantities import in_bytes
 
 def latency_table(rows: Sequence[Latency]) -> str:
     """Lay out measurements as a table for people, a network a line."""
-    names = [f"{one.name}, published layout" if one.plain else one.name for one in rows]
+    names = [one.name + ", published layout" * one.plain + ", compiled" * one.compiled for one in rows]
     wide = max(len("network"), *map(len, names))
     lines = [f"{'network':<{wide}} {'image, ms':>19} {'first click, ms':>19} {'next click, ms':>19} {'memory':>9}"]
     for name, one in zip(names, rows, strict=True):

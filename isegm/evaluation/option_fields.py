@@ -40,6 +40,9 @@ def option(
 def check_bounds(options: Any) -> None:
     """Check the values of a dataclass whose fields have the metadata of ``option``.
 
+    Args:
+        options: an instance of it.
+
     Raises:
         InputError: one is out of its bounds, as NaN is.
     """

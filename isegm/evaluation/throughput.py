@@ -68,7 +68,7 @@ class Throughput:
 
     Attributes:
         name: see ``Measurement``.
-        plain, batch_size: see ``Wanted``.
+        plain, batch_size, compiled: see ``Wanted``; a plain one is never compiled.
         device: see ``isegm.evaluation.reports.device_name``.
         threads: that computed on the CPU.
         seconds: from the first image to the last mask, all of the loop.
@@ -90,6 +90,7 @@ class Throughput:
     growth: tuple[int, ...]
     clicks: tuple[tuple[tuple[int, int, int], ...], ...]
     ious: tuple[tuple[float, ...], ...]
+    compiled: bool = False
 
     @property
     def made(self) -> int:
@@ -148,6 +149,7 @@ def measured(wanted: Wanted) -> Throughput:
         growth=tuple(growth),
         clicks=tuple(record.clicks for record in found),
         ious=tuple(record.ious for record in found),
+        compiled=bool(predictor.settings.compiled),
     )
 
 

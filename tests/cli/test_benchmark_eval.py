@@ -59,6 +59,17 @@ def test_loops_take_turns_and_the_fastest_of_each_counts(tmp_path, here, monkeyp
     assert [one["seconds"] for one in json.loads((tmp_path / "out.json").read_text())["evaluations"]] == [8.0, 4.0]
 
 
+def test_a_compiled_network_is_told_from_the_plain_one(tmp_path, here, monkeypatch, capsys):
+    compile = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function, **_: compile(function, backend="aot_eager"))
+    write_folder(tmp_path / "set", 1)
+    words = ["--models=clickseg_pplcnet", f"--dataset=folder:{tmp_path}/set", f"--json={tmp_path}/out.json", *FEW]
+    benchmark_eval.main(["--max-objects=1", "--compile", *words])
+    assert "clickseg_pplcnet, here, compiled: " in capsys.readouterr().out
+    written = json.loads((tmp_path / "out.json").read_text())["evaluations"]
+    assert [(one["plain"], one["compiled"]) for one in written] == [(True, False), (False, True)]
+
+
 def test_a_network_with_random_weights_answers_by_the_clicks(tmp_path, here):
     write_folder(tmp_path / "set", 1)
     wanted = Wanted(
