@@ -165,7 +165,6 @@ def trained(module, cfg):
 
 
 @pytest.mark.slow
-@pytest.mark.long
 @pytest.mark.parametrize("file", ALONE)
 def test_networks_of_no_listed_command_train_a_step(file, at_data, small_crops):
     module, cfg = at_data(*short(file), "--seed", "5")  # with this one chance asks for no further clicks
@@ -244,7 +243,7 @@ def test_a_run_of_another_length_keeps_its_shape(planned):
     assert len(planned(of_script("noniterative_baselines/hrnet18_sbd"), "--epoch-len", "100")[2]) == 2  # all of val
 
 
-@pytest.mark.parametrize(
+@pytest.mark.parametrize(  # what looks for the data is the same for all: every fourth stands for its neighbours
     "file",
     [pytest.param(file, marks=pytest.mark.long if number % 4 else ()) for number, file in enumerate(EXPERIMENTS)],
 )

@@ -15,11 +15,18 @@ from isegm.inference.protocols import settings_for, usual_settings
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("name", ["clickseg_pplcnet", "focalclick_segformerb0_s1"])
-def test_bf16_gives_nearly_the_same(name):
+@pytest.mark.parametrize(
+    ("name", "arguments", "size"),
+    [
+        ("clickseg_pplcnet", {}, 64),
+        ("focalclick_segformerb0_s1", {}, 64),
+        ("segnext_vit_tiny", {"img_size": (64, 64)}, None),
+    ],
+)
+def test_bf16_gives_nearly_the_same(name, arguments, size):
     torch.manual_seed(0)
-    network = build_model(name).eval()
-    settings = settings_for(network.protocol, infer_size=64)
+    network = build_model(name, **arguments).eval()
+    settings = settings_for(network.protocol, infer_size=size)
     image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
     found = []
     for precision in (None, "bf16"):
