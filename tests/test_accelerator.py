@@ -22,6 +22,7 @@ from isegm.data.on_device.train_set import DeviceTrainSet
 from isegm.data.train_set import CopyPaste, TrainSet
 from isegm.engine.device_clicks import add_clicks_on_device
 from isegm.evaluation.records import read_records
+from isegm.evaluation.throughput import Wanted, measured
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import settings_for
 from isegm.inference.refinement import build_refinement
@@ -126,6 +127,17 @@ def test_a_compiled_network_draws_the_same_masks(protocol):
     plain, compiled = (replace(settings_for(protocol), compiled=compiled) for compiled in (False, True))
     expected, got = (masks(load_model(), DEVICE, settings=settings) for settings in (plain, compiled))
     assert np.abs(expected - got).max() < 1e-3
+
+
+@pytest.mark.slow
+def test_a_share_of_the_time_is_told_in_which_a_gpu_works():
+    wanted = Wanted(
+        network="clickseg_pplcnet", checkpoint=None, device=str(DEVICE), threads=None, dataset=None,
+        config="config.yml", objects=8, clicks=2, batch_size=4,
+    )  # fmt: skip
+    found = measured(wanted)
+    assert (found.busy is None) == (DEVICE.type != "cuda")
+    assert found.busy is None or 0.01 < found.busy < 1.05
 
 
 @pytest.mark.parametrize("mode", ("RGB-BRS", "DistMap-BRS", "f-BRS-A", "f-BRS-B", "f-BRS-C"))

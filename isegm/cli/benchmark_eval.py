@@ -12,7 +12,7 @@ from isegm.cli.models import add_network_options, chosen_networks
 from isegm.data import get_dataset
 from isegm.evaluation.measurement import measured_apart
 from isegm.evaluation.summary import versions
-from isegm.evaluation.throughput import NETWORK, STAGES, Throughput, Wanted, measured
+from isegm.evaluation.throughput import STAGES, Throughput, Wanted, measured
 from isegm.utils.arguments import CommandParser, add_config_option, read_path, whole_from
 from isegm.utils.cli import add_device_options, choose_device, program
 from isegm.utils.exp import load_config_file
@@ -80,7 +80,7 @@ def wanted_from(args: argparse.Namespace) -> list[Wanted]:
     Raises:
         InputError: there is no such network, file, data set or device.
     """
-    device = str(choose_device(args.gpus, args.cpu, args.device))
+    device = str(choose_device(args.gpus, args.cpu, args.device, elsewhere=True))
     cfg = load_config_file(args.config_path)
     if args.made_up is None:
         get_dataset(args.dataset, cfg)  # which refuses what is not there before the first network is measured
@@ -129,7 +129,7 @@ def loop_of(row: Throughput) -> str:
 def compared(plain: Throughput, here: Throughput) -> str:
     """Say how many times faster one evaluation was per click, and on how many objects the clicks are the same."""
     times = (plain.seconds / max(plain.made, 1)) / (here.seconds / max(here.made, 1))
-    busy = f"; GPU busy {here.stages[NETWORK] / here.seconds:.0%}" if here.device.startswith("cuda") else ""
+    busy = "" if here.busy is None else f"; GPU busy {here.busy:.0%}"
     same = sum(one == other for one, other in zip(plain.clicks, here.clicks, strict=True))
     most = max(map(len, (*plain.ious, *here.ious)), default=1)
     moved = plain.moved(here, TARGET, most)

@@ -100,7 +100,7 @@ def wanted_from(args: argparse.Namespace) -> list[Wanted]:
         InputError: there is no such network, file, image or device.
     """
     image = image_of(args.image, None if args.size is None else size_from(args.size))
-    device = str(choose_device(args.gpus, args.cpu, args.device))
+    device = str(choose_device(args.gpus, args.cpu, args.device, elsewhere=True))
     return [
         Wanted(
             **which, image=image, device=device, threads=args.threads, rounds=args.rounds, grid=args.grid,

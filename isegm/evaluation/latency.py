@@ -24,6 +24,7 @@ from isegm.utils.memory import peak_memory
 from isegm.utils.threads import set_threads
 
 SAMPLES = 1024  # pixels of an image at which two ways of the same work are compared
+ROUNDS_TO_COMPILE = 3  # of clicks, until a compiled network has met all sizes and its CUDA graphs are recorded
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def click_latency(predictor: Predictor, image: np.ndarray, rounds: int) -> tuple
     Args:
         predictor: by whose settings; the simulated user's work and what programs draw are not part of the times.
         image: (H, W, 3) uint8 RGB.
-        rounds: that are counted, after one that is not.
+        rounds: that are counted, after one that is not, or three of a compiled network.
 
     Returns:
         three spreads, over the rounds and, for the next clicks, over these too.
@@ -164,7 +165,8 @@ def click_latency(predictor: Predictor, image: np.ndarray, rounds: int) -> tuple
     images: list[float] = []
     firsts: list[float] = []
     nexts: list[float] = []
-    for _ in range(rounds + 1):
+    uncounted = ROUNDS_TO_COMPILE if predictor.settings.compiled else 1
+    for _ in range(uncounted + rounds):
         started = time.perf_counter()
         session = predictor.start(image)
         _wait_for(predictor.device)
@@ -174,7 +176,8 @@ def click_latency(predictor: Predictor, image: np.ndarray, rounds: int) -> tuple
             (session,) = predictor.step([session], [click])
             session.mask(predictor.threshold)
             (nexts if number else firsts).append(time.perf_counter() - started)
-    return Spread.of(images[1:]), Spread.of(firsts[1:]), Spread.of(nexts[len(clicks) - 1 :])
+    later = nexts[uncounted * (len(clicks) - 1) :]
+    return Spread.of(images[uncounted:]), Spread.of(firsts[uncounted:]), Spread.of(later)
 
 
 def grid_latency(predictor: Predictor, image: np.ndarray, side: int, both: bool = True) -> GridLatency:
@@ -196,8 +199,13 @@ def grid_latency(predictor: Predictor, image: np.ndarray, side: int, both: bool 
     one_by_one = together = time.perf_counter() - started
     difference, samples = 0.0, []
     every = max(1, height * width // SAMPLES)
-    for i in range(side):
-        row = [Click(True, ((i + 0.5) / side * height, (j + 0.5) / side * width)) for j in range(side)]
+    rows = [
+        [Click(True, ((i + 0.5) / side * height, (j + 0.5) / side * width)) for j in range(side)] for i in range(side)
+    ]
+    for _ in range(ROUNDS_TO_COMPILE if predictor.settings.compiled else 0):
+        predictor.step([session], rows[0][:1])
+        predictor.step([session] * side, rows[0])
+    for row in rows:
         started = time.perf_counter()
         alone = [predictor.step([session], [click])[0].probs for click in row]
         one_by_one += time.perf_counter() - started

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import DeviceType
+from torch.profiler import ProfilerActivity, profile
 
 from isegm.clicks import Click, split_points, used
 from isegm.data import EvaluationDataset, get_dataset
@@ -37,6 +39,7 @@ from isegm.utils.threads import set_threads
 READING, IMAGE, NETWORK, USER, SCORE = "reading", "image", "network", "user", "score"
 CROPS = "crops"  # with FocalClick's refiner
 STAGES = (READING, IMAGE, NETWORK, CROPS, USER, SCORE)
+PROFILED = 8  # objects, or as many as lie side by side, from which the share of a busy GPU is taken
 REACH = 0.16  # of a click of the stand-in, as a share of the longer side of the network's input
 
 
@@ -72,11 +75,13 @@ class Throughput:
         device: see ``isegm.evaluation.reports.device_name``.
         threads: that computed on the CPU.
         seconds: from the first image to the last mask, all of the loop.
-        stages: seconds of each of ``STAGES``; on a GPU that of the network is its time there.
-        memory: largest resident size of the process in bytes; on CUDA the largest size of PyTorch's tensors there.
+        stages: seconds of each of ``STAGES``, the network's with the wait for its answer.
+        memory: largest resident size of the process in bytes; on CUDA the largest size of PyTorch's tensors there, of a
+            compiled network from the first objects on, as its CUDA graphs take their memory when they are made.
         growth: largest resident size so far in bytes, after each tenth of the objects.
         clicks: (x, y, label) of all clicks, object by object.
         ious: IoU after each click, object by object.
+        busy: share of the time in which a CUDA device worked; None for others. See ``busy_seconds``.
     """
 
     name: str
@@ -91,6 +96,7 @@ class Throughput:
     clicks: tuple[tuple[tuple[int, int, int], ...], ...]
     ious: tuple[tuple[float, ...], ...]
     compiled: bool = False
+    busy: float | None = None
 
     @property
     def made(self) -> int:
@@ -128,7 +134,8 @@ def measured(wanted: Wanted) -> Throughput:
     deque(records(wanted.batch_size), maxlen=0)
     if on_cuda:
         torch.cuda.synchronize(predictor.device)
-        torch.cuda.reset_peak_memory_stats(predictor.device)
+        if not predictor.settings.compiled:
+            torch.cuda.reset_peak_memory_stats(predictor.device)
     watch.reset()
     started = time.perf_counter()
     found, tenth = [], max(1, (wanted.objects or len(dataset)) // 10)
@@ -137,6 +144,14 @@ def measured(wanted: Wanted) -> Throughput:
         if len(found) % tenth == 0:
             growth.append(peak_memory())
     seconds = time.perf_counter() - started
+    stages = dict.fromkeys(STAGES, 0.0) | watch.seconds()
+    memory = torch.cuda.max_memory_allocated(predictor.device) if on_cuda else peak_memory()
+    busy = None
+    if on_cuda:
+        first = found[: max(PROFILED, wanted.batch_size)]
+        working = busy_seconds(lambda: deque(records(len(first)), maxlen=0))
+        per_click = seconds / sum(len(record.clicks) for record in found)
+        busy = working / sum(len(record.clicks) for record in first) / per_click
     return Throughput(
         name=wanted.name,
         plain=wanted.plain,
@@ -144,13 +159,26 @@ def measured(wanted: Wanted) -> Throughput:
         device=device_name(predictor.device),
         threads=threads,
         seconds=seconds,
-        stages=dict.fromkeys(STAGES, 0.0) | watch.seconds(),
-        memory=torch.cuda.max_memory_allocated(predictor.device) if on_cuda else peak_memory(),
+        stages=stages,
+        memory=memory,
         growth=tuple(growth),
         clicks=tuple(record.clicks for record in found),
         ious=tuple(record.ious for record in found),
         compiled=bool(predictor.settings.compiled),
+        busy=busy,
     )
+
+
+def busy_seconds(work: Callable[[], object]) -> float:
+    """Return the seconds of all that CUDA devices compute and copy in ``work``, by PyTorch's profiler.
+
+    The profiler slows ``work`` down, so that the seconds are to be compared with those of a run without it.
+    """
+    with profile(activities=[ProfilerActivity.CUDA]) as recorded:
+        work()
+        torch.cuda.synchronize()
+    events = (event for event in recorded.events() or () if event.device_type == DeviceType.CUDA)
+    return sum(event.time_range.elapsed_us() for event in events) / 1e6
 
 
 def _dataset(wanted: Wanted) -> EvaluationDataset:
@@ -268,11 +296,11 @@ class _TimedPredictor(Predictor):
             return super().run(*arguments, **named)
 
     def _forward(self, batch: Batch) -> NetworkOutput:
-        with self.watch.stage(NETWORK, self.device):
+        with self.watch.stage(NETWORK):
             return super()._forward(batch)
 
     def _encode(self, members: Sequence[Member]) -> Mapping[str, Any]:
-        with self.watch.stage(NETWORK, self.device):
+        with self.watch.stage(NETWORK):
             return super()._encode(members)
 
 

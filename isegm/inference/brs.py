@@ -268,7 +268,7 @@ class FeatureBRS(_BackPropagatingRefinement):
             scale, bias = parameters.view(2, 1, -1, 1, 1)  # (1, C, 1, 1) each
             logits = model.logits_from(self.level, features * (1 + scale) + bias, rest)  # (B, 1, h', w')
             penalty = self.params.reg_weight * ((scale**2).sum() + BIAS_COST * (bias**2).sum())
-            return resized(logits, size), penalty
+            return resized(logits.float(), size), penalty
 
         return forward, 2 * model.feature_levels[self.level], held
 

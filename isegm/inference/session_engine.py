@@ -110,8 +110,7 @@ class SessionEngine:
             raise InputError(
                 f"{self.refinement.mode} needs gradients, which a compiled network does not give: leave --compile out."
             )
-        one_size = self.settings.one_size or self.model.encoded_size is not None
-        self.model = compiled_for_inference(self.model, self.device, one_size)
+        self.model = compiled_for_inference(self.model, self.device, self.settings.one_size)
 
     def start(self, image: ArrayLike, init_mask: np.ndarray | None = None) -> Session:
         """Return a session without clicks; a network that encodes an image once does so now.

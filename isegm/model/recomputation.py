@@ -59,7 +59,8 @@ def _with_fixed_statistics(block: nn.Module) -> Iterator[None]:
     layers = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm)]
     kept = [(layer.momentum, layer.num_batches_tracked) for layer in layers]
     for layer in layers:
-        layer.momentum, layer.num_batches_tracked = 0.0, None
+        count = layer.num_batches_tracked
+        layer.momentum, layer.num_batches_tracked = 0.0, None if count is None else count.clone()
     try:
         yield
     finally:

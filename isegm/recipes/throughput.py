@@ -23,6 +23,7 @@ from isegm.recipes import light
 IMAGES, IMAGE_SIZE = 64, (384, 512)  # drawn images, (H, W) in pixels
 CLICKS = 3  # simulated clicks of a batch at most, each of which is trained
 MIN_AREA = 300
+READ_AHEAD = 2  # batches that each process of PyTorch's data loader has ready
 
 
 class DrawnImages(MadeUpDataset):
@@ -49,6 +50,8 @@ def updates_per_second(
 ) -> float:
     """Measure training of the MobileNetV2 baseline on drawn images, after one batch that does not count.
 
+    Of the data loader further batches do not count: those that its processes may have read in the meantime.
+
     Args:
         device: that trains.
         on_device: images, augmentation and clicks there; else by the data loader, with as many processes as by default.
@@ -62,7 +65,9 @@ def updates_per_second(
     Returns:
         sample-updates per second.
     """
-    length = (batches + 1) * batch_size
+    workers = default_workers()
+    uncounted = 1 if on_device else 1 + READ_AHEAD * workers
+    length = (uncounted + batches) * batch_size
     loaded = TrainSet(
         DrawnImages(),
         light.views((side, side))[0],
@@ -90,13 +95,13 @@ def updates_per_second(
         optimizer.step()
         return losses, logits
 
-    parts, read = load_epoch(samples, batch_size, 0, 0, 0, True, default_workers(), device)
+    parts, read = load_epoch(samples, batch_size, 0, 0, 0, True, workers, device)
     updates, started = 0, 0.0
     for number, (batch, first) in enumerate(zip(read, parts.starts, strict=True)):
         begun = task.begin(model, batch, BatchRNG(0, number, first=first, count=batch_size))
         run_all_steps(begun, forward)
         updates += batch_size * begun.number_of_steps
-        if number == 0:
+        if number + 1 == uncounted:
             updates, started = 0, _now(device)
     return updates / (_now(device) - started)
 

@@ -226,13 +226,16 @@ def add_device_options(
     add_thread_option(parser)
 
 
-def choose_device(gpus: str | None = None, cpu: bool = False, device: str | None = None) -> torch.device:
+def choose_device(
+    gpus: str | None = None, cpu: bool = False, device: str | None = None, elsewhere: bool = False
+) -> torch.device:
     """Return the device that the options name.
 
     Args:
         gpus: comma-separated CUDA ids, of which the first is used; None when not given.
         cpu: whether ``--cpu`` was given.
         device: a torch device string, which wins over the others.
+        elsewhere: another process will work there, see ``usable_device``.
 
     Returns:
         the named device; without any option CUDA where there is one, else the CPU.
@@ -251,4 +254,4 @@ def choose_device(gpus: str | None = None, cpu: bool = False, device: str | None
             device = f"cuda:{gpus.split(',')[0].strip()}"
         else:
             device = "cuda" if torch.cuda.is_available() else "cpu"
-    return usable_device(device)
+    return usable_device(device, elsewhere)

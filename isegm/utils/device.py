@@ -8,11 +8,13 @@ from isegm.utils.errors import InputError
 from isegm.utils.inputs import described
 
 
-def usable_device(device: torch.device | str | int) -> torch.device:
+def usable_device(device: torch.device | str | int, elsewhere: bool = False) -> torch.device:
     """Return a device on which tensors can be made.
 
     Args:
         device: a device, its name such as ``cuda:1`` or ``mps``, or the index of a CUDA device.
+        elsewhere: another process will work there. Of a CUDA device only its number is checked then: work on it would
+            take hundreds of MB there, and all of it where a card serves one process at a time.
 
     Raises:
         InputError: it is no device, or does not exist on this machine.
@@ -21,7 +23,8 @@ def usable_device(device: torch.device | str | int) -> torch.device:
         raise InputError(f"the device must be a name such as cpu or cuda:0, not {described(device)}.")
     try:
         chosen = torch.device(device)
-        torch.empty(1, device=chosen)
+        if not (elsewhere and chosen.type == "cuda" and (chosen.index or 0) < torch.cuda.device_count()):
+            torch.empty(1, device=chosen)
     except (
         RuntimeError,
         AssertionError,

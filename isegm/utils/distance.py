@@ -108,7 +108,9 @@ def _along_rows_in_triton(labels: Tensor, squared: Tensor) -> Tensor:
     width = squared.shape[-1]
     rows = squared.numel() // width
     block = triton.next_power_of_2(width)
-    _envelopes[(triton.cdiv(rows, ROWS),)](labels, squared.contiguous(), result, rows, width, BLOCK=block, ROWS=ROWS)
+    with torch.cuda.device_of(labels):  # Triton starts kernels on the current device
+        grid = (triton.cdiv(rows, ROWS),)
+        _envelopes[grid](labels, squared.contiguous(), result, rows, width, BLOCK=block, ROWS=ROWS)
     return result
 
 

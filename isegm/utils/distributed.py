@@ -84,7 +84,7 @@ def launch(gpus: str = "", ngpus: int = 1, cpu: bool = False, command: Sequence[
         return
     if not cpu:
         for name in ids or map(str, range(ngpus)):
-            choose_device(name)
+            choose_device(name, elsewhere=True)
     for name in ("torch.distributed.elastic", "torch.distributed.run"):  # each process itself says why it ends
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:

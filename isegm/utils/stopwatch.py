@@ -28,15 +28,10 @@ class Stopwatch:
         self._seconds: dict[str, float] = defaultdict(float)
         self._of_thread = threading.local()
         self._adding = threading.Lock()
-        self._events: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
 
     @contextmanager
-    def stage(self, name: str, device: torch.device | None = None) -> Iterator[None]:
-        """Time a block; on a CUDA ``device`` the time from its first to its last work, read at the end alone."""
-        begun = ended = None
-        if device is not None and device.type == "cuda":
-            begun, ended = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-            begun.record()
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a block."""
         self._lap()
         self._open.append(name)
         try:
@@ -44,9 +39,6 @@ class Stopwatch:
         finally:
             self._lap()
             self._open.pop()
-            if begun is not None and ended is not None:
-                ended.record()
-                self._events.append((name, begun, ended))
 
     @property
     def _open(self) -> list[str]:
@@ -66,10 +58,4 @@ class Stopwatch:
 
     def seconds(self) -> dict[str, float]:
         """Return the seconds of each stage so far."""
-        found = dict(self._seconds)
-        if self._events:
-            torch.cuda.synchronize()
-            found |= dict.fromkeys((name for name, _, _ in self._events), 0.0)
-            for name, begun, ended in self._events:
-                found[name] += begun.elapsed_time(ended) / 1000
-        return found
+        return dict(self._seconds)

@@ -186,7 +186,7 @@ def results_on_the_cpu(images, folder):
 
 def results_with_synchronised_batchnorm(images, folder):
     """A run on one GPU for each process."""
-    device = distributed.training_device(ngpus=distributed.world_size())
+    device = distributed.device_of_process(ngpus=distributed.world_size())
     return finished(tiny(images, folder, norm=True, task=NO_CLICKS, sync_batchnorm=True, device=device))
 
 

@@ -52,6 +52,26 @@ def test_every_round_clicks_the_image_anew(monkeypatch):
     assert found.memory > 50 * 2**20
 
 
+def test_rounds_in_which_a_network_is_compiled_are_not_counted(monkeypatch):
+    predictor = Predictor(build_model("clickseg_pplcnet"), settings=usual_settings("clickseg"))
+    predictor.settings = replace(predictor.settings, compiled=True)
+    step, rows, now = Predictor.step, [], [0.0]
+
+    def slow_at_first(self, given, clicks):
+        rows.append(len(given))
+        now[0] += 1000 if len(rows) <= 3 * len(latency.POINTS) else 1
+        return step(self, given, clicks)
+
+    monkeypatch.setattr(Predictor, "step", slow_at_first)
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: now[0])
+    _, first, later = latency.click_latency(predictor, IMAGE, 2)
+    assert len(rows) == 5 * len(latency.POINTS)
+    assert first == later == Spread(1000, 1000, 1000)  # in milliseconds
+    rows.clear()
+    latency.grid_latency(predictor, IMAGE, 2)
+    assert rows == [1, 2] * 3 + [1, 1, 2] * 2
+
+
 def test_points_of_a_grid_give_the_same_one_by_one_and_together():
     network = build_model("clickseg_pplcnet")
     grid = latency.grid_latency(Predictor(network, settings=usual_settings("clickseg")), IMAGE, 2)

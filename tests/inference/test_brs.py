@@ -224,6 +224,14 @@ def test_fitting_brings_clicked_pixels_to_their_side(mode):
 
 
 @all_modes
+def test_answers_in_lower_precision_are_probabilities_in_float32(mode):
+    settings = replace(CROPPED, precision="bf16")
+    for session in clicked(brs_predictor(mode, settings), CLICKS[:2]):
+        assert session.prev_probs.dtype == torch.float32
+        assert 0 <= session.probs.min() <= session.probs.max() <= 1
+
+
+@all_modes
 def test_the_first_click_is_answered_by_the_network_alone(mode):
     plain = clicked(Predictor(LevelsModel(), settings=CROPPED), CLICKS[:1])[0]
     refined = clicked(brs_predictor(mode), CLICKS[:1])[0]

@@ -32,10 +32,15 @@ def trained(network, recompute):
     return gradients, dict(network.named_buffers()), sum(kept.values())
 
 
-@pytest.mark.parametrize("name", ["clickseg_mobilenetv2", "clickseg_efficientnetb0"])
-def test_recomputed_activations_give_the_same_gradients_and_statistics(name):
+@pytest.mark.parametrize(
+    ("name", "synchronised"),
+    [("clickseg_mobilenetv2", False), ("clickseg_mobilenetv2", True), ("clickseg_efficientnetb0", False)],
+)
+def test_recomputed_activations_give_the_same_gradients_and_statistics(name, synchronised):
     torch.manual_seed(0)
     network = build_model(name)
+    if synchronised:
+        network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
     assert any(isinstance(module, InvertedResidual) for module in network.modules())
     kept, again = trained(network, False), trained(network, True)
     for mine, other in zip(kept[:2], again[:2], strict=True):

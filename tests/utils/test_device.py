@@ -1,0 +1,20 @@
+"""Devices by name."""
+
+import pytest
+import torch
+
+from isegm.utils.device import usable_device
+from isegm.utils.errors import InputError
+
+
+def test_of_a_device_on_which_another_process_works_only_the_number_is_checked(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+    def no_work(*size, device):
+        raise RuntimeError(f"work on {device}")
+
+    monkeypatch.setattr(torch, "empty", no_work)
+    assert usable_device("cuda:1", elsewhere=True) == torch.device("cuda:1")
+    for name, elsewhere in (("cuda:2", True), ("cuda:1", False)):
+        with pytest.raises(InputError, match=f"the device {name} cannot be used on this machine"):
+            usable_device(name, elsewhere)
