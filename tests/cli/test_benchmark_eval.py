@@ -61,7 +61,7 @@ def test_loops_take_turns_and_the_fastest_of_each_counts(tmp_path, here, monkeyp
 
 def test_a_compiled_network_is_told_from_the_plain_one(tmp_path, here, monkeypatch, capsys):
     compile = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda function, **_: compile(function, backend="aot_eager"))
+    monkeypatch.setattr(torch, "compile", lambda function, **_: compile(function, backend="eager"))
     write_folder(tmp_path / "set", 1)
     words = ["--models=clickseg_pplcnet", f"--dataset=folder:{tmp_path}/set", f"--json={tmp_path}/out.json", *FEW]
     benchmark_eval.main(["--max-objects=1", "--compile", *words])
