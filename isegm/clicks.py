@@ -135,13 +135,17 @@ def _real_numbers(values: Any, kinds: str, wanted: str) -> np.ndarray:
 
 
 def points_tensor(
-    click_lists: Sequence[Sequence[Click]], limit: int | None = None, device: torch.device | str = "cpu"
+    click_lists: Sequence[Sequence[Click]],
+    limit: int | None = None,
+    device: torch.device | str = "cpu",
+    multiple: int = 1,
 ) -> Tensor:
     """Clicks of a batch as the tensor that networks read.
 
     Args:
         click_lists: for each sample its clicks in the order in which they were made.
         limit: use only the first ``limit`` clicks of each sample; None for all.
+        multiple: of which N is made one by unused rows, which change no output.
 
     Returns:
         float32 (B, 2N, 3), N the largest number of positive or of negative clicks in the batch, at least 1.
@@ -153,6 +157,7 @@ def points_tensor(
         clicks = clicks if limit is None else clicks[:limit]
         halves.append([[c for c in clicks if c.is_positive], [c for c in clicks if not c.is_positive]])
     slots = max([1, *(len(half) for pair in halves for half in pair)])
+    slots += -slots % multiple
     points = np.full((len(halves), 2 * slots, 3), UNUSED, dtype=np.float32)
     for sample, pair in enumerate(halves):
         for offset, half in zip((0, slots), pair, strict=True):

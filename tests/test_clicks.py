@@ -83,6 +83,7 @@ def test_points_tensor_puts_positive_clicks_before_negative_ones():
 
 def test_points_tensor_without_clicks_still_has_one_row_per_polarity():
     assert points_tensor([[], []]).tolist() == [[UNUSED, UNUSED]] * 2
+    assert points_tensor([[Click(True, (1, 2), 0)]], multiple=2).tolist() == [[[1, 2, 0], UNUSED, UNUSED, UNUSED]]
 
 
 def test_points_tensor_limit_counts_clicks_of_both_signs():

@@ -26,7 +26,7 @@ from isegm.inference.session import Session, take_rows
 from isegm.inference.transforms import ZoomState, flipped_clicks, mean_with_flipped, resized
 from isegm.inference.widening import wider_crop
 from isegm.model.click_model import ClickModel
-from isegm.model.compilation import compiled_for_inference
+from isegm.model.compilation import COMPILED_CLICKS, compiled_for_inference
 from isegm.model.inference_form import in_inference_form
 from isegm.utils.boxes import Box
 from isegm.utils.device import usable_device
@@ -314,7 +314,9 @@ class SessionEngine:
         return Batch(
             members=members,
             clicks=clicks,
-            points=points_tensor(clicks, self.settings.clicks_limit, self.device),
+            points=points_tensor(
+                clicks, self.settings.clicks_limit, self.device, COMPILED_CLICKS if self.settings.compiled else 1
+            ),
             prev_mask=prev_mask,
             strokes=stroke_rows(members, self.model, flip, self.device),
             features=self._encode(members) if features is None else features,

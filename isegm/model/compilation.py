@@ -13,6 +13,8 @@ from torch.utils._pytree import tree_map_only
 from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
 
+COMPILED_CLICKS = 4  # of each sign, and multiples of it, for which networks are compiled and CUDA graphs recorded
+
 
 def compile_network(model: ClickModel, device: torch.device) -> None:
     """Compile calls of ``model`` in place, at its first call; parameters and state dict stay as they are.
@@ -33,7 +35,8 @@ def compile_network(model: ClickModel, device: torch.device) -> None:
 def compiled_for_inference(network: ClickModel, device: torch.device, one_size: bool) -> ClickModel:
     """Return a network whose parts are compiled at their first calls, with the weights that ``network`` has now.
 
-    On CUDA a network whose inputs have one size is replayed from CUDA graphs, one for each number of rows and clicks.
+    On CUDA a network whose inputs have one size is replayed from CUDA graphs, one for each number of rows and for
+    every ``COMPILED_CLICKS`` clicks.
 
     Args:
         network: in evaluation mode; it stays as it is, and calls of it are not compiled.
