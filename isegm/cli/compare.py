@@ -3,7 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from isegm.evaluation.comparison import compare, comparison_table, read_runs
+from isegm.evaluation.comparison import compare, read_runs, together
+from isegm.evaluation.comparison_table import comparison_table
 from isegm.evaluation.summary import write_json
 from isegm.utils.arguments import CommandParser, read_path, read_path_text, whole_from
 from isegm.utils.cli import program
@@ -18,6 +19,11 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="records_<dataset>.jsonl files, or folders with such files below them",
     )
     parser.add_argument(
+        "--together",
+        action="store_true",
+        help="also compare over the objects of all data sets, as if they were one (default: off)",
+    )
+    parser.add_argument(
         "--resamples", type=whole_from(1, 1_000_000), default=2000, help="bootstrap samples (default: %(default)s)"
     )
     parser.add_argument("--seed", type=whole_from(0), default=0, help="seed of the bootstrap (default: %(default)s)")
@@ -29,7 +35,10 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_args(arguments)
-    comparison = compare(read_runs(args.runs), args.resamples, args.seed)
+    runs = read_runs(args.runs)
+    if args.together:
+        runs += together(runs)
+    comparison = compare(runs, args.resamples, args.seed)
     for dataset, entries in comparison.items():
         print(f"{dataset}, {entries[0]['objects']} objects", *comparison_table(entries), "", sep="\n")
     print("Behind a score: difference to the first run, paired by object, with its 95 % bootstrap interval.")

@@ -9,7 +9,7 @@ undefined where no object differs, which is common for failures.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,6 @@ SUMMARY = Fields({"evaluations": Items(Fields({"checkpoint": Text(), "sha256": T
 THRESHOLDS = (0.85, 0.90)
 MIOU_CLICKS = (1, 3, 5, 10, 20)
 CONFIDENCE = 0.95
-MOVED = "NoC@90"  # whose changes the table counts
-COLUMN_WIDTH = 44
-OTHER_PROTOCOLS = "The runs follow different protocols: differences are not those of the networks alone."
 BATCH_VALUES = 1 << 20  # resampled float64 values held at a time (8 MiB), which bounds the memory
 
 
@@ -207,6 +204,42 @@ def by_dataset(runs: Sequence[Run]) -> dict[str, list[Run]]:
     return groups
 
 
+def together(runs: Sequence[Run]) -> list[Run]:
+    """Join the records of each run over all data sets, as if they were one, of which every object counts alike.
+
+    Args:
+        runs: of at least two data sets, each evaluated once by every run of the same name.
+
+    Raises:
+        InputError: see ``by_dataset``; there is one data set only, or a run lacks one.
+    """
+    groups = by_dataset(runs)
+    if len(groups) < 2:
+        raise InputError("--together joins data sets, and the runs have one: leave it out.")
+    joined = []
+    for name in dict.fromkeys(run.name for run in runs):
+        parts = [run for group in groups.values() for run in group if run.name == name]
+        if [run.dataset for run in parts] != list(groups) or len({run.max_clicks for run in parts}) > 1:
+            raise InputError(
+                f"--together joins data sets, and {name} has not each of {', '.join(groups)} once, with one number of "
+                "clicks: give finished evaluations of all of them."
+            )
+        first, same = parts[0], {(run.target_iou, run.protocol, run.init_masks) for run in parts}
+        joined.append(
+            Run(
+                name=name,
+                dataset=f"all {len(groups)} data sets together",
+                records=tuple(record for run in parts for record in run.records),
+                target_iou=min(run.target_iou for run in parts),
+                max_clicks=first.max_clicks,
+                init_masks=first.init_masks if len(same) == 1 else None,
+                protocol=first.protocol if len(same) == 1 else "",
+                sha256=first.sha256,
+            )
+        )
+    return joined
+
+
 def _check_pair(first: Run, run: Run) -> None:
     """Raise InputError unless both runs clicked the same objects in the same way."""
     objects, others = ({(*record.key, record.name) for record in one.records} for one in (first, run))
@@ -347,51 +380,3 @@ def compare(runs: Sequence[Run], resamples: int, seed: int) -> dict[str, list[di
                 }
             entries[dataset].append(entry)
     return entries
-
-
-def comparison_table(entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Format the entries of one data set as lines: a column for each run, a row for each metric."""
-    lines = [f"  {'':<9}" + "".join(f"{_shortened(entry['run']):>{COLUMN_WIDTH}}" for entry in entries)]
-    protocols = [entry["protocol"] or "not said" for entry in entries]
-    lines.append(f"  {'protocol':<9}" + "".join(f"{_shortened(name):>{COLUMN_WIDTH}}" for name in protocols))
-    for metric in metrics():
-        if any(metric in entry["scores"] for entry in entries):
-            cells = "".join(f"{_cell(entry, metric):>{COLUMN_WIDTH}}" for entry in entries)
-            lines.append(f"  {metric:<9}{cells}")
-    lines.append(f"  {'SPC, s':<9}" + "".join(f"{entry['scores']['SPC']:>{COLUMN_WIDTH}.3f}" for entry in entries))
-    if len(set(protocols)) > 1:
-        lines.append(f"  {OTHER_PROTOCOLS}")
-    for entry in entries:
-        if MOVED in entry.get("moved", {}):
-            count, of = entry["moved"][MOVED], entry["objects"]
-            lines.append(f"  {entry['run']}: another {MOVED} than {entries[0]['run']} on {count} of {of} objects")
-        for metric, values in entry.get("published", {}).items():
-            measured = "not measured" if values["measured"] is None else f"measured {values['measured']:.2f}"
-            source = f"{entry['weights']}, {entry['source']}"
-            lines.append(f"  {entry['run']}: {metric} {measured}, published {values['published']:g} ({source})")
-        if "unlike published" in entry:
-            lines.append(f"  {entry['run']}: published values are not shown, as {entry['unlike published']}")
-    return lines
-
-
-def _shortened(name: str) -> str:
-    """The name of a run above its column; of a long one the beginning and the end."""
-    most = COLUMN_WIDTH - 2
-    return name if len(name) <= most else f"{name[: most // 2 - 3]}...{name[-(most // 2) :]}"
-
-
-def _cell(entry: Mapping[str, Any], metric: str) -> str:
-    """Format a score, and behind it its difference to the first run with the interval."""
-    cell = _number(metric, entry["scores"][metric]) if metric in entry["scores"] else "?"
-    if metric in entry.get("differences", {}):
-        difference = entry["differences"][metric]
-        value, low, high = (_number(metric, difference[key], "+") for key in ("value", "low", "high"))
-        cell += f"  {value} [{low}, {high}]"
-    return cell
-
-
-def _number(metric: str, value: float, sign: str = "") -> str:
-    """Format a value of a metric: mIoU in percent, NoF as a whole number."""
-    if metric.startswith("mIoU"):
-        return f"{100 * value:{sign}.2f} %"
-    return f"{value:{sign}.0f}" if metric.startswith("NoF") else f"{value:{sign}.2f}"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from isegm.evaluation import comparison as comparing
+from isegm.evaluation.comparison_table import comparison_table
 from isegm.evaluation.published_values import PublishedValue
 from isegm.evaluation.records import RecordWriter
 from isegm.evaluation.scores import noc, nof
@@ -71,7 +72,7 @@ def test_runs_are_named_by_what_sets_their_folders_apart(tmp_path, folders, name
 def test_long_names_keep_their_beginnings_and_ends_above_the_columns(tmp_path, last):
     folders = [tmp_path / name / f"{'x' * 60}{last}{end}" for name, end in (("before", 18), ("after", 32))]
     runs = comparing.read_runs([write(folder, FIRST) for folder in folders])
-    first, second = comparing.comparison_table(comparing.compare(runs, 10, 0)["GrabCut"])[0].split()
+    first, second = comparison_table(comparing.compare(runs, 10, 0)["GrabCut"])[0].split()
     assert first.startswith("before/") and first.endswith("h18") and len(first) <= 42
     assert second.startswith("after/") and second.endswith("h32") and len(second) <= 42
 
@@ -190,6 +191,33 @@ def test_the_table_on_screen_and_in_a_file(call, tmp_path, capsys):
     assert second["moved"]["NoC@90"] == 4 and "b: another NoC@90 than a on 4 of 4 objects" in shown
     by = second["differences"]["NoF@90"]
     assert f"0  -1 [{by['low']:+.0f}, {by['high']:+.0f}]" in shown
+
+
+def test_data_sets_together_count_every_object_alike(call, tmp_path, capsys):
+    for name, lists in (("a", FIRST), ("b", SECOND)):
+        write(tmp_path / name / "run", lists)
+        write(tmp_path / name / "run", lists[:2], dataset="DAVIS")
+    path = tmp_path / "out.json"
+    assert call(tmp_path / "a", tmp_path / "b", "--together", "--json", path) == 0
+    assert "all 2 data sets together, 6 objects" in capsys.readouterr().out
+    entries = json.loads(path.read_text())
+    assert list(entries) == ["DAVIS", "GrabCut", "all 2 data sets together"]
+    for number in range(2):
+        apart = [entries[name][number]["scores"]["NoC@85"] for name in ("DAVIS", "GrabCut")]
+        joined = entries["all 2 data sets together"][number]
+        assert joined["run"] == "ab"[number] and joined["objects"] == 6
+        assert joined["scores"]["NoC@85"] == pytest.approx((2 * apart[0] + 4 * apart[1]) / 6)
+    assert "NoC@85" in joined["differences"]
+
+
+def test_what_cannot_be_joined_is_one_sentence(call, tmp_path, capsys):
+    for name in "ab":
+        write(tmp_path / name / "run", FIRST)
+    assert call(tmp_path / "a", tmp_path / "b", "--together") == 2
+    assert "--together joins data sets, and the runs have one: leave it out." in capsys.readouterr().err
+    write(tmp_path / "a" / "run", FIRST, dataset="DAVIS")
+    assert call(tmp_path / "a", tmp_path / "b", "--together") == 2
+    assert "and b has not each of DAVIS, GrabCut once" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

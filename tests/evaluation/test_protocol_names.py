@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from isegm import InputError, build_model
-from isegm.evaluation.comparison import OTHER_PROTOCOLS, compare, comparison_table, read_runs
+from isegm.evaluation.comparison import compare, read_runs
+from isegm.evaluation.comparison_table import OTHER_PROTOCOLS, comparison_table
 from isegm.evaluation.iou_curves import read_curve, told_apart
 from isegm.evaluation.options import EvalOptions
 from isegm.evaluation.protocol_names import protocol_of

@@ -7,7 +7,8 @@ import torch
 
 from isegm import InputError, build_model
 from isegm.cli import evaluate as command
-from isegm.evaluation.comparison import compare, comparison_table, read_runs
+from isegm.evaluation.comparison import compare, read_runs
+from isegm.evaluation.comparison_table import comparison_table
 from isegm.evaluation.options import EvalOptions
 from isegm.evaluation.records import read_records
 from isegm.evaluation.run import run_evaluation
