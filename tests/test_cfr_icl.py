@@ -17,7 +17,7 @@ FOLDERS = "models/light/mobilenetv2_icl_folder.py"
 @pytest.mark.parametrize("data", [cfr_icl.COCO_LVIS, cfr_icl.SBD], ids=["COCO+LVIS", "SBD"])
 def test_the_published_sets_are_seen_as_published(data, at_data):
     _, cfg = at_data(RITM, "--epoch-len", "4")
-    train_set, val_set = data.open(cfg, {0: (96, 96)}, cfr_icl.SAMPLER, ())
+    train_set, val_set = data.open(cfg, {0: (96, 96)}, cfr_icl.SAMPLER, (), True)
     wanted = (1000, 0.05) if data is cfr_icl.COCO_LVIS else (20, 0.01)
     assert (train_set.min_object_area, train_set.keep_background_prob) == wanted
     assert (train_set.suem.paste_prob, train_set.suem.mix_prob) == (0.5, 0.5) and val_set.suem is None

@@ -34,6 +34,7 @@ def test_fields_get_other_values_and_the_recipe_keeps_its_own():
         ("sampler.x=3", "the recipe has no sampler.x: there are max_num_points"),
         ("clicks.x=3", "leads into a value without fields"),
         ("clicks=many", "clicks of Recipe must be"),
+        ("sampler.max_num_points=2", "3 simulated clicks do not fit into 2 rows: raise sampler.max_num_points"),
         ("crop=[32", "--set crop=.32 is no YAML: close its brackets"),
         ("sampler.negative_bg_prob=0.9", "add up to"),
         ("epochs=0", "epochs of Recipe must be a whole number of at least 1"),

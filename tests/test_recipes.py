@@ -250,7 +250,7 @@ def test_images_of_one_pixel_give_samples_or_one_sentence(configure, tmp_path):
     for script in FOLDER_SCRIPTS:
         module, cfg = configure(script, "--data", str(images), "--epoch-len", "12")
         steps = () if module.RECIPE.initial_masks is None else (module.RECIPE.initial_masks,)
-        train_set, _ = module.RECIPE.data.open(cfg, {0: (96, 96)}, module.RECIPE.sampler, steps)
+        train_set, _ = module.RECIPE.data.open(cfg, {0: (96, 96)}, module.RECIPE.sampler, steps, True)
         assert {tuple(train_set[index]["images"].shape) for index in range(12)} == {(3, 96, 96)}
 
 

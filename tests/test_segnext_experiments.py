@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from isegm import build_model, load_model
+from isegm import InputError, build_model, load_model
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.transforms import (
     PadIfNeeded,
@@ -30,6 +31,7 @@ from isegm.model.losses import NormalizedFocalLoss
 from isegm.recipes import segnext, training
 from isegm.utils.exp import load_script
 from tests.conftest import ROOT
+from tests.segnext_miniatures import hqseg44k
 from tests.tracked import experiment_scripts
 
 # network, data, whether images are stretched
@@ -104,6 +106,19 @@ def test_every_script_says_what_was_published(file, planned, started):
     assert isinstance(term.criterion, NormalizedFocalLoss) and (term.criterion.alpha, term.criterion.gamma) == (0.5, 2)
     assert (term.weight, term.output, term.target) == (1, "instances", "instances")
     assert (config.task.max_num_next_clicks, config.task.prev_mask_drop_prob) == (3, 0)
+
+
+@pytest.mark.parametrize("validates", [False, True])
+def test_images_of_validation_need_not_be_there_where_nothing_is_validated(validates, planned, started, tmp_path):
+    root = hqseg44k(tmp_path / "set")
+    shutil.rmtree(root / "DIS5K" / "DIS-VD")
+    script, more = of_script("default/plainvit_base1024_hqseg44k_sax2"), {"HQSeg44K_PATH": str(root)}
+    with torch.device("meta"):
+        if validates:
+            with pytest.raises(InputError, match="DIS-VD"):
+                planned(script, "--set", "validates=true", **more)
+        else:
+            assert planned(script, **more)[2] is None
 
 
 def test_images_keep_their_shape_at_the_top_left_of_black_squares():

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cfg = load_config_file(args.config_path)
     for split in args.split or ["train", "validation" if args.dataset == "openimages" else "val"]:
         if args.dataset == "coco_lvis":
-            lvis = data_path("LVIS", cfg)
+            lvis = data_path("COCO_LVIS", cfg)
             count = convert_coco_lvis(data_path("COCO", cfg), lvis, split, args.n_jobs)
         elif args.dataset == "ade20k":
             count = convert_ade20k(data_path("ADE20k", cfg), split, args.n_jobs)

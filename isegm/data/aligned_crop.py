@@ -85,16 +85,18 @@ class RandomResizedCrop:
         ratio: range of width / height; its logarithm is drawn uniformly.
         tries: number of draws, after which the centre of the image is taken, its longer side cut to the range of
             aspect ratios.
+        published: see ``resize`` in ``isegm.data.transforms``.
     """
 
     size: Size
     scale: tuple[float, float] = (0.75, 1.25)
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
     tries: int = 10
+    published: bool = False
 
     def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> Arrays:
         window = self._window(image.shape[0], image.shape[1], rng)
-        return resize(image[window], masks[window], self.size)
+        return resize(image[window], masks[window], self.size, self.published)
 
     def _window(self, height: int, width: int, rng: np.random.Generator) -> tuple[slice, slice]:
         """Choose the rows and columns of the crop in an image of this height and width."""

@@ -39,7 +39,8 @@ from isegm.utils.schema import Instance, Text
 
 FOLDER_PREFIX = "folder:"
 VALIDATION_ENDING = ":val"
-OLD_KEYS = {"LVIS_v1_PATH": ("LVIS_PATH",)}  # RITM's config.yml has the first, some of its scripts read the second
+# RITM's baselines on LVIS read LVIS_PATH, and its other scripts, and all later ones, LVIS_v1_PATH.
+OLD_KEYS = {"LVIS_v1_PATH": ("LVIS_PATH",), "LVIS_PATH": ("LVIS_v1_PATH",)}
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ TRAINING_SETS: dict[str, DataSet] = {
     "SBD": DataSet(SbdDataset, "SBD_PATH"),
     "PascalVOC": DataSet(PascalVocDataset, "PASCALVOC_PATH"),
     "COCO": DataSet(CocoDataset, "COCO_PATH"),
-    "LVIS": DataSet(LvisDataset, "LVIS_v1_PATH"),
+    "LVIS": DataSet(LvisDataset, "LVIS_PATH"),
     "COCO_LVIS": DataSet(CocoLvisDataset, "LVIS_v1_PATH"),
     "ADE20k": DataSet(Ade20kDataset, "ADE20K_PATH"),
     "ADE20k_full": DataSet(Ade20kFullDataset, "ADE20K_PATH"),

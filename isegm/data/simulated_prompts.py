@@ -58,7 +58,8 @@ def simulated_scribble(truth: np.ndarray) -> Prompt:
     box = Box.around(part)
     scale = max(1.0, max(box.size) / MOST_SIDE)
     size = (max(1, round(box.size[1] / scale)), max(1, round(box.size[0] / scale)))
-    small = np.pad(cv2.resize(part[box.slices].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST), 1)
+    shares = cv2.resize(part[box.slices].astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    small = np.pad(shares, 1)  # of whose pixels none that the part touches is lost, however thin it is
     path = _longest_path(skeletonize(small > 0)) - 1
     rest = (1 - SCRIBBLE_SHARE) / 2
     if len(path) < 2:  # a round or a tiny object: a short line across its middle

@@ -76,6 +76,8 @@ class CopyPaste(CheckedFields):
         if width < 8 or height < 8:
             return sample
         rows, columns = sample.image.shape[:2]
+        if min(rows, columns) < 8:
+            return sample
         factor = rng.uniform(*self.scale) * min(rows / height, columns / width)
         size = (max(8, round(width * factor)), max(8, round(height * factor)))
         patch = cv2.resize(other.image[y : y + height, x : x + width], size, interpolation=cv2.INTER_LINEAR)

@@ -42,16 +42,23 @@ class Compose:
         return image, masks
 
 
-def resize(image: np.ndarray, masks: np.ndarray, size: tuple[int, int]) -> Arrays:
-    """Resize an image and its masks to ``size`` (H, W)."""
+def resize(image: np.ndarray, masks: np.ndarray, size: tuple[int, int], published: bool = False) -> Arrays:
+    """Resize an image and its masks to ``size`` (H, W).
+
+    Args:
+        image, masks: see the module.
+        size: of the result.
+        published: masks as OpenCV's nearest neighbours, up to half a pixel off (docs/fidelity.md#masks-off-the-image).
+    """
     height, width = size
     image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-    return image, _nearest(masks, size)
+    return image, _nearest(masks, size, 0.0 if published else 0.5)
 
 
-def _nearest(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    rows = ((np.arange(size[0]) + 0.5) * masks.shape[0] / size[0]).astype(np.intp)
-    columns = ((np.arange(size[1]) + 0.5) * masks.shape[1] / size[1]).astype(np.intp)
+def _nearest(masks: np.ndarray, size: tuple[int, int], within: float) -> np.ndarray:
+    """Take the pixel in which a point of each new pixel lies: 0 its top left corner, 0.5 its centre."""
+    rows = ((np.arange(size[0]) + within) * masks.shape[0] / size[0]).astype(np.intp)
+    columns = ((np.arange(size[1]) + within) * masks.shape[1] / size[1]).astype(np.intp)
     return masks[rows[:, None], columns[None, :]]
 
 

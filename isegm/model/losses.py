@@ -92,13 +92,17 @@ class NormalizedFocalLoss(FocalLoss):
         return weight
 
     def _follow(self, mult: Tensor, weight: Tensor, valid: Tensor) -> None:
-        """Move the running values towards those of the samples without ignored pixels; stays on the device."""
+        """Move the running values towards those of a batch that has a sample without ignored pixels.
+
+        As published, the normaliser is that of such samples, the largest weight that of all. It stays on the device.
+        """
         whole = (valid > 0.5).flatten(1).all(1).float()  # (B,)
         count = whole.sum().clamp_min(1)
         seen = whole.any()
         for name, rate, values in (("k_sum", 0.1, mult.flatten(1).mean(1)), ("m_max", 0.2, weight.flatten(1).amax(1))):
             running = getattr(self, name).to(mult)
-            moved = (1 - rate) * running + rate * (values * whole).sum() / count
+            mean = (values * whole).sum() / count if name == "k_sum" else values.mean()
+            moved = (1 - rate) * running + rate * mean
             setattr(self, name, torch.where(seen, moved, running))
 
     def log_state(self) -> dict[str, float]:

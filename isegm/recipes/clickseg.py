@@ -79,7 +79,10 @@ def coco_lvis(*, stuff: float, colours: bool = False, oldaug: bool = False) -> D
         oldaug: instead of these crops, ones of random area around that of the whole image, without changed colours.
     """
     data = replace(data_config.COCO_LVIS, train=replace(data_config.COCO_LVIS.train, stuff=stuff), whole_targets=True)
-    return replace(data, views=_old_views) if oldaug else _with_aligned_crops(data, colours=colours)
+    if not oldaug:
+        return _with_aligned_crops(data, colours=colours)
+    as_published = replace(data, views=partial(_old_views, published=True))
+    return replace(data, views=partial(_old_views, published=False), as_published=as_published)
 
 
 def sbd() -> DataConfig:
@@ -120,8 +123,8 @@ def _aligned_views(
     return Compose((crop, *more)), Compose((crop,))
 
 
-def _old_views(size: Size) -> tuple[Compose, Compose]:
-    views = Compose((RandomResizedCrop(size), RandomFlip()))
+def _old_views(size: Size, *, published: bool) -> tuple[Compose, Compose]:
+    views = Compose((RandomResizedCrop(size, published=published), RandomFlip()))
     return views, views
 
 

@@ -132,8 +132,8 @@ class DataConfig(CheckedFields):
     as_published: DataConfig | None = None
 
     def open(
-        self, cfg: EasyDict, crops: Crops, sampler: MultiPointSampler, steps: Sequence[SampleTransform]
-    ) -> tuple[TrainSet, TrainSet]:
+        self, cfg: EasyDict, crops: Crops, sampler: MultiPointSampler, steps: Sequence[SampleTransform], validates: bool
+    ) -> tuple[TrainSet, TrainSet | None]:
         """Open the data sets at the paths in config.yml; see ``TrainingData``.
 
         ``--epoch-len`` sets the length of a training epoch, and validation is then no longer than that either.
@@ -147,12 +147,8 @@ class DataConfig(CheckedFields):
                 "or take a script for folders, such as models/iter_mask/hrnet18s_folder.py."
             )
         if self.as_published and switched_on(cfg):
-            return self.as_published.open(cfg, crops, sampler, steps)
+            return self.as_published.open(cfg, crops, sampler, steps, validates)
         reader = _open(self.names, self.train, cfg, self.ratios, self.options)
-        val_reader = _open(self.names[-1:], self.val, cfg)
-        val_len = self.val.epoch_len
-        if 0 < cfg.epoch_len < (val_len or len(val_reader)):
-            val_len = cfg.epoch_len
         train_set = TrainSet(
             reader,
             [(epoch, self.views(size)[0]) for epoch, size in crops.items()],
@@ -166,6 +162,12 @@ class DataConfig(CheckedFields):
             steps=self._steps(self.train, steps),
             seed=cfg.seed,
         )
+        if not validates:
+            return train_set, None
+        val_reader = _open(self.names[-1:], self.val, cfg)
+        val_len = self.val.epoch_len
+        if 0 < cfg.epoch_len < (val_len or len(val_reader)):
+            val_len = cfg.epoch_len
         val_set = TrainSet(
             val_reader,
             self.views(list(crops.values())[-1])[1],

@@ -52,8 +52,8 @@ class FolderData(CheckedFields):
     suem: SuemCopyPaste | None = None
 
     def open(
-        self, cfg: EasyDict, crops: Crops, sampler: MultiPointSampler, steps: Sequence[SampleTransform]
-    ) -> tuple[TrainSet, TrainSet]:
+        self, cfg: EasyDict, crops: Crops, sampler: MultiPointSampler, steps: Sequence[SampleTransform], validates: bool
+    ) -> tuple[TrainSet, TrainSet | None]:
         """Open the folders and read every image with its mask once; see ``TrainingData``.
 
         Raises:
@@ -85,7 +85,7 @@ class FolderData(CheckedFields):
             steps=steps,
             seed=cfg.seed,
         )
-        return train_set, val_set
+        return train_set, val_set if validates else None
 
 
 def open_folders(cfg: EasyDict) -> tuple[ComposeDataset, ComposeDataset]:

@@ -35,8 +35,8 @@ class TrainingData(Protocol):
     """Images to train on: ``DataConfig`` for published data sets, ``FolderData`` for images-and-masks folders."""
 
     def open(
-        self, cfg: EasyDict, crops: Crops, sampler: MultiPointSampler, steps: Sequence[SampleTransform]
-    ) -> tuple[TrainSet, TrainSet]:
+        self, cfg: EasyDict, crops: Crops, sampler: MultiPointSampler, steps: Sequence[SampleTransform], validates: bool
+    ) -> tuple[TrainSet, TrainSet | None]:
         """Open the samples of training and validation.
 
         Args:
@@ -44,6 +44,7 @@ class TrainingData(Protocol):
             crops: first epoch of each crop size, and that size, (H, W) in pixels.
             sampler: chooses the target of each sample and its first clicks.
             steps: changes of the finished samples, see ``TrainSet``.
+            validates: whether there is validation; without it its images need not be there, and None stands for them.
 
         Raises:
             InputError: the data are not there, or not as they must be.
@@ -173,6 +174,11 @@ class Recipe(CheckedFields):
             raise ValueError("BatchNorm has no statistics to keep: say in starts_from where they come from")
         if self.cpu_micro_batch and not self.freeze_batchnorm:
             raise ValueError("cpu_micro_batch would change what BatchNorm learns from: set freeze_batchnorm too")
+        rows = self.sampler.max_num_points
+        if self.clicks > rows and not self.appended_clicks and self.click_weights is None:
+            raise ValueError(
+                f"{self.clicks} simulated clicks do not fit into {rows} rows: raise sampler.max_num_points"
+            )
         if self.click_weights is not None:
             if self.train_every_click or self.mixed_clicks:
                 raise ValueError(
@@ -234,8 +240,7 @@ def train(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> None:
     if recipe.prompts:
         _check_prompts(network, recipe)
         steps.append(recipe.prompts)
-    train_set, val_set = recipe.data.open(cfg, crops, recipe.sampler, tuple(steps))
-    launch.start(network, cfg, config, train_set, val_set if recipe.validates else None)
+    launch.start(network, cfg, config, *recipe.data.open(cfg, crops, recipe.sampler, tuple(steps), recipe.validates))
 
 
 def train_config(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> TrainConfig:

@@ -1,5 +1,6 @@
 """Data sets by name, and what is said about wrong names, keys and paths."""
 
+import json
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import yaml
 
 from isegm import InputError
 from isegm.data import EVALUATION_SETS, TRAINING_SETS, get_dataset, get_training_set
+from isegm.data.catalogue import OLD_KEYS
 from tests import clickseg_miniatures, miniatures, segnext_miniatures
 
 MINIATURES = {
@@ -56,13 +58,24 @@ def test_evaluation_sets_by_name(tmp_path, name):
 
 def test_the_shipped_configuration_has_a_key_for_each_set():
     keys = yaml.safe_load((Path(__file__).parents[2] / "config.yml").read_text(encoding="utf-8"))
-    assert {entry.key for entry in (*EVALUATION_SETS.values(), *TRAINING_SETS.values())} - {None} <= set(keys)
+    wanted = {entry.key for entry in (*EVALUATION_SETS.values(), *TRAINING_SETS.values())} - {None}
+    assert all({key, *OLD_KEYS.get(key, ())} & set(keys) for key in wanted)
 
 
 def test_the_old_key_of_lvis_is_read(tmp_path):
     root = str(miniatures.coco_lvis(tmp_path))
     assert len(get_training_set("COCO_LVIS", {"LVIS_PATH": root}, split="val")) == 1
     assert len(get_training_set("COCO_LVIS", {"LVIS_PATH": "elsewhere", "LVIS_v1_PATH": root}, stuff_prob=0.1)) == 2
+
+
+def test_baselines_on_lvis_see_the_version_that_ritm_saw(tmp_path):
+    old = miniatures.lvis(tmp_path / "old")
+    (new,) = (old / "train").glob("lvis_v1_train.json")
+    content = json.loads(new.read_text())
+    new.with_name("lvis_train.json").write_text(json.dumps({**content, "images": content["images"][:1]}))
+    paths = {"LVIS_v1_PATH": str(tmp_path / "elsewhere"), "LVIS_PATH": str(old)}
+    assert len(get_training_set("LVIS", paths)) == 1 < len(content["images"])
+    assert len(get_training_set("LVIS", {"LVIS_v1_PATH": str(old)})) == 1
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,16 @@ def rows_of(points, positive):
     return half[half[:, 0] >= 0]
 
 
+def test_no_negative_click_lies_on_an_ignored_pixel(two_objects):
+    masks = two_objects.encoded_masks.copy()
+    masks[8:32, 8:32][masks[8:32, 8:32] != 1] = 255  # a rim around the first object
+    sample = DSample.flat(two_objects.image, masks, [1], [255], "rim")
+    sampler = MultiPointSampler(max_num_points=6, expand_ratio=0.3, prob_gamma=1.0)
+    found = [rows_of(sampler.sample(sample, np.random.default_rng(seed))[1], False) for seed in range(40)]
+    clicks = np.concatenate(found)[:, :2].astype(int)
+    assert len(clicks) > 40 and (sample.encoded_masks[clicks[:, 0], clicks[:, 1], 0] != 255).all()
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_positive_clicks_lie_on_the_target_and_negative_ones_off_it(two_objects, seed):
     sampler = MultiPointSampler(max_num_points=6, merge_objects_prob=0.3)

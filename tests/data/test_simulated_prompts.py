@@ -31,6 +31,13 @@ def test_a_jittered_box_stays_a_box_in_the_image_and_is_the_same_again(jitter):
         assert prompts_from_xy((120, 160), box=(left, top, right, bottom)) == [box]
 
 
+def test_a_scribble_lies_on_an_object_that_is_large_and_one_pixel_wide():
+    truth = np.eye(1200, dtype=bool)
+    points = np.array(simulated_scribble(truth).outline())
+    assert np.abs(points[:, 0] - points[:, 1]).max() < 4
+    assert np.hypot(*(points[-1] - points[0])) > 800
+
+
 def test_a_scribble_lies_in_the_largest_part_and_is_long():
     truth = blob()
     points = simulated_scribble(truth).outline()

@@ -62,6 +62,16 @@ def test_background_views_can_be_kept(tmp_path):
     assert not samples[0]["instances"].any()
 
 
+def test_nothing_is_pasted_into_an_image_that_is_smaller_than_what_is_pasted():
+    def sample(side):
+        masks = np.zeros((side, side), np.int32)
+        masks[: side // 2] = 1
+        return DSample.flat(np.zeros((side, side, 3), np.uint8), masks, [1])
+
+    tiny = sample(6)
+    assert CopyPaste()(tiny, sample(40), np.random.default_rng(0)) is tiny
+
+
 class TwoImages:
     """Of two images the first has an object along its upper edge; the second has none, or a large one."""
 

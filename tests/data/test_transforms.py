@@ -86,6 +86,26 @@ def test_a_resized_mask_is_not_shifted_against_its_image():
     assert larger.sum() == 1600
 
 
+@pytest.mark.parametrize("size", [(320, 480), (598, 896), (256, 256)])
+def test_resized_masks_lie_on_the_image_and_the_published_ones_beside_it(size):
+    rows, columns = np.ogrid[:427, :640]
+    disk = (rows - 213) ** 2 + (columns - 320) ** 2 < 80**2
+    image, masks = np.repeat(disk[..., None] * np.uint8(255), 3, axis=2), disk[..., None].astype(np.int32)
+
+    def centre(weights):
+        return np.array(
+            [np.average(np.arange(n), weights=weights.sum(axis)) for axis, n in ((1, size[0]), (0, size[1]))]
+        )
+
+    shifts = []
+    for published in (False, True):
+        view, ids = resize(image, masks, size, published)
+        shifts.append(centre(ids[..., 0]) - centre(view[..., 0].astype(float)))
+    nearest = cv2.resize(disk.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
+    assert np.abs(shifts[0]).max() < 0.15 and (np.abs(shifts[1] - 0.45) < 0.15).all()
+    assert np.mean(nearest != ids[..., 0]) < 1e-3
+
+
 def test_a_whole_view_shows_the_whole_image(scene):
     view = RandomView((60, 80), p_whole=1, p_object=0, p_rotate=0, aspect=1, p_flip=0)
     image, masks = view(*scene, np.random.default_rng(0))

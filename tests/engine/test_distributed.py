@@ -41,7 +41,7 @@ def later(image, masks, rng):
 def main(cfg):
     config = TrainConfig(EVERY_CLICK, 4, 2, MultiStep([9]))
     data = FolderData(4, 20, lambda size: (later if size == (33, 33) else view, view))
-    sets = data.open(cfg, {0: (32, 32), 1: (33, 33)}, MultiPointSampler(6), ())
+    sets = data.open(cfg, {0: (32, 32), 1: (33, 33)}, MultiPointSampler(6), (), True)
     launch.start(TinyModel(), cfg, config, *sets)
 """
 

@@ -62,6 +62,18 @@ def test_running_values_follow_the_published_ones():
     label[:, :, 0] = -1
     loss(pred, label)
     assert loss.log_state() == before  # samples with ignored pixels do not count
+    label[0] = 0
+    loss(pred, label)  # where one has none, the largest weight is that of all samples
+    weights = [NormalizedFocalLoss(alpha=0.5, gamma=2) for _ in range(3)]
+    largest = [one.modulate(*_modulated(pred[i : i + 1], label[i : i + 1])).max() for i, one in enumerate(weights)]
+    assert loss.log_state()["m"] == pytest.approx(0.8 * before["m"] + 0.2 * float(sum(largest) / 3), rel=1e-5)
+
+
+def _modulated(pred, label):
+    """Error to the power of gamma, and valid pixels, as the loss computes them."""
+    valid = (label != -1).float()
+    right = torch.where(label != -1, 1 - (label - pred.sigmoid()).abs(), 1.0)
+    return (1 - right) ** 2, valid
 
 
 def test_values_and_gradients_equal_the_published_ones():

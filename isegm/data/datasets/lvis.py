@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,10 +18,13 @@ from isegm.utils.text_values import as_path
 Polygons = list[np.ndarray]  # each (N, 2) int32, corners (x, y) in whole pixels
 COORDINATE_LIMIT = 2**20  # of corners, in pixels
 FILES = ("lvis_v1_{}.json", "lvis_{}.json")  # names in published code; the second is LVIS 0.5
+OF_RITM = FILES[::-1]  # whose baselines on LVIS alone were trained on 0.5
 
 
-def read_lvis(root: Path, split: str) -> tuple[list[dict[str, Any]], dict[int, list[Polygons]]]:
-    """Read the annotations of a split.
+def read_lvis(
+    root: Path, split: str, files: Sequence[str] = FILES
+) -> tuple[list[dict[str, Any]], dict[int, list[Polygons]]]:
+    """Read the annotations of a split; for arguments see ``annotation_file``.
 
     Returns:
         images: one dict per image, as in the file.
@@ -29,7 +33,7 @@ def read_lvis(root: Path, split: str) -> tuple[list[dict[str, Any]], dict[int, l
     Raises:
         InputError: the file is missing, or does not hold LVIS annotations.
     """
-    path = annotation_file(root, split)
+    path = annotation_file(root, split, files)
     content, wanted = read_json(path), "LVIS annotations"
     try:
         images, items = list(content["images"]), list(content["annotations"])
@@ -60,9 +64,9 @@ def _corners(points: list[float]) -> np.ndarray:
     return corners.astype(np.int32)
 
 
-def annotation_file(root: Path, split: str) -> Path:
-    """Find the annotation file of a split: the first of ``FILES`` that exists, or the first one if none does."""
-    paths = [root / split / name.format(split) for name in FILES]
+def annotation_file(root: Path, split: str, files: Sequence[str] = FILES) -> Path:
+    """Find the annotation file of a split: the first of ``files`` that exists, or the first one if none does."""
+    paths = [root / split / name.format(split) for name in files]
     return next((path for path in paths if path.is_file()), paths[0])
 
 
@@ -100,10 +104,10 @@ class LvisDataset(RandomReader):
         self.root = as_path(root, "the folder of a data set")
         self.name = f"LVIS_{split}"
         self.max_overlap_ratio = max_overlap_ratio
-        images, polygons = read_lvis(self.root, split)
+        images, polygons = read_lvis(self.root, split, OF_RITM)
         self.items = [(file_name(image), polygons[int(image["id"])]) for image in images]
         files = (self.root / name for name, _ in self.items)
-        require_files(files, annotation_file(self.root, split))
+        require_files(files, annotation_file(self.root, split, OF_RITM))
 
     def __len__(self) -> int:
         return len(self.items)
