@@ -95,7 +95,7 @@ class Prompt:
         in the middles of parts of equal length.
         """
         if self.kind == "box":
-            (top, left), (bottom, right) = self.path
+            (top, left), (bottom, right) = ((math.ceil(y), math.ceil(x)) for y, x in self.path)  # as ``mask``
             return [Click(True, ((top + bottom - 1) / 2, (left + right - 1) / 2))]
         if self.kind == "polygon":
             inside = np.pad(np.asarray(self.mask(image_size), dtype=np.uint8), 1)
@@ -180,10 +180,17 @@ def _polygon(polygon: ArrayLike, image_size: tuple[int, int]) -> Prompt:
     if len(np.unique(corners, axis=0)) < 3:
         raise InputError(f"a polygon of {len(corners)} points has no area: give at least three different corners.")
     _require_points_inside(corners, image_size, "polygon")
+    prompt = Prompt("polygon", _path(corners))
     x, y = (corners - corners[0]).T
-    if abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2 < 1:
+    if abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2 < 1 and not _is_crossed(prompt, image_size):
         raise InputError("the polygon has an area of less than a pixel: give corners that lie around the object.")
-    return Prompt("polygon", _path(corners))
+    return prompt
+
+
+def _is_crossed(polygon: Prompt, image_size: tuple[int, int]) -> bool:
+    """Whether a polygon without area fills more than the pixels of its outline, as an eight does: its loops cancel."""
+    filled = np.asarray(polygon.mask(image_size), dtype=np.uint8)
+    return bool(cv2.erode(filled, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1).any())
 
 
 def _scribble(pair: Any, image_size: tuple[int, int]) -> Prompt:

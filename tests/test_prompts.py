@@ -72,6 +72,20 @@ def test_clicks_of_a_scribble_lie_at_equal_distances_and_have_its_sign():
     assert clicks[0].coords[0] - 5 == pytest.approx(35 - clicks[-1].coords[0]) == pytest.approx(steps[0] / 2)
 
 
+@pytest.mark.parametrize("box", [(0, 0, 0.5, 10), (0, 0, 0.9, 0.5), (3.2, 4.6, 9.5, 20.1), (2, 3, 9, 12)])
+def test_the_click_of_a_box_lies_in_the_middle_of_its_pixels(box):
+    (prompt,) = prompts_from_xy(SIZE, box=box)
+    rows, columns = np.nonzero(prompt.mask(SIZE))
+    (click,) = prompt.clicks(SIZE)
+    assert click.coords == ((rows.min() + rows.max()) / 2, (columns.min() + columns.max()) / 2)
+
+
+def test_a_polygon_whose_loops_cancel_is_one():
+    (prompt,) = prompts_from_xy(SIZE, polygon=[(0, 0), (25, 0), (0, 25), (25, 25)])
+    (click,) = prompt.clicks(SIZE)
+    assert prompt.mask(SIZE).sum() > 100 and prompt.mask(SIZE)[int(click.coords[0]), int(click.coords[1])]
+
+
 def test_prompts_stand_in_the_order_polygon_box_scribbles():
     prompts = prompts_from_xy(
         SIZE,

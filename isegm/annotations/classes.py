@@ -35,20 +35,48 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
         InputError: the file cannot be read, lists no class, or lists something else.
     """
     path = as_path(path, "the path of a list of classes")
+    classes = tuple(dict.fromkeys(name for name in _numbered(path).values() if name not in NOT_CLASSES))
+    if not classes:
+        raise _none(path)
+    return classes
+
+
+def read_numbered_classes(path: str | Path) -> dict[int, str]:
+    """Read the classes that a file lists by their numbers, from 0: of a line, of an entry, or the key before a name.
+
+    Two numbers may have the same name, and numbers may have none.
+
+    Args:
+        path: see ``read_classes``.
+
+    Raises:
+        InputError: see ``read_classes``.
+    """
+    path = as_path(path, "the path of a list of classes")
+    classes = _numbered(path)
+    if not classes:
+        raise _none(path)
+    return classes
+
+
+def _none(path: Path) -> InputError:
+    return InputError(f"{path} lists no classes: write one in each line.")
+
+
+def _numbered(path: Path) -> dict[int, str]:
+    """The names of a list by their numbers, ascending, without those that are blank."""
     if path.suffix.lower() in YAML_ENDINGS:
         found = check(read_yaml(path), YAML_LIST, path)["names"]
-        names: Sequence[Any] = [name for _, name in _ordered(found, path)] if isinstance(found, Mapping) else found
+        names: Sequence[tuple[int, Any]] = _ordered(found, path) if isinstance(found, Mapping) else [*enumerate(found)]
     else:
         content = read_regular(path, "list of classes")
         if is_json(content):
             found = check(decode_json(content, path, "give a list of classes"), COCO_LIST, path)
-            names = [entry["name"] for entry in found["categories"]]
+            names = [*enumerate(entry["name"] for entry in found["categories"])]
         else:
-            names = _lines(path, content)
-    classes = tuple(dict.fromkeys(name.strip() for name in map(str, names) if name.strip()))
-    if not classes:
-        raise InputError(f"{path} lists no classes: write one in each line.")
-    odd = next((name for name in classes if len(name) > LONGEST or not name.isprintable()), None)
+            names = [*enumerate(_lines(path, content))]
+    classes = {number: str(name).strip() for number, name in names if str(name).strip()}
+    odd = next((name for name in classes.values() if len(name) > LONGEST or not name.isprintable()), None)
     if odd is not None:
         raise InputError(f"{path} lists {odd[:40]!r}, which is no class: write a short name in each line, in UTF-8.")
     return classes
@@ -64,7 +92,6 @@ def _ordered(found: Mapping[Any, Any], path: Path) -> list[tuple[int, Any]]:
 
 def _lines(path: Path, content: bytes) -> list[str]:
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not a text file in UTF-8: write one class in each line.") from error
-    return [line for line in text.splitlines() if line.strip() not in NOT_CLASSES]

@@ -6,7 +6,7 @@ the classes stand in a file beside the labels, ``classes.txt``, or in the ``data
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from isegm.annotations import json_files
-from isegm.annotations.classes import YAML_ENDINGS, read_classes
+from isegm.annotations.classes import YAML_ENDINGS, read_numbered_classes
 from isegm.annotations.objects import ANNOTATIONS, AnnotatedObject, Annotations, file_stems, require_each
 from isegm.annotations.polygons import corner_outlines, fill_polygon
 from isegm.utils.errors import InputError
@@ -51,11 +51,11 @@ def write_yolo(path: str | Path, annotations: Annotations) -> None:
     if path.suffix.lower() != ".txt" or path.name == CLASSES:
         raise InputError(f"{path} is no name for YOLO's labels: end it in .txt, other than {CLASSES}.")
     listed = path.parent / CLASSES
-    known = read_classes(listed) if listed.exists() else ()
+    known = read_numbered_classes(listed) if listed.exists() else {}
     classes = _classes(path, known, [annotations])
     lines = _lines(path, annotations, classes)
     if classes != known:
-        _write(listed, classes)
+        _write(listed, (classes.get(number, "") for number in range(1 + max(classes))))
     _write(path, lines)
 
 
@@ -76,26 +76,27 @@ def write_yolo_folder(path: str | Path, annotated: Sequence[Annotations]) -> Non
     if path.suffix.lower() not in YAML_ENDINGS:
         raise InputError(f"{path} is no name for the list of YOLO's classes: end it in .yaml.")
     stems = file_stems(path.parent, annotated)
-    classes = _classes(path, read_classes(path) if path.exists() else (), annotated)
+    classes = _classes(path, read_numbered_classes(path) if path.exists() else {}, annotated)
     for one, stem in zip(annotated, stems, strict=True):
         _write(path.parent / LABELS / f"{stem}.txt", _lines(path, one, classes))
-    names = [f"  {number}: {json_files.text(name)}" for number, name in enumerate(classes)]
+    names = [f"  {number}: {json_files.text(name)}" for number, name in classes.items()]
     head = f"# Labels of {len(annotated)} images lie in {LABELS}/. To train on them, put the images into {IMAGES}/."
     _write(path, [head, "path: .", f"train: {IMAGES}", f"val: {IMAGES}", "names:", *names])
 
 
-def _classes(path: Path, known: Sequence[str], annotated: Sequence[Annotations]) -> tuple[str, ...]:
-    """The classes in the order of their numbers: known ones, those of the annotations' lists, and others."""
+def _classes(path: Path, known: Mapping[int, str], annotated: Sequence[Annotations]) -> dict[int, str]:
+    """The classes by their numbers: known ones, then those of the annotations' lists, and others."""
     used = (item.category for one in annotated for item in one.objects)
-    names = tuple(dict.fromkeys(chain(known, *(one.classes for one in annotated), used)))
-    odd = next((name for name in names if name != name.strip() or not name.isprintable()), None)
+    names = dict.fromkeys(chain(*(one.classes for one in annotated), used))
+    new = [name for name in names if name not in known.values()]
+    odd = next((name for name in new if name != name.strip() or not name.isprintable()), None)
     if odd is not None:
         raise InputError(f"{path} cannot hold the class {odd!r}: rename it to a word or a few in one line.")
-    return names
+    return {**known, **dict(enumerate(new, start=1 + max(known, default=-1)))}
 
 
-def _lines(path: Path, annotations: Annotations, classes: Sequence[str]) -> list[str]:
-    numbers = {name: number for number, name in enumerate(classes)}
+def _lines(path: Path, annotations: Annotations, classes: Mapping[int, str]) -> list[str]:
+    numbers = {name: number for number, name in sorted(classes.items(), reverse=True)}  # of one name the least
     return [f"{numbers[item.category]} {_polygon(path, item)}" for item in annotations.objects]
 
 
@@ -136,7 +137,7 @@ def read_yolo(
         InputError: the file cannot be read, none of its lines can, or the data set has no labels of this image.
     """
     if path.suffix.lower() in YAML_ENDINGS:
-        classes, path = read_classes(path), _labels_in(path, image_name)
+        classes, path = read_numbered_classes(path), _labels_in(path, image_name)
     else:
         classes = _classes_of(path)
     try:
@@ -163,14 +164,14 @@ def _labels_in(path: Path, image_name: str) -> Path:
     return found[0]
 
 
-def _classes_of(path: Path) -> tuple[str, ...]:
-    """The classes of a label file; () where no file lists them."""
+def _classes_of(path: Path) -> dict[int, str]:
+    """The classes of a label file by their numbers; none where no file lists them."""
     folders = path.absolute().parents[: 1 + FOLDERS_UP]
     listed = [folders[0] / CLASSES, *(folder / name for folder in folders for name in DATA)]
-    return next((read_classes(each) for each in listed if is_regular(each)), ())
+    return next((read_numbered_classes(each) for each in listed if is_regular(each)), {})
 
 
-def _object(line: str, classes: Sequence[str], size: tuple[int, int]) -> json_files.ReadObject:
+def _object(line: str, classes: Mapping[int, str], size: tuple[int, int]) -> json_files.ReadObject:
     """Read a line.
 
     Raises:
@@ -192,7 +193,7 @@ def _object(line: str, classes: Sequence[str], size: tuple[int, int]) -> json_fi
         x, y, width, height = numbers[:BOX]
         left, right, top, bottom = x - width / 2, x + width / 2, y - height / 2, y + height / 2
         numbers = np.array([left, top, left, bottom, right, bottom, right, top])
-    if classes and int(first) >= len(classes):
-        raise ValueError(f"there is no class {first}, only {len(classes)} are listed")
+    if classes and int(first) not in classes:
+        raise ValueError(f"there is no class {first} among the {len(classes)} that are listed")
     category = classes[int(first)] if classes else f"class {int(first)}"
     return json_files.ReadObject(fill_polygon(numbers.reshape(-1, 2) * size[::-1], size), category=category)

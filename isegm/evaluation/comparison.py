@@ -44,7 +44,7 @@ class Run:
         dataset: name of the data set.
         records: sorted by (sample index, object id).
         target_iou: clicking stopped at this IoU; above 1 if it never stopped early.
-        max_clicks: maximum number of clicks per object.
+        max_clicks: clicks of each object that scores count.
         weights: the published file that was evaluated, identified by name and checksum; None for any other file.
         deviation: how the evaluation differs from the published ones, as a clause; empty if it does not.
         init_masks: the initial masks of the objects, see ``RunInfo``; None for the data set's own or none.
@@ -160,7 +160,8 @@ def _distinguishing_names(folders: Sequence[Path]) -> dict[Path, str]:
 def _run_of(path: Path, found: RecordFile | None, name: str) -> Run:
     if found is None or not found.records:
         raise InputError(f"{path} holds no objects yet: evaluate again with --resume.")
-    target, max_clicks = found.identity.get("target_iou"), found.identity.get("max_clicks")
+    target = found.identity.get("target_iou")
+    max_clicks = found.identity.get("n_clicks", found.identity.get("max_clicks"))  # that scores count
     if not isinstance(target, (int, float)) or not isinstance(max_clicks, int):
         raise InputError(f"{path} does not say its target_iou and max_clicks: evaluate again.")
     dataset = found.records[0].dataset

@@ -367,9 +367,7 @@ class EvalOptions:
             value = getattr(self, one.name)
             if one.name not in NAMED_OPTIONS or value == one.default:
                 continue
-            usual: dict[str, Any] = {one.name: one.default}
-            without = replace(self, **usual)
-            if one.name in OF_DATA or without._effective(protocol) != self._effective(protocol):
+            if one.name in OF_DATA or self._without(one.name, one.default, protocol) != self._effective(protocol):
                 shown = Path(value).resolve().name if one.name == "init_masks" else str(value)
                 named[one.name.replace("_", "-")] = shown
         target = self.eval_settings(protocol).target_iou
@@ -378,6 +376,13 @@ class EvalOptions:
         elif target != usual_target(protocol):
             named["target-iou"] = str(target)
         return named
+
+    def _without(self, name: str, default: Any, protocol: str) -> tuple[EvalSettings, InferenceSettings] | None:
+        """Return what is effective with the default of an option; None where the others do not go together with it."""
+        try:
+            return replace(self, **{name: default})._effective(protocol)
+        except InputError:
+            return None
 
     def _effective(self, protocol: str) -> tuple[EvalSettings, InferenceSettings]:
         return self.eval_settings(protocol), self.inference_settings(protocol, "")

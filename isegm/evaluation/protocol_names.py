@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from isegm.data.initial_masks import INIT_SUFFIX
 from isegm.inference.protocols import PROTOCOLS, usual_settings
+from isegm.inference.simulation import EvalSettings
 
 PUBLISHED_CLICKS = 20
 PUBLISHED_THRESHOLDS = (0.49, 0.5)
+CENTRE = EvalSettings.clicker  # the published simulated user
 
 
 def deviation(identity: Mapping[str, Any], dataset: str, max_clicks: int) -> str:
@@ -21,6 +24,10 @@ def deviation(identity: Mapping[str, Any], dataset: str, max_clicks: int) -> str
         return f"it ran {identity['refinement'].get('mode', 'a refinement')}"
     if identity.get("prompt"):
         return f"it began with a {identity['prompt']} instead of a click"
+    if identity.get("clicker", CENTRE) != CENTRE:
+        return "its simulated user clicked at random"
+    if identity.get("min_clicks", 1) > 1:
+        return f"it had at least {identity['min_clicks']} clicks on each object"
     if max_clicks != PUBLISHED_CLICKS:
         return f"it had {max_clicks} clicks instead of {PUBLISHED_CLICKS}"
     if identity.get("max_objects"):
@@ -40,6 +47,8 @@ def _as_published(identity: Mapping[str, Any], dataset: str) -> bool:
     """Whether crops and sizes are those of the protocol, whatever cascade, refinement or arithmetic there is."""
     if identity.get("protocol") not in PROTOCOLS:
         return False
+    if identity.get("init_masks"):
+        dataset = dataset.removesuffix(INIT_SUFFIX)
     usual = json.loads(json.dumps(asdict(usual_settings(identity["protocol"], dataset))))
     inference = dict.fromkeys(usual) | identity.get("inference", {})  # older records lack what is None by default
     inference |= {name: usual[name] for name in ("cascade", "precision", "compiled")}
@@ -58,6 +67,8 @@ def protocol_of(identity: Mapping[str, Any], dataset: str) -> str:
         parts.append(mode)
     if prompt := identity.get("prompt"):
         parts.append(f"{prompt} first")
+    if identity.get("clicker", CENTRE) != CENTRE:
+        parts.append("random clicks")
     cascade = inference.get("cascade")
     if isinstance(cascade, Mapping):
         adaptive = " adaptive" if cascade.get("adaptive") else ""

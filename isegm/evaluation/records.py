@@ -47,7 +47,7 @@ IDENTITY_KINDS: dict[str, Kind] = {
     **dict.fromkeys(
         ("checkpoint", "protocol", "own_protocol", "prompt", "objects", "dataset", "fingerprint", "device"), Text()
     ),
-    **dict.fromkeys(("samples", "max_clicks", "min_clicks"), COUNT),
+    **dict.fromkeys(("samples", "max_clicks", "min_clicks", "n_clicks"), COUNT),
     "max_objects": Whole(least=1) | Nothing(),
     "init_masks": Text() | Nothing(),
     "target_iou": Number(least=0) | Nothing(),

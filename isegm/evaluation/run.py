@@ -289,6 +289,8 @@ def _identity(
         "objects": EACH_OBJECT,
         **settings.as_dict(),
     }
+    if options.n_clicks != settings.max_clicks:  # clicks that scores count
+        identity["n_clicks"] = options.n_clicks
     if options.eval_ritm and run.info.own_protocol:
         identity["own_protocol"] = run.info.own_protocol
     if predictor.refinement is not None:

@@ -65,6 +65,7 @@ def summary_entry(
         "inference": asdict(inference),
         "versions": versions(),
         **{key: getattr(scores, key) for key in TOTALS},
+        "n_clicks": scores.max_clicks,  # that scores count, where "max_clicks" were made
         **_by_click(scores),
     }
     if parts:
@@ -153,6 +154,7 @@ def write_csv(path: str | Path, entries: Sequence[Mapping[str, Any]]) -> None:
     for one in entries:
         row = {field.name: one.get(field.name) for field in fields(RunInfo)}
         row |= {key: one["settings"][key] for key in limits} | {key: one.get(key) for key in TOTALS}
+        row["n_clicks"] = one.get("n_clicks", row["max_clicks"])
         for key in ("noc", "noc_std", "nof", "nof_published"):
             row |= {f"{key}@{label}": one[key].get(label, "") for label in labels}
         row |= {f"miou@{k}": one["miou"][k - 1] if k <= len(one["miou"]) else "" for k in TABLE_MIOU_CLICKS}

@@ -33,6 +33,7 @@ _ENTRY: dict[str, Kind] = {
 }
 _LATER: dict[str, Kind] = {  # entries may lack them
     "images": Whole(least=0),
+    "n_clicks": Whole(least=1),
     "parts": Table(Fields(_SCORES)),
     **dict.fromkeys(("own_protocol", "first_prompt"), Text() | Nothing()),
     **dict.fromkeys(("first_spc", "next_spc", "passes"), Number(least=0) | Nothing()),

@@ -98,10 +98,10 @@ class _Packed:
         merged = None if self.merged is None else self.merged.mask()
         if self.no_zoom:
             zoom_probs = None
-        elif merged is not None:
-            zoom_probs = self.rest.mask_tensor(merged)
         elif self.own_zoom:
             zoom_probs = probs
+        elif merged is not None:
+            zoom_probs = self.rest.mask_tensor(merged)
         elif self.zoom_probs is not None:
             zoom_probs = self.zoom_probs.unpack()
         zoom = replace(self.rest.zoom, probs=zoom_probs)

@@ -43,6 +43,7 @@ class Labels:
         ignored: value of the pixels that count neither as object nor as background, or None.
         colors: RGB of values, each 0..255, if the file has a palette.
         soft: whether the file has a soft edge, of which the brighter half was taken.
+        numbered: whether the file says itself how its objects are numbered, as those of this project do.
     """
 
     pixels: np.ndarray
@@ -50,6 +51,7 @@ class Labels:
     ignored: int | None = None
     colors: Mapping[int, Color] = field(default_factory=dict)
     soft: bool = False
+    numbered: bool = False
 
     @property
     def selected(self) -> np.ndarray:
@@ -94,11 +96,10 @@ def read_labels(path: str | Path) -> Labels:
     counts = _counts(pixels)
     values = np.flatnonzero(counts)
     values = values[values > 0]
-    colors, step = _colors(opened, image, counts), _own_step(opened, image)
+    step = _own_step(opened, image)
     if step is not None and not (values % step).any():
-        return Labels(
-            pixels // np.uint16(step), tuple((values // step).tolist()), colors=_colors(opened, image, counts)
-        )
+        numbers = tuple((values // step).tolist())
+        return Labels(pixels // np.uint16(step), numbers, colors=_palette(image), numbered=True)
     colors = _colors(opened, image, counts)
     soft = _has_soft_edges(pixels, values, counts)
     if soft and _is_one_object(pixels, values, counts):
@@ -136,7 +137,7 @@ def read_start_mask(
     mask = _first_channel(path) if first_channel else None
     if mask is None:
         labels = read_labels(path)
-        plain = labels.pixels.size and (labels.pixels == labels.pixels.flat[0]).all()
+        plain = labels.pixels.size and (labels.pixels == labels.pixels.flat[0]).all() and not labels.numbered
         mask = labels.selected & (not plain or labels.pixels.flat[0] == IGNORED)
     if mask.shape != size:
         (height, width), (own_height, own_width) = size, mask.shape
@@ -246,16 +247,23 @@ def _own_step(opened: ImageContent, image: Image.Image | None) -> int | None:
     return int(text) if text in STEPS else None
 
 
+def _palette(image: Image.Image | None) -> dict[int, Color]:
+    """Return the colours of a mask by value, if it has a palette."""
+    if image is None or image.mode != "P":
+        return {}
+    palette = image.getpalette("RGB") or []
+    return dict(enumerate(zip(palette[::3], palette[1::3], palette[2::3], strict=False)))
+
+
 def _colors(opened: ImageContent, image: Image.Image | None, counts: np.ndarray) -> dict[int, Color]:
     """Return the palette of a mask, if it has one.
 
     Raises:
         InputError: black or transparency, which show the background, stand at another index than 0.
     """
-    if image is None or image.mode != "P":
-        return {}
-    palette = image.getpalette("RGB") or []
-    colors = dict(enumerate(zip(palette[::3], palette[1::3], palette[2::3], strict=False)))
+    colors = _palette(image)
+    if image is None or not colors:
+        return colors
     clear = image.info.get("transparency")
     for index in np.flatnonzero(counts).tolist():
         black = colors.get(index) == BLACK and (colors.get(0) != BLACK or not counts[0])

@@ -96,6 +96,35 @@ def test_a_folder_is_a_data_set_that_is_read_back_image_by_image(tmp_path):
     assert read_classes(path) == ("cat", "dog", "ant")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "first", "second", "new"),
+    [
+        ("classes.txt", "_background_\ncat\ndog\n", "cat", "dog", 3),
+        ("classes.txt", "cat\ncat\ndog\nbird\n", "cat", "dog", 4),
+        ("classes.txt", "cat\n\n\ndog\n", None, None, 4),
+        ("data.yaml", "names: {1: cat, 2: dog}", "cat", "dog", 3),
+        ("data.yaml", "names: {0: cat, 2: dog, 5: bird}", None, "dog", 6),
+        ("data.yaml", "names: [cat, cat, dog]", "cat", "dog", 3),
+    ],
+)
+def test_classes_keep_their_numbers_in_any_list(name, content, first, second, new, tmp_path):
+    (tmp_path / name).write_text(content)
+    (tmp_path / "labels").mkdir()
+    inside = tmp_path if name == "classes.txt" else tmp_path / "labels"
+    lines = "1 0.5 0.5 0.5 0.5\n2 0.5 0.5 0.5 0.5\n0 0.2 0.2 0.1 0.1\n"
+    wanted = [each for each in (first, second) if each]
+    assert [item.category for item in labels(inside / "a.txt", lines).objects if item.region.area > 100] == wanted
+    more = of_classes("novel", *wanted)
+    more = Annotations("b.png", more.size, more.objects[: 1 + len(wanted)])
+    if name == "classes.txt":
+        write(tmp_path / "b.txt", more)
+    else:
+        FORMATS["yolo"].write_all(tmp_path / name, [more])
+    numbers = [line.split()[0] for line in (inside / "b.txt").read_text().splitlines()]
+    assert numbers[0] == str(new) and len(numbers) == 1 + len(wanted)
+    assert [item.category for item in labels(inside / "a.txt", lines).objects if item.region.area > 100] == wanted
+
+
 def test_what_the_format_cannot_hold_is_refused_and_nothing_is_written(tmp_path):
     empty = Annotations("a.png", (8, 8), (AnnotatedObject(3, Region.empty((8, 8))),))
     twins = [of_classes("cat"), Annotations("a.jpg", (8, 8))]
@@ -129,7 +158,7 @@ def test_classes_are_named_by_the_files_that_training_uses(place, tmp_path):
     (folder / place).write_text(listed)
     assert labels(folder / "a.txt", "1 0.5 0.5 0.2 0.5\n").objects[0].category == "dog"
     found = labels(folder / "b.txt", "1 0.5 0.5 0.2 0.5\n2 0.5 0.5 0.2 0.5\n")
-    assert len(found.objects) == 1 and found.left_out == ("line 2 (there is no class 2, only 2 are listed)",)
+    assert len(found.objects) == 1 and found.left_out == ("line 2 (there is no class 2 among the 2 that are listed)",)
 
 
 def test_an_empty_file_has_no_objects(tmp_path):

@@ -104,4 +104,4 @@ def test_every_option_of_compare_tells_its_default(capsys):
     with pytest.raises(SystemExit):
         parse_compare(["--help"])
     entries = re.split(r"\n  (?=--)", capsys.readouterr().out)[1:]
-    assert len(entries) == 3 and all("default" in entry for entry in entries)
+    assert len(entries) == 4 and all("default" in entry for entry in entries)

@@ -13,7 +13,7 @@ from isegm.evaluation.comparison import compare, read_runs
 from isegm.evaluation.comparison_table import OTHER_PROTOCOLS, comparison_table
 from isegm.evaluation.iou_curves import read_curve, told_apart
 from isegm.evaluation.options import EvalOptions
-from isegm.evaluation.protocol_names import protocol_of
+from isegm.evaluation.protocol_names import deviation, protocol_of
 from isegm.evaluation.records import EACH_OBJECT, RecordWriter, read_records
 from isegm.evaluation.run import run_evaluation
 from isegm.inference.cascade import Cascade
@@ -125,6 +125,7 @@ def identity(protocol="simpleclick", **changes):
         ({**identity("ritm", clicks_limit=8), "refinement": {"mode": "f-BRS-B"}}, "ritm, f-BRS-B"),
         (identity(zoom_in=settings_for("ritm").zoom_in), "simpleclick, other crops or sizes"),
         (identity(precision="bf16", compiled=True), "simpleclick"),  # the name of its folder says so
+        ({**identity("ritm"), "clicker": "random"}, "ritm, random clicks"),
         ({"protocol": "of a plugin", "inference": {"flip": True}}, "of a plugin, other crops or sizes"),
         ({"protocol": "ritm"}, "ritm"),
     ],
@@ -155,6 +156,27 @@ def test_published_values_do_not_stand_beside_another_protocol(tmp_path):
     (run,) = read_runs([folder])
     assert run.weights is not None and run.published == []
     assert run.deviation == "it ran RITM's protocol (--eval-ritm) instead of simpleclick"
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"clicker": "random"}, "clicked at random"),
+        ({"min_clicks": 5}, "at least 5 clicks"),
+        ({"clicker": "centre"}, ""),
+    ],
+)
+def test_another_simulated_user_is_no_published_one(said, words):
+    found = deviation({**identity("ritm"), "threshold": 0.49, "min_clicks": 1, **said}, "GrabCut", 20)
+    assert words in found and bool(words) == bool(found)
+
+
+@pytest.mark.parametrize("protocol", ["ritm", "simpleclick", "emcclick"])
+def test_initial_masks_leave_the_protocol_of_davis_as_it_is(protocol):
+    mode = "emc-click" if protocol == "emcclick" else "cvpr"
+    settings = EvalOptions(init_masks="masks", eval_mode=mode).inference_settings(protocol, "DAVIS_init")
+    said = {"protocol": protocol, "inference": json.loads(json.dumps(asdict(settings))), "init_masks": "abc"}
+    assert protocol_of(said, "DAVIS_init") == protocol
 
 
 def test_published_values_of_simpleclick_stand_beside_its_file(tmp_path):

@@ -7,7 +7,7 @@ import torch
 
 from isegm import InputError, build_model
 from isegm.cli import evaluate as command
-from isegm.evaluation.comparison import compare, read_runs
+from isegm.evaluation.comparison import compare, read_runs, run_scores
 from isegm.evaluation.comparison_table import comparison_table
 from isegm.evaluation.options import EvalOptions
 from isegm.evaluation.records import read_records
@@ -92,6 +92,12 @@ def test_scores_count_other_clicks_than_are_made(evaluate):
     header, row = (folder / "report_drawn.txt").read_text().splitlines()[2:5:2]
     assert "|>=2@90%" in header.replace(" ", "") and "max-n-clicks=4" in row
     assert row.split("|")[3].strip() == "2.00"  # nothing is reached
+    (entry,) = json.loads((folder / "summary.json").read_text())["evaluations"]
+    assert (entry["n_clicks"], entry["settings"]["max_clicks"], entry["noc"]["90"]) == (2, 4, 2.0)
+    (run,) = read_runs([folder])
+    assert run_scores(run)["NoC@90"] == 2.0
+    named = EvalOptions(n_clicks=3, max_n_clicks=10, min_n_clicks=5).named_settings("ritm")
+    assert named == {"max-n-clicks": "10", "min-n-clicks": "5"}
     with pytest.raises(InputError, match="--min-n-clicks 5 is more than --max-n-clicks 4: lower it"):
         evaluate(max_n_clicks=4, min_n_clicks=5)
 

@@ -64,6 +64,22 @@ def test_undo_and_the_clicks_after_it_are_exact(name, start):
     assert not mask.any() and not probs.any()
 
 
+def test_undo_brings_back_probabilities_that_were_given_between_clicks():
+    predictor = Predictor(TinyModel(), settings=InferenceSettings(zoom_in=CROPS), threshold=0.49)
+    predictor.set_image(IMAGE)
+    predictor.predict([(55, 40)], [1])
+    soft = np.full((90, 120), 0.1, np.float32)
+    soft[5:85, 5:115] = 0.495  # in the mask, and below a half
+    soft[30:60, 40:70] = 0.9
+    predictor.predict(prev_mask=soft)
+    _, expected = predictor.predict([(60, 45)], [1])
+    crop = predictor.session.view.source
+    predictor.undo()
+    _, again = predictor.predict([(60, 45)], [1])
+    assert predictor.session.view.source == crop
+    np.testing.assert_array_equal(again, expected)
+
+
 def test_a_patch_in_an_image_of_the_networks_size_leaves_the_output_below_it_as_it_was():
     predictor = Predictor(FocalBlobModel(), settings=settings_for("focalclick", infer_size=48))
     predictor.set_image(IMAGE[:48, :48])

@@ -78,6 +78,17 @@ def test_every_object_that_is_saved_comes_back_in_the_program_and_as_a_data_set(
     assert read_start_mask(path, annotations.size).sum() == sum(areas.values())
 
 
+@pytest.mark.parametrize("kind", ["mask", "id", "palette"])
+@pytest.mark.parametrize("number", [1, 5, 255])
+def test_an_object_that_fills_the_image_comes_back_whatever_its_number_and_colour_are(kind, number, tmp_path):
+    whole = AnnotatedObject(number, Region.of(np.ones((20, 30), bool)), color=(0, 0, 0))
+    path = tmp_path / "a.png"
+    FORMATS[kind].write(path, Annotations("a.png", (20, 30), (whole,)), None)
+    assert read_start_mask(path, (20, 30)).all()
+    (found,) = read_annotations(path, "a.png", (20, 30)).objects
+    assert found.number == number and found.region.area == 600
+
+
 def test_ids_up_to_300_of_other_programs_keep_the_one_that_is_255(tmp_path):
     labels = np.repeat(np.arange(1, 301), 8).reshape(40, 60).astype(np.uint16)
     sample = as_data_set(tmp_path, labels)
