@@ -234,12 +234,13 @@ def test_several_gpus_are_a_process_each(arguments, number, monkeypatch):
     started, looked_at = [], []
     monkeypatch.setattr("sys.argv", ["train.py", "x.py", "--epochs=3"])
     monkeypatch.setattr(torch.distributed.run, "main", started.append)
-    monkeypatch.setattr(distributed, "choose_device", looked_at.append)
+    monkeypatch.setattr(distributed, "choose_device", lambda name, elsewhere: looked_at.append((name, elsewhere)))
     with pytest.raises(SystemExit) if number > 1 else nullcontext():
         distributed.launch(**arguments)
     launcher = ["--standalone", f"--nproc_per_node={number}"]
     assert started == ([[*launcher, "train.py", "x.py", "--epochs=3"]] if number > 1 else [])
     assert len(looked_at) == (0 if number == 1 or "cpu" in arguments else number)
+    assert all(elsewhere for _, elsewhere in looked_at)  # this process opens no GPU
     monkeypatch.setenv("WORLD_SIZE", str(number))  # as each of the started ones finds it
     distributed.launch(**arguments)
     assert len(started) == (number > 1)
