@@ -34,11 +34,7 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
     Raises:
         InputError: the file cannot be read, lists no class, or lists something else.
     """
-    path = as_path(path, "the path of a list of classes")
-    classes = tuple(dict.fromkeys(name for name in _numbered(path).values() if name not in NOT_CLASSES))
-    if not classes:
-        raise _none(path)
-    return classes
+    return tuple(dict.fromkeys(_numbered(path, NOT_CLASSES).values()))
 
 
 def read_numbered_classes(path: str | Path) -> dict[int, str]:
@@ -52,19 +48,12 @@ def read_numbered_classes(path: str | Path) -> dict[int, str]:
     Raises:
         InputError: see ``read_classes``.
     """
+    return _numbered(path, ())
+
+
+def _numbered(path: str | Path, left_out: Sequence[str]) -> dict[int, str]:
+    """The names of a list by their numbers, ascending, without blank ones and lines of a text that are ``left_out``."""
     path = as_path(path, "the path of a list of classes")
-    classes = _numbered(path)
-    if not classes:
-        raise _none(path)
-    return classes
-
-
-def _none(path: Path) -> InputError:
-    return InputError(f"{path} lists no classes: write one in each line.")
-
-
-def _numbered(path: Path) -> dict[int, str]:
-    """The names of a list by their numbers, ascending, without those that are blank."""
     if path.suffix.lower() in YAML_ENDINGS:
         found = check(read_yaml(path), YAML_LIST, path)["names"]
         names: Sequence[tuple[int, Any]] = _ordered(found, path) if isinstance(found, Mapping) else [*enumerate(found)]
@@ -74,8 +63,12 @@ def _numbered(path: Path) -> dict[int, str]:
             found = check(decode_json(content, path, "give a list of classes"), COCO_LIST, path)
             names = [*enumerate(entry["name"] for entry in found["categories"])]
         else:
-            names = [*enumerate(_lines(path, content))]
+            names = [
+                (number, line) for number, line in enumerate(_lines(path, content)) if line.strip() not in left_out
+            ]
     classes = {number: str(name).strip() for number, name in names if str(name).strip()}
+    if not classes:
+        raise InputError(f"{path} lists no classes: write one in each line.")
     odd = next((name for name in classes.values() if len(name) > LONGEST or not name.isprintable()), None)
     if odd is not None:
         raise InputError(f"{path} lists {odd[:40]!r}, which is no class: write a short name in each line, in UTF-8.")

@@ -39,8 +39,8 @@ from isegm.utils.schema import Instance, Text
 
 FOLDER_PREFIX = "folder:"
 VALIDATION_ENDING = ":val"
-# RITM's baselines on LVIS read LVIS_PATH, and its other scripts, and all later ones, LVIS_v1_PATH.
-OLD_KEYS = {"LVIS_v1_PATH": ("LVIS_PATH",), "LVIS_PATH": ("LVIS_v1_PATH",)}
+# Keys that are read where the first is not set: RITM's baselines on LVIS read LVIS_PATH, other scripts LVIS_v1_PATH.
+OTHER_KEYS = {"LVIS_v1_PATH": ("LVIS_PATH",), "LVIS_PATH": ("LVIS_v1_PATH",)}
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def _key(name: str, cfg: Mapping[str, Any]) -> str:
     wanted = (EVALUATION_SETS.get(name) or TRAINING_SETS[name]).key
     if wanted is None:
         raise ValueError(f"{name} needs no path")
-    key = next((key for key in (wanted, *OLD_KEYS.get(wanted, ())) if cfg.get(key)), None)
+    key = next((key for key in (wanted, *OTHER_KEYS.get(wanted, ())) if cfg.get(key)), None)
     if key is None:
         near = difflib.get_close_matches(wanted, [str(other) for other in cfg if other not in KEYS], n=1, cutoff=0.8)
         hint = f"add {wanted} to config.yml" + (f", which has {near[0]}: is it misspelt?" if near else ".")
@@ -210,7 +210,7 @@ def _key(name: str, cfg: Mapping[str, Any]) -> str:
     return key
 
 
-KEYS = {entry.key for entry in (*EVALUATION_SETS.values(), *TRAINING_SETS.values())}.union(*OLD_KEYS.values())
+KEYS = {entry.key for entry in (*EVALUATION_SETS.values(), *TRAINING_SETS.values())}.union(*OTHER_KEYS.values())
 
 
 def _open(name: str, entry: DataSet, cfg: Mapping[str, Any], **options: Any) -> Any:

@@ -59,7 +59,7 @@ def simulated_scribble(truth: np.ndarray) -> Prompt:
     scale = max(1.0, max(box.size) / MOST_SIDE)
     size = (max(1, round(box.size[1] / scale)), max(1, round(box.size[0] / scale)))
     shares = cv2.resize(part[box.slices].astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    small = np.pad(shares, 1)  # of whose pixels none that the part touches is lost, however thin it is
+    small = np.pad(shares, 1)  # above 0 in every pixel that the part touches, however thin it is
     path = _longest_path(skeletonize(small > 0)) - 1
     rest = (1 - SCRIBBLE_SHARE) / 2
     if len(path) < 2:  # a round or a tiny object: a short line across its middle

@@ -149,7 +149,7 @@ def measured(wanted: Wanted) -> Throughput:
     busy = None
     if on_cuda:
         first = found[: max(PROFILED, wanted.batch_size)]
-        working = busy_seconds(lambda: deque(records(len(first)), maxlen=0))
+        working = busy_seconds(lambda: deque(records(len(first)), maxlen=0), predictor.device)
         per_click = seconds / sum(len(record.clicks) for record in found)
         busy = working / sum(len(record.clicks) for record in first) / per_click
     return Throughput(
@@ -169,14 +169,18 @@ def measured(wanted: Wanted) -> Throughput:
     )
 
 
-def busy_seconds(work: Callable[[], object]) -> float:
-    """Return the seconds of all that CUDA devices compute and copy in ``work``, by PyTorch's profiler.
+def busy_seconds(work: Callable[[], object], device: torch.device) -> float:
+    """Return the seconds of all that a CUDA device computes and copies in ``work``, by PyTorch's profiler.
 
     The profiler slows ``work`` down, so that the seconds are to be compared with those of a run without it.
+
+    Args:
+        work: a function that uses no other CUDA device.
+        device: where it works.
     """
     with profile(activities=[ProfilerActivity.CUDA]) as recorded:
         work()
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)
     events = (event for event in recorded.events() or () if event.device_type == DeviceType.CUDA)
     return sum(event.time_range.elapsed_us() for event in events) / 1e6
 

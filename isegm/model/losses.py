@@ -99,10 +99,10 @@ class NormalizedFocalLoss(FocalLoss):
         whole = (valid > 0.5).flatten(1).all(1).float()  # (B,)
         count = whole.sum().clamp_min(1)
         seen = whole.any()
-        for name, rate, values in (("k_sum", 0.1, mult.flatten(1).mean(1)), ("m_max", 0.2, weight.flatten(1).amax(1))):
+        normaliser = (mult.flatten(1).mean(1) * whole).sum() / count
+        for name, rate, value in (("k_sum", 0.1, normaliser), ("m_max", 0.2, weight.flatten(1).amax(1).mean())):
             running = getattr(self, name).to(mult)
-            mean = (values * whole).sum() / count if name == "k_sum" else values.mean()
-            moved = (1 - rate) * running + rate * mean
+            moved = (1 - rate) * running + rate * value
             setattr(self, name, torch.where(seen, moved, running))
 
     def log_state(self) -> dict[str, float]:

@@ -64,7 +64,6 @@ class FolderData(CheckedFields):
         if is_main():
             joined = ComposeDataset([*train_reader.readers, *val_reader.readers])
             check_samples(joined.get_sample, range(len(joined)), ", ".join(training_folders(cfg)[0]))
-        _, val_view = self.views(list(crops.values())[-1])
         train_set = TrainSet(
             train_reader,
             [(epoch, self.views(size)[0]) for epoch, size in crops.items()],
@@ -76,6 +75,9 @@ class FolderData(CheckedFields):
             steps=steps,
             seed=cfg.seed,
         )
+        if not validates:
+            return train_set, None
+        _, val_view = self.views(list(crops.values())[-1])
         val_set = TrainSet(
             val_reader,
             val_view,
@@ -85,7 +87,7 @@ class FolderData(CheckedFields):
             steps=steps,
             seed=cfg.seed,
         )
-        return train_set, val_set if validates else None
+        return train_set, val_set
 
 
 def open_folders(cfg: EasyDict) -> tuple[ComposeDataset, ComposeDataset]:

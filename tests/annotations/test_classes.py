@@ -27,6 +27,10 @@ def test_classes_are_read_in_the_order_of_the_file(name, content, tmp_path):
     assert listed(tmp_path / name, content) == ("cat", "dog", "Käse 猫")
 
 
+def test_lines_that_stand_for_no_class_are_labelmes_alone(tmp_path):
+    assert listed(tmp_path / "data.yaml", "names: [_background_, cat]") == ("_background_", "cat")
+
+
 def test_numbers_may_be_names(tmp_path):
     assert listed(tmp_path / "data.yaml", "names: [7, 8]") == ("7", "8")
 

@@ -9,7 +9,7 @@ import yaml
 
 from isegm import InputError
 from isegm.data import EVALUATION_SETS, TRAINING_SETS, get_dataset, get_training_set
-from isegm.data.catalogue import OLD_KEYS
+from isegm.data.catalogue import OTHER_KEYS
 from tests import clickseg_miniatures, miniatures, segnext_miniatures
 
 MINIATURES = {
@@ -59,7 +59,7 @@ def test_evaluation_sets_by_name(tmp_path, name):
 def test_the_shipped_configuration_has_a_key_for_each_set():
     keys = yaml.safe_load((Path(__file__).parents[2] / "config.yml").read_text(encoding="utf-8"))
     wanted = {entry.key for entry in (*EVALUATION_SETS.values(), *TRAINING_SETS.values())} - {None}
-    assert all({key, *OLD_KEYS.get(key, ())} & set(keys) for key in wanted)
+    assert all({key, *OTHER_KEYS.get(key, ())} & set(keys) for key in wanted)
 
 
 def test_the_old_key_of_lvis_is_read(tmp_path):
