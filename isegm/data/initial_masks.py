@@ -144,7 +144,7 @@ class InitialMaskDataset:
             )
 
     def get_sample(self, index: int) -> DSample:
-        """Read the object at ``index`` alone; ``init_mask`` is (H, W) float32 of 0 and 1, ``sample_id`` its name.
+        """Read the object at ``index`` alone; ``init_mask`` is (H, W) float32 of 0 and 1, ``sample_id`` its image's.
 
         Raises:
             InputError: a file cannot be read, or the initial mask has another size than the image.
@@ -154,4 +154,4 @@ class InitialMaskDataset:
         sample = read_object(self.dataset, item)
         init_mask = read_labels(path).selected.astype(np.float32)
         require_initial_size(init_mask, path, item.size)
-        return replace(sample, init_mask=init_mask, sample_id=item.name)
+        return replace(sample, init_mask=init_mask)

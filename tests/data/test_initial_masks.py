@@ -59,7 +59,8 @@ def test_each_object_is_an_item_with_its_mask(images, tmp_path):
     dataset.check()
     assert (dataset.name, len(dataset)) == ("photos_init", 4)
     samples = [dataset.get_sample(index) for index in range(4)]
-    assert [sample.sample_id for sample in samples] == ["00", "01_object1", "01_object2", "02"]
+    assert [sample.sample_id for sample in samples] == ["00", "01", "01", "02"]  # their images
+    assert samples[1].objects_ids != samples[2].objects_ids
     for sample, iou in zip(samples, ious, strict=True):
         start, target = sample.init_mask > 0, sample.gt_mask == 1
         assert sample.init_mask.dtype == np.float32 and set(np.unique(sample.init_mask)) <= {0, 1}

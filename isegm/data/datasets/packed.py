@@ -121,6 +121,8 @@ class PackedFile:
             PackedFolder(**folder, images=counts[number], terms=self._terms(folder["name"]))
             for number, folder in enumerate(index["folders"])
         ]
+        names = Counter(image["name"] for image in self.images)
+        self._repeated = {name for name, count in names.items() if count > 1}
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_map"}  # which each process opens
@@ -144,7 +146,7 @@ class PackedFile:
             raise self._damaged(f"{mask_name} does not decode")
         ignored = [IGNORED] if entry["ignored"] else []
         values = np.flatnonzero(np.bincount(ids.ravel())).tolist()
-        return DSample.flat(image, ids, [v for v in values if v not in (0, *ignored)], ignored, entry["name"])
+        return DSample.flat(image, ids, [v for v in values if v not in (0, *ignored)], ignored, self._sample_id(entry))
 
     def files(self, number: int) -> tuple[bytes, bytes]:
         """Return the files of the image ``number``, WebP, and of its mask, PNG, as they are.
@@ -155,6 +157,11 @@ class PackedFile:
         entry = self.images[number]
         image, mask = members_of(self.folders[entry["folder"]].name, entry["name"])
         return self._bytes(image), self._bytes(mask)
+
+    def _sample_id(self, entry: dict[str, Any]) -> str:
+        """Return the name of an image, after that of its folder where another folder has an image of that name."""
+        name: str = entry["name"]
+        return f"{self.folders[entry['folder']].name}_{name}" if name in self._repeated else name
 
     def _listed(self, file: BinaryIO) -> dict[str, tuple[int, int, int]]:
         """Return position, bytes and checksum of each member of the archive."""

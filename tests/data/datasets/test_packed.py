@@ -128,6 +128,13 @@ def test_a_large_image(tmp_path):
     assert sample.pixels(0).sum() == pytest.approx((mask > 0).sum() * 0.128**2, rel=0.01)
 
 
+def test_images_with_one_name_in_two_folders_are_told_apart(tmp_path):
+    for folder, name in (("cats", "001"), ("cats", "002"), ("dogs", "001")):
+        write_pair(tmp_path / folder, name, np.full((20, 30), 1, np.uint8))
+    packed = write_pack(tmp_path / "a.pack", {str(tmp_path / folder): None for folder in ("cats", "dogs")})
+    assert [packed.read(number).sample_id for number in range(3)] == ["cats_001", "002", "dogs_001"]
+
+
 def test_objects_smaller_than_a_pixel_are_counted(tmp_path, caplog):
     mask = np.zeros((400, 400), np.uint8)
     mask[100:300, 100:300], mask[11, 11], mask[21, 31] = 1, 2, 3
