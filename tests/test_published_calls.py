@@ -324,6 +324,24 @@ def test_a_limit_of_none_shows_the_network_every_click():
 
 
 @pytest.mark.parametrize(
+    ("step", "passes"),
+    [({}, 1), ({"cascade_step": 1}, 1), ({"cascade_step": 4, "cascade_clicks": 0}, 1), ({"cascade_step": 4}, 4)],
+)
+def test_a_cascade_has_as_many_passes_as_it_is_asked_for(step, passes):
+    counted = []
+
+    class Counting(TinyModel):
+        def decode(self, *arguments, **named):
+            counted.append(1)
+            return super().decode(*arguments, **named)
+
+    predictor = get_predictor(Counting(), "NoBRS", "cpu", zoom_in_params=None, predictor_params=step)
+    predictor.set_input_image(noise_image())
+    predictor.get_prediction(Clicker(init_clicks=[CLICKS[0]]))
+    assert len(counted) == passes
+
+
+@pytest.mark.parametrize(
     ("change", "words"),
     [
         (
@@ -417,6 +435,11 @@ def test_numbers_of_clicks_are_the_recorded_ones():
     for case in golden_json("protocol/noc.json"):
         noc, over_max = compute_noc_metric([np.float32(ious) for ious in case["ious"]], case["thr"], 20)
         assert noc == pytest.approx(case["noc"]) and over_max == case["nof_at_20"]
+
+
+def test_a_click_behind_the_most_has_its_own_number():
+    ious = [[0.5] * 14 + [0.96] * 6, [0.5] * 20, [0.5] * 9 + [0.97] * 11]
+    assert compute_noc_metric(ious, [0.95], max_clicks=10) == ([(15 + 10 + 10) / 3], [2])
 
 
 def test_arguments_given_to_load_win_over_the_stored_ones(tmp_path):

@@ -17,7 +17,7 @@ from isegm.evaluation.option_fields import check_bounds, option
 from isegm.inference.cascade import MOST_CLICKS, MOST_STEPS, Cascade
 from isegm.inference.postprocess import FocusRefine
 from isegm.inference.precision import LOWER
-from isegm.inference.protocols import MERGES, MODE_PROTOCOLS, MOST_SIDE, RITM, SEGNEXT, InferenceSettings, settings_for
+from isegm.inference.protocols import MERGES, MODE_PROTOCOLS, MOST_SIDE, RITM, SEGNEXT, SIMPLECLICK, InferenceSettings, settings_for
 from isegm.inference.refinement import Refinement, build_refinement, list_refinements
 from isegm.inference.simulation import CLICKERS, MOST_JITTER, NEVER_STOP, EvalSettings
 from isegm.inference.transforms import ZoomIn
@@ -35,7 +35,7 @@ MOST_SIDE_BY_SIDE = 4096  # objects
 MOST_OBJECTS = 10**9  # of a data set
 MOST_ON_SHEET = 100  # objects on a picture, which is then 3936 pixels wide
 LOWEST_TARGET = 0.8  # published evaluations stop at no lower IoU
-SEGNEXT_TARGET = 0.95  # at which those of SegNext stop, others at that of ``EvalSettings``
+FURTHER_TARGET = 0.95  # at which those of SegNext and CFR-ICL stop, others at that of ``EvalSettings``
 PUBLISHED_SETS = ("GrabCut", "Berkeley", "DAVIS", "SBD", "PascalVOC")
 # Options that change results, beside those that stand in the names of all logs and the target; see ``named_settings``.
 NAMED_OPTIONS = (
@@ -118,7 +118,7 @@ class EvalOptions:
         default=None,
         metadata=option(
             f"stop clicking an object at this IoU, at least {LOWEST_TARGET} (default: {EvalSettings.target_iou}; "
-            f"{SEGNEXT_TARGET} with networks of SegNext)",
+            f"{FURTHER_TARGET} with networks of SegNext, and of SimpleClick with --cf-n)",
             type=float,
             least=0,
             most=1,
@@ -233,7 +233,7 @@ class EvalOptions:
     )
     cf_click: int = field(
         default=Cascade.clicks,
-        metadata=option("do so with the first so many clicks (default: %(default)s)", least=1, most=MOST_CLICKS),
+        metadata=option("do so with the first so many clicks (default: %(default)s)", least=0, most=MOST_CLICKS),
     )
     acf: bool = field(
         default=Cascade.adaptive, metadata=option("leave out what remains of --cf-n once the mask has settled")
@@ -332,7 +332,7 @@ class EvalOptions:
 
     def cascade(self) -> Cascade | None:
         """Build the cascade of ``cf_n``; None for a single pass per click."""
-        return Cascade(self.cf_n, self.acf, self.cf_click) if self.cf_n else None
+        return Cascade(self.cf_n, self.acf, self.cf_click) if self.cf_n and self.cf_click else None
 
     @property
     def clicks(self) -> int:
@@ -346,13 +346,18 @@ class EvalOptions:
             protocol: the inference protocol of the network or the mode.
         """
         every_click = (self.iou_analysis or self.print_ious) and self.min_n_clicks <= 1
-        given = usual_target(protocol) if self.target_iou is None else self.target_iou
+        given = self.usual_target(protocol) if self.target_iou is None else self.target_iou
         target = NEVER_STOP if every_click else max(LOWEST_TARGET, given)
         random = self.clicker == "random" or self.box_jitter or self.prompts == "mask"
         seed = self.seed if random else EvalSettings.seed
         return EvalSettings(
             target, self.clicks, self.min_n_clicks, self.thresh, self.clicker, seed, self.prompts, self.box_jitter
         )
+
+    def usual_target(self, protocol: str) -> float:
+        """The IoU at which published evaluations by an inference protocol stop: CFR-ICL's at another than SimpleClick's."""
+        further = protocol == SEGNEXT or (protocol == SIMPLECLICK and self.cf_n > 0)
+        return FURTHER_TARGET if further else EvalSettings.target_iou
 
     def named_settings(self, protocol: str) -> dict[str, str]:
         """Name what sets this evaluation apart from one with the default options: values by options, as one gives them.
@@ -373,7 +378,7 @@ class EvalOptions:
         target = self.eval_settings(protocol).target_iou
         if target > 1:
             named["target-iou"] = "none"
-        elif target != usual_target(protocol):
+        elif target != self.usual_target(protocol):
             named["target-iou"] = str(target)
         return named
 
@@ -408,8 +413,3 @@ class EvalOptions:
         return replace(
             settings, merge=self.merge, cascade=self.cascade(), precision=precision, compiled=self.compile or None
         )
-
-
-def usual_target(protocol: str) -> float:
-    """The IoU at which published evaluations by an inference protocol stop."""
-    return SEGNEXT_TARGET if protocol == SEGNEXT else EvalSettings.target_iou

@@ -19,6 +19,7 @@ from isegm.utils.log import printable
 ALL_SCORES_MIOU_CLICKS = (1, 3, 5, 10, 20)
 NAME_WIDTH, DATASET_WIDTH, COLUMN_WIDTH, SPC_WIDTH, TIME_WIDTH = 13, 11, 9, 7, 9
 TIE_RULE = "deepest pixel of the deeper error, a tie gives a negative click and the first pixel row by row"
+RITM_FORM = TableForm.of(RITM)
 ANYWHERE = "random pixel of the connected error that reaches deepest, a tie gives a negative click"
 
 
@@ -62,15 +63,14 @@ class RunInfo:
 # ---- the table of the published code ----
 
 
-def table_header(model_name: str, protocol: str, max_clicks: int) -> str:
+def table_header(model_name: str, form: TableForm, max_clicks: int) -> str:
     """Return the lines above the rows.
 
     Args:
         model_name: in the title; empty for none.
-        protocol: the inference protocol whose published table it is.
+        form: columns of the table.
         max_clicks: clicks that scores count.
     """
-    form = TableForm.of(protocol)
     columns = [
         f"{form.first:^{NAME_WIDTH}}",
         f"{'Dataset':^{DATASET_WIDTH}}",
@@ -91,7 +91,7 @@ def table_row(
     print_ious: bool = False,
     max_objects: int | None = None,
     settings: Mapping[str, str] | None = None,
-    protocol: str = RITM,
+    form: TableForm = RITM_FORM,
 ) -> str:
     """Return one row, and behind it the settings and what the published code appends.
 
@@ -101,13 +101,12 @@ def table_row(
         print_ious: append mean IoUs after some clicks instead of the scores at an unusual target.
         max_objects: append that only so many first objects were evaluated; None if all were.
         settings: values by options in which rows of one table may differ; None for the bare row.
-        protocol: see ``table_header``.
+        form: see ``table_header``.
     """
-    form = TableForm.of(protocol)
 
-    def cell(values: Sequence[float], threshold: float, form: str) -> str:
+    def cell(values: Sequence[float], threshold: float, digits: str) -> str:
         index = scores.index(threshold)
-        return f"{'?' if index is None else format(values[index], form):^{COLUMN_WIDTH}}"
+        return f"{'?' if index is None else format(values[index], digits):^{COLUMN_WIDTH}}"
 
     columns = [
         f"{printable(name):^{NAME_WIDTH}}",

@@ -31,6 +31,7 @@ from isegm.evaluation.resuming import recorded_objects
 from isegm.evaluation.scores import DatasetScores, score
 from isegm.evaluation.selection import Selection, select
 from isegm.evaluation.sinks import EvaluationSink
+from isegm.evaluation.table_form import TableForm
 from isegm.inference.cascade import Cascade
 from isegm.inference.mask_metrics import number_of_clicks
 from isegm.inference.predictor import Predictor
@@ -96,11 +97,12 @@ def run_evaluation(options: EvalOptions) -> None:
     summaries: list[str] = []
     folders: list[str] = []
     only = None if selection.several else _load_checkpoint(options, selection, selection.checkpoints[0], datasets)
-    table = ""  # the protocol whose table it is: that of the first row
+    table = None  # its columns: those published with the protocol of the first row
     for dataset in datasets:
         for checkpoint in selection.checkpoints:
             run = only or _load_checkpoint(options, selection, checkpoint, datasets)
-            settings, table = options.eval_settings(run.info.protocol), table or run.info.protocol
+            settings = options.eval_settings(run.info.protocol)
+            table = table or TableForm.of(run.info.protocol, options.cascade() is not None)
             if options.eval_ritm and checkpoint not in told:
                 told.add(checkpoint)
                 logger.warning("%s", _told_of_eval_ritm(run))
@@ -366,7 +368,7 @@ def _report(
     predictor: Predictor,
     records: Sequence[ObjectRecord],
     title: str,
-    table: str,
+    table: TableForm,
     speed: str,
 ) -> str:
     """Print the row of a data set, write table, report and summary, and return all scores as lines of text."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from isegm.inference.cascade import MOST_CLICKS
-from isegm.inference.protocols import MODE_PROTOCOLS, SEGNEXT
+from isegm.inference.protocols import MODE_PROTOCOLS, SEGNEXT, SIMPLECLICK
 
 TABLE_MIOU_CLICKS = (1, 2, 3, 5, 10, 20)
 
@@ -28,9 +28,18 @@ class TableForm:
     miou_clicks: Sequence[int]
 
     @classmethod
-    def of(cls, protocol: str) -> TableForm:
-        """The form of the table that was published with an inference protocol."""
+    def of(cls, protocol: str, cascaded: bool = False) -> TableForm:
+        """The form of the table that was published with an inference protocol.
+
+        Args:
+            protocol: its name.
+            cascaded: with Cascade-Forward Refinement, which has a table of its own for SimpleClick's networks.
+        """
         if protocol == SEGNEXT:
             return cls("Predictor", (0.85, 0.90, 0.95), (0.90, 0.95), range(1, MOST_CLICKS + 1))
+        if protocol == SIMPLECLICK:
+            further = (0.95,) if cascaded else ()
+            every_click = range(1, MOST_CLICKS + 1)
+            return cls("BRS Type", (0.80, 0.85, 0.90, *further), (0.85, 0.90, *further), every_click)
         first = "Pipeline" if protocol in MODE_PROTOCOLS.values() else "BRS Type"
         return cls(first, (0.80, 0.85, 0.90), (0.85, 0.90), TABLE_MIOU_CLICKS)

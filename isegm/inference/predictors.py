@@ -331,9 +331,10 @@ def _cascade(params: Mapping[str, Any]) -> Cascade | None:
     passes = params.get("cascade_step", 0)
     if not Whole(0).fits(passes):
         raise InputError(f"cascade_step of get_predictor is {passes}: give the number of passes, 1 for no cascade.")
-    if passes <= 1:
+    clicks = params.get("cascade_clicks", 1)
+    if passes <= 1 or clicks == 0:
         return None
-    return Cascade(int(passes) - 1, bool(params.get("cascade_adaptive", False)), params.get("cascade_clicks", 1))
+    return Cascade(int(passes) - 1, bool(params.get("cascade_adaptive", False)), clicks)
 
 
 def _known(argument: str, given: Mapping[str, Any] | None, names: Sequence[str]) -> dict[str, Any]:

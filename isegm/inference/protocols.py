@@ -32,8 +32,9 @@ CLICKSEG_SIZES = {"clickseg": 384, "focalclick": 256, "cdnet": 384}
 # Protocol of each mode of ClickSEG's commands.
 CLICKSEG_MODES = {"Baseline": "clickseg", "FocalClick": "focalclick", "CDNet": "cdnet"}
 RITM = "ritm"  # the protocol that ``--eval-ritm`` asks for
+SIMPLECLICK = "simpleclick"
 SEGNEXT = "segnext"
-PROTOCOLS = (RITM, "simpleclick", "emcclick", SEGNEXT, *CLICKSEG_SIZES)
+PROTOCOLS = (RITM, SIMPLECLICK, "emcclick", SEGNEXT, *CLICKSEG_SIZES)
 EMC_MODE = "EMC-Click"  # the mode of the protocol "emcclick"
 MODE_PROTOCOLS = {**CLICKSEG_MODES, EMC_MODE: "emcclick"}
 EMC_SIZES = {"emc-click": (384, 576), "cvpr": (400, 600)}  # by evaluation mode: usual shorter side, and on DAVIS
@@ -250,11 +251,11 @@ def settings_for(
                 "write cvpr."
             )
         return InferenceSettings(clicks_limit=clicks_limit, merge="published")
-    if protocol_name == "ritm":
+    if protocol_name == RITM:
         target_size = fixed or (600 if dataset_name == "DAVIS" else 400)
         zoom_in = ZoomIn(target_size=target_size, skip_clicks=-1 if fixed else 1)
         return InferenceSettings(zoom_in=zoom_in, flip=True, clicks_limit=clicks_limit, merge="published")
-    if protocol_name == "simpleclick":  # squares from the first click on, as the positions of patches are learnt
+    if protocol_name == SIMPLECLICK:  # squares from the first click on, as the positions of patches are learnt
         zoom_in = ZoomIn(target_size=fixed or ((672, 672) if dataset_name == "DAVIS" else (448, 448)), skip_clicks=-1)
         return InferenceSettings(zoom_in=zoom_in, flip=True, clicks_limit=clicks_limit, merge="published")
     if protocol_name in CLICKSEG_SIZES:

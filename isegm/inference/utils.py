@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from isegm.data import get_dataset
-from isegm.inference.mask_metrics import get_iou, number_of_clicks
+from isegm.inference.mask_metrics import first_click_reaching, get_iou
 from isegm.model.checkpoint import load_model
 from isegm.model.click_model import ClickModel
 from isegm.utils import lookup
@@ -57,8 +57,8 @@ def compute_noc_metric(
     Args:
         all_ious: for each object its IoUs after each click, such as ``evaluate_dataset`` returns.
         iou_thrs: IoUs to reach.
-        max_clicks: number of clicks of an object that does not reach the IoU by then. Published code counts a later
-            click, which its own evaluation never makes.
+        max_clicks: number of clicks of an object that does not reach the IoU; one that reaches it later has its own
+            number, as published (docs/fidelity.md#clicks-made-and-counted).
 
     Returns:
         noc: for each threshold the mean number of clicks.
@@ -76,5 +76,7 @@ def compute_noc_metric(
         values = plain_array(ious, "the IoUs of an object")
         if values.ndim != 1 or not values.size or not (values.min() >= 0 and values.max() <= 1):
             raise InputError("the IoUs of an object must be numbers from 0 to 1, one for each click.")
-    counts = [np.array([number_of_clicks(ious, threshold, max_clicks) for ious in all_ious]) for threshold in iou_thrs]
+    counts = [
+        np.array([first_click_reaching(ious, threshold) or max_clicks for ious in all_ious]) for threshold in iou_thrs
+    ]
     return [float(count.mean()) for count in counts], [int((count == max_clicks).sum()) for count in counts]

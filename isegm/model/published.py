@@ -73,6 +73,7 @@ SEGNEXT_PARTS = {
 SEGNEXT_FUSION = {"type": "type", "depth": "depth", "params": "params"}
 SEGNEXT_FUSIONS = {"self_attention", "naive"}
 SEGNEXT_KEYS = "visual_prompts_encoder."
+SEGNEXT_ROOT = "segnext."  # its package isegm lies in that folder, and its programs import it by either name
 VIT_SIZES = {160: "simpleclick_vit_xtiny", 768: "simpleclick_vitb", 1024: "simpleclick_vitl", 1280: "simpleclick_vith"}
 # ClickSEG's networks store these arguments of RITM and do not read them.
 UNREAD_BY_CLICKSEG = {"use_rgb_conv", "clicks_groups", "conv_extend", "use_disks", "norm_radius"}
@@ -281,7 +282,7 @@ def model_from_published(config: Mapping[str, Any], state: Mapping[str, Tensor],
     Raises:
         InputError: a class, or an argument of it, that is not supported; or ``params`` of another form.
     """
-    family = FAMILIES.get(str(config["class"]))
+    family = FAMILIES.get(str(config["class"]).removeprefix(SEGNEXT_ROOT))
     if family is None:
         raise InputError(
             f"{path} holds the network {escaped(str(config['class']), 80)}, which is not supported: "

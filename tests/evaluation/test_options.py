@@ -54,7 +54,7 @@ def test_values_have_the_types_of_the_options(words, expected):
         ({"cf_n": 1_000_000_000}, "--cf-n is 1000000000: give a number from 0 to 1000."),
         (
             {"cf_n": 1, "cf_click": 10**30},
-            "--cf-click is a number of more than 64 bits: give a number from 1 to 10000.",
+            "--cf-click is a number of more than 64 bits: give a number from 0 to 10000.",
         ),
         ({"n_clicks": 10**400}, "--n-clicks is a number of more than 64 bits: give a number from 1 to 10000."),
         ({"n_clicks": 10**9}, "--n-clicks is 1000000000: give a number from 1 to 10000."),
@@ -105,3 +105,22 @@ def test_every_option_of_compare_tells_its_default(capsys):
         parse_compare(["--help"])
     entries = re.split(r"\n  (?=--)", capsys.readouterr().out)[1:]
     assert len(entries) == 4 and all("default" in entry for entry in entries)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "options", "target"),
+    [
+        ("ritm", {}, 0.9),
+        ("ritm", {"cf_n": 4}, 0.9),
+        ("simpleclick", {}, 0.9),
+        ("simpleclick", {"cf_n": 4}, 0.95),
+        ("simpleclick", {"cf_n": 4, "target_iou": 0.9}, 0.9),
+        ("segnext", {}, 0.95),
+    ],
+)
+def test_clicking_stops_at_the_iou_of_the_published_command(protocol, options, target):
+    assert EvalOptions(**options).eval_settings(protocol).target_iou == target
+
+
+def test_a_cascade_of_no_click_is_none():
+    assert EvalOptions(cf_n=4, cf_click=0).cascade() is None

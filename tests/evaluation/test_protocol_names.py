@@ -164,11 +164,21 @@ def test_published_values_do_not_stand_beside_another_protocol(tmp_path):
         ({"clicker": "random"}, "clicked at random"),
         ({"min_clicks": 5}, "at least 5 clicks"),
         ({"clicker": "centre"}, ""),
+        ({"threshold": 0.5}, "masks begin at 0.5"),
     ],
 )
 def test_another_simulated_user_is_no_published_one(said, words):
     found = deviation({**identity("ritm"), "threshold": 0.49, "min_clicks": 1, **said}, "GrabCut", 20)
     assert words in found and bool(words) == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "mode"), [("clickseg", "cvpr"), ("focalclick", "cvpr"), ("emcclick", "emc-click")]
+)
+def test_published_masks_of_clickseg_and_emc_click_begin_at_a_half(protocol, mode):
+    said = {"protocol": protocol, "inference": json.loads(json.dumps(asdict(settings_for(protocol, mode))))}
+    assert deviation({**said, "threshold": 0.5}, "GrabCut", 20) == ""
+    assert deviation({**said, "threshold": 0.49}, "GrabCut", 20) == "its masks begin at 0.49"
 
 
 @pytest.mark.parametrize("protocol", ["ritm", "simpleclick", "emcclick"])

@@ -4,6 +4,7 @@ import pytest
 
 from isegm.evaluation import reports
 from isegm.evaluation.scores import score
+from isegm.evaluation.table_form import TableForm
 from isegm.inference.cascade import Cascade
 from isegm.inference.protocols import settings_for
 from isegm.inference.simulation import NEVER_STOP, EvalSettings
@@ -24,18 +25,18 @@ def scores():
 
 
 def test_table_of_the_specification(scores):
-    assert reports.table_header("others/x", "ritm", 20) == HEADER
+    assert reports.table_header("others/x", TableForm.of("ritm"), 20) == HEADER
     assert reports.table_row("NoBRS", scores) == ROW
 
 
 def test_table_of_clickseg_names_its_first_column_pipeline():
-    header = reports.table_header("others/x", "clickseg", 20)
+    header = reports.table_header("others/x", TableForm.of("clickseg"), 20)
     assert header == HEADER.replace("|  BRS Type   |", "|  Pipeline   |")
 
 
 def test_without_a_name_the_header_begins_with_the_rule():
-    assert reports.table_header("", "ritm", 100).splitlines()[0] == "-" * 95
-    assert "|>=100@85%|" in reports.table_header("", "ritm", 100)
+    assert reports.table_header("", TableForm.of("ritm"), 100).splitlines()[0] == "-" * 95
+    assert "|>=100@85%|" in reports.table_header("", TableForm.of("ritm"), 100)
 
 
 def test_scores_that_a_low_target_leaves_open_are_question_marks(scores):
@@ -81,6 +82,18 @@ def test_mean_ious_stand_behind_the_row_when_asked_for():
     records = [record([0.5] * 11, 0), record([0.25] * 12, 1)]
     row = reports.table_row("NoBRS", score(records, "GrabCut", NEVER_STOP, 20), print_ious=True)
     assert row.split("|")[-1] == "; " + " ".join(f"mIoU@{k}=37.50%;" for k in (1, 2, 3, 5, 10))
+
+
+def test_simpleclick_prints_mean_ious_of_every_click_and_its_cascade_a_column_more():
+    scores = score([record([0.5] * 19 + [0.96])], "GrabCut", 0.95, 20)
+    plain, cascaded = (TableForm.of("simpleclick", cascade) for cascade in (False, True))
+    assert reports.table_header("others/x", plain, 20) == HEADER
+    columns = [name.strip() for name in reports.table_header("", cascaded, 20).splitlines()[1].split("|")]
+    assert columns[3:10] == [*(f"NoC@{level}%" for level in (80, 85, 90, 95)), *(f">=20@{n}%" for n in (85, 90, 95))]
+    row = reports.table_row("NoBRS", scores, print_ious=True, form=cascaded)
+    assert [cell.strip() for cell in row.split("|")][3:10] == ["20.00"] * 4 + ["1"] * 3
+    assert [word.partition("=")[0] for word in row.split("|")[-1].split()[1:]] == [f"mIoU@{k}" for k in range(1, 21)]
+    assert TableForm.of("ritm", True) == TableForm.of("ritm")
 
 
 def test_failures_are_counted_with_and_without_objects_that_succeed_at_the_last_click():

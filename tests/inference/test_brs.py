@@ -292,6 +292,21 @@ def test_parameters_start_from_where_the_last_click_left_them(mode, monkeypatch)
     assert starts[1].any()
 
 
+def test_a_click_on_the_last_row_of_a_whole_image_goes_on(monkeypatch):
+    starts = []
+    minimised = type(build_refinement("RGB-BRS"))._minimised
+
+    def spied(self, fit, start):
+        starts.append(start.copy())
+        return minimised(self, fit, start)
+
+    monkeypatch.setattr(type(build_refinement("RGB-BRS")), "_minimised", spied)
+    whole = InferenceSettings(zoom_in=ZoomIn(48, skip_clicks=-1, min_crop_size=200), flip=True)
+    sessions = clicked(brs_predictor("RGB-BRS", whole), (*CLICKS[:2], Click(True, (59, 40))))
+    assert [session.zoom.roi.size for session in sessions] == [(60, 80)] * 3
+    assert len(starts) == 2 and starts[1].any()
+
+
 def test_features_are_used_again_beyond_the_limit_until_the_crop_changes():
     counted = []
 
