@@ -17,7 +17,16 @@ from isegm.evaluation.option_fields import check_bounds, option
 from isegm.inference.cascade import MOST_CLICKS, MOST_STEPS, Cascade
 from isegm.inference.postprocess import FocusRefine
 from isegm.inference.precision import LOWER
-from isegm.inference.protocols import MERGES, MODE_PROTOCOLS, MOST_SIDE, RITM, SEGNEXT, SIMPLECLICK, InferenceSettings, settings_for
+from isegm.inference.protocols import (
+    MERGES,
+    MODE_PROTOCOLS,
+    MOST_SIDE,
+    RITM,
+    SEGNEXT,
+    SIMPLECLICK,
+    InferenceSettings,
+    settings_for,
+)
 from isegm.inference.refinement import Refinement, build_refinement, list_refinements
 from isegm.inference.simulation import CLICKERS, MOST_JITTER, NEVER_STOP, EvalSettings
 from isegm.inference.transforms import ZoomIn
@@ -355,7 +364,7 @@ class EvalOptions:
         )
 
     def usual_target(self, protocol: str) -> float:
-        """The IoU at which published evaluations by an inference protocol stop: CFR-ICL's at another than SimpleClick's."""
+        """The IoU at which published evaluations stop: CFR-ICL's of SimpleClick's networks later than SimpleClick's."""
         further = protocol == SEGNEXT or (protocol == SIMPLECLICK and self.cf_n > 0)
         return FURTHER_TARGET if further else EvalSettings.target_iou
 
