@@ -6,7 +6,6 @@ does not wait for PyTorch, and an interrupt meanwhile is one word.
 """
 
 import argparse
-import difflib
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -55,10 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _parser().parse_args(words)
     command, *rest = words
     if command not in COMMANDS:
-        near = difflib.get_close_matches(command, COMMANDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(COMMANDS)}."
         from isegm.utils.log import say
+        from isegm.utils.spelling import nearest
 
+        near = nearest(command, COMMANDS)
+        hint = f"did you mean {near}?" if near else f"known are {', '.join(COMMANDS)}."
         say(f"error: there is no command {command}: {hint}")
         sys.exit(BAD_INPUT)
     _run(command, rest)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +35,7 @@ from isegm.data.datasets.youtube_vos import YouTubeVosDataset
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import require
 from isegm.utils.schema import Instance, Text
+from isegm.utils.spelling import nearest
 
 FOLDER_PREFIX = "folder:"
 VALIDATION_ENDING = ":val"
@@ -165,8 +165,8 @@ def _require_names(name: Any, cfg: Any) -> None:
 def unknown_name(name: str, known: Iterable[str], more: str = "") -> InputError:
     """Make the error for an unknown name of a data set; it suggests the nearest known one, or lists all."""
     known = list(known)
-    near = difflib.get_close_matches(name.lower(), [other.lower() for other in known], n=1)
-    meant = next((other for other in known if near and other.lower() == near[0]), None)
+    near = nearest(name.lower(), (other.lower() for other in known))
+    meant = next((other for other in known if other.lower() == near), None)
     hint = f"did you mean {meant}?" if meant else f"known are {', '.join(known)}{more}."
     return InputError(f"there is no data set named {name}: {hint}")
 
@@ -202,8 +202,8 @@ def _key(name: str, cfg: Mapping[str, Any]) -> str:
         raise ValueError(f"{name} needs no path")
     key = next((key for key in (wanted, *OTHER_KEYS.get(wanted, ())) if cfg.get(key)), None)
     if key is None:
-        near = difflib.get_close_matches(wanted, [str(other) for other in cfg if other not in KEYS], n=1, cutoff=0.8)
-        hint = f"add {wanted} to config.yml" + (f", which has {near[0]}: is it misspelt?" if near else ".")
+        near = nearest(wanted, (str(other) for other in cfg if other not in KEYS), cutoff=0.8)
+        hint = f"add {wanted} to config.yml" + (f", which has {near}: is it misspelt?" if near else ".")
         raise InputError(f"the path of {name} is not set: {hint}")
     if not isinstance(cfg[key], str):
         raise InputError(f"{key} in config.yml must be a path.")

@@ -7,7 +7,6 @@ huggingface_hub (HF_HOME).
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from isegm.model.filling import usable
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
+from isegm.utils.spelling import nearest
 from isegm.utils.tensor_files import read_tensor_file
 from isegm.utils.text_values import as_path
 
@@ -109,8 +109,8 @@ def check_timm_name(name: str) -> None:
 
     bare = name.partition(".")[0]
     if not timm.is_model(bare):
-        near = difflib.get_close_matches(bare, timm.list_models(), n=1)
-        hint = f"did you mean {near[0]}?" if near else "see timm.list_models()."
+        near = nearest(bare, timm.list_models())
+        hint = f"did you mean {near}?" if near else "see timm.list_models()."
         raise InputError(f"timm has no network named {name}: {hint}")
     try:
         timm.get_pretrained_cfg(name)

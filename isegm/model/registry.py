@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from isegm.utils.errors import InputError
 from isegm.utils.log import escaped
 from isegm.utils.plugins import load_installed_plugins
 from isegm.utils.schema import Flag, Items, Kind, Nothing, Number, Row, check, shown
+from isegm.utils.spelling import nearest
 
 # Constructor arguments of which a network takes wrong values without a word, and what a file may give for them.
 _CHANNELS = Items(Number(-1e6, 1e6), 3, 3)
@@ -73,9 +73,9 @@ def build_model(name: str, **overrides: Any) -> ClickModel:
 
 def _constructed(name: str, overrides: Mapping[str, Any]) -> ClickModel:
     if not isinstance(name, str) or (name not in _BUILDERS and name not in list_models()):
-        near = difflib.get_close_matches(str(name), list_models(), n=1)
+        near = nearest(str(name), list_models())
         hint = (
-            f"did you mean {near[0]}?"
+            f"did you mean {near}?"
             if near
             else "isegm models lists those that there are; --plugin names the module of another."
         )

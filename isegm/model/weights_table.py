@@ -6,10 +6,10 @@ networks are published in a way that no program can fetch, the row says where pe
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 from isegm.utils.errors import InputError
+from isegm.utils.spelling import nearest
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def find_weights(name: str) -> Weights:
             f"IMAGENET_PRETRAINED_MODELS.{start.key} in config.yml; licence: {start.licence}."
         )
     if wanted not in by_name:
-        near = difflib.get_close_matches(wanted, by_name, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(by_name)}."
+        near = nearest(wanted, by_name)
+        hint = f"did you mean {near}?" if near else f"known are {', '.join(by_name)}."
         raise InputError(f"there are no published weights named {name}: {hint}")
     return by_name[wanted]

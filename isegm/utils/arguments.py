@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -12,10 +11,10 @@ from typing import Any, NoReturn
 
 from isegm.utils.log import printable
 from isegm.utils.schema import Number, Whole
+from isegm.utils.spelling import nearest
 from isegm.utils.text_values import PathText, from_text
 
 BAD_INPUT = 2
-MOST_LETTERS = 100  # of a word whose nearest option is looked for
 
 
 def program(command: str, arguments: Sequence[str] | None) -> str | None:
@@ -70,8 +69,8 @@ class CommandParser(argparse.ArgumentParser):
         known = [*self._option_string_actions]
         if any(option.startswith(name) or (name[1] != "-" and name.startswith(option)) for option in known):
             return None
-        near = difflib.get_close_matches(f"--{name.lstrip('-')[:MOST_LETTERS]}", known, n=1)
-        return f"{name} (did you mean {near[0]}?)" if near else name
+        near = nearest(f"--{name.lstrip('-')}", known)
+        return f"{name} (did you mean {near}?)" if near else name
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f"{self.prog}: error: {printable(message)}; {self.prog} --help lists the options.\n")

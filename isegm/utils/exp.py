@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import re
 import shutil
@@ -19,6 +18,7 @@ from isegm.utils.errors import InputError
 from isegm.utils.locks import hold_lock
 from isegm.utils.run_options import RUN_OPTIONS, configured
 from isegm.utils.schema import Anything, Fields, Flag, Items, Kind, Nothing, Number, Plain, Table, Text, check, shown
+from isegm.utils.spelling import nearest
 from isegm.utils.text_values import PathText, as_path
 from isegm.utils.yaml_files import read_yaml
 
@@ -73,9 +73,9 @@ def _checked(content: Any, path: Path, key: str = "") -> dict[str, Any]:
         raise InputError(f"{path} must hold KEY: value lines{f' in {key}' if key else ''}.")
     check(content, Table(Anything(), keys=ENTRY, most=MOST_KEYS), path, key)
     for name in KNOWN_KEYS:
-        near = difflib.get_close_matches(name, content, n=1, cutoff=0.85)
+        near = nearest(name, content, cutoff=0.85)
         if near and name not in content:
-            raise InputError(f"{path} has {near[0]}, which nothing reads: did you mean {name}?")
+            raise InputError(f"{path} has {near}, which nothing reads: did you mean {name}?")
     options = {name: RUN_OPTIONS[name.lower()] for name in content if name.lower() in RUN_OPTIONS}
     paths = {name: PathText() for name in content if name.endswith("_PATH")}
     content = {name: configured(value, options.get(name, Anything())) for name, value in content.items()}
@@ -137,9 +137,9 @@ def _other_scripts(path: Path) -> str:
     """Return the end of a sentence that helps to find a script: the nearest name, or the folders that hold some."""
     models = next((folder for folder in path.parents if folder.name == "models"), Path("models"))
     scripts = sorted(models.rglob("*.py")) if models.is_dir() else []
-    near = difflib.get_close_matches(path.stem, [script.stem for script in scripts], n=1)
+    near = nearest(path.stem, (script.stem for script in scripts))
     if near:
-        return f"did you mean {next(script for script in scripts if script.stem == near[0])}?"
+        return f"did you mean {next(script for script in scripts if script.stem == near)}?"
     folders = sorted({str(script.parent) for script in scripts})
     if folders:
         return f"experiment scripts lie in {', '.join(folders)}."
