@@ -410,7 +410,7 @@ def test_checkpoints_of_equal_stems_have_rows_and_folders_of_their_own(evaluate,
         ({"min_n_clicks": 4}, "--min-n-clicks 4 is more than --n-clicks 3"),
         ({"target_iou": 90}, "--target-iou is 90"),
         ({"cf_n": -1}, "--cf-n is -1: give a number from 0 to 100"),
-        ({"cf_n": 2, "cf_click": 0}, "--cf-click is 0"),
+        ({"cf_n": 2, "cf_click": -1}, "--cf-click is -1"),
         ({"config_path": "nowhere.yml"}, "nowhere.yml"),
     ],
 )
