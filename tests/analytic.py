@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from isegm.clicks import DistMaps, first_clicks, split_points, used
+from isegm.click_maps import DistMaps
+from isegm.clicks import first_clicks, split_points, used
 from isegm.model.click_model import ClickModel, EarlyFusionModel
 
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from isegm import InputError
-from isegm.clicks import DistMaps, points_tensor
+from isegm.click_maps import DistMaps
+from isegm.clicks import points_tensor
 from isegm.prompts import Prompt, Stroke, draw_strokes, prompts_from_xy
 
 SIZE = (60, 80)

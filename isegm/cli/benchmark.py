@@ -12,7 +12,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from isegm.clicks import Click, DistMaps
+from isegm.click_maps import DistMaps
+from isegm.clicks import Click
 from isegm.evaluation.scaling import print_scaling
 from isegm.inference.click_seconds import RUNTIME_DEFAULTS, busy_processes, seconds_per_click
 from isegm.inference.clicker import Clicker

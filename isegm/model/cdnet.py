@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isegm.clicks import DistMaps
+from isegm.click_maps import DistMaps
 from isegm.model.heads.deeplab import SeparableHead
 from isegm.model.heads.pixel_diffusion import PixelDiffusion
 from isegm.model.initializer import xavier_gluon

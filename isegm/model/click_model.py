@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isegm.clicks import DistMaps, GroupedDistMaps
+from isegm.click_maps import DistMaps, GroupedDistMaps
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import require
 from isegm.utils.schema import Flag, Number, Row
@@ -255,7 +255,7 @@ class DrawnClicksModel(ClickModel):
     """Base class of networks that read clicks as maps: [previous mask, positive disks, negative disks].
 
     Args:
-        norm_radius, use_disks: how clicks are drawn, see ``isegm.clicks.DistMaps``.
+        norm_radius, use_disks: how clicks are drawn, see ``isegm.click_maps.DistMaps``.
         strokes: whether it also reads boxes and scribbles, drawn into the maps of its clicks (``reads_strokes``). It
             has the same weights then, and should be trained with them.
         kwargs: see ``ClickModel``.

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isegm.clicks import DistMaps
+from isegm.click_maps import DistMaps
 from isegm.model.click_model import EarlyFusionModel
 from isegm.model.initializer import xavier_gluon
 from isegm.model.layers import ConvNorm, ScaleLayer, resize

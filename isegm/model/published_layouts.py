@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isegm.clicks import DistMaps, used
+from isegm.click_maps import DistMaps
+from isegm.clicks import used
 from isegm.model.backbones.vit import VisionTransformer
 from isegm.model.click_model import ClickModel, DrawnClicksModel
 from isegm.model.layers import resize

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isegm.clicks import GroupedDistMaps
+from isegm.click_maps import GroupedDistMaps
 from isegm.model.backbones.resnet import RESNETS
 from isegm.model.click_model import EarlyFusionModel
 from isegm.model.heads.deeplab import SeparableHead

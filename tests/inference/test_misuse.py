@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from isegm import Click, InputError, Predictor, build_model
-from isegm.clicks import DistMaps
+from isegm.click_maps import DistMaps
 from isegm.inference.brs import BRSParams
 from isegm.inference.cascade import Cascade
 from isegm.inference.clicker import Clicker

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from isegm import InputError, build_model, load_model
-from isegm.clicks import relative_distances
+from isegm.click_maps import relative_distances
 from isegm.model.flops import count_complexity
 from isegm.model.heads.mask_correction import MaskCorrection
 from tests.golden import golden, golden_json, key_manifest, model_inputs, rule_state_dict

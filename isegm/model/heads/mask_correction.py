@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isegm.clicks import click_cells, relative_distances
+from isegm.click_maps import click_cells, relative_distances
 from isegm.model.layers import ConvNorm, resize
 from isegm.utils.errors import InputError
 from isegm.utils.schema import Whole, shown
