@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 
@@ -114,10 +115,16 @@ def file_stems(folder: Path, annotated: Sequence[Annotations]) -> list[str]:
         InputError: two images have the same one; the message names the folder.
     """
     stems = [Path(one.image_name).stem for one in annotated]
-    if len(set(stems)) < len(stems):
-        twice = next(stem for stem in stems if stems.count(stem) > 1)
+    keys = [stem_key(one.image_name) for one in annotated]
+    if len(set(keys)) < len(keys):
+        twice = next(stem for stem, key in zip(stems, keys, strict=True) if keys.count(key) > 1)
         raise InputError(f"{folder} cannot hold the labels of two images named {twice}: rename one.")
     return stems
+
+
+def stem_key(name: str) -> str:
+    """Return what the name of an image has in common with those of its files: the stem, in one Unicode form."""
+    return normalize("NFC", Path(name).stem)
 
 
 ANNOTATIONS = Instance(Annotations, "Annotations")

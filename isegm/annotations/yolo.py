@@ -6,7 +6,7 @@ the classes stand in a file beside the labels, ``classes.txt``, or in the ``data
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,107 +14,102 @@ from typing import Any
 import numpy as np
 
 from isegm.annotations import json_files
-from isegm.annotations.classes import YAML_ENDINGS, read_numbered_classes
-from isegm.annotations.objects import ANNOTATIONS, AnnotatedObject, Annotations, file_stems, require_each
+from isegm.annotations.classes import YAML_ENDINGS
+from isegm.annotations.objects import ANNOTATIONS, AnnotatedObject, Annotations, file_stems, require_each, stem_key
 from isegm.annotations.polygons import corner_outlines, fill_polygon
+from isegm.annotations.yolo_data import (
+    CLASSES,
+    LABELS,
+    label_files,
+    labels_to_write,
+    list_beside,
+    listed_classes,
+    number_classes,
+    write_lines,
+)
 from isegm.utils.errors import InputError
-from isegm.utils.files import atomic_write
 from isegm.utils.inputs import require
-from isegm.utils.opening import is_regular, read_regular
+from isegm.utils.opening import read_regular
 from isegm.utils.text_values import as_path
 
-CLASSES = "classes.txt"
-DATA = ("data.yaml", "dataset.yaml", "data.yml")  # of a data set, some folders above its labels
-FOLDERS_UP = 3
-LABELS, IMAGES = "labels", "images"  # folders of a data set
 DIGITS = 8  # behind the point, enough for images of a million pixels in width
 BOX, SCORED_BOX, SMALLEST_POLYGON = 4, 5, 6  # numbers of a line behind the class
 OUTSIDE = 0.5  # share of the image by which a point may lie outside it
 
 
 def write_yolo(path: str | Path, annotations: Annotations) -> None:
-    """Write the polygons of an image, and the classes to ``classes.txt`` beside them.
+    """Write the polygons of an image, and the classes to ``classes.txt`` beside them where no file lists them yet.
 
     Polygons run along pixel edges and fill to exactly the object; those under others are written whole. The pieces of
-    an object are joined by lines without width. A ``classes.txt`` that is there keeps its numbers, and gets further
-    classes at its end. Number, name, colour and protection have no place in the format.
+    an object are joined by lines without width. A list of classes that ``read_yolo`` finds, such as the ``data.yaml``
+    of a data set, keeps its numbers, and gets further classes at its end. Number, name, colour and protection have no
+    place in the format.
 
     Args:
         path: file to write, ending in .txt.
         annotations: objects of the image.
 
     Raises:
-        InputError: another ending, an object without pixels, a class of several lines, or a file cannot be written.
+        InputError: another ending, an object without pixels, a class of several lines or more than 200 characters, a
+            data set of poses, or a file cannot be read or written.
     """
     require(annotations, ANNOTATIONS, "annotations")
     path = as_path(path, "the path of labels")
     if path.suffix.lower() != ".txt" or path.name == CLASSES:
         raise InputError(f"{path} is no name for YOLO's labels: end it in .txt, other than {CLASSES}.")
-    listed = path.parent / CLASSES
-    known = read_numbered_classes(listed) if listed.exists() else {}
-    classes = _classes(path, known, [annotations])
-    lines = _lines(path, annotations, classes)
-    if classes != known:
-        _write(listed, (classes.get(number, "") for number in range(1 + max(classes))))
-    _write(path, lines)
+    _require_pixels(path, [annotations])
+    classes = number_classes(list_beside(path) or path.parent / CLASSES, [annotations])
+    write_lines(path, _lines(annotations, classes))
 
 
 def write_yolo_folder(path: str | Path, annotated: Sequence[Annotations]) -> None:
     """Write a data set: ``data.yaml`` with the classes, and beside it ``labels/`` with a file for each image.
 
-    A ``data.yaml`` that is there keeps the numbers of its classes.
+    In a ``data.yaml`` that is there nothing changes but further classes, at the end of its ``names``, and their number,
+    ``nc``. Label files that are there are replaced where they lie. The list is written first, so that no label has a
+    number without a name.
 
     Args:
         path: the file with the classes, ending in .yaml.
         annotated: images whose file names have different stems.
 
     Raises:
-        InputError: as ``write_yolo``, another ending, or two images whose labels would have the same name.
+        InputError: as ``write_yolo``, another ending, two images whose labels would have the same name, or an image of
+            several label files.
     """
     require_each(annotated)
     path = as_path(path, "the path of labels")
     if path.suffix.lower() not in YAML_ENDINGS:
         raise InputError(f"{path} is no name for the list of YOLO's classes: end it in .yaml.")
-    stems = file_stems(path.parent, annotated)
-    classes = _classes(path, read_numbered_classes(path) if path.exists() else {}, annotated)
-    for one, stem in zip(annotated, stems, strict=True):
-        _write(path.parent / LABELS / f"{stem}.txt", _lines(path, one, classes))
-    names = [f"  {number}: {json_files.text(name)}" for number, name in classes.items()]
-    head = f"# Labels of {len(annotated)} images lie in {LABELS}/. To train on them, put the images into {IMAGES}/."
-    _write(path, [head, "path: .", f"train: {IMAGES}", f"val: {IMAGES}", "names:", *names])
+    file_stems(path.parent, annotated)
+    _require_pixels(path, annotated)
+    files = labels_to_write(path, [one.image_name for one in annotated])
+    classes = number_classes(path, annotated)
+    for one, file in zip(annotated, files, strict=True):
+        write_lines(file, _lines(one, classes))
 
 
-def _classes(path: Path, known: Mapping[int, str], annotated: Sequence[Annotations]) -> dict[int, str]:
-    """The classes by their numbers: known ones, then those of the annotations' lists, and others."""
-    used = (item.category for one in annotated for item in one.objects)
-    names = dict.fromkeys(chain(*(one.classes for one in annotated), used))
-    new = [name for name in names if name not in known.values()]
-    odd = next((name for name in new if name != name.strip() or not name.isprintable()), None)
-    if odd is not None:
-        raise InputError(f"{path} cannot hold the class {odd!r}: rename it to a word or a few in one line.")
-    return {**known, **dict(enumerate(new, start=1 + max(known, default=-1)))}
+def _require_pixels(path: Path, annotated: Sequence[Annotations]) -> None:
+    empty = next((item for one in annotated for item in one.objects if not item.region), None)
+    if empty is not None:
+        raise InputError(
+            f"{path} cannot hold object {empty.number}, which has no pixels: delete it, or save COCO JSON."
+        )
 
 
-def _lines(path: Path, annotations: Annotations, classes: Mapping[int, str]) -> list[str]:
+def _lines(annotations: Annotations, classes: Mapping[int, str]) -> list[str]:
     numbers = {name: number for number, name in sorted(classes.items(), reverse=True)}  # of one name the least
-    return [f"{numbers[item.category]} {_polygon(path, item)}" for item in annotations.objects]
+    return [f"{numbers[item.category]} {_polygon(item)}" for item in annotations.objects]
 
 
-def _polygon(path: Path, item: AnnotatedObject) -> str:
+def _polygon(item: AnnotatedObject) -> str:
     """The polygon of an object as text; each further piece is reached from the first corner, and left to it."""
-    if not item.region:
-        raise InputError(f"{path} cannot hold object {item.number}, which has no pixels: delete it, or save COCO JSON.")
     first, *others = corner_outlines(item.region)
     start = first[:1]
     parts = [first, *chain.from_iterable((start, piece, piece[:1]) for piece in others), *([start] if others else [])]
     height, width = item.region.size
     shares = np.concatenate(parts) / (width, height)
     return " ".join(f"{number:.{DIGITS}f}".rstrip("0").rstrip(".") for number in shares.ravel().tolist())
-
-
-def _write(path: Path, lines: Iterable[str]) -> None:
-    with atomic_write(path) as file:
-        file.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
 
 
 def read_yolo(
@@ -134,12 +129,14 @@ def read_yolo(
         the objects, and what was left out: a few words each.
 
     Raises:
-        InputError: the file cannot be read, none of its lines can, or the data set has no labels of this image.
+        InputError: the file cannot be read, none of its lines can, the data set has no labels of this image, or several
+            files of them, or its labels are poses.
     """
     if path.suffix.lower() in YAML_ENDINGS:
-        classes, path = read_numbered_classes(path), _labels_in(path, image_name)
+        classes, path = listed_classes(path), _labels_in(path, image_name)
     else:
-        classes = _classes_of(path)
+        listed = list_beside(path)
+        classes = {} if listed is None else listed_classes(listed)
     try:
         text = read_regular(path, "label file").decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -156,19 +153,11 @@ def read_yolo(
 
 def _labels_in(path: Path, image_name: str) -> Path:
     """Find the label file of an image in a data set."""
-    name = f"{Path(image_name).stem}.txt"
-    found = sorted(each for each in (path.parent / LABELS).rglob("*.txt") if each.name == name)
+    found = label_files(path).get(stem_key(image_name), [])
     if len(found) != 1:
-        count = f"{len(found)} files" if found else "no file"
-        raise InputError(f"{path.parent / LABELS} has {count} {name} for this image: choose its label file itself.")
+        where = f"{path.parent} has {len(found)} files" if found else f"{path.parent / LABELS} has no file"
+        raise InputError(f"{where} {Path(image_name).stem}.txt for this image: choose its label file itself.")
     return found[0]
-
-
-def _classes_of(path: Path) -> dict[int, str]:
-    """The classes of a label file by their numbers; none where no file lists them."""
-    folders = path.absolute().parents[: 1 + FOLDERS_UP]
-    listed = [folders[0] / CLASSES, *(folder / name for folder in folders for name in DATA)]
-    return next((read_numbered_classes(each) for each in listed if is_regular(each)), {})
 
 
 def _object(line: str, classes: Mapping[int, str], size: tuple[int, int]) -> json_files.ReadObject:

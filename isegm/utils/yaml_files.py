@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,15 @@ def read_yaml(path: str | Path) -> Any:
         InputError: no such file, it cannot be read, is larger than 256 KiB or not in UTF-8; it is not valid YAML, asks
             for objects, has a key twice, nests more than 32 deep, or holds more than 20000 values.
     """
+    return parse_yaml(read_yaml_text(path), path)
+
+
+def read_yaml_text(path: str | Path) -> str:
+    """Read the text of a YAML file, without checking that it is valid.
+
+    Raises:
+        InputError: no such file, it cannot be read, is larger than 256 KiB or not in UTF-8.
+    """
     path = as_path(path, "the path of a YAML file")
     if not path.is_file():
         if path.exists():
@@ -42,13 +52,34 @@ def read_yaml(path: str | Path) -> Any:
             f"{path} has more than {LARGEST_FILE >> 10} KiB, too much for a configuration: check its path."
         )
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not valid YAML: it is not in UTF-8, save it in that encoding.") from error
+
+
+def parse_yaml(text: str, path: str | Path) -> Any:
+    """Return the content of a YAML text; ``path`` is the file that messages name.
+
+    Raises:
+        InputError: as ``read_yaml``, for what the text holds.
+    """
+    return _loaded(text, path, _Loader.get_single_data)
+
+
+def compose_yaml(text: str, path: str | Path) -> yaml.Node | None:
+    """Return the tree of a YAML text, whose nodes know their places in it; None for an empty one.
+
+    Raises:
+        InputError: as ``read_yaml``, for what the text holds.
+    """
+    return _loaded(text, path, _Loader.get_single_node)
+
+
+def _loaded(text: str, path: str | Path, load: Callable[[_Loader], Any]) -> Any:
     loader = None
     try:
         loader = _Loader(text)
-        return loader.get_single_data()
+        return load(loader)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f"line {mark.line + 1}: " if mark else ""

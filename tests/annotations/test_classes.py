@@ -31,6 +31,12 @@ def test_lines_that_stand_for_no_class_are_labelmes_alone(tmp_path):
     assert listed(tmp_path / "data.yaml", "names: [_background_, cat]") == ("_background_", "cat")
 
 
+@pytest.mark.parametrize("first", ["[unknown]", "{0}", "[1]"])
+def test_lines_may_begin_as_json_does(first, tmp_path):
+    assert listed(tmp_path / "classes.txt", f"{first}\ncat\n") == (first, "cat")
+    assert listed(tmp_path / "classes.txt", first) == (first,)
+
+
 def test_numbers_may_be_names(tmp_path):
     assert listed(tmp_path / "data.yaml", "names: [7, 8]") == ("7", "8")
 
@@ -43,6 +49,8 @@ def test_numbers_may_be_names(tmp_path):
         ("classes.txt", b"\xff\xfe\x01", "is not a text file in UTF-8"),
         ("classes.txt", "a" * 1000, "which is no class"),
         ("classes.txt", "a\x00b", "which is no class"),
+        ("data.yaml", "names:", "lists no classes"),
+        ("classes.txt", '{"shapes": []}', "must have the key categories"),
         ("data.yaml", "nc: 3", "must have the key names"),
         ("data.yaml", "names: 3", "names in .* must be"),
         ("data.yaml", "names: [[1]]", r"names\[0\] in .* must be"),
