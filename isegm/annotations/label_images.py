@@ -11,10 +11,19 @@ from PIL import Image
 from scipy.ndimage import find_objects
 
 from isegm.annotations.json_files import require_size
-from isegm.annotations.objects import ANNOTATIONS, NUMBER_COLOR, AnnotatedObject, Annotations, file_stems, require_each
+from isegm.annotations.objects import (
+    ANNOTATIONS,
+    NUMBER_COLOR,
+    AnnotatedObject,
+    Annotations,
+    file_stems,
+    require_each,
+    stem_key,
+)
 from isegm.annotations.region import Region
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write, encode_image, write_image
+from isegm.utils.images import MASK_ENDINGS as DATA_SET_ENDINGS
 from isegm.utils.inputs import IMAGE, require
 from isegm.utils.masks import read_labels, with_step
 from isegm.utils.schema import Number
@@ -42,6 +51,8 @@ def write_id_png(path: str | Path, annotations: Annotations) -> None:
 def write_id_folder(path: str | Path, annotated: Sequence[Annotations]) -> None:
     """Write the masks of a data set: into ``masks/``, for each image a PNG of object numbers that is named like it.
 
+    It replaces the masks that the image has there, also those of other endings.
+
     Args:
         path: folder of the data set.
         annotated: images whose file names have different stems.
@@ -51,8 +62,25 @@ def write_id_folder(path: str | Path, annotated: Sequence[Annotations]) -> None:
     """
     require_each(annotated)
     path = as_path(path, "the folder of a data set")
-    for one, stem in zip(annotated, file_stems(path, annotated), strict=True):
-        write_id_png(path / MASKS / f"{stem}.png", one)
+    stems, there = file_stems(path, annotated), mask_files(path)
+    for one, stem in zip(annotated, stems, strict=True):
+        written = path / MASKS / f"{stem}.png"
+        write_id_png(written, one)
+        for file in there.get(stem_key(one.image_name), []):
+            _remove_beside(file, written)
+
+
+def mask_files(path: str | Path) -> dict[str, list[Path]]:
+    """Find the masks of a data set, by ``stem_key``.
+
+    Args:
+        path: folder of the data set, which may be missing.
+    """
+    found: dict[str, list[Path]] = {}
+    for file in sorted((as_path(path, "the folder of a data set") / MASKS).glob("[!.]*")):
+        if file.suffix.lower() in DATA_SET_ENDINGS:
+            found.setdefault(stem_key(file.name), []).append(file)
+    return found
 
 
 def write_palette_png(path: str | Path, annotations: Annotations) -> None:
@@ -164,6 +192,19 @@ def read_label_image(path: Path, size: tuple[int, int]) -> tuple[tuple[Annotated
     if labels.soft:
         left_out.append("the darker half of the object's soft edge")
     return objects, tuple(left_out)
+
+
+def _remove_beside(file: Path, written: Path) -> None:
+    """Remove an older mask unless it is the one that was written, perhaps under another form of its name."""
+    try:
+        if not file.samefile(written):
+            file.unlink()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InputError(
+            f"{file} cannot be replaced by {written.name} ({error.strerror}): remove one of the two."
+        ) from error
 
 
 def _write(path: str | Path, labels: np.ndarray, step: int = 1) -> None:

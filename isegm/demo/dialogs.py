@@ -71,7 +71,7 @@ class FileDialogs:
         chosen = filedialog.askdirectory(parent=self._root, title=title, initialdir=beside)
         masks = Path(chosen) / MASKS_FOLDER
         if chosen and masks.is_dir() and any(masks.iterdir()):
-            question = f"{masks} holds files. Those of the same names are replaced."
+            question = f"{masks} holds files. Those of the same names are replaced, whatever their endings."
             return chosen if messagebox.askokcancel("Masks are there", question, parent=self._root) else ""
         return chosen
 

@@ -1,6 +1,7 @@
 """The table of formats: what is saved comes back, and what cannot be read or written is said in one sentence."""
 
 import os
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -261,3 +262,24 @@ def test_numbers_of_a_folder_are_the_masks_of_a_data_set(tmp_path):
     with pytest.raises(InputError, match="two images named many"):
         FORMATS["id"].write_all(tmp_path / "new", [two, Annotations("many.jpg", two.size)])
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["many.bmp", "many.TIF", "many.PNG", "many.png"])
+def test_masks_of_any_ending_are_replaced_in_a_data_set(name, tmp_path):
+    annotations = numbered(3)
+    write_image(tmp_path / "images" / "many.png", np.zeros((*annotations.size, 3), np.uint8))
+    write_image(tmp_path / "masks" / name, np.ones(annotations.size, np.uint8))
+    (tmp_path / "masks" / ".many.bmp").touch()
+    FORMATS["id"].write_all(tmp_path, [annotations])
+    ((_, mask),) = FolderDataset(tmp_path).pairs
+    assert mask.name == "many.png"
+    np.testing.assert_array_equal(read_labels(mask).pixels, annotations.labels())
+
+
+def test_a_mask_is_replaced_in_any_unicode_form(tmp_path):
+    masks = {form: tmp_path / "masks" / normalize(form, "café.png") for form in ("NFC", "NFD")}
+    write_image(tmp_path / "images" / "café.jpg", np.zeros((*SIZE, 3), np.uint8))
+    write_image(masks["NFD"], np.ones(SIZE, np.uint8))
+    FORMATS["id"].write_all(tmp_path, [Annotations(normalize("NFC", "café.jpg"), SIZE, overlapping().objects)])
+    ((_, mask),) = FolderDataset(tmp_path).pairs
+    np.testing.assert_array_equal(read_labels(mask).pixels, overlapping().labels())
