@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 from isegm.annotations.classes import YAML_ENDINGS
 from isegm.annotations.coco_json import read_coco, write_coco
 from isegm.annotations.label_images import (
+    mask_files,
     read_label_image,
     write_id_folder,
     write_id_png,
@@ -22,6 +23,7 @@ from isegm.annotations.label_images import (
 from isegm.annotations.labelme_json import read_labelme, write_labelme
 from isegm.annotations.objects import Annotations
 from isegm.annotations.yolo import read_yolo, write_yolo, write_yolo_folder
+from isegm.annotations.yolo_data import label_files
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import require, require_size
 from isegm.utils.json_text import START, decode_json, is_json
@@ -48,6 +50,8 @@ class FileFormat:
             (pixels, without those under other objects); or "none" for an image to look at.
         write_all: called with a path and the annotations of several images; None where a file holds one image.
         ending_all: of the path that ``write_all`` takes; "" for a folder, into whose ``masks/`` it writes.
+        there: called with that path, gives the ``stem_key`` of each image that has a file of its own there. An image
+            whose objects were all deleted must be written if it has one, and may be left out if not.
     """
 
     label: str
@@ -56,6 +60,7 @@ class FileFormat:
     keeps: str
     write_all: Callable[[str | Path, Sequence[Annotations]], None] | None = None
     ending_all: str = ".json"
+    there: Callable[[str | Path], Container[str]] = lambda path: ()
 
 
 FORMATS: dict[str, FileFormat] = {
@@ -69,6 +74,7 @@ FORMATS: dict[str, FileFormat] = {
         "visible",
         write_id_folder,
         "",
+        mask_files,
     ),
     "palette": FileFormat(
         "Object colours (palette PNG)",
@@ -107,6 +113,7 @@ FORMATS: dict[str, FileFormat] = {
         "shapes",
         write_yolo_folder,
         ".yaml",
+        label_files,
     ),
 }
 

@@ -20,6 +20,7 @@ from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write
 from isegm.utils.locks import hold_lock
 from isegm.utils.opening import is_regular
+from isegm.utils.text_values import as_path
 from isegm.utils.yaml_files import compose_yaml, parse_yaml, read_yaml, read_yaml_text
 
 CLASSES = "classes.txt"
@@ -89,7 +90,7 @@ def number_classes(path: Path, annotated: Sequence[Annotations]) -> dict[int, st
         return classes
 
 
-def label_files(path: Path) -> dict[str, list[Path]]:
+def label_files(path: str | Path) -> dict[str, list[Path]]:
     """Find the label files of a data set: in ``labels/``, and beside the folders of images that its list names.
 
     Args:
@@ -98,6 +99,7 @@ def label_files(path: Path) -> dict[str, list[Path]]:
     Returns:
         the files by ``stem_key``.
     """
+    path = as_path(path, "the path of labels")
     folders = [path.parent / LABELS, *(labels for _, labels in _splits(path))]
     files = dict.fromkeys(file for folder in folders for file in sorted(folder.rglob("*.txt")) if file.name != CLASSES)
     found: dict[str, list[Path]] = {}

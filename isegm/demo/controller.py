@@ -225,6 +225,8 @@ class Controller(ControllerState):
     def save_folder(self, path: str | Path, kind: str, with_draft: bool = False) -> None:
         """Write the finished objects of all images in the folder into one file, or as the masks of a data set.
 
+        Where an image has no objects any more, a mask or label file that it has there becomes empty.
+
         Args:
             path: of the file; for masks the folder of the data set.
             kind: a key of ``FORMATS`` with ``write_all``.

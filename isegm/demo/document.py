@@ -302,6 +302,12 @@ class History:
         self._future: list[Any] = []  # the next one last; Documents, and actions of ``postpone``
 
     @property
+    def had_objects(self) -> bool:
+        """Whether there are finished objects now, or were in a document that undo or redo can bring back."""
+        others = (document for document in self._future if isinstance(document, Document))
+        return any(document.objects for document in (self.present, *self._past, *others))
+
+    @property
     def can_undo(self) -> bool:
         return bool(self._past)
 

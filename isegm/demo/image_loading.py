@@ -249,39 +249,40 @@ def _box(region: Region) -> tuple[int, ...]:
     return region.top, region.left, *region.shape
 
 
-def annotations_in(folder: Folder, autosave: Path | None, present: Annotations) -> tuple[list[Annotations], str]:
-    """Collect the annotations of a folder from its journals; images without objects are left out.
+def annotations_in(folder: Folder, autosave: Path | None, present: Annotations | None) -> tuple[list[Annotations], str]:
+    """Collect the annotations of a folder from its journals; images that never had objects are left out.
 
     Work on images that were renamed or moved is found by their content.
 
     Args:
-        present: annotations of the open image.
+        present: annotations of the open image; None to leave it out.
 
     Returns:
-        the annotations, and a sentence that names the images with omissions: those that are gone or have changed since,
-        those with unfinished objects, and those with damaged journals; "" for none.
+        the annotations, without objects where all were deleted; and a sentence that names the images with omissions:
+        those that are gone or have changed since, those with unfinished objects, and those with damaged journals; ""
+        for none.
 
     Raises:
         InputError: a journal cannot be read.
     """
-    found = []
+    found: list[Annotations] = []
     left_out: dict[str, list[str]] = {CHANGED: [], UNFINISHED: [], DAMAGED: []}
     vanished = [os.path.abspath(path) for path in folder.images if not path.is_file()]  # since the folder was listed
     known = [] if autosave is None else known_work(autosave)
     known = [each for each in known if str(each.image) not in vanished]
     for path in folder.images:
         if path == folder.present:
-            found.append(present)
+            found += [] if present is None else [present]
         elif autosave is not None:
             document, omissions = _document(path, journal_path(autosave, path), known)
             found += [] if document is None else [document.annotations(path.name)]
             for omission in omissions:
                 left_out[omission].append(path.name)
-    return [annotations for annotations in found if annotations.objects], _left_out(left_out)
+    return found, _left_out(left_out)
 
 
 def _document(path: Path, own: Path, known: Sequence[KnownWork]) -> tuple[Document | None, list[str]]:
-    """The autosaved document of an image that is not open, None for none, and its omissions.
+    """The autosaved document of an image that is not open, None if it never had objects, and its omissions.
 
     Args:
         own: the image's journal, which may be missing.
@@ -289,23 +290,27 @@ def _document(path: Path, own: Path, known: Sequence[KnownWork]) -> tuple[Docume
     """
     header, kept = read_journal(own) if own.is_file() else ({}, None)
     document, omissions = _contents(kept)
-    if kept is not None and ((not omissions and not document.objects) or _unchanged(path, header)):
+    if kept is not None and ((not omissions and document is None) or _unchanged(path, header)):
         return document, omissions
     moved = moved_journal(
         path, [each for each in known if each.path != own and (kept is not None or each.may_be(path))]
     )
     if moved is not None:
         return _contents(read_journal(moved)[1])
-    return None, [*(each for each in omissions if each == DAMAGED), *([CHANGED] if kept is not None else [])]
+    emptied = document is not None and not document.objects and not omissions
+    changed = [CHANGED] if kept is not None and not emptied else []
+    return None, [*(each for each in omissions if each == DAMAGED), *changed]
 
 
-def _contents(kept: RecoveredWork | None) -> tuple[Document, list[str]]:
-    """The document of a journal and its omissions."""
+def _contents(kept: RecoveredWork | None) -> tuple[Document | None, list[str]]:
+    """The document of a journal and its omissions; None if it never had objects, or damage may hide them."""
     if kept is None:
-        return Document((0, 0)), []
+        return None, []
     document = kept.history.present
     unfinished = document.draft is not None or bool(kept.unfinished)
-    return document, [*([DAMAGED] if kept.damage else []), *([UNFINISHED] if unfinished else [])]
+    omissions = [*([DAMAGED] if kept.damage else []), *([UNFINISHED] if unfinished else [])]
+    worked_on = bool(document.objects) or (kept.history.had_objects and not kept.damage)
+    return document if worked_on else None, omissions
 
 
 def moved_journal(path: Path, known: Sequence[KnownWork]) -> Path | None:

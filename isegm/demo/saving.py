@@ -8,6 +8,7 @@ from pathlib import Path
 
 from isegm.annotations.formats import FORMATS
 from isegm.annotations.label_images import MASKS
+from isegm.annotations.objects import stem_key
 from isegm.demo.annotation_session import AnnotationSession
 from isegm.demo.image_folder import Folder
 from isegm.demo.image_loading import annotations_in
@@ -39,6 +40,7 @@ def saving_folder(
 ) -> Begin:
     """Return the beginning of a job that writes the objects of a folder, see ``Controller.save_folder``.
 
+    Images without objects are left out; the file that one still has from before its objects were deleted becomes empty.
     The job returns a sentence about omissions, see ``annotations_in``.
     """
 
@@ -46,15 +48,17 @@ def saving_folder(
 
     def begin() -> Callable[[], str]:
         present = session.history.present.annotations(session.image.name, with_draft, classes)
+        worked_on = bool(present.objects) or session.history.had_objects
 
         def write() -> str:
-            write_all = FORMATS[kind].write_all
-            if write_all is None:
-                raise InputError(f"{FORMATS[kind].label} holds one image: choose a format for all images of a folder.")
-            if not FORMATS[kind].ending_all and os.path.realpath(Path(path) / MASKS) == os.path.realpath(here):
+            form = FORMATS[kind]
+            if form.write_all is None:
+                raise InputError(f"{form.label} holds one image: choose a format for all images of a folder.")
+            if not form.ending_all and os.path.realpath(Path(path) / MASKS) == os.path.realpath(here):
                 raise InputError(f"{here} holds the images themselves: choose another folder than {path}.")
-            annotations, warning = annotations_in(folder, autosave, present)
-            write_all(path, annotations)
+            found, warning = annotations_in(folder, autosave, present if worked_on else None)
+            there = form.there(path)
+            form.write_all(path, [one for one in found if one.objects or stem_key(one.image_name) in there])
             return warning
 
         return write
