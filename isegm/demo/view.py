@@ -10,12 +10,12 @@ from types import TracebackType
 
 import torch
 
-from isegm.annotations.formats import FORMATS
 from isegm.demo.canvas import ImageCanvas
 from isegm.demo.controller import Controller
 from isegm.demo.controls import ClickButtons, Controls
-from isegm.demo.dialogs import ANNOTATIONS, CLASSES, IMAGES, MASKS, FileDialogs
+from isegm.demo.dialogs import CLASSES, FileDialogs
 from isegm.demo.document import Document
+from isegm.demo.file_commands import FileCommands
 from isegm.demo.hints import ABOUT, describe_image, next_step
 from isegm.demo.image_list import ImageList
 from isegm.demo.keyboard import bind_editing_keys, shortcut
@@ -30,7 +30,6 @@ from isegm.utils.lookup import WEIGHTS_FOLDER
 from isegm.utils.signals import WORDS, Stopped, StopRequest, noted_signals
 
 TITLE = "isegm: interactive segmentation"
-UNFINISHED = "The object in progress is not finished.\n\nSave it as it is, too? (No: leave it out.)"
 UNSAVED = "This image is not autosaved, and what is not saved will be lost.\n\nGo on?"
 CLOSING = "closing when all is saved"
 SMALLEST_WINDOW = (960, 480)  # as published
@@ -53,6 +52,9 @@ class Program:
         self.root = root
         self.controller = controller
         self.files = FileDialogs(root, controller)
+        self.commands = FileCommands(
+            root, controller, self.files, self.open, self.act, lambda: self.objects.apply_texts()
+        )
         self.scene = Scene()
         self._hidden: Document | None = None  # the document whose masks the user hides
         self._shown: tuple = ()  # the state that the image shows
@@ -152,17 +154,17 @@ class Program:
 
     def _add_bar(self) -> ToolBar:
         commands = {
-            "Load image": self._load_image,
-            "Load folder": self._load_folder,
+            "Load image": self.commands.load_image,
+            "Load folder": self.commands.load_folder,
             "Previous": lambda: self._walk(-1),
             "Next": lambda: self._walk(1),
-            "Save mask": lambda: self._save("mask"),
-            "Load mask": self._load_mask,
-            "Load objects": self._load_objects,
+            "Save mask": lambda: self.commands.save("mask"),
+            "Load mask": self.commands.load_mask,
+            "Load objects": self.commands.load_objects,
             "About": self._about,
             "Exit": self.exit,
         }
-        bar = ToolBar(self.root, self.controller, commands, self._save, self._save_folder)
+        bar = ToolBar(self.root, self.controller, commands, self.commands.save, self.commands.save_folder)
         bar.pack(side=tk.TOP, fill=tk.X, padx=5, pady=3)
         return bar
 
@@ -218,8 +220,8 @@ class Program:
             "Ctrl+Shift+z": self._redo,
             "Prior": lambda: self._walk(-1),
             "Next": lambda: self._walk(1),
-            "Ctrl+o": self._load_image,
-            "Ctrl+s": lambda: self._save("mask"),
+            "Ctrl+o": self.commands.load_image,
+            "Ctrl+s": lambda: self.commands.save("mask"),
         }
         self.root.bind("<Key>", self._key)
         self.image.canvas.bind("<Key>", self._key_on_image)
@@ -329,42 +331,6 @@ class Program:
         self.objects.apply_texts()
         if self.controller.folder is not None and self._may_leave():
             self.act(lambda: self.controller.walk(step))
-
-    def _load_image(self) -> None:
-        if path := self.files.open("Choose an image", IMAGES):
-            self.open(path)
-
-    def _load_folder(self) -> None:
-        if path := self.files.folder("Choose a folder of images"):
-            self.open(path)
-
-    def _load_mask(self) -> None:
-        if path := self.files.open("Choose a mask", MASKS):
-            self.act(lambda: self.controller.load_mask(path))
-
-    def _load_objects(self) -> None:
-        if path := self.files.open("Choose annotations", ANNOTATIONS):
-            self.act(lambda: self.controller.load_annotations(path))
-
-    def _save(self, kind: str) -> None:
-        self._save_as(kind, FORMATS[kind].ending, lambda image: image.stem, self.controller.save)
-
-    def _save_folder(self, kind: str) -> None:
-        self._save_as(kind, FORMATS[kind].ending_all, lambda image: image.parent.name, self.controller.save_folder)
-
-    def _save_as(
-        self, kind: str, ending: str, stem: Callable[[Path], str], save: Callable[[str, str, bool], None]
-    ) -> None:
-        """Ask about the object in progress and for the file, and save; without an image do nothing."""
-        self.objects.apply_texts()
-        image = self.controller.image
-        if image is None or self.controller.opening:
-            return
-        with_draft: bool | None = False
-        if self.controller.in_progress:
-            with_draft = messagebox.askyesnocancel("Unfinished object", UNFINISHED, parent=self.root)
-        if with_draft is not None and (path := self.files.save(kind, stem(image.path), ending)):
-            self.act(lambda: save(path, kind, with_draft))
 
     def _about(self) -> None:
         messagebox.showinfo("About", ABOUT, parent=self.root)

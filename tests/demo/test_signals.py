@@ -56,7 +56,7 @@ def look():
         program.act(lambda: controller.save(place / "photo.png" / "saved.png", "mask", True))
     else:
         program.root.after(300, say)
-        {"idle": lambda: None, "dialog": program._about, "files": program._load_image}[state]()
+        {"idle": lambda: None, "dialog": program._about, "files": program.commands.load_image}[state]()
 
 program.open(place / "photo.png")
 program.root.after(10, look)

@@ -88,7 +88,7 @@ def test_nothing_is_saved_while_another_image_is_opened(drive, answer, monkeypat
     user = with_object(drive())
     asked = answer(asksaveasfilename=str(tmp_path / "saved"))
     monkeypatch.setattr(Controller, "opening", property(lambda _: True))
-    user.program._save_folder("coco_rle")
+    user.program.commands.save_folder("coco_rle")
     user.key("Control-s")
     assert asked == []
     monkeypatch.undo()
