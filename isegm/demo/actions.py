@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from isegm.annotations import AnnotatedObject, Region
 from isegm.annotations.objects import MAX_NUMBER
 from isegm.annotations.region import REGION
@@ -25,11 +27,14 @@ class Action:
 
     Attributes:
         kind: a key of ``CHANGES``, or "undo", "redo" or "threshold".
-        values: its parameters: strings, numbers, booleans and lists of them.
+        values: its parameters: strings, numbers, booleans and lists of them; those of NumPy become plain ones.
     """
 
     kind: str
     values: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", {key: _plain(value) for key, value in self.values.items()})
 
     @classmethod
     def of_click(cls, click: Click) -> Action:
@@ -149,6 +154,13 @@ def carry_out(history: History, action: Action, outcome: Outcome = None) -> None
             history.replace(replace(history.present, draft=draft))
     else:
         history.add(CHANGES[action.kind](history.present, action, outcome))
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can hold it."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _edited(document: Document, action: Action) -> Document:

@@ -78,6 +78,24 @@ def test_a_click_without_an_answer_is_answered_after_the_restart(place):
     assert as_data(resumed.document) == as_data(begun_elsewhere(place, *CLICKS).document)
 
 
+def test_numbers_and_colours_of_numpy_are_kept_as_plain_ones(place):
+    controller = begun(place, CLICKS[0])
+    controller.color(np.array([1, 2, 3]))
+    controller.finish()
+    controller.reopen(np.int64(1))
+    controller.color((np.uint8(4), np.uint8(5), np.uint8(6)))
+    controller.finish()
+    assert controller.document.objects[0].color == (4, 5, 6)
+    controller.edit(np.int64(1), color=np.array([7, 8, 9]))
+    expected = as_data(controller.document)
+    controller.close()
+    resumed = begun(place)
+    assert as_data(resumed.document) == expected and not resumed.warnings
+    resumed.remove(np.int64(1))
+    assert not resumed.document.objects and resumed.autosaves
+    resumed.close()
+
+
 @pytest.mark.parametrize("redone", [1, 2])
 def test_what_was_taken_back_before_its_answer_can_be_done_again_after_a_restart(place, redone):
     controller = begun(place, background=True)
