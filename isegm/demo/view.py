@@ -8,8 +8,6 @@ from pathlib import Path
 from tkinter import messagebox, ttk
 from types import TracebackType
 
-import torch
-
 from isegm.demo.canvas import ImageCanvas
 from isegm.demo.controller import Controller
 from isegm.demo.controls import ClickButtons, Controls
@@ -24,7 +22,7 @@ from isegm.demo.object_list import ObjectList
 from isegm.demo.scene import Scene, scene_of
 from isegm.demo.toolbar import ToolBar, ToolChoice
 from isegm.demo.widgets import StatusLine
-from isegm.utils.errors import InputError
+from isegm.utils.errors import InputError, tells_full_memory
 from isegm.utils.log import logger
 from isegm.utils.lookup import WEIGHTS_FOLDER
 from isegm.utils.signals import WORDS, Stopped, StopRequest, noted_signals
@@ -375,7 +373,7 @@ class Program:
             return
         if isinstance(error, InputError):
             sentence = str(error)
-        elif isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        elif tells_full_memory(error):
             sentence = "memory is full: start the program with a smaller --limit-longest-size, or with --cpu."
         else:
             logger.error("unexpected error", exc_info=(kind, error, trace))

@@ -15,7 +15,7 @@ from types import CodeType, FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from isegm.utils.arguments import BAD_INPUT, program
-from isegm.utils.errors import InputError
+from isegm.utils.errors import InputError, tells_full_memory
 from isegm.utils.log import log_to_console, say
 from isegm.utils.memory import keep_freed_memory
 from isegm.utils.run_options import THREADS
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["BAD_INPUT", "INTERRUPTED", "add_device_options", "add_thread_option", "choose_device", "program", "run"]
 
 BROKEN_PIPE = 141  # as shells have it
-CPU_MEMORY = "DefaultCPUAllocator"  # in the message of the RuntimeError that PyTorch raises when main memory is full
 LINK_LOOP = "Symlink loop from "  # begins that of the RuntimeError that pathlib raises
 SOON = 0.01  # seconds until a signal that was swallowed comes again
 END = 0  # which is the number of no signal
@@ -83,7 +82,7 @@ def _sentence(error: Exception) -> str | None:
     """Return what to tell about bad input, full memory or a file that cannot be used; None for any other error."""
     if isinstance(error, InputError):
         return str(error)
-    if isinstance(error, MemoryError) or _is_full_gpu(error) or CPU_MEMORY in str(error):
+    if tells_full_memory(error):
         return "memory is full: lower --batch-size or the size of the images."
     if isinstance(error, RuntimeError) and str(error).startswith(LINK_LOOP):
         return f"{str(error).removeprefix(LINK_LOOP)} is a symbolic link that leads to itself: remove it."
@@ -93,11 +92,6 @@ def _sentence(error: Exception) -> str | None:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}; check the path, its permissions and the free space."
     return None
-
-
-def _is_full_gpu(error: Exception) -> bool:
-    torch = sys.modules.get("torch")  # without which no GPU is in use
-    return torch is not None and isinstance(error, torch.OutOfMemoryError)
 
 
 def _fail(sentence: str) -> NoReturn:

@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 
 from isegm.demo.settings import NUMERIC
 from isegm.utils.files import read_mask, write_image
@@ -26,8 +27,20 @@ class SlowModel(BlobModel):
 
 
 class FailingModel(BlobModel):
+    def __init__(self, fail):
+        super().__init__()
+        self.fail = fail
+
     def decode(self, *args, **kwargs):
-        raise MemoryError
+        self.fail()
+
+
+def full_memory():
+    raise MemoryError
+
+
+def full_gpu():
+    raise torch.OutOfMemoryError("CUDA out of memory")
 
 
 ALWAYS = {"Load image", "Load folder", "Load classes", "About", "Exit"}
@@ -417,10 +430,11 @@ def test_an_answer_to_a_click_that_was_taken_back_is_not_used(label, drive):
     assert [click.coords for click in user.controller.draft.clicks] == [(25, 60)]
 
 
-def test_a_network_that_fails_is_told_in_a_sentence_and_the_program_goes_on(drive):
-    user = drive(FailingModel())
+@pytest.mark.parametrize("fail", [lambda: torch.empty(2**60), full_gpu, full_memory], ids=["CPU", "GPU", "Python"])
+def test_full_memory_is_told_in_a_sentence_and_the_program_goes_on(fail, drive):
+    user = drive(FailingModel(fail))
     user.left(40, 30)
-    assert "memory is full" in user.warnings[-1].lower()
+    assert user.warnings[-1].startswith("Memory is full: ")
     assert not user.controller.busy and not user.controller.in_progress
 
 
