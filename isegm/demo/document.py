@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any, Final
 
 from isegm.annotations import AnnotatedObject, Annotations, Region
-from isegm.annotations.objects import CATEGORY, MAX_NUMBER
+from isegm.annotations.objects import CATEGORY, MAX_NUMBER, NUMBER_COLOR
 from isegm.clicks import Click
 from isegm.prompts import Prompt
 from isegm.utils.errors import InputError
@@ -247,7 +247,8 @@ class Document:
     def imported(self, objects: Sequence[AnnotatedObject]) -> Document:
         """The document with more objects above the others; an object whose number is taken gets a free one.
 
-        A new object in progress gets its number when it is finished.
+        The colour that follows from a number changes with it. A new object in progress gets its number when it is
+        finished.
 
         Raises:
             InputError: there are too many objects.
@@ -258,7 +259,8 @@ class Document:
         for item in objects:
             number = item.number if item.number not in taken else next(free)
             taken.add(number)
-            added.append(item if number == item.number else replace(item, number=number))
+            color = NUMBER_COLOR if item.color == object_color(item.number) else item.color
+            added.append(item if number == item.number else replace(item, number=number, color=color))
         return replace(self, objects=(*self.objects, *added))
 
     def annotations(self, image: str, with_draft: bool = False, classes: tuple[str, ...] = ()) -> Annotations:
@@ -277,14 +279,19 @@ class Document:
         return Annotations(image, self.size, objects, classes=classes)
 
     def _unprotected(self, region: Region) -> Region:
-        for item in self.finished:
-            if item.protected:
-                region = region.without(item.region)
-        return region
+        return without_protected(region, self.finished)
 
     def _with(self, changed: AnnotatedObject) -> Document:
         objects = tuple(changed if item.number == changed.number else item for item in self.objects)
         return replace(self, objects=objects)
+
+
+def without_protected(region: Region, objects: Sequence[AnnotatedObject]) -> Region:
+    """The pixels of a region that belong to no protected object."""
+    for item in objects:
+        if item.protected:
+            region = region.without(item.region)
+    return region
 
 
 class History:

@@ -8,6 +8,7 @@ from isegm.annotations import AnnotatedObject, Region
 from isegm.annotations.objects import MAX_NUMBER
 from isegm.demo.actions import Action, carry_out, outcome_from_json, outcome_to_json
 from isegm.demo.document import KEEP, Document, History, Selected
+from isegm.utils.vis import object_color
 from tests.demo.scripted import as_data
 
 SIZE = (20, 30)
@@ -103,6 +104,12 @@ def test_imported_objects_get_free_numbers_and_lie_above():
     assert [(item.number, item.name) for item in after.objects] == [(1, ""), (2, "1"), (3, "2"), (9, "9")]
     assert after.draft is document.draft and after.concluded().objects[-1].number == 10
     assert after.annotations("a.png").labels()[3, 3] == 9
+
+
+def test_imported_objects_have_the_colour_of_their_new_number_or_their_own():
+    added = (AnnotatedObject(1, box(0, 0, 2, 2)), AnnotatedObject(2, box(2, 2, 4, 4), color=(1, 2, 3)))
+    after = Document(SIZE).imported(added).imported(added)
+    assert [item.color for item in after.objects] == [object_color(1), (1, 2, 3), object_color(3), (1, 2, 3)]
 
 
 def test_removing_an_open_object_ends_the_work_on_it():
