@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from isegm.annotations import AnnotatedObject, Annotations, Region
 from isegm.annotations.formats import describe_left_out, holds_objects, read_annotations
 from isegm.annotations.json_files import require_size
-from isegm.demo.document import Document, Selected
+from isegm.demo.document import Document, Selected, without_protected
 from isegm.demo.image_folder import Folder
 from isegm.demo.inference_state import InferenceState
 from isegm.demo.journal import (
@@ -222,27 +222,54 @@ def read_new_objects(
 ) -> ReadObjects:
     """Read objects as ``read_objects`` does, without those that the image has already, such as from the same file.
 
+    Protected objects of the image keep their pixels: others come without these, and not at all where nothing is left.
+
     Args:
-        present: objects of the image; each stands for one object of the file with exactly its pixels.
+        present: objects of the image; each stands for one object of the file with exactly its pixels, in a label image
+            also with exactly those that are visible.
 
     Raises:
         InputError: as ``read_objects``.
     """
     annotations = _read_annotations(path, image_name, size)
-    there: dict[tuple[int, ...], list[Region]] = {}
-    for item in present:
-        there.setdefault(_box(item.region), []).append(item.region)
-    fresh = []
+    forms = [(item.number, item.region) for item in present]
+    if not is_journal(path) and not holds_objects(path):
+        labels = Annotations(image_name, size, tuple(present)).labels()
+        forms += [(item.number, _visible(item, labels)) for item in present]
+    there: dict[tuple[int, ...], list[tuple[int, Region]]] = {}
+    for number, region in forms:
+        there.setdefault(_box(region), []).append((number, region))
+    fresh, found, hidden = [], set[int](), 0
     for item in annotations.objects:
-        others = there.get(_box(item.region), [])
-        same = next((index for index, other in enumerate(others) if other.same(item.region)), None)
-        if same is None:
-            fresh.append(item)
+        free = without_protected(item.region, present)
+        twins = [
+            number
+            for region in (item.region, free)
+            for number, other in there.get(_box(region), [])
+            if number not in found and other.same(region)
+        ]
+        if twins:
+            found.add(twins[0])
+        elif item.region and not free:
+            hidden += 1
         else:
-            del others[same]
-    left = len(annotations.objects) - len(fresh)
-    words = "1 object was there already and was" if left == 1 else f"{left} objects were there already and were"
-    return ReadObjects(tuple(fresh), f"{words} left out" if left else "", describe_left_out(path, annotations))
+            fresh.append(item if free is item.region else replace(item, region=free))
+    left = [
+        _left("there already", len(found)) if found else "",
+        _left("under protected ones", hidden) if hidden else "",
+    ]
+    return ReadObjects(tuple(fresh), "; ".join(filter(None, left)), describe_left_out(path, annotations))
+
+
+def _visible(item: AnnotatedObject, labels: np.ndarray) -> Region:
+    """The pixels of an object that are its own in a label map of the image."""
+    seen = labels[item.region.box] == item.number
+    return Region.within(item.region.size, item.region.top, item.region.left, seen)
+
+
+def _left(why: str, count: int) -> str:
+    """What is said of objects that are not loaded."""
+    return f"1 object was {why} and was left out" if count == 1 else f"{count} objects were {why} and were left out"
 
 
 def _box(region: Region) -> tuple[int, ...]:

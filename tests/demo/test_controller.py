@@ -1,13 +1,12 @@
 """The interactive program without its window: clicks, objects, files, settings."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from isegm import Click, InputError
-from isegm.annotations.formats import FORMATS, read_annotations
+from isegm.annotations.formats import read_annotations
 from isegm.demo.controller import Controller
 from isegm.demo.settings import Settings
 from isegm.inference.clicker import Clicker
@@ -314,42 +313,6 @@ def test_opening_a_file_of_objects_as_an_image_points_to_load_objects(place):
     with pytest.raises(InputError, match=r'holds objects, not an image: open their image, and .*"Load objects"\.$'):
         controller.open(place / "objects.json")
     assert controller.image.name == "photo.png" and controller.picture is controller.image
-
-
-@pytest.mark.parametrize("kind", ["id", "palette", "coco_rle", "coco_polygons", "labelme", "yolo"])
-def test_objects_that_are_there_already_are_not_loaded_a_second_time(kind, place):
-    controller = started(place, CLICKS[0])
-    controller.finish()
-    controller.click(*CLICKS[3])
-    controller.finish()
-    path = place / f"objects{FORMATS[kind].ending}"
-    controller.save(path, kind)
-    loaded = started(place)
-    for _ in range(2):
-        loaded.load_annotations(path)
-        assert len(loaded.document.objects) == 2
-    assert loaded.notice == "2 objects were there already and were left out"
-    loaded.edit(2, name="Mia", category="cat", color=(1, 2, 3))
-    loaded.load_annotations(path)
-    assert [item.name for item in loaded.document.objects] == ["", "Mia"]
-    loaded.remove(1)
-    loaded.load_annotations(path)
-    assert len(loaded.document.objects) == 2 and loaded.notice == "1 object was there already and was left out"
-    loaded.undo()
-    assert len(loaded.document.objects) == 1
-
-
-def test_two_objects_of_the_same_pixels_in_a_file_are_both_loaded_once(place):
-    controller = started(place, CLICKS[0])
-    controller.finish()
-    controller.save(place / "one.json", "coco_rle")
-    content = json.loads((place / "one.json").read_text())
-    content["annotations"].append(content["annotations"][0] | {"id": 2, "attributes": {"name": "twin"}})
-    (place / "two.json").write_text(json.dumps(content))
-    loaded = started(place)
-    for _ in range(2):
-        loaded.load_annotations(place / "two.json")
-        assert [item.name for item in loaded.document.objects] == ["", "twin"]
 
 
 def test_a_file_that_cannot_be_written_is_told_and_the_work_stays(place):
