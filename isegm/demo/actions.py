@@ -85,7 +85,7 @@ CHANGES: dict[str, Callable[[Document, Action, Any], Document]] = {
     "mask": lambda document, action, selected: document.with_draft(selected),
     "import": lambda document, action, objects: document.imported(objects),
     "color": lambda document, action, _: document.colored(tuple(action.values["color"])),
-    "finish": lambda document, action, _: document.concluded(**action.values),
+    "finish": lambda document, action, _: document.concluded(**{"on_top": False, **action.values}),
     "reset": lambda document, action, _: document.abandoned(),
     "reopen": lambda document, action, _: document.reopened(**action.values),
     "remove": lambda document, action, _: document.removed(action.values["number"]),
@@ -108,7 +108,7 @@ VALUES: dict[str, Kind] = {
     "mask": Fields({"path": Text()}, {"threshold": _THRESHOLD}),
     "import": Fields({"path": Text()}),
     "color": Fields({"color": _COLOR}),
-    "finish": Fields({}, _ATTRIBUTES),
+    "finish": Fields({}, {**_ATTRIBUTES, "on_top": Flag()}),  # without it in journals of earlier versions
     "reset": Fields({}),
     "reopen": Fields({"number": _NUMBER, "threshold": _THRESHOLD}),
     "remove": Fields({"number": _NUMBER}),

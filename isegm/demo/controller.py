@@ -151,9 +151,10 @@ class Controller(ControllerState):
             self._ready().ask(Action(KEEP))
 
     def finish(self) -> None:
-        """Finish the object in progress, if there is one."""
+        """Finish the object in progress, if there is one; it covers all others from now on."""
         if self.in_progress:
-            self._ready().ask(Action("finish", {"category": self.category, "protected": self.protect}))
+            values = {"category": self.category, "protected": self.protect, "on_top": True}
+            self._ready().ask(Action("finish", values))
 
     def color(self, color: Color) -> None:
         """Give the object in progress a colour, RGB of 0 to 255 each.

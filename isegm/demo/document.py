@@ -94,8 +94,8 @@ class Document:
 
     Attributes:
         size: (H, W) of the image.
-        objects: in the order of finishing; later ones cover earlier ones. An object that is open again is included in
-            its earlier state.
+        objects: in the order of finishing, the last one where an object was opened again; later ones cover earlier
+            ones. An object that is open again is included in its earlier state.
         draft: the object in progress; None for none.
     """
 
@@ -191,11 +191,14 @@ class Document:
             raise InputError("an object is in progress: finish or reset it before you open another one.")
         return self.with_draft(Selected(self.get(number).region, threshold), number)
 
-    def concluded(self, name: str = "", category: str = CATEGORY, protected: bool = False) -> Document:
+    def concluded(
+        self, name: str = "", category: str = CATEGORY, protected: bool = False, on_top: bool = True
+    ) -> Document:
         """The document with the object in progress finished; without one, the document itself.
 
         Args:
             name, category, protected: attributes of a new object; one that was open again keeps its own.
+            on_top: whether one that was open again covers all others; else it stays below those that were above it.
 
         Raises:
             InputError: nothing is selected.
@@ -209,7 +212,8 @@ class Document:
             added = AnnotatedObject(self.draft_number, self.selection, name, category, color, protected)
             return replace(self, objects=(*self.objects, added), draft=None)
         changed = replace(self.get(self.draft.number), region=self.selection, color=self.draft_color)
-        return replace(self._with(changed), draft=None)
+        after = replace(self, objects=(*self.finished, changed)) if on_top else self._with(changed)
+        return replace(after, draft=None)
 
     def colored(self, color: Color) -> Document:
         """The document with another colour of the object in progress.

@@ -164,7 +164,7 @@ class ObjectList(tk.Frame):
         selected, self._document = self.selected, document
         self.table.delete(*self.table.get_children())
         opened = None if document.draft is None else document.draft.number
-        for item in document.objects:
+        for item in sorted(document.objects, key=lambda item: item.number):
             self._categories.add(item.category)
             region, name = item.region, item.name
             if item.number == opened and document.selection is not None:

@@ -191,13 +191,13 @@ def test_a_finished_object_is_opened_again_and_corrected(place):
     controller.click(70, 50, True)
     controller.finish()
     numbers = [item.number for item in controller.document.objects]
-    first = controller.document.objects[0]
-    assert numbers == [1, 2] and (first.name, first.category, first.color) == ("Mia", "cat", (1, 2, 3))
+    first = controller.document.objects[-1]
+    assert numbers == [2, 1] and (first.name, first.category, first.color) == ("Mia", "cat", (1, 2, 3))
     assert first.region.area > before.area and first.region.overlap(before) == before.area
     controller.remove(1)
     assert [item.number for item in controller.document.objects] == [2]
     controller.undo()
-    assert controller.document.objects[0] is first
+    assert controller.document.objects[-1] is first
 
 
 def test_what_is_wrong_with_an_edit_is_said_and_nothing_changes(place):

@@ -55,19 +55,28 @@ def test_protected_objects_keep_their_pixels_and_others_do_not():
     assert (labels[expected] == 3).all()
 
 
-def test_an_open_object_does_not_protect_itself_and_keeps_place_name_class_and_colour():
+def test_an_open_object_does_not_protect_itself_and_keeps_number_name_class_and_colour():
     document = with_objects(box(0, 0, 10, 10), box(0, 8, 10, 20), category="cat", protected=True)
     document = document.edited(1, name="Mia", color=(1, 2, 3))
     opened = document.reopened(1, 0.5)
     assert opened.draft_number == 1 and opened.draft.start.same(box(0, 0, 10, 10))
     assert [item.number for item in opened.objects] == [1, 2] and [item.number for item in opened.finished] == [2]
     after = clicked(opened, 0, 0, 12, 12).concluded(name="other", category="dog", protected=False)
-    first = after.objects[0]
-    assert (first.number, first.name, first.category) == (1, "Mia", "cat")
+    first = after.objects[-1]
+    assert (first.number, first.name, first.category) == (1, "Mia", "cat") and after.objects[0].number == 2
     assert first.color == (1, 2, 3) and first.protected
     expected = box(0, 0, 12, 12).mask() & ~box(0, 8, 10, 20).mask()
     np.testing.assert_array_equal(first.region.mask(), expected)
     assert opened.abandoned().objects == document.objects
+
+
+def test_an_object_that_was_opened_again_lies_above_the_others_when_it_is_finished():
+    below = with_objects(box(0, 0, 10, 10), box(0, 6, 10, 20), box(15, 0, 20, 5)).reopened(1, 0.5)
+    assert (below.abandoned().annotations("a.png").labels()[:10, 6:10] == 2).all()
+    after = clicked(below, 0, 0, 10, 12).concluded()
+    assert [item.number for item in after.objects] == [2, 3, 1]
+    for labels in (after.annotations("a.png").labels(), below.annotations("a.png", with_draft=True).labels()):
+        assert (labels[:10, 6:10] == 1).all() and (labels[:10, 12:20] == 2).all()
 
 
 def test_only_one_object_is_in_progress():

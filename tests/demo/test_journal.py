@@ -78,6 +78,21 @@ def test_a_click_without_an_answer_is_answered_after_the_restart(place):
     assert as_data(resumed.document) == as_data(begun_elsewhere(place, *CLICKS).document)
 
 
+@pytest.mark.parametrize(("key", "numbers"), [(b', "on_top": true', [1, 2]), (b"", [2, 1])])
+def test_objects_that_an_earlier_version_opened_again_stay_where_they_were(key, numbers, place):
+    controller = begun(place)
+    for click in CLICKS[::2]:
+        controller.click(*click)
+        controller.finish()
+    controller.reopen(1)
+    controller.finish()
+    controller.close()
+    journal_of(place).write_bytes(journal_of(place).read_bytes().replace(key, b""))
+    resumed = begun(place)
+    assert [item.number for item in resumed.document.objects] == numbers and not resumed.warnings
+    resumed.close()
+
+
 def test_numbers_and_colours_of_numpy_are_kept_as_plain_ones(place):
     controller = begun(place, CLICKS[0])
     controller.color(np.array([1, 2, 3]))

@@ -122,7 +122,7 @@ def test_objects_are_named_classed_coloured_protected_opened_again_and_deleted(d
     assert user.rows()[0][1] == "Käfer (open)" and user.controller.draft.number == 1
     user.right(45, 35)
     user.key("space")
-    assert [item.number for item in user.controller.document.objects] == [1, 2]
+    assert [row[0] for row in user.rows()] == ["1", "2"]
     assert user.controller.document.get(1).name == "Käfer"
     user.press("Delete")
     assert [row[0] for row in user.rows()] == ["2"]
