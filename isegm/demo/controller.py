@@ -40,28 +40,48 @@ class Controller(ControllerState):
     # Images
 
     def open(self, path: str | Path) -> None:
-        """Open an image file with its autosaved work, or the first image of a folder; ``poll`` raises the errors."""
+        """Open an image file with its autosaved work, or the first image of a folder; ``poll`` raises the errors.
+
+        An image that cannot be opened leaves the present one as it is, and ``walk`` goes on from where it is.
+        """
         path = Path(path)
-        self.tidy()
-        self._bound_for = None
         if path.is_dir():
-            path = Folder.of(path).present
+            folder = Folder.of(path)
+            self._go_to(folder.present, folder)
+        else:
+            self._go_to(path, None)
+
+    def walk(self, step: int) -> None:
+        """Open the image ``step`` positions further in the folder, if there is one.
+
+        Steps count from the image that is being opened, if one is, or from one that could not be opened; they pass over
+        the one that is open.
+        """
+        here = self._bound_for or self.folder
+        if here is None:
+            return
+        reached = here.present if self.opening or self.image is None else self.image.path
+        there = here.moved(step)
+        if there.present == reached:
+            there = there.moved(step)
+        if there.present != reached:
+            self._go_to(there.present, there)
+
+    def _go_to(self, path: Path, folder: Folder | None) -> None:
+        """Open an image; ``folder`` is its place, if that is known."""
+        self.tidy()
+        self._bound_for = folder
 
         def begin() -> Callable[[], OpenedImage]:
             journal = None if self._session is None else self._session.journal
             return partial(open_image, path, self._predictor, self.autosave, journal)
 
-        self._jobs.add(Job(f"opening {path.name}", begin, self._opened, token=OpenedImage))
+        def failed() -> None:
+            self._bound_for = folder
+            if self.image is None:
+                self.folder = folder or self.folder
 
-    def walk(self, step: int) -> None:
-        """Open the image ``step`` positions further in the folder, if there is one.
-
-        Steps count from the image that is being opened, if one is.
-        """
-        here = self._bound_for if self.opening and self._bound_for is not None else self.folder
-        if here is not None and here.moved(step) != here:
-            self.open(here.moved(step).present)
-            self._bound_for = here.moved(step)
+        self._jobs.add(Job(f"opening {path.name}", begin, self._opened, token=OpenedImage, failed=failed))
 
     def tidy(self) -> None:
         """Free the memory of images that were left, once the window no longer shows them."""
@@ -70,6 +90,8 @@ class Controller(ControllerState):
             self._jobs.release(left)
 
     def _opened(self, opened: OpenedImage) -> None:
+        if not self.opening:
+            self._bound_for = None
         if self._session is not None:
             self._session.close()
             self._left.append(self._session)

@@ -41,7 +41,8 @@ class ControllerState:
     Attributes:
         settings: the present settings; ``change`` replaces them.
         unavailable: for each option that does not work with this network, the reason.
-        folder: the images in the folder of the open image; None before one is open.
+        folder: the images in the folder of the open image, before one is open in that of one that could not be opened;
+            None for neither.
         autosave: as given.
         network: name of the present network.
         category: class of new objects.
@@ -73,7 +74,7 @@ class ControllerState:
         self.warnings: list[str] = []
         self.autosave = autosave
         self._session: AnnotationSession | None = None
-        self._bound_for: Folder | None = None  # where ``walk`` is going
+        self._bound_for: Folder | None = None  # the place that is being opened or could not be, if it is known
         self._left: list[AnnotationSession] = []  # whose memory is not yet free
         self._predictor = build_predictor(model, device, self.settings)
         self._jobs = Jobs(background, self._dropped)
@@ -165,5 +166,7 @@ class ControllerState:
         self.warnings += [warning] if warning else []
 
     def _dropped(self, job: Job) -> None:
+        if job.token is OpenedImage:
+            self._bound_for = None
         if isinstance(job.token, Request) and self._session is not None:
             self._session.dropped(job.token)

@@ -26,6 +26,7 @@ class Job:
         token: identifies the job for its owner.
         lasting: run the job even if an earlier one fails.
         cancelled: set when the result is no longer wanted; long work checks it.
+        failed: called if this job fails, after the later ones are dropped.
     """
 
     description: str
@@ -34,6 +35,7 @@ class Job:
     token: Any = None
     lasting: bool = False
     cancelled: Event = field(default_factory=Event)
+    failed: Callable[[], None] = lambda: None
 
 
 class Jobs:
@@ -136,6 +138,7 @@ class Jobs:
             self._waiting = deque(waiting for waiting in self._waiting if waiting.lasting)
             for each in dropped:
                 self._dropped(each)
+            job.failed()
             raise
         finally:
             self._within = False

@@ -368,6 +368,38 @@ def test_an_image_that_cannot_be_read_leaves_the_present_one(place):
     assert len(controller.draft.clicks) == 2
 
 
+@pytest.mark.parametrize("background", [False, True])
+def test_steps_through_a_folder_go_on_behind_an_image_that_cannot_be_read(background, place):
+    for name in ("corner.png", "middle.png", "photo 2.png", "photo 4.png"):
+        (place / name).write_bytes(b"no image")
+    write_image(place / "photo 3.png", drawn(SIZE))
+
+    def go(step):
+        controller.walk(step)
+        controller.wait()
+
+    controller = Controller(BlobModel(), settings=Settings(target_size=100), background=background)
+    with pytest.raises(InputError, match=r"corner\.png"):
+        controller.open(place)
+        controller.wait()
+    assert controller.image is None and len(controller.folder.images) == 6 and controller.folder.index == 0
+    with pytest.raises(InputError, match=r"middle\.png"):
+        go(1)
+    go(1)
+    assert controller.image.name == "photo.png" == controller.folder.present.name
+    controller.click(*CLICKS[0])
+    for number, name in ((-1, "middle"), (1, "photo 2"), (-1, "middle"), (1, "photo 2")):  # the open one is passed over
+        with pytest.raises(InputError, match=rf"{name}\.png"):
+            go(number)
+    assert controller.image.name == "photo.png" and len(controller.draft.clicks) == 1
+    go(1)
+    assert controller.image.name == "photo 3.png" == controller.folder.present.name
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"photo 4\.png"):
+            go(1)
+    controller.close()
+
+
 # Settings
 
 

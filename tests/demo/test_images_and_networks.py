@@ -93,6 +93,16 @@ def test_marks_follow_images_that_were_renamed_with_their_folder(photos, drive):
     assert [row[0] for row in marks(user)] == ["", "✓", "…", ""]
 
 
+def test_a_folder_whose_first_image_is_broken_is_listed_and_walked_through(photos, drive):
+    (photos / "a.png").write_bytes(b"no image")
+    user = drive(path=None)
+    user.open(photos)
+    assert len(user.warnings) == 1 and "a.png" in user.warnings[0] and user.controller.image is None
+    assert [row[:2] for row in marks(user)][:3] == [("", "a.png"), ("", "photo.png"), ("✓", "photo 2.png")]
+    user.press("Next")
+    assert user.controller.image.name == "photo.png" and user.program.images.table.selection() == ("1",)
+
+
 def looked_at(looking, photo, auto):
     """The progress of an image, when it was looked at."""
     looking.look([photo], auto)
