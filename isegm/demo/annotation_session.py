@@ -71,6 +71,11 @@ class AnnotationSession:
         """Requested actions that are not yet carried out."""
         return [job.token.action for job in self._pending]
 
+    @property
+    def settled(self) -> bool:
+        """Whether the document stays as it is until the next action of the user."""
+        return not self._pending and all(job.token is not Selected for job in self._jobs.unfinished)
+
     def resume(self) -> None:
         """Carry out the actions that were still waiting when the image was left."""
         for identity, action in self._unfinished.items():

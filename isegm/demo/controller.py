@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from isegm.annotations import Annotations
 from isegm.annotations.classes import read_classes
 from isegm.clicks import clicks_from_xy
 from isegm.demo.actions import Action
@@ -192,24 +193,24 @@ class Controller(ControllerState):
         """Drop the object in progress, and reset threshold and blending (docs/fidelity.md#reset-clicks).
 
         Undo restores the object as of the last prediction; clicks that were still waiting are lost.
+
+        Raises:
+            InputError: the object is part of a file that is being saved; so too for ``undo`` and ``redo``.
         """
+        self._require_none_awaits()
         if self._session is not None:
             self._ready().reset()
         self.change(replace(self.settings, threshold=Settings.threshold, alpha=Settings.alpha))
 
     def undo(self) -> None:
-        """Undo the last action of any kind, without waiting for the prediction of a click.
-
-        Raises:
-            InputError: the action is part of a file that is being saved.
-        """
-        if self._waits and self.saving:
-            raise InputError("a file is being saved with what is not yet done: undo when it is written.")
+        """Undo the last action of any kind, without waiting for the prediction of a click."""
+        self._require_none_awaits()
         if self.can_undo:
             self._ready().undo()
 
     def redo(self) -> None:
         """Redo the last action that was undone, if any."""
+        self._require_none_awaits()
         if self.can_redo:
             self._ready().redo()
 
@@ -233,7 +234,7 @@ class Controller(ControllerState):
         self._ready().ask(Action("import", {"path": str(path)}))
 
     def save(self, path: str | Path, kind: str, with_draft: bool = False) -> None:
-        """Write the objects.
+        """Write the objects as they are now, or, while clicks wait, as they are after these.
 
         Args:
             path: of the file.
@@ -365,10 +366,23 @@ class Controller(ControllerState):
     def _built(self, settings: Settings) -> Predictor:
         return build_predictor(self._predictor.model, self._predictor.device, settings)
 
+    def _require_none_awaits(self) -> None:
+        """Refuse to go back while a file awaits what is not yet done.
+
+        Raises:
+            InputError: one does.
+        """
+        if any(job.token is Annotations for job in self._jobs.unfinished):
+            raise InputError(
+                "a file is being saved with what is not yet done: undo, redo or reset the clicks when it is written."
+            )
+
     def _write(self, path: str | Path, begin: Begin) -> None:
         """Queue the writing of a file, after all earlier actions."""
+        settled = self._ready().settled
 
-        def end(warning: str | None) -> None:
-            self._say(f"saved {path}", warning or "")
+        def end(said: tuple[str, str]) -> None:
+            self._say(*said)
 
-        self._jobs.add(Job(f"saving {Path(path).name}", begin, end, lasting=True))
+        token = None if settled else Annotations  # which are not yet there
+        self._jobs.add(Job(f"saving {Path(path).name}", begin, end, token=token, lasting=True))

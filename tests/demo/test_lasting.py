@@ -64,6 +64,58 @@ def test_what_is_about_to_be_saved_is_not_taken_back_before(slow, place):
     assert not slow.document.objects
 
 
+@pytest.mark.parametrize("back", ["undo", "reset"])
+def test_what_is_there_when_a_file_is_asked_for_is_saved_whatever_follows(back, slow, place):
+    slow.model.gate.set()
+    slow.click(*CLICKS[0])
+    slow.finish()
+    slow.click(*CLICKS[3])
+    slow.wait()
+    expected = slow.annotations(with_draft=True).labels()
+    for number in range(3):  # those behind the first one wait for it
+        slow.save(place / f"{number}.png", "id", with_draft=True)
+    getattr(slow, back)()
+    slow.wait()
+    assert slow.draft is None
+    for number in range(3):
+        np.testing.assert_array_equal(read_mask(place / f"{number}.png"), expected)
+
+
+@pytest.mark.parametrize("back", ["undo", "redo", "reset"])
+def test_nothing_goes_back_while_a_file_awaits_clicks(back, slow, place):
+    slow.click(*CLICKS[0])
+    slow.click(*CLICKS[3])
+    slow.undo()
+    for number in range(2):
+        slow.save(place / f"{number}.png", "id", with_draft=True)
+    slow.model.gate.set()
+    while slow.waiting:
+        slow.poll()
+    with pytest.raises(InputError, match="a file is being saved with what is not yet done"):
+        getattr(slow, back)()
+    slow.wait()
+    for number in range(2):
+        np.testing.assert_array_equal(read_mask(place / f"{number}.png") > 0, mask_of(slow))
+    getattr(slow, back)()
+
+
+def test_the_status_line_says_that_an_unfinished_object_is_not_in_a_file(slow, place):
+    slow.model.gate.set()
+    for click in (CLICKS[0], CLICKS[3]):
+        slow.click(*click)
+        slow.save(place / "out.png", "id")
+        slow.wait()
+        assert slow.notice == f"saved {place / 'out.png'} without what is in progress"
+        slow.finish()
+        slow.save(place / "out.png", "id")
+        slow.wait()
+        assert slow.notice == f"saved {place / 'out.png'}"
+    slow.reopen(1)
+    slow.save_folder(place / "all.json", "coco_rle")
+    slow.wait()
+    assert slow.notice == f"saved {place / 'all.json'} without what is in progress"
+
+
 def test_a_file_that_cannot_be_written_is_told_at_closing_too(slow, place):
     slow.model.gate.set()
     slow.click(*CLICKS[0])
