@@ -115,7 +115,7 @@ VALUES: dict[str, Kind] = {
     "edit": Fields({"number": _NUMBER}, {**_ATTRIBUTES, "color": _COLOR}),
     "undo": Fields({}),
     "redo": Fields({}),
-    "threshold": Fields({}),
+    "threshold": Fields({}, {"threshold": _THRESHOLD}),  # without it in journals of earlier versions
 }
 
 _SELECTED = Fields({"region": REGION, "threshold": _THRESHOLD})

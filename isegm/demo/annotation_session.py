@@ -74,13 +74,16 @@ class AnnotationSession:
     @property
     def settled(self) -> bool:
         """Whether the document stays as it is until the next action of the user."""
-        return not self._pending and all(job.token is not Selected for job in self._jobs.unfinished)
+        return not self._pending and not self._selecting
 
     def resume(self) -> None:
-        """Carry out the actions that were still waiting when the image was left."""
+        """Carry out the actions that were still waiting when the image was left, each at the threshold of its time."""
+        if self.draft is not None:
+            self._threshold = self.draft.threshold
         for identity, action in self._unfinished.items():
-            if action.kind == "threshold":  # killed between the two lines of it; the threshold is the earlier one
-                self._note(Journal.dropped, identity)
+            self._threshold = action.values.get("threshold", self._threshold)
+            if action.kind == "threshold":
+                self._select_again(Request(action, identity))
             else:
                 self._queue(action, identity)
 
@@ -113,8 +116,7 @@ class AnnotationSession:
     def reset(self) -> None:
         """Drop the object in progress and the actions on it that still wait."""
         for job in takewhile(lambda job: job.token.action.kind in OF_THE_DRAFT, reversed(self._pending)):
-            self.dropped(job.token)
-            self._jobs.take_back(job)
+            self._drop(job)
         if self.draft is not None or self._pending:
             self.ask(Action("reset"))
 
@@ -124,12 +126,13 @@ class AnnotationSession:
 
     def use_predictor(self, predictor: Predictor, threshold: float) -> None:
         """Use another predictor with the same view of the image, and another threshold, from now on."""
+        changed = threshold != self._threshold
         self._predictor, self._threshold = predictor, threshold
-        if self.draft is not None or self._pending:
+        if changed and (self.draft is not None or self._pending):
             unfinished = self._jobs.unfinished
-            if unfinished and unfinished[-1].token is Selected:
-                self._jobs.take_back(unfinished[-1])
-            self._select_again()
+            if unfinished and unfinished[-1] in self._selecting:
+                self._drop(unfinished[-1])
+            self._follow_threshold()
 
     def change_view(self, predictor: Predictor) -> None:
         """Use a predictor with another view of the image for later objects."""
@@ -151,13 +154,26 @@ class AnnotationSession:
 
     @property
     def _pending(self) -> list[Job]:
+        """Jobs of actions but changes of the threshold, which are no steps."""
+        return [job for job in self._requested if job.token.action.kind != "threshold"]
+
+    @property
+    def _selecting(self) -> list[Job]:
+        """Jobs that select the object in progress at another threshold."""
+        return [job for job in self._requested if job.token.action.kind == "threshold"]
+
+    @property
+    def _requested(self) -> list[Job]:
         return [job for job in self._jobs.unfinished if isinstance(job.token, Request)]
+
+    def _drop(self, job: Job) -> None:
+        self.dropped(job.token)
+        self._jobs.take_back(job)
 
     def _at_once(self, action: Action) -> None:
         """Carry out an undo or redo immediately; no other action waits."""
-        for job in self._jobs.unfinished:
-            if job.token is Selected:  # for the object as it was
-                self._jobs.take_back(job)
+        for job in self._selecting:  # for the object as it was
+            self._drop(job)
         self._end(Request(action, self._note(Journal.ask, action)), None)
 
     def _queue(self, action: Action, identity: int | None) -> None:
@@ -193,12 +209,16 @@ class AnnotationSession:
 
     def _follow(self) -> None:
         """Queue a new selection if the object in progress has another threshold than the present one."""
-        behind = self.draft is not None and self.draft.threshold != self._threshold
-        if behind and all(job.token is not Selected for job in self._jobs.unfinished):
-            self._select_again()
+        if self.draft is not None and self.draft.threshold != self._threshold and not self._selecting:
+            self._follow_threshold()
 
-    def _select_again(self) -> None:
-        """Select again at the present threshold, once all that wait are done."""
+    def _follow_threshold(self) -> None:
+        """Write the present threshold to the journal, and select at it once all that wait are done."""
+        action = Action("threshold", {"threshold": self._threshold})
+        self._select_again(Request(action, self._note(Journal.ask, action)))
+
+    def _select_again(self, asked: Request) -> None:
+        """Select again at the threshold of a request, once all that wait are done."""
         draft, predictor, threshold, cancelled = None, self._predictor, self._threshold, Event()
 
         def begin() -> Work | None:
@@ -213,12 +233,12 @@ class AnnotationSession:
 
         def end(selected: Outcome | ReadObjects) -> None:
             if isinstance(selected, Selected) and draft is self.draft:
-                action = Action("threshold")
-                self._end(Request(action, self._note(Journal.ask, action)), selected)
+                self._end(asked, selected)
             else:
+                self.dropped(asked)
                 self._follow()
 
-        self._jobs.add(Job("selecting", begin, end, token=Selected, cancelled=cancelled))
+        self._jobs.add(Job("selecting", begin, end, token=asked, cancelled=cancelled))
 
     def _note(self, method: Callable[..., int | None], *args: Any) -> int | None:
         """Call a method of the journal; if that fails, go on without a journal and warn the user."""

@@ -96,9 +96,8 @@ class Controller(ControllerState):
         if self._session is not None:
             self._session.close()
             self._left.append(self._session)
-        draft = None if opened.kept is None else opened.kept.history.present.draft
-        if draft is not None:
-            self.settings = replace(self.settings, threshold=draft.threshold)
+        if opened.kept is not None and opened.kept.threshold is not None:
+            self.settings = replace(self.settings, threshold=opened.kept.threshold)
             self._predictor = self._built(self.settings)
         self._session = AnnotationSession(opened, self._jobs, self._predictor, self.settings.threshold, self._say)
         self.folder, self.notice = opened.folder, opened.notice

@@ -44,6 +44,13 @@ class RecoveredWork:
     damage: str = ""
     lost: int = 0
 
+    @property
+    def threshold(self) -> float | None:
+        """The threshold of the last action that is unfinished, or of the object in progress; None for none."""
+        asked = [action.values["threshold"] for action in self.unfinished.values() if "threshold" in action.values]
+        draft = self.history.present.draft
+        return asked[-1] if asked else None if draft is None else draft.threshold
+
 
 def replayed(lines: list[bytes], checked: bool = True) -> tuple[dict[str, Any], RecoveredWork, int, str]:
     """Carry out the lines of a journal until the first damaged one.

@@ -1,5 +1,6 @@
 """What must come about whatever else happens: files that were asked for, thresholds, no work for nobody."""
 
+import shutil
 import threading
 from dataclasses import replace
 
@@ -172,13 +173,13 @@ def test_earlier_clicks_are_not_answered_again_for_what_is_taken_back(place, mon
     controller.close()
 
 
-def test_a_kill_while_the_threshold_is_written_down_loses_no_more_than_that(place):
+def test_a_kill_while_the_threshold_changes_does_not_lose_it(place):
     controller = reopened(place)
     documents = []
     for click, threshold in zip(CLICKS, (0.4, 0.8), strict=False):
         controller.click(*click)
-        documents.append(as_data(controller.document))
         at(controller, threshold)
+        documents.append(as_data(controller.document))
     controller.close()
     (path,) = (place / "auto").iterdir()
     lines = path.read_bytes().splitlines(keepends=True)
@@ -197,6 +198,41 @@ def test_a_kill_while_the_threshold_is_written_down_loses_no_more_than_that(plac
         last = reopened(place)
         assert len(last.document.objects) == 1 and not last.warnings
         last.close()
+
+
+@pytest.mark.parametrize("background", [False, True])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (CLICKS[0], 0.8),
+        (0.8, CLICKS[0]),
+        (CLICKS[0], 0.3, 0.8, CLICKS[3], 0.6),
+        (0.8, CLICKS[0], "finish", 0.3, CLICKS[3]),
+        (CLICKS[0], 0.8, "finish", CLICKS[3], 0.3, "undo"),
+    ],
+)
+def test_a_kill_while_clicks_wait_does_not_lose_what_the_threshold_was(steps, background, place):
+    def carry_out(controller):
+        for step in steps:
+            if isinstance(step, str):
+                getattr(controller, step)()
+            elif isinstance(step, tuple):
+                controller.click(*step)
+            else:
+                at(controller, step)
+        return controller
+
+    slow = carry_out(started(place, model=SlowModel(), background=True, autosave=place / "auto"))
+    assert slow.waiting
+    shutil.copytree(place / "auto", place / "killed")
+    slow._predictor.model.gate.set()
+    slow.close()
+    again = started(place, autosave=place / "killed", background=background)
+    again.wait()
+    expected = carry_out(started(place))
+    assert as_data(again.document) == as_data(expected.document) and not again.warnings
+    assert again.settings.threshold == expected.settings.threshold
+    again.close()
 
 
 def test_a_click_that_waited_is_answered_at_the_threshold_of_then_after_a_restart_too(place):
