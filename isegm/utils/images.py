@@ -64,6 +64,8 @@ PADDING = {"JPEG": 1 << 12, "PNG": 1 << 12, "GIF": 2}  # bytes from there to the
 MOST_PIXELS = 1 << 28  # 16384 x 16384
 SMALLER, MASK = 1, 4  # kinds of pages of a TIFF file, bits of tag 254
 MOST_SAMPLES = 4  # of a pixel in a TIFF file: red, green, blue and transparency
+EXTRA_SAMPLES, UNASSOCIATED = 338, (2,)  # tag of TIFF files, and its value for opacity that colours are not scaled by
+ORIENTATION = 274  # tag of EXIF
 WRONG = (  # whatever decoders raise on damaged files
     OSError,
     SyntaxError,
@@ -234,11 +236,48 @@ def open_with_pillow(opened: ImageContent) -> Image.Image:
 
 
 def decoded(opened: ImageContent, mode: int) -> np.ndarray | None:
-    """Decode an image with OpenCV in one of its ``IMREAD_`` modes: (H, W) or (H, W, C) BGR; None if it cannot."""
+    """Decode an image with OpenCV in one of its ``IMREAD_`` modes: (H, W) or (H, W, C) BGR; None if it cannot.
+
+    TIFF files of 8 bits whose colours are not scaled by their opacity are decoded by Pillow, as OpenCV scales them.
+    """
+    if opened.kind == "TIFF" and opened.bits == 8 and _tags(opened.content).get(EXTRA_SAMPLES) == UNASSOCIATED:
+        image = open_with_pillow(opened)
+        if image.mode == "RGBA":
+            return _decoded_by_pillow(image, mode)
     try:
         return cv2.imdecode(np.frombuffer(opened.content, np.uint8), mode)
     except (cv2.error, MemoryError):
         return None
+
+
+def _decoded_by_pillow(image: Image.Image, mode: int) -> np.ndarray | None:
+    """Decode an RGBA image as ``decoded`` does."""
+    try:
+        image.load()  # which turns TIFF files, whose shape NumPy asks for first
+    except WRONG:
+        return None
+    pixels = np.asarray(image)
+    return cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA if mode == cv2.IMREAD_UNCHANGED else cv2.COLOR_RGBA2BGR)
+
+
+def upright(pixels: np.ndarray, image: Image.Image) -> np.ndarray:
+    """Carry out the rotation that an image notes in EXIF, on its pixels as they are in the file, (H, W) or (H, W, C).
+
+    Args:
+        pixels: of the image.
+        image: the same image, as Pillow opens it.
+    """
+    try:
+        orientation = image.getexif().get(ORIENTATION, 1)
+    except WRONG:  # damaged metadata, which OpenCV passes over too
+        return pixels
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
 
 
 def _pixels(opened: ImageContent) -> np.ndarray:
@@ -254,6 +293,8 @@ def _pixels(opened: ImageContent) -> np.ndarray:
         image = decoded(opened, cv2.IMREAD_UNCHANGED)
     if image is None or image.dtype.kind not in "iuf" or (opened.kind == "JPEG" and _is_cut_off(opened.content)):
         raise undecodable(opened)
+    if opened.kind == "AVIF":  # which OpenCV leaves as they are in the file
+        image = upright(image, open_with_pillow(opened))
     if image.ndim == 2 or image.shape[2] == 1:
         return np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
     return image[..., :3]

@@ -14,7 +14,16 @@ from PIL import Image
 from skimage.measure import label
 
 from isegm.utils.errors import InputError
-from isegm.utils.images import WRONG, ImageContent, decoded, open_image, open_with_pillow, read_image, undecodable
+from isegm.utils.images import (
+    WRONG,
+    ImageContent,
+    decoded,
+    open_image,
+    open_with_pillow,
+    read_image,
+    undecodable,
+    upright,
+)
 
 HIGHEST_ID = 2**16 - 1
 IGNORED = 255  # marks pixels that count neither as object nor as background
@@ -189,20 +198,23 @@ def _values(opened: ImageContent, image: Image.Image | None) -> np.ndarray:
     """Decode the numbers of a mask, (H, W) of any type.
 
     Palette indices and grey levels of 1 to 16 bits are Pillow's, the rest OpenCV's, as Pillow reduces colours of 16
-    bits to 8 and knows few kinds of TIFF files.
+    bits to 8 and knows few kinds of TIFF files. A rotation noted in EXIF is carried out, as for images.
     """
     plain = image is not None and (image.mode in ("1", "P", "L", "I", "F") or image.mode.startswith("I;"))
     if image is not None and plain and (image.mode == "P" or opened.kind != "TIFF"):
         try:
+            image.load()  # which turns TIFF files, whose shape NumPy asks for first
             levels = np.asarray(image)
         except WRONG as error:
             raise undecodable(opened) from error
         bits = opened.content[24] if opened.kind == "PNG" and image.mode == "L" else 8
-        return levels // DEPTHS.get(bits, 1) if levels.dtype != bool else levels.astype(np.uint8)
-    found = decoded(opened, cv2.IMREAD_UNCHANGED)
-    if found is None:
-        raise undecodable(opened)
-    return found if found.ndim == 2 else _grey(found, opened.name)
+        found = levels // DEPTHS.get(bits, 1) if levels.dtype != bool else levels.astype(np.uint8)
+    else:
+        channels = decoded(opened, cv2.IMREAD_UNCHANGED)
+        if channels is None:
+            raise undecodable(opened)
+        found = channels if channels.ndim == 2 else _grey(channels, opened.name)
+    return found if image is None or opened.kind == "TIFF" else upright(found, image)  # decoders turn TIFF files
 
 
 def _grey(channels: np.ndarray, name: str) -> np.ndarray:

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 import isegm
 from isegm import InputError
@@ -257,3 +257,26 @@ def test_only_listed_formats_are_opened_and_in_one_place():
     package = Path(isegm.__file__).parent
     opening = re.compile(r"\bImage\.open\(|\bcv2\.imread\(|\bimageio\b|\bskimage\.io\b")
     assert not [path for path in package.rglob("*.py") if opening.search(path.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_tiff_files_lose_their_transparency_and_keep_their_colours(orientation, tmp_path):
+    rgba = np.dstack((PIXELS, np.resize(np.arange(0, 256, 17, dtype=np.uint8), PIXELS.shape[:2])))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(rgba).save(tmp_path / "a.tif", tiffinfo={274: orientation})
+    Image.fromarray(rgba).save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), read_image(tmp_path / "a.png"))
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_rotated_avif_photos_are_read_upright(orientation, tmp_path):
+    photo = cv2.resize(PIXELS[:2, :3], (90, 60), interpolation=cv2.INTER_NEAREST)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(photo).save(tmp_path / "a.png", exif=exif)
+    Image.fromarray(photo).save(tmp_path / "a.avif", exif=exif, quality=100)  # which takes the rotation out of exif
+    image, expected = read_image(tmp_path / "a.avif"), read_image(tmp_path / "a.png")
+    assert image.shape == expected.shape
+    assert np.abs(image.astype(int) - expected).mean() < 5

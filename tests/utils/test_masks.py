@@ -13,7 +13,7 @@ from isegm.annotations import AnnotatedObject, Annotations, Region
 from isegm.annotations.formats import FORMATS, read_annotations
 from isegm.data import FolderDataset
 from isegm.demo.image_loading import read_start
-from isegm.utils.files import write_image
+from isegm.utils.files import read_image, write_image
 from isegm.utils.masks import read_labels, read_mask, read_start_mask
 from tests.utils.test_images import tiff, write
 
@@ -270,3 +270,33 @@ def test_ids_of_a_foreign_mask_start_an_object_in_the_program_as_in_predict(tmp_
     write_image(tmp_path / "a.png", labels)
     np.testing.assert_array_equal(read_start(str(tmp_path / "a.png"), SIZE, 0.5).region.mask(), labels > 0)
     np.testing.assert_array_equal(read_start_mask(tmp_path / "a.png", SIZE), labels > 0)
+
+
+def test_objects_of_half_opacity_are_found_in_tiff_files_as_in_png(tmp_path):
+    labels = np.zeros(SIZE, np.uint8)
+    labels[5:20, 5:20], labels[30:50, 30:50] = 1, 2
+    rgba = np.dstack((labels, labels, labels, (labels > 0).astype(np.uint8) * 128))
+    for name in ("a.png", "a.tif"):
+        Image.fromarray(rgba).save(tmp_path / name)
+        assert read_labels(tmp_path / name).ids == (1, 2)
+        np.testing.assert_array_equal(read_mask(tmp_path / name), labels)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["L", "P", "RGB"])
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".tif"])
+def test_masks_are_turned_as_their_images_are(ending, mode, orientation, tmp_path):
+    if (ending, mode) == (".jpg", "P"):
+        pytest.skip("JPEG has no palettes")
+    mask = np.zeros((48, 64), np.uint8)
+    mask[8:16, 8:40] = 255
+    image = Image.fromarray(mask) if mode == "L" else Image.fromarray(np.dstack((mask, mask, mask)))
+    if mode == "P":
+        image = Image.fromarray(mask // 255)
+        image.putpalette([0, 0, 0, 255, 255, 255])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a{ending}"
+    image.save(path, **({"tiffinfo": {274: orientation}} if ending == ".tif" else {"exif": exif}))
+    seen = read_image(path)[..., 0] > 127  # as viewers show it
+    np.testing.assert_array_equal(read_start_mask(path, seen.shape), seen)
