@@ -14,6 +14,7 @@ from isegm.data.initial_masks import DatasetObject
 from isegm.data.superpixel_masks import write_initial_masks
 from isegm.utils.arguments import CommandParser, add_config_option, read_path, read_path_text, whole_from
 from isegm.utils.cli import program
+from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
 from isegm.utils.log import logger
 
@@ -53,9 +54,18 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def open_dataset(args: argparse.Namespace) -> tuple[EvaluationDataset, Callable[[DatasetObject], Path]]:
-    """Open the evaluation set, and return a function that gives the path of an object's mask."""
+    """Open the evaluation set, and return a function that gives the path of an object's mask.
+
+    Raises:
+        InputError: the data set cannot be opened, or the masks would lie among its own files.
+    """
     if args.davis585 is None:
         dataset = get_dataset(args.dataset, load_config_file(args.config_path))
+        if args.out.resolve() in {path.parent.resolve() for pair in getattr(dataset, "pairs", ()) for path in pair}:
+            raise InputError(
+                f"--out {args.out} holds images or masks of {dataset.name}, among which initial masks would count: "
+                "choose another folder."
+            )
         return dataset, lambda item: args.out / f"{item.name}.png"
     count = select_davis585(Path(args.davis585), args.out)
     logger.info("%d objects chosen from %s; as published there are %d", count, args.davis585, OBJECTS)

@@ -134,7 +134,7 @@ def write_initial_masks(
         sample = read_object(dataset, item)
         if super_pixels is None or not np.array_equal(super_pixels.image, sample.image):
             super_pixels = SuperPixels(sample.image)
-        name = int(hashlib.sha256(item.name.encode()).hexdigest()[:16], 16)
+        name = int(hashlib.sha256(item.name.encode(errors="surrogateescape")).hexdigest()[:16], 16)
         mask, iou = corrupt_by_superpixels(sample.gt_mask, super_pixels, np.random.default_rng((seed, name)), iou_range)
         write_image(path_of(item), mask.astype(np.uint8) * 255)
         ious.append(iou)

@@ -39,7 +39,7 @@ def validate(
         the mean losses over all samples of all processes by name, and the mean IoU.
     """
     metric = AdaptiveIoU()
-    sums: dict[str, float] = {}
+    seen: list[tuple[dict[str, torch.Tensor], int]] = []
     empty = torch.zeros(0, 1, 1, 1, device=next(step.parameters()).device)
     for number, (part, start) in enumerate(zip(parts.parts, parts.starts, strict=True)):
         before_batch()
@@ -50,9 +50,12 @@ def validate(
         batch_rng = BatchRNG(seed, number, VALIDATION, first=start, count=len(part))
         with autocast:
             last = run_all_steps(step.task.begin(step.model, batch, batch_rng), step)
-        for name, loss in last.losses.items():
-            sums[name] = sums.get(name, 0.0) + loss.item() * len(part)
+        seen.append((last.losses, len(part)))
         metric.update(last.logits.float(), batch["instances"])
+    sums: dict[str, float] = {}
+    for losses_of_batch, count in seen:  # read now, as each reading waits for the device
+        for name, loss in losses_of_batch.items():
+            sums[name] = sums.get(name, 0.0) + loss.item() * count
     gathered = distributed.all_gather((sums, sum(map(len, parts.parts))))
     samples = sum(count for _, count in gathered)
     losses = {name: sum(other.get(name, 0.0) for other, _ in gathered) / samples for name in gathered[0][0]}

@@ -65,8 +65,8 @@ class SessionEngine:
             own output.
 
     Raises:
-        InputError: the threshold is not between 0 and 1, or the network does not fit the refinement or the
-            settings.
+        InputError: the threshold is not between 0 and 1, the network's weights are not float32, or it does not fit the
+            refinement or the settings.
     """
 
     def __init__(
@@ -84,6 +84,11 @@ class SessionEngine:
         require(refinement, REFINEMENT, "refinement")
         if device is None:
             device = next(itertools.chain(model.parameters(), model.buffers())).device
+        if any(weight.is_floating_point() and weight.dtype != torch.float32 for weight in model.parameters()):
+            raise InputError(
+                "the network's weights are not float32: give it without .half(), .bfloat16() or .double(), and say "
+                "precision= in the settings to compute in fewer bits."
+            )
         self.device = usable_device(device)
         self.model = in_inference_form(model.to(self.device).eval())
         if settings is None:

@@ -178,7 +178,8 @@ def test_the_command_makes_masks_that_the_data_set_starts_from(images, tmp_path,
     assert len(InitialMaskDataset(images, tmp_path / "init")) == 4
     before = (images.root / "masks" / "00.png").read_bytes()
     for bad, words in (
-        (("--out", images.root / "masks"), "a file of photos, would be overwritten"),
+        (("--out", images.root / "masks"), "holds images or masks of photos, among which initial masks would count"),
+        (("--out", images.root / "masks" / ".." / "images"), "holds images or masks of photos"),
         (("--out", tmp_path / "bad", "--max-objects", 0), "argument --max-objects: '0' is not"),
         (("--out", tmp_path / "bad", "--seed", -1), "argument --seed: '-1' is not"),
         (("--out", tmp_path / "bad", "--iou", "0.9,0.8"), "rising numbers between 0 and 1"),
@@ -187,6 +188,21 @@ def test_the_command_makes_masks_that_the_data_set_starts_from(images, tmp_path,
         assert run_main(monkeypatch, script, *arguments, *bad) == 2
         assert words in capsys.readouterr().err
     assert (images.root / "masks" / "00.png").read_bytes() == before and not (tmp_path / "bad").exists()
+    assert len(FolderDataset(images.root)) == 3
+
+
+def test_files_of_the_data_set_are_never_overwritten(images):
+    with pytest.raises(InputError, match="a file of photos, would be overwritten"):
+        write_initial_masks(images, place_in(images.root / "masks"), RANGE)
+
+
+def test_names_that_are_no_unicode_get_masks(images, tmp_path):
+    for kind in ("images", "masks"):
+        (images.root / kind / "00.png").rename(images.root / kind / "caf\udce9.png")
+    named = FolderDataset(images.root)
+    write_initial_masks(named, place_in(tmp_path / "init"), RANGE)
+    assert (tmp_path / "init" / "caf\udce9.png").is_file()
+    InitialMaskDataset(named, tmp_path / "init").check()
 
 
 def test_the_command_makes_davis585(tmp_path, monkeypatch, capsys):

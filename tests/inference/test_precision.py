@@ -47,6 +47,12 @@ def test_a_precision_that_the_device_does_not_have_is_told():
     Predictor(build_model("clickseg_pplcnet"), settings=replace(usual_settings("clickseg"), precision="fp16"))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_networks_of_other_weights_than_float32_are_refused(dtype):
+    with pytest.raises(InputError, match=r"weights are not float32: give it without \.half.*say precision="):
+        Predictor(build_model("clickseg_pplcnet").to(dtype))
+
+
 def test_convolutions_on_cards_are_exact_unless_tf32_is_asked_for(monkeypatch):
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: torch.no_grad())
     card = torch.device("cuda")
