@@ -287,6 +287,12 @@ def test_training_folders_of_the_configuration(listed, expected):
             folder_data.training_folders(cfg)
 
 
+def test_a_training_folder_may_have_a_comma_in_its_name(tmp_path):
+    (tmp_path / "a,b").mkdir()
+    named = f"{tmp_path}/a,b"
+    assert folder_data.training_folders({"data": f"{named}, {tmp_path}/c"}) == ([named, f"{tmp_path}/c"], None)
+
+
 def test_options_of_the_command_line_reach_the_trainer(configure, tmp_path):
     images = ("--data", str(draw_folder(tmp_path / "photos", 4)), "--batch-size", "2")
     more = ("--lr", "1e-3", "--accumulate-grad", "2", "--clip-grad-norm", "0.5", "--sync-bn", "--compile")

@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from isegm import Predictor, load_model
 from isegm.data import get_dataset
+from isegm.data.catalogue import FOLDER_PREFIX, split_names
 from isegm.evaluation.refiner import compare_predictions, table
 from isegm.inference.protocols import settings_for
 from isegm.utils.arguments import CommandParser, add_config_option, number_from, read_path_text, whole_from
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cfg = load_config_file(args.config_path)
     checkpoint = find_checkpoint(cfg.get("INTERACTIVE_MODELS_PATH", "./weights"), args.checkpoint)
     model = load_model(checkpoint, choose_device(args.gpus, args.cpu, args.device))
-    datasets = [get_dataset(name.strip(), cfg) for name in args.datasets.split(",")]
+    datasets = [get_dataset(name, cfg) for name in split_names(args.datasets, FOLDER_PREFIX)]
     for dataset in datasets:
         dataset.check(args.max_objects)
     for dataset in datasets:

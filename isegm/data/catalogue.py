@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,7 @@ from isegm.utils.spelling import nearest
 
 FOLDER_PREFIX = "folder:"
 VALIDATION_ENDING = ":val"
+MOST_COMMAS = 20  # in the path of a folder, see ``split_names``
 # Keys that are read where the first is not set: RITM's baselines on LVIS read LVIS_PATH, other scripts LVIS_v1_PATH.
 OTHER_KEYS = {"LVIS_v1_PATH": ("LVIS_PATH",), "LVIS_PATH": ("LVIS_v1_PATH",)}
 
@@ -101,6 +103,27 @@ TRAINING_SETS: dict[str, DataSet] = {
     "YouTubeVOS": DataSet(YouTubeVosDataset, "YTBVOS_PATH"),
 }
 JOINED_SETS: dict[str, tuple[str, ...]] = {"Saliency": ("MSRA10K", "DUTS_TR", "DUTS_TE")}
+
+
+def split_names(text: str, prefix: str = "") -> list[str]:
+    """Split names of data sets at commas, except for commas in the path of a folder or packed file that exists.
+
+    Args:
+        text: such as ``GrabCut,folder:my_images``; spaces around a name are left out.
+        prefix: what paths begin with; in ``--datasets`` that is ``folder:``, in ``--data`` nothing.
+    """
+    parts, names = text.split(","), []
+    while parts:
+        joined = [",".join(parts[:count]).strip() for count in range(min(len(parts), MOST_COMMAS + 1), 0, -1)]
+        name = next((name for name in joined if _is_path(name, prefix)), joined[-1])
+        names.append(name)
+        parts = parts[len(joined) - joined.index(name) :]
+    return names
+
+
+def _is_path(name: str, prefix: str) -> bool:
+    path = name.removeprefix(prefix)
+    return name.startswith(prefix) and any(map(os.path.exists, (path, path.removesuffix(VALIDATION_ENDING))))
 
 
 def get_dataset(name: str, cfg: Mapping[str, Any]) -> EvaluationDataset:

@@ -9,8 +9,10 @@ undefined where no object differs, which is common for failures.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +114,8 @@ def metrics() -> tuple[str, ...]:
 def read_runs(paths: Sequence[str | Path]) -> list[Run]:
     """Read runs from records files, or from every ``records_*.jsonl`` below a folder.
 
-    A run is named by the part of its folder's path in which the folders differ. Files and folders without records, as
+    A run is named by the part of its folder's path in which the folders differ, and by its file where a folder has
+    several of a data set. Links to folders are followed. Files and folders without records, as
     those of tables, pickles and plots beside the runs, and evaluations that ended before their first object are left
     out with a warning, unless there are no others.
 
@@ -131,15 +134,34 @@ def read_runs(paths: Sequence[str | Path]) -> list[Run]:
         raise InputError(f"there are no records_<dataset>.jsonl below {named}: evaluate with isegm evaluate.")
     if empty:
         logger.warning("there are no records of objects in %s: left out", named)
-    names = _distinguishing_names([file.resolve().parent for file, _ in files])
-    return [_run_of(file, content, names[file.resolve().parent]) for file, content in files]
+    folders = [Path(os.path.abspath(file)).parent for file, _ in files]
+    names = _distinguishing_names(folders)
+    runs = [_run_of(*one, names[folder]) for one, folder in zip(files, folders, strict=True)]
+    seen = Counter((run.name, run.dataset) for run in runs)
+    return [
+        run if seen[run.name, run.dataset] == 1 else replace(run, name=f"{run.name}/{file.name}")
+        for run, (file, _) in zip(runs, files, strict=True)
+    ]
 
 
 def _records_files(path: Path) -> list[Path]:
     """List the records files at a path; tables and pictures, which ``DIR/*`` names too, are none."""
     if path.is_dir():
-        return sorted(path.rglob("records_*.jsonl"))
+        return sorted(file for folder in _folders_below(path) for file in folder.glob("records_*.jsonl"))
     return [path] if is_records_file(path) or not path.is_file() else []
+
+
+def _folders_below(path: Path) -> Iterator[Path]:
+    """Yield a folder and those below it, each of them once, however many links lead to it."""
+    seen = set()
+    for folder, names, _ in os.walk(path, followlinks=True):
+        names.sort()
+        real = os.path.realpath(folder)
+        if real in seen:
+            names.clear()
+        else:
+            seen.add(real)
+            yield Path(folder)
 
 
 def _distinguishing_names(folders: Sequence[Path]) -> dict[Path, str]:

@@ -7,9 +7,11 @@ limits), each further line is one object. Lines are flushed one by one, so that 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -24,6 +26,7 @@ from isegm.utils.schema import Fields, Items, Kind, Nothing, Number, Plain, Row,
 from isegm.utils.text_values import as_path
 
 Identity = Mapping[str, Any]
+RECORDS_NAME = re.compile(r"\.jsonl(\.bak\d*)?$")  # ends the names of files of records
 SHOWN_VALUE = 100  # characters of a value in a message
 EACH_OBJECT = "each object of an image on its own"  # what is clicked; runs whose records do not say so did that too
 COUNT = Whole(least=0)
@@ -140,7 +143,7 @@ class RecordFile:
 
 def is_records_file(path: Path) -> bool:
     """Whether a file is named as one of records, or as one that was put aside."""
-    return path.suffix == ".jsonl" or path.name.endswith(".jsonl.bak")
+    return RECORDS_NAME.search(path.name) is not None
 
 
 def read_records(path: str | Path) -> RecordFile | None:
@@ -230,7 +233,7 @@ class RecordWriter:
         path: the file; missing folders are created.
         identity: what is run, as plain data. Its "fingerprint" is the checksum of the data set's files.
         resume: append to the records in the file; otherwise the file is renamed to ``<path>.bak``, unless that holds
-            more records already.
+            more records of the same run already. Records of several runs are renamed to ``.bak``, ``.bak2``, ...
         parts: what other processes of a stopped run have written, which is first taken into the file.
 
     Attributes:
@@ -280,7 +283,7 @@ class RecordWriter:
         found = read_records(self.path) if resume and self.path.is_file() else None
         self.records = found.records if found else []
         if found is None:
-            self._back_up()
+            self._back_up(identity)
             file: IO[bytes] = open(self.path, "w+b")  # noqa: SIM115, closed by __exit__
             _append(file, json.dumps({"run": identity}))
             return file
@@ -296,11 +299,23 @@ class RecordWriter:
         file.seek(found.size)
         return file
 
-    def _back_up(self) -> None:
-        """Rename the records of an earlier run, unless the backup is longer: it may be the work of hours."""
-        backup = self.path.with_suffix(".jsonl.bak")
-        if self.path.is_file() and (not backup.is_file() or _count_lines(backup) <= _count_lines(self.path)):
-            self.path.replace(backup)
+    def _back_up(self, identity: Identity) -> None:
+        """Rename earlier records, unless the backup of the same run is longer: it may be the work of hours."""
+        if not self.path.is_file():
+            return
+        before = _identity_in(self.path)
+        backup = self.path.with_name(f"{self.path.name}.bak")
+        for number in count(2):
+            if not backup.is_file() or _identity_in(backup) == before:
+                break
+            backup = self.path.with_name(f"{self.path.name}.bak{number}")
+        if backup.is_file() and _count_lines(backup) > _count_lines(self.path):
+            return
+        self.path.replace(backup)
+        changes = "; ".join(_differences(before or identity, identity))
+        if changes:
+            logger.warning("the records of another run (%s) are put aside as %s", changes, backup)
+        else:
             logger.info("the records of an earlier run are put aside as %s", backup)
 
     def write(self, record: ObjectRecord) -> None:
@@ -330,6 +345,15 @@ def _append(file: IO[bytes], line: str) -> None:
     file.flush()
 
 
+def _identity_in(path: Path) -> dict[str, Any] | None:
+    """Read what was run from a file of records; None where it does not say so."""
+    with path.open("rb") as file:
+        try:
+            return _parse_header(file.readline().decode())
+        except ValueError:
+            return None
+
+
 def _count_lines(path: Path) -> int:
     return path.read_bytes().count(b"\n")
 
@@ -345,7 +369,7 @@ def _differences(before: Identity, now: Identity, prefix: str = "") -> Iterator[
             yield (
                 "an earlier version wrote them, which did not look into all files of the data set"
                 if earlier
-                else "images or masks of the data set have changed since"
+                else "they are of another data set of this name, or its images or masks have changed since"
             )
         elif old != new:
             yield f"{prefix}{key} was {_shortened(old)} and is now {_shortened(new)}"

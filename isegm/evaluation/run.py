@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from isegm.data import EvaluationDataset, SamplesDataset, get_dataset
-from isegm.data.catalogue import data_path
+from isegm.data.catalogue import FOLDER_PREFIX, data_path, split_names
 from isegm.data.datasets.base import HasParts
 from isegm.data.initial_masks import InitialMaskDataset
 from isegm.evaluation import handout, reports, summary
@@ -147,7 +147,7 @@ def _load_datasets(options: EvalOptions, cfg: Mapping[str, Any]) -> list[Evaluat
     if options.datasets is None:
         names = dict.fromkeys(_published_sets_there(cfg))
     else:
-        names = dict.fromkeys(name.strip() for name in options.datasets.split(",") if name.strip())
+        names = dict.fromkeys(name for name in split_names(options.datasets, FOLDER_PREFIX) if name)
     if not names:
         raise InputError("--datasets names no data set: give names with commas between them, such as GrabCut,Berkeley.")
     if options.init_masks is not None and len(names) > 1:

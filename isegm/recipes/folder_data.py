@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from easydict import EasyDict
 
+from isegm.data.catalogue import split_names
 from isegm.data.checking import check_samples
 from isegm.data.compose import ComposeDataset
 from isegm.data.datasets.packed import joint_ratios, open_each_folder
@@ -112,7 +113,7 @@ def training_folders(cfg: Mapping[str, Any]) -> tuple[list[str], list[float] | N
         InputError: neither is given, or TRAIN_FOLDERS is of another form.
     """
     if cfg.get("data"):
-        return [name.strip() for name in cfg["data"].split(",")], None
+        return split_names(cfg["data"]), None
     listed = cfg.get("TRAIN_FOLDERS")
     if not listed:
         raise InputError("no training data: give --data FOLDER, or TRAIN_FOLDERS in config.yml.")

@@ -11,6 +11,7 @@ import torch
 import yaml
 from easydict import EasyDict
 
+from isegm.data.catalogue import split_names
 from isegm.data.train_set import TrainSet
 from isegm.engine.config import RunConfig, TrainConfig
 from isegm.engine.loading import default_workers
@@ -198,7 +199,7 @@ def _conclude(cfg: EasyDict, seconds: float) -> None:
     """Say how long a run took, where its checkpoint lies, and what to do with it next."""
     last = cfg.CHECKPOINTS_PATH / "last_checkpoint.pth"
     logger.info("trained in %s; the network is in %s", in_minutes(seconds), last)
-    data = [] if not cfg.get("data") else [f"folder:{name.strip()}:val" for name in cfg.data.split(",")]
+    data = [] if not cfg.get("data") else [f"folder:{name}:val" for name in split_names(cfg.data)]
     words = ["isegm", "evaluate", "--checkpoint", str(last), "--datasets", ",".join(data) or "Samples"]
     logger.info("evaluate it: %s", shlex.join(words))
     logger.info("use it: %s", shlex.join(["isegm", "annotate", "--checkpoint", str(last), "IMAGES"]))

@@ -9,7 +9,7 @@ import yaml
 
 from isegm import InputError
 from isegm.data import EVALUATION_SETS, TRAINING_SETS, get_dataset, get_training_set
-from isegm.data.catalogue import OTHER_KEYS
+from isegm.data.catalogue import OTHER_KEYS, split_names
 from tests import clickseg_miniatures, miniatures, segnext_miniatures
 
 MINIATURES = {
@@ -54,6 +54,19 @@ def test_evaluation_sets_by_name(tmp_path, name):
     assert dataset.name == name and len(dataset) > 2
     dataset.check()
     assert all((dataset.get_sample(index).gt_mask == 1).any() for index in range(len(dataset)))
+
+
+def test_commas_in_the_path_of_a_folder_belong_to_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "c", "a,b,c"):
+        Path(name).mkdir()
+    assert split_names("a,b,c") == split_names(" a,b,c ") == ["a,b,c"]
+    assert split_names("a,a,b,c,c") == ["a", "a,b,c", "c"]
+    assert split_names("c, a,b") == ["c", "a", "b"]
+    words = "GrabCut,folder:a,b,c:val,folder:c"
+    assert split_names(words, "folder:") == ["GrabCut", "folder:a,b,c:val", "folder:c"]
+    assert split_names("a,b,c", "folder:") == ["a", "b", "c"]
+    assert len(split_names("," * 100_000)) == 100_001
 
 
 def test_the_shipped_configuration_has_a_key_for_each_set():

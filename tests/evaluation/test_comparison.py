@@ -68,6 +68,28 @@ def test_runs_are_named_by_what_sets_their_folders_apart(tmp_path, folders, name
     assert [run.name for run in comparing.read_runs(files)] == names
 
 
+def test_runs_of_one_folder_are_named_by_their_files(tmp_path):
+    for lists in (FIRST, SECOND):
+        folder = write(tmp_path / "run", lists)
+    write(folder, FIRST, dataset="DAVIS")
+    name = f"{tmp_path.name}/run"
+    runs = comparing.read_runs(sorted(folder.glob("records_*.jsonl*")))
+    assert [(run.dataset, run.name) for run in runs] == [
+        ("DAVIS", name),
+        ("GrabCut", f"{name}/records_GrabCut.jsonl"),
+        ("GrabCut", f"{name}/records_GrabCut.jsonl.bak"),
+    ]
+
+
+def test_runs_are_found_behind_links_and_each_once(tmp_path):
+    for name in ("first", "second"):
+        write(tmp_path / "store" / name, FIRST)
+        (tmp_path / "logs" / f"my_{name}").mkdir(parents=True)
+        (tmp_path / "logs" / f"my_{name}" / "run").symlink_to(tmp_path / "store" / name)
+    (tmp_path / "logs" / "my_second" / "again").symlink_to(tmp_path / "logs")
+    assert [run.name for run in comparing.read_runs([tmp_path / "logs"])] == ["my_first", "my_second"]
+
+
 @pytest.mark.parametrize("last", ["/h", "h"], ids=["folders", "names"])
 def test_long_names_keep_their_beginnings_and_ends_above_the_columns(tmp_path, last):
     folders = [tmp_path / name / f"{'x' * 60}{last}{end}" for name, end in (("before", 18), ("after", 32))]

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from isegm.evaluation.records import ObjectRecord, RecordWriter, read_records
+from isegm.evaluation.records import ObjectRecord, RecordWriter, is_records_file, read_records
 from isegm.utils.errors import InputError
 from tests.evaluation.fakes import record
 
@@ -200,7 +200,7 @@ def test_resuming_another_run_is_refused_with_what_differs(tmp_path):
 def test_resuming_after_an_edit_of_the_data_is_refused_in_words(tmp_path):
     path = tmp_path / "records.jsonl"
     write(path, [record([0.5])], {"fingerprint": "ab", "samples": 3})
-    with pytest.raises(InputError, match=r"\(images or masks of the data set have changed since\): leave"):
+    with pytest.raises(InputError, match=r"\(they are of another data set .*masks have changed since\): leave"):
         RecordWriter(path, {"fingerprint": "cd", "samples": 3}, resume=True)
 
 
@@ -222,9 +222,29 @@ def test_what_was_put_aside_gives_way_only_to_as_many_records(tmp_path):
     path, aside = tmp_path / "records.jsonl", tmp_path / "records.jsonl.bak"
     kept = []
     for count in (3, 1, 2, 3, 1):
-        write(path, [record([0.5], index=i) for i in range(count)], {"count": count})
-        kept.append(read_records(aside).identity["count"] if aside.is_file() else None)
+        write(path, [record([0.5], index=i) for i in range(count)])
+        kept.append(len(read_records(aside).records) if aside.is_file() else None)
     assert kept == [None, 3, 3, 3, 3]
-    write(path, [record([0.5], index=i) for i in range(4)], {"count": 4})
-    write(path, [], {})
-    assert read_records(aside).identity == {"count": 4}
+    write(path, [record([0.5], index=i) for i in range(4)])
+    write(path, [])
+    assert len(read_records(aside).records) == 4
+
+
+def test_records_of_several_data_sets_are_put_aside_side_by_side(tmp_path, caplog):
+    path = tmp_path / "records.jsonl"
+    for fingerprint in ("first", "second", "second", "third", "first", "second"):
+        write(path, [record([0.5])], {"fingerprint": fingerprint})
+    found = {
+        file.name: read_records(file).identity["fingerprint"]
+        for file in tmp_path.glob("*.jsonl*")
+        if is_records_file(file)
+    }
+    assert found == {
+        "records.jsonl": "second",
+        "records.jsonl.bak": "first",
+        "records.jsonl.bak2": "second",
+        "records.jsonl.bak3": "third",
+    }
+    assert len(caplog.messages) == 4
+    assert caplog.messages[0].startswith("the records of another run (they are of another data set of this name, or")
+    assert caplog.messages[0].endswith("records.jsonl.bak")

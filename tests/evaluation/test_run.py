@@ -509,8 +509,21 @@ def test_resuming_after_a_mask_was_edited_is_refused(evaluate, tmp_path):
     pixels = read_mask(mask)
     pixels[:9] = 0
     write_image(mask, pixels.astype(np.uint8))
-    with pytest.raises(InputError, match="images or masks of the data set have changed since"):
+    with pytest.raises(InputError, match="or its images or masks have changed since"):
         evaluate(datasets=f"folder:{tmp_path}/more", max_objects=1, resume=True)
+
+
+def test_data_sets_of_one_name_keep_their_records_and_commas_their_folders(evaluate, home, tmp_path, caplog):
+    write_folder(tmp_path / "a,b" / "drawn", 2)
+    evaluate(max_objects=2)
+    for _ in range(2):
+        logs = evaluate(max_objects=2, datasets=f"folder:{tmp_path}/a,b/drawn")
+    folder = logs / "others" / "tiny" / f"{RUN}_max-objects-2"
+    first, second = FolderDataset(home / "drawn"), FolderDataset(tmp_path / "a,b" / "drawn")
+    for ending, dataset in (("", second), (".bak", first), (".bak2", second)):
+        identity = read_records(folder / f"records_drawn.jsonl{ending}").identity
+        assert identity["fingerprint"] == dataset.fingerprint
+    assert any("they are of another data set of this name" in message for message in caplog.messages)
 
 
 def test_two_data_sets_of_one_name_are_refused(evaluate, home, tmp_path):
