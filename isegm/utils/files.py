@@ -36,6 +36,7 @@ __all__ = [
 TEMPORARY = ".isegm"  # ends the names of temporary files
 SHOWN_NAME = 40  # characters of a file's name in that of its temporary file
 TRIES = 20
+WRITABLE = 0o222  # by anyone, bits of a file's mode
 _cleaned: set[str] = set()  # folders that this process has looked into
 
 
@@ -43,7 +44,8 @@ _cleaned: set[str] = set()  # folders that this process has looked into
 def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """Open a temporary file beside ``path`` that replaces it when the block ends without an error.
 
-    The first write to a folder removes the temporary files that killed programs have left there.
+    A symbolic link stays, and the file that it leads to is replaced, see ``_behind_link``. The first write to a folder
+    removes the temporary files that killed programs have left there.
 
     Raises:
         InputError: the folder cannot be made or written to, the disk is full, or ``path`` is a device or a pipe;
@@ -52,21 +54,22 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     path = as_path(path, "the path of a file to write")
     temporary: Path | None = None
     try:
+        target = _behind_link(path)
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if path.exists() and not path.is_file():
             raise InputError(f"{path} is a device or a pipe, which cannot be replaced by a file: choose another name.")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(path.parent)
-        with _temporary(path, mode) as file:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(target.parent)
+        with _temporary(target, mode) as file:
             temporary = Path(file.name)
             yield file
             file.flush()
             temporary.chmod(0o666 & ~_umask())
             if sys.platform != "win32":  # the lock lasts until the file has its name
-                temporary.replace(path)
+                temporary.replace(target)
         if sys.platform == "win32":  # where an open file cannot be renamed
-            temporary.replace(path)
+            temporary.replace(target)
         temporary = None
     except OSError as error:
         raise InputError(
@@ -76,6 +79,21 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _behind_link(path: Path) -> Path:
+    """Return the file to write for a path: the path itself, or what it leads to if it is a symbolic link.
+
+    A link is to be replaced itself where its file is read-only or the folder of that is missing, as in the stores of
+    DVC and git-annex, whose files must never change.
+    """
+    if not path.is_symlink():
+        return path
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    read_only = target.is_file() and not target.stat().st_mode & WRITABLE
+    return path if read_only or not target.parent.is_dir() else target
 
 
 def _temporary(path: Path, mode: str) -> IO[Any]:

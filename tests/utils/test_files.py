@@ -196,3 +196,35 @@ def test_a_pipe_or_a_device_is_not_replaced_by_a_file(tmp_path):
             file.write(b"x")
     assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_symlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+def test_a_link_stays_and_its_file_is_written(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "old.json").write_text("before")
+    for name in ("old.json", "new.json"):  # of which the second is not there yet
+        link = tmp_path / name
+        link.symlink_to(Path("disk") / name)
+        with atomic_write(link, "w") as file:
+            file.write("after")
+        assert link.is_symlink() and (tmp_path / "disk" / name).read_text() == "after"
+    assert sorted(path.name for path in (tmp_path / "disk").iterdir()) == ["new.json", "old.json"]
+
+
+def test_a_link_into_a_store_is_replaced_and_the_store_stays(tmp_path):
+    stored, link, absent = tmp_path / "store" / "5d41", tmp_path / "out.json", tmp_path / "absent.json"
+    stored.parent.mkdir()
+    stored.write_text("before")
+    stored.chmod(0o444)
+    link.symlink_to(stored)
+    absent.symlink_to(tmp_path / "store" / "2a" / "2ae4")
+    for path in (link, absent):
+        with atomic_write(path, "w") as file:
+            file.write("after")
+        assert not path.is_symlink() and path.read_text() == "after"
+    assert stored.read_text() == "before" and not (tmp_path / "store" / "2a").exists()
+
+
+def test_a_link_to_itself_is_one_sentence(tmp_path):
+    (tmp_path / "a.png").symlink_to("a.png")
+    with pytest.raises(InputError, match=r"a\.png cannot be written \(Too many levels of symbolic links\)"):
+        write_image(tmp_path / "a.png", np.zeros((2, 2), np.uint8))
