@@ -51,6 +51,7 @@ NAMED_OPTIONS = (
     "thresh", "max_n_clicks", "min_n_clicks", "clicks_limit", "infer_size", "target_crop_r", "focus_crop_r", "merge",
     "init_masks", "max_objects", "clicker", "prompts", "box_jitter", "seed", "precision",
 )  # fmt: skip
+OF_PROTOCOL = ("infer_size", "target_crop_r", "focus_crop_r")  # those that some protocols do not read
 OF_DATA = ("init_masks", "max_objects")  # of these, those that change what is evaluated instead of how
 
 
@@ -381,7 +382,7 @@ class EvalOptions:
             value = getattr(self, one.name)
             if one.name not in NAMED_OPTIONS or value == one.default:
                 continue
-            if one.name in OF_DATA or self._without(one.name, one.default, protocol) != self._effective(protocol):
+            if one.name in OF_DATA or self._with_other(one.name, one.default, protocol) != self._effective(protocol):
                 shown = Path(value).resolve().name if one.name == "init_masks" else str(value)
                 named[one.name.replace("_", "-")] = shown
         target = self.eval_settings(protocol).target_iou
@@ -391,10 +392,23 @@ class EvalOptions:
             named["target-iou"] = str(target)
         return named
 
-    def _without(self, name: str, default: Any, protocol: str) -> tuple[EvalSettings, InferenceSettings] | None:
-        """Return what is effective with the default of an option; None where the others do not go together with it."""
+    def without_effect(self, protocol: str) -> list[str]:
+        """Name the options that were given although they change nothing in an inference protocol.
+
+        Args:
+            protocol: the inference protocol of the network or the mode.
+        """
+        found = []
+        for one in fields(self):
+            if one.name in OF_PROTOCOL and getattr(self, one.name) != one.default:
+                ends = [self._with_other(one.name, one.metadata[end], protocol) for end in ("least", "most")]
+                found += [f"--{one.name.replace('_', '-')}"] if ends[0] == ends[1] else []
+        return found
+
+    def _with_other(self, name: str, other: Any, protocol: str) -> tuple[EvalSettings, InferenceSettings] | None:
+        """Return what is effective with another value of an option; None where the others do not fit it."""
         try:
-            return replace(self, **{name: default})._effective(protocol)
+            return replace(self, **{name: other})._effective(protocol)
         except InputError:
             return None
 

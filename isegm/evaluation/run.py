@@ -103,9 +103,9 @@ def run_evaluation(options: EvalOptions) -> None:
             run = only or _load_checkpoint(options, selection, checkpoint, datasets)
             settings = options.eval_settings(run.info.protocol)
             table = table or TableForm.of(run.info.protocol, options.cascade() is not None)
-            if options.eval_ritm and checkpoint not in told:
+            if checkpoint not in told:
                 told.add(checkpoint)
-                logger.warning("%s", _told_of_eval_ritm(run))
+                _warn(options, run)
             predictor = Predictor(
                 run.model,
                 options.device,
@@ -258,6 +258,15 @@ def _named_settings(options: EvalOptions, info: reports.RunInfo) -> dict[str, st
     """Name what sets the evaluation of a network apart from one with the default options."""
     of_protocol = {"eval-ritm": "yes"} if options.eval_ritm and info.own_protocol else {}
     return of_protocol | options.named_settings(info.protocol)
+
+
+def _warn(options: EvalOptions, run: CheckpointRun) -> None:
+    """Say which options change another thing than one may think, or nothing, for a network."""
+    if options.eval_ritm:
+        logger.warning("%s", _told_of_eval_ritm(run))
+    ignored = options.without_effect(run.info.protocol)
+    if ignored:
+        logger.warning("the inference protocol %s does not read %s: no effect", run.info.protocol, ", ".join(ignored))
 
 
 def _told_of_eval_ritm(run: CheckpointRun) -> str:

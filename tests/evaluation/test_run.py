@@ -449,6 +449,27 @@ def test_options_of_a_cascade_without_passes_are_said_to_have_no_effect(evaluate
     assert ("--acf and --cf-click have no effect without --cf-n" in caplog.text) == told
 
 
+def test_options_that_a_protocol_does_not_read_are_said_to_have_no_effect(evaluate, caplog):
+    evaluate(max_objects=1, target_crop_r=1.4, focus_crop_r=2)
+    assert "the inference protocol clickseg does not read --focus-crop-r: no effect" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("protocol", "eval_mode", "ignored"),
+    [
+        ("ritm", "cvpr", ["--infer-size", "--target-crop-r", "--focus-crop-r"]),
+        ("segnext", "cvpr", ["--infer-size", "--target-crop-r", "--focus-crop-r"]),
+        ("cdnet", "cvpr", ["--infer-size", "--focus-crop-r"]),
+        ("clickseg", "fixed96", ["--target-crop-r", "--focus-crop-r"]),
+        ("focalclick", "cvpr", []),
+    ],
+)
+def test_options_without_effect_are_known_by_protocol(protocol, eval_mode, ignored):
+    options = EvalOptions(eval_mode=eval_mode, infer_size=256, target_crop_r=2, focus_crop_r=2)
+    assert options.without_effect(protocol) == ignored
+    assert EvalOptions(eval_mode=eval_mode).without_effect(protocol) == []
+
+
 def test_cascades_have_their_own_logs_and_records(evaluate, capsys):
     options = {"max_objects": 2, "cf_n": 3, "cf_click": 2}
     logs = evaluate(**options, acf=True) / "others" / "tiny"
