@@ -33,6 +33,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         prog=program("evaluate", arguments),
         description="Evaluate click models: number of clicks (NoC), failures (NoF), mean IoU, time.",
         epilog=EXAMPLES,
+        unclear={"--clicks": ("--n-clicks", "--clicks-limit")},
     )
     what = parser.add_argument_group("what is evaluated")
     add_options(what, "mode")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -32,10 +32,15 @@ class CommandParser(argparse.ArgumentParser):
 
     ``--exp-name`` and ``--exp_name`` are the same option, however it was declared. The help of an option that takes a
     value tells its default. Errors are one sentence, escaped and shortened as all messages are.
+
+    Args:
+        unclear: beginnings of options that are refused, each with the options that people may mean by it.
+        args, options: of ``argparse.ArgumentParser``.
     """
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, unclear: Mapping[str, Sequence[str]] | None = None, **options: Any) -> None:
         super().__init__(*args, **{"formatter_class": _WithDefaults, **options})
+        self._unclear = unclear or {}
 
     def parse_known_args(  # type: ignore[override]  # the overloads of typeshed
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
@@ -43,6 +48,9 @@ class CommandParser(argparse.ArgumentParser):
         words = list(sys.argv[1:] if args is None else args)
         end = words.index("--") if "--" in words else len(words)
         options = [*map(self._as_declared, words[:end])]
+        for name in (option.partition("=")[0] for option in options):
+            if name in self._unclear:
+                self.error(f"{name} is ambiguous: say {' or '.join(self._unclear[name])}")
         if unknown := [*filter(None, map(self._as_unknown, options))]:
             self.error(
                 f"unrecognized arguments: {' '.join(unknown)}"

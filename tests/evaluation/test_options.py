@@ -28,6 +28,15 @@ def test_the_command_line_has_every_option_and_its_default():
             assert arguments[field.name] == field.default
 
 
+@pytest.mark.parametrize("words", [["--clicks", "3"], ["--clicks=3"]])
+def test_clicks_alone_is_not_taken_for_a_limit(words, capsys):
+    with pytest.raises(SystemExit) as end:
+        parse_args(words)
+    assert end.value.code == 2
+    assert "error: --clicks is ambiguous: say --n-clicks or --clicks-limit;" in capsys.readouterr().err
+    assert parse_args(["--clicks-l=3"]).clicks_limit == 3
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
