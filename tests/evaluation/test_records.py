@@ -232,7 +232,7 @@ def test_what_was_put_aside_gives_way_only_to_as_many_records(tmp_path):
 
 def test_records_of_several_data_sets_are_put_aside_side_by_side(tmp_path, caplog):
     path = tmp_path / "records.jsonl"
-    for fingerprint in ("first", "second", "second", "third", "first", "second"):
+    for fingerprint in ("one", "two", "two", "six", "one", "two"):
         write(path, [record([0.5])], {"fingerprint": fingerprint})
     found = {
         file.name: read_records(file).identity["fingerprint"]
@@ -240,10 +240,10 @@ def test_records_of_several_data_sets_are_put_aside_side_by_side(tmp_path, caplo
         if is_records_file(file)
     }
     assert found == {
-        "records.jsonl": "second",
-        "records.jsonl.bak": "first",
-        "records.jsonl.bak2": "second",
-        "records.jsonl.bak3": "third",
+        "records.jsonl": "two",
+        "records.jsonl.bak": "one",
+        "records.jsonl.bak2": "two",
+        "records.jsonl.bak3": "six",
     }
     assert len(caplog.messages) == 4
     assert caplog.messages[0].startswith("the records of another run (they are of another data set of this name, or")
