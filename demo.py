@@ -2,8 +2,8 @@
 
     python demo.py
     python demo.py images/
-    python demo.py --checkpoint=hrnet18_cocolvis_itermask_3p --gpu=0
-    python demo.py --checkpoint=hrnet18_cocolvis_itermask_3p --limit-longest-size=400 --cpu image.jpg
+    python demo.py --checkpoint=coco_lvis_h18_itermask --gpu=0
+    python demo.py --checkpoint=coco_lvis_h18_itermask --limit-longest-size=400 --cpu image.jpg
 
 Without arguments it opens a sample image with the default model. Left click: object; right click: background; wheel:
 zoom; right button held down: move the image; space: finish the object. Every click is autosaved: an image that is

@@ -1,4 +1,4 @@
-"""Compare the refined predictions of FocalClick and CDNet with the coarse ones for the same clicks.
+"""Compare the refined predictions of FocalClick, CDNet and EMC-Click with the coarse ones for the same clicks.
 
     python scripts/measure_refiner.py --checkpoint=<file>.pth --datasets=Berkeley --cpu
     python scripts/measure_refiner.py --checkpoint=<file>.pth --datasets=GrabCut,Berkeley --clicks=1,3,5 --thresh=0.5

@@ -32,7 +32,7 @@ COMMANDS = {
     "convert": "convert annotations of COCO+LVIS, ADE20k and OpenImages for training",
     "plot-ious": "plot the mean IoU per click of several models",
     "measure-latency": "measure how long an image, its first click and the next ones take",
-    "measure-refiner": "compare refined with coarse predictions of FocalClick and CDNet",
+    "measure-refiner": "compare refined with coarse predictions of FocalClick, CDNet and EMC-Click",
 }
 BAD_INPUT = 2
 PLAIN_MEMORY = ("benchmark",)  # measures a forward pass before and after ``keep_freed_memory``

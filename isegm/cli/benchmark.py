@@ -269,7 +269,10 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="time clicks instead, idle and beside N processes that spin, spinning bounded or not (default: do not)",
     )
     parser.add_argument(
-        "--clicks", type=from_text(Whole(1, 10_000)), default=40, help="clicks of a round (default: %(default)s)"
+        "--clicks",
+        type=from_text(Whole(1, 10_000)),
+        default=40,
+        help="clicks of a round of --busy (default: %(default)s)",
     )
     parser.add_argument(
         "--rounds", type=from_text(Whole(1, 1000)), default=3, help="rounds of --busy (default: %(default)s)"

@@ -16,7 +16,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = CommandParser(
         prog=program("datasets", arguments), description="Look for the data sets that config.yml names."
     )
-    parser.add_argument("names", nargs="*", help=f"data sets (default: all of {', '.join(SOURCES)})")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        help=f"data sets (default: all of {', '.join(SOURCES)}). ADE20K: the images of scene parsing, to evaluate on; "
+        "ADE20k: the release of 2016 with its index, to train on; ADE20k_full: its images and masks, without an index",
+    )
     add_config_option(parser)
     args = parser.parse_args(arguments)
     states = []

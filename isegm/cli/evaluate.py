@@ -52,7 +52,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
     machine = parser.add_argument_group("where and how it runs")
     add_plugin_option(machine)
-    add_device_options(machine, several="a process for each")
+    add_device_options(machine, several="several, with commas: a process for each")
     machine.add_argument(
         "--local_rank",
         "--local-rank",

@@ -30,7 +30,10 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--models", help="registered names with commas between them (default: all)")
     which.add_argument("--checkpoint", type=read_path_text, help="a click model's file (default: registered networks)")
-    parser.add_argument("--size", help="height,width of the input in pixels (default: that of the network's protocol)")
+    parser.add_argument(
+        "--size",
+        help="of the input in pixels: height,width, or the side of a square (default: that of the network's protocol)",
+    )
     parser.add_argument(
         "--json", type=read_path, metavar="FILE", help="also write the figures to a file (default: none)"
     )
@@ -39,11 +42,14 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def size_from(text: str) -> tuple[int, int]:
-    """Read ``--size``: (height, width) in pixels."""
+    """Read ``--size``: (height, width) in pixels, of a square where there is one number."""
+    height_text, comma, width_text = text.partition(",")
     try:
-        height, width = map(int, text.split(","))
+        height, width = int(height_text), int(width_text if comma else height_text)
     except ValueError:
-        raise InputError(f"--size is {text}: give height,width in pixels, such as 400,400.") from None
+        raise InputError(
+            f"--size is {text}: give height,width in pixels, such as 400,600, or one number for a square."
+        ) from None
     if not LEAST_SIDE <= min(height, width) <= max(height, width) <= MOST_SIDE:
         raise InputError(f"--size is {text}: give {LEAST_SIDE} to {MOST_SIDE} pixels for each side.")
     return height, width
@@ -59,7 +65,7 @@ def figures(name: str, model: ClickModel, size: tuple[int, int] | None) -> dict[
     side = settings.short_side
     size = size or model.encoded_size or settings.input_size or (None if side is None else (side, side))
     if size is None:
-        raise InputError(f"{name} takes images of any size: give --size height,width.")
+        raise InputError(f"{name} takes images of any size: give --size.")
     compute = count_complexity(model.eval(), size)
     return {
         "network": name,
@@ -83,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     wide = max(len(row["network"]) for row in rows)
     print(
         f"{'network':<{wide}}  {'input':>9}  {'params, M':>9}  {'coarse':>8}  {'refiner':>8}  {'GMACs':>8}  "
-        f"{'per click':>9}  {'GFLOPs':>8}  passes"
+        f"{'decode':>9}  {'GFLOPs':>8}  passes"
     )
     for row in rows:
         print(
@@ -91,8 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{row['macs_coarse'] / 1e9:8.3f}  {row['macs_refine'] / 1e9:8.3f}  {row['macs'] / 1e9:8.3f}  "
             f"{(row['macs'] - row['macs_encode']) / 1e9:9.3f}  {row['flops'] / 1e9:8.3f}  {row['passes_per_click']:>6}"
         )
-    print("GMACs: multiply-accumulates of one pass, coarse + refiner; per click: those repeated at every click.")
-    print("GFLOPs = 2 x GMACs.")
+    print("GMACs: multiply-accumulates of one pass, coarse + refiner; GFLOPs = 2 x GMACs.")
+    print(
+        "decode: the GMACs of a pass that every click repeats; passes: of a click, 2 where the image is also flipped."
+    )
     if args.json is not None:
         with atomic_write(args.json, "w") as file:
             json.dump(rows, file, indent=2)

@@ -20,7 +20,7 @@ from isegm.utils.lookup import find_checkpoint
 from isegm.utils.plugins import add_plugin_option
 
 DEFAULT_NETWORK = "clickseg_mobilenetv2"
-DEFAULT_LICENCE = "MIT, as far as the terms of its training data allow"
+DEFAULT_LICENCE = "research only (terms of its training data)"
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:

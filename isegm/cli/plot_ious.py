@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from isegm.evaluation.iou_curves import ALL_CLICKS, plot_curves, read_curve, select_files, told_apart
+from isegm.evaluation.options import MODES
+from isegm.evaluation.records import records_below
 from isegm.utils.arguments import CommandParser, add_config_option, read_path, whole_from
 from isegm.utils.cli import program
 from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
 
 DATASETS = "GrabCut,Berkeley,DAVIS,COCO_MVal,SBD"
-MODES = ["NoBRS", "RGB-BRS", "DistMap-BRS", "f-BRS-A", "f-BRS-B", "f-BRS-C"]
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -20,7 +21,12 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--folder", type=read_path, help="folder of .pickle files of --iou-analysis")
-    source.add_argument("--files", type=read_path, nargs="+", help=".pickle files, or records_<dataset>.jsonl files")
+    source.add_argument(
+        "--files",
+        type=read_path,
+        nargs="+",
+        help=".pickle files, records_<dataset>.jsonl files, or folders with such records below them",
+    )
     source.add_argument(
         "--model-dirs", type=read_path, nargs="+", help="folders of logs, in which plots/*.pickle are read"
     )
@@ -51,7 +57,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def candidates(args: argparse.Namespace, logs: Path) -> list[Path]:
     """List the files that the options name, before they are filtered by mode and data set."""
     if args.files:
-        return args.files
+        return [path for named in args.files for path in curve_files(named)]
     if args.folder:
         return pickles(args.folder)
     if args.model_dirs:
@@ -60,6 +66,15 @@ def candidates(args: argparse.Namespace, logs: Path) -> list[Path]:
     for model in args.exp_models:
         experiment, _, prefix = model.partition(":")
         found += [path for path in pickles(logs / experiment / "plots") if path.name.startswith(prefix)]
+    return found
+
+
+def curve_files(path: Path) -> list[Path]:
+    """Return the records below a folder, or the file itself."""
+    if not path.is_dir():
+        return [path]
+    if not (found := records_below(path)):
+        raise InputError(f"there are no records_<dataset>.jsonl below {path}: evaluate with isegm evaluate.")
     return found
 
 

@@ -80,8 +80,8 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--layerwise-decay",
         "--layerwise_decay",
         action="store_true",
-        help="a layer of a plain vision transformer learns at 0.75 times the rate of the next, with a weight decay of "
-        "0.02 (default: all layers learn alike)",
+        help="a layer of a plain vision transformer learns at 0.75 times the learning rate of the next, with a "
+        "weight decay of 0.02 (default: all layers learn alike)",
     )
     parser.add_argument(
         "--upsample",
@@ -102,7 +102,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         dest="recipe_fields",
         metavar="FIELD=VALUE",
         help="another value, as YAML has it, for a field of the script's recipe, such as ema=null or crop=[256,256]; "
-        "may be repeated (default: none)",
+        "may be repeated; docs/training.md#fields-of-a-recipe lists the fields (default: none)",
     )
     parser.add_argument(
         "--accumulate-grad",
@@ -127,13 +127,15 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="threads that compute on the CPU, for each process that trains; default: one for each core that it "
         "may use, or OMP_NUM_THREADS",
     )
-    parser.add_argument("--ngpus", type=value_of("ngpus"), default=1, help="processes on this machine, a GPU each")
+    parser.add_argument(
+        "--ngpus", type=value_of("ngpus"), default=1, help="processes on this machine, a GPU each, without --gpus"
+    )
     devices = parser.add_mutually_exclusive_group()
     devices.add_argument(
         "--gpus",
         type=value_of("gpus"),
         default="",
-        help="CUDA ids, one for each process on this machine; default: 0, 1, ...",
+        help="CUDA ids, a process for each; default: as many as --ngpus, from 0 on",
     )
     devices.add_argument("--cpu", action="store_true", help="train on the CPU")
     parser.add_argument(
@@ -169,13 +171,13 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--save-every",
         type=value_of("save_every"),
         default=RunConfig.save_every,
-        help="steps between checkpoints within an epoch, 0 for no limit; default: %(default)s",
+        help="steps between checkpoints within an epoch, 0: no checkpoint by this rule; default: %(default)s",
     )
     parser.add_argument(
         "--save-seconds",
         type=value_of("save_seconds"),
         default=RunConfig.save_seconds,
-        help="seconds between checkpoints within an epoch, 0 for no limit; default: %(default)s",
+        help="seconds between checkpoints within an epoch, 0: no checkpoint by this rule; default: %(default)s",
     )
     parser.add_argument(
         "--resume-exp",

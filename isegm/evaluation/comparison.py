@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from scipy import stats
 
 from isegm.evaluation.protocol_names import deviation, protocol_of
 from isegm.evaluation.published_values import PublishedValue, find_published
-from isegm.evaluation.records import ObjectRecord, RecordFile, is_records_file, read_records
+from isegm.evaluation.records import ObjectRecord, RecordFile, is_records_file, read_records, records_below
 from isegm.evaluation.scores import noc_per_object, nof_published, seconds_per_click
 from isegm.inference.mask_metrics import first_click_reaching
 from isegm.model.weights_table import Weights, published_file
@@ -147,21 +147,8 @@ def read_runs(paths: Sequence[str | Path]) -> list[Run]:
 def _records_files(path: Path) -> list[Path]:
     """List the records files at a path; tables and pictures, which ``DIR/*`` names too, are none."""
     if path.is_dir():
-        return sorted(file for folder in _folders_below(path) for file in folder.glob("records_*.jsonl"))
+        return records_below(path)
     return [path] if is_records_file(path) or not path.is_file() else []
-
-
-def _folders_below(path: Path) -> Iterator[Path]:
-    """Yield a folder and those below it, each of them once, however many links lead to it."""
-    seen = set()
-    for folder, names, _ in os.walk(path, followlinks=True):
-        names.sort()
-        real = os.path.realpath(folder)
-        if real in seen:
-            names.clear()
-        else:
-            seen.add(real)
-            yield Path(folder)
 
 
 def _distinguishing_names(folders: Sequence[Path]) -> dict[Path, str]:

@@ -75,8 +75,8 @@ class EvalOptions:
     mode: str | None = field(
         default=None,
         metadata=option(
-            "NoBRS: the protocol the network was published with; Baseline, FocalClick, CDNet: those of ClickSEG; "
-            "EMC-Click: that of its networks; "
+            "NoBRS: the network's own protocol, as published (networks of EMC-Click also need --eval-mode=emc-click); "
+            "Baseline, FocalClick, CDNet: those of ClickSEG; EMC-Click: that of its networks; "
             "the others fit features (f-BRS), the image (RGB-BRS) or the click maps (DistMap-BRS) to the clicks "
             "(default: that of the network)",
             flag="mode",
@@ -118,8 +118,9 @@ class EvalOptions:
     merge: str = field(
         default="published",
         metadata=option(
-            "how predictions change an initial mask: by the published rule, also guarded against clicks that change "
-            "nothing, or not merged into it at all (default: %(default)s)",
+            "how a prediction changes an initial mask; guarded: only the connected change at the click, and only as "
+            "its sign says; published: Progressive Merge, the same whatever the sign; none: the prediction replaces "
+            "the mask (default: %(default)s)",
             choices=MERGES,
         ),
     )
@@ -174,8 +175,8 @@ class EvalOptions:
     box_jitter: float = field(
         default=EvalSettings.box_jitter,
         metadata=option(
-            "with --prompts box, move each side by up to this share of the box's length across it (default: "
-            "%(default)s)",
+            "with --prompts box, move each side by up to this fraction of the box's width (left and right sides) or "
+            "height (top and bottom sides) (default: %(default)s)",
             least=0,
             most=MOST_JITTER,
         ),
@@ -274,13 +275,15 @@ class EvalOptions:
     model_name: str | None = field(
         default=None, metadata=option("name of the model in plots of --iou-analysis (default: that above the table)")
     )
-    config_path: str = field(default="./config.yml", metadata=option("configuration (default: %(default)s)"))
+    config_path: str = field(
+        default="./config.yml", metadata=option("configuration; the default file may be missing (default: %(default)s)")
+    )
     logs_path: str = field(default="", metadata=option("folder of all logs (default: EXPS_PATH/evaluation_logs)"))
     batch_size: int | None = field(
         default=None,
         metadata=option(
-            "objects clicked side by side at most, fewer where images are large; auto: one on a CPU, on a graphics "
-            "card by its memory; does not change the results on a CPU (default: auto)",
+            "objects clicked side by side at most, fewer where images are large; auto: one on a CPU, on a GPU "
+            "by its memory; does not change the results on a CPU (default: auto)",
             type=_auto_or_whole,
             metavar="N",
             least=1,

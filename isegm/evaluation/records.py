@@ -7,6 +7,7 @@ limits), each further line is one object. Lines are flushed one by one, so that 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -144,6 +145,11 @@ class RecordFile:
 def is_records_file(path: Path) -> bool:
     """Whether a file is named as one of records, or as one that was put aside."""
     return RECORDS_NAME.search(path.name) is not None
+
+
+def records_below(folder: Path) -> list[Path]:
+    """List the records files below a folder, sorted; links to folders are followed."""
+    return sorted(file for below in _folders_below(folder) for file in below.glob("records_*.jsonl"))
 
 
 def read_records(path: str | Path) -> RecordFile | None:
@@ -338,6 +344,19 @@ class RecordWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._open.close()
+
+
+def _folders_below(path: Path) -> Iterator[Path]:
+    """Yield a folder and those below it, each of them once, however many links lead to it."""
+    seen = set()
+    for folder, names, _ in os.walk(path, followlinks=True):
+        names.sort()
+        real = os.path.realpath(folder)
+        if real in seen:
+            names.clear()
+        else:
+            seen.add(real)
+            yield Path(folder)
 
 
 def _append(file: IO[bytes], line: str) -> None:

@@ -60,7 +60,8 @@ def replayed(records: Sequence[ObjectRecord], processes: int, objects: int | Non
         heapq.heapreplace(free, free[0] + sum(seconds))
         done += len(seconds)
         busy += sum(seconds)
-    return Replay(processes, done, max(free), 1 - busy / (processes * max(free)))
+    idle = max(0.0, 1 - busy / (processes * max(free)))  # rounding may leave less than nothing
+    return Replay(processes, done, max(free), idle)
 
 
 def _enough(images: Sequence[list[float]], objects: int) -> Iterable[list[float]]:

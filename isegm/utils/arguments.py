@@ -119,5 +119,5 @@ def add_config_option(parser: argparse.ArgumentParser, *others: str) -> None:
         *others,
         type=read_path_text,
         default="config.yml",
-        help="configuration; of the default none need be there (default: %(default)s)",
+        help="configuration; the default file may be missing (default: %(default)s)",
     )

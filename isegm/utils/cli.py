@@ -204,7 +204,7 @@ def add_thread_option(parser: _ActionsContainer) -> None:
 
 
 def add_device_options(
-    parser: _ActionsContainer, gpu_option: str = "--gpus", several: str = "the first is used"
+    parser: _ActionsContainer, gpu_option: str = "--gpus", several: str = "only the first of several is used"
 ) -> None:
     """Add the options that ``choose_device`` reads, of which a user gives one at most, and ``--threads``.
 
@@ -214,7 +214,7 @@ def add_device_options(
         several: what happens with several ids.
     """
     devices = parser.add_mutually_exclusive_group()
-    devices.add_argument(gpu_option, help=f"CUDA id, of several {several}; default: CUDA where there is one")
+    devices.add_argument(gpu_option, help=f"CUDA id; {several} (default: CUDA where there is one)")
     devices.add_argument("--cpu", action="store_true", help="run on the CPU (default: off)")
     devices.add_argument("--device", help="any device that PyTorch knows, such as cuda:1 or mps (default: as above)")
     add_thread_option(parser)

@@ -2,8 +2,7 @@
 
     python train.py models/light/mobilenetv2_folder_stage2.py --data my_photos --weights <last checkpoint of stage 1>
 
-The default model was finished with it: see weights/README.md. For a few images of your own take
-``mobilenetv2_finetune.py``, which is gentler.
+For a few images of your own take ``mobilenetv2_finetune.py``, which is gentler.
 """
 
 from isegm.recipes import Recipe, light, train

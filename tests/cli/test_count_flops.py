@@ -38,6 +38,15 @@ def test_the_size_is_that_of_the_protocol(call, tmp_path):
     assert settings_for("ritm", "fixed320,480").input_size == (320, 480)
 
 
+def test_one_number_is_the_side_of_a_square(call, tmp_path, capsys):
+    path = tmp_path / "compute.json"
+    assert call("--models", "segnext_vit_tiny,simpleclick_vit_xtiny", "--size", "224", "--json", path) == 0
+    assert [row["size"] for row in json.loads(path.read_text())] == [[224, 224], [224, 224]]
+    segnext, simpleclick = (line.split() for line in capsys.readouterr().out.splitlines()[1:3])
+    assert float(segnext[6]) < float(segnext[5])  # decode: without the encoder, which runs once for an image
+    assert simpleclick[6] == simpleclick[5] and simpleclick[-1] == "2"  # of a pass, of which a click has two
+
+
 def test_a_refiner_is_counted_apart_from_the_coarse_answer(call, tmp_path, capsys):
     path = tmp_path / "compute.json"
     assert call("--models", "focalclick_segformerb0_s1,clickseg_mobilenetv2", "--json", path) == 0
@@ -52,7 +61,7 @@ def test_a_refiner_is_counted_apart_from_the_coarse_answer(call, tmp_path, capsy
     "arguments, sentence",
     [
         (["--models", "ritm_hrnet18t"], "there is no network named ritm_hrnet18t: did you mean ritm_hrnet18"),
-        (["--size", "400"], "--size is 400: give height,width in pixels"),
+        (["--size", "400,"], "--size is 400,: give height,width in pixels"),
         (["--size", "8,400"], "--size is 8,400: give 32 to "),
         (["--models", "focalclick_segformerb0_s1", "--size", "32,64"], "was given 16x32 pixels: make the network's"),
         (["--checkpoint", "absent.pth"], "there is no checkpoint absent.pth"),

@@ -73,6 +73,20 @@ def test_records_give_the_same_curve_as_the_pickle(tmp_path):
     assert select_files([path], ["NoBRS"], ["GrabCut"]) == [path]
 
 
+def test_a_folder_stands_for_the_records_below_it_and_every_mode_can_be_chosen(call, tmp_path, capsys):
+    for mode in ("NoBRS", "FocalClick"):
+        path = tmp_path / "run" / "h18" / f"cvpr_{mode}_3" / "records_GrabCut.jsonl"
+        with RecordWriter(path, {"dataset": "GrabCut"}) as writer:
+            writer.write(record(IOUS[0], dataset="GrabCut"))
+    assert call("--files", tmp_path / "run", "--plots-path", tmp_path / "plots") == 0
+    assert capsys.readouterr().out.count("on GrabCut, 1 objects") == 2
+    assert call("--files", tmp_path / "run", "--mode", "FocalClick", "--plots-path", tmp_path / "plots") == 0
+    assert "h18/cvpr_FocalClick_3 on GrabCut" in (said := capsys.readouterr().out) and "NoBRS" not in said
+    (tmp_path / "empty").mkdir()
+    assert call("--files", tmp_path / "empty") == 2
+    assert "there are no records_<dataset>.jsonl below" in capsys.readouterr().err
+
+
 def test_the_figure_has_a_line_for_each_model_in_percent():
     curves = [IouCurve.of("DAVIS", "a$b$", IOUS), IouCurve.of("DAVIS", "other", IOUS[:1])]
     axes = curves_figure(curves).axes[0]

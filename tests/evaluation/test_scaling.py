@@ -22,6 +22,11 @@ def test_each_image_goes_to_the_process_that_is_free_first(processes, seconds, i
     assert replay.objects_per_second == 4 / seconds
 
 
+def test_processes_without_a_wait_are_idle_for_no_less_than_nothing():
+    replay = replayed([record([0.9], index, seconds=0.1) for index in range(16)], 8)  # whose sum is rounded up
+    assert replay.idle >= 0
+
+
 def test_images_come_again_until_there_are_enough_objects():
     replay = replayed(RECORDS, 1, objects=10)
     assert (replay.objects, replay.seconds) == (10, 9 + 9 + 3)
