@@ -3,7 +3,7 @@
 #   docker build -t isegm .
 #   docker run --rm isegm                                        # the default model on the sample photos, on the CPU
 #   docker run --rm --gpus all --shm-size 8g -v "$PWD/datasets:/isegm/datasets" -v "$PWD/experiments:/isegm/experiments" \
-#       isegm python train.py models/light/mobilenetv2_folder.py --data datasets/my_photos --gpus 0
+#       isegm python train.py models/light/mobilenetv2_folder.py --data datasets/my_images --gpus 0
 #
 # Mounted folders must be writable by the user in the image: build with --build-arg UID="$(id -u)". For a much smaller
 # image, without CUDA:

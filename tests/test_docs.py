@@ -8,6 +8,7 @@ words, and ``<!-- not run: reason -->`` for installing and other programs.
 import re
 import runpy
 import shutil
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 
@@ -16,8 +17,10 @@ import pytest
 
 from isegm.cli import COMMANDS
 from isegm.data.datasets.samples import SamplesDataset
+from isegm.recipes import Recipe
 from isegm.utils.files import write_image
 from tests.documents import PAGES, ROOT, anchors, blocks, commands, links
+from tests.drawn import draw_folder
 
 FEW = {
     "predict": ("--cpu",),
@@ -28,6 +31,7 @@ FEW = {
 # Commands that take longer or open a window: other tests run them in small, here their parser reads the words.
 RUN_ELSEWHERE = ("train", "annotate", "benchmark", "benchmark-eval")
 OTHER_PROGRAMS = {"docker", "git", "pip", "pre-commit", "source", "sudo"}
+SHOWN_SCRIPTS = {block.title for page in PAGES for block in blocks(page) if block.title.startswith("models/")}
 MAY_END = {"datasets": 1}  # the exit code where data sets are missing
 
 
@@ -83,7 +87,7 @@ def parse(name, words):
         return
     options = module.parse_args(words)
     if name == "train":
-        assert (ROOT / options.model_path).is_file() or "models/toy/" in options.model_path
+        assert (ROOT / options.model_path).is_file() or options.model_path in SHOWN_SCRIPTS
 
 
 def run(name, words):
@@ -178,6 +182,25 @@ def test_modules_of_the_reference_exist():
     for page in (ROOT / "docs/reference").glob("*.md"):
         for name in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.M):
             resolve(name)
+
+
+def test_every_field_of_a_recipe_is_in_the_table():
+    page = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+    table = page.split("### Fields of a recipe")[1].split("\n## ")[0]
+    named = [name for cells in re.findall(r"^\| (`.*?) \|", table, re.M) for name in re.findall(r"`(\w+)`", cells)]
+    assert sorted(named) == sorted(one.name for one in fields(Recipe))
+
+
+def test_the_ported_script_trains(tmp_path, monkeypatch):
+    (block,) = (block for block in blocks(ROOT / "docs/migrating.md") if block.title.startswith("models/"))
+    monkeypatch.chdir(tmp_path)
+    script = Path(block.title)
+    script.parent.mkdir(parents=True)
+    script.write_text(block.body, encoding="utf-8")
+    draw_folder(tmp_path / "my_images")
+    few = ["--epochs=1", "--epoch-len=2", "--batch-size=2", "--workers=0", "--cpu", "--set", "crop=[64,96]"]
+    assert run("train", [block.title, "--data=my_images", *few]) == 0
+    assert next(Path("experiments").rglob("last_checkpoint.pth")).parts[1:3] == ("mine", "hrnet18s_mine")
 
 
 def test_published_imports_and_moved_files_are_where_the_page_says():

@@ -1,6 +1,6 @@
 """EMC-Click's HRNet-18s on images-and-masks folders.
 
-    python train.py models/emcclick/hrnet18s_folder.py --data my_photos --gpus 0 --exp-name first-try
+    python train.py models/emcclick/hrnet18s_folder.py --data my_images --gpus 0 --exp-name first-try
 
 The recipe is that of Du et al. 2023, with fewer and shorter epochs for less data.
 """

@@ -1,6 +1,6 @@
 """RITM's HRNet-18s with previous mask on images-and-masks folders.
 
-    python train.py models/iter_mask/hrnet18s_folder.py --data my_photos --gpus 0 --exp-name first-try
+    python train.py models/iter_mask/hrnet18s_folder.py --data my_images --gpus 0 --exp-name first-try
 
 The recipe is that of Sofiiuk et al. 2021, with fewer and shorter epochs for less data.
 """

@@ -1,6 +1,6 @@
 """The MobileNetV2 baseline, trained on from a checkpoint: the default model for your own images.
 
-    python train.py models/light/mobilenetv2_finetune.py --data my_photos --weights weights/mobilenetv2_default.pth
+    python train.py models/light/mobilenetv2_finetune.py --data my_images --weights weights/mobilenetv2_default.pth
 
 A recipe for some 20 photos of one kind, which takes minutes on a CPU; docs/training.md says what it brought. For many
 images give more --epoch-len. BatchNorm keeps the checkpoint's statistics, and small batches make many steps of few

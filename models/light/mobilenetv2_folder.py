@@ -1,6 +1,6 @@
 """ClickSEG's MobileNetV2 baseline on images-and-masks folders, by a recipe short enough for a CPU.
 
-    python train.py models/light/mobilenetv2_folder.py --data my_photos --exp-name first-try
+    python train.py models/light/mobilenetv2_folder.py --data my_images --exp-name first-try
 
 The default model's first stage: see weights/README.md. ``mobilenetv2_folder_stage2.py`` goes on from it.
 """

@@ -1,6 +1,6 @@
 """The MobileNetV2 baseline after ``mobilenetv2_folder.py``: larger views, BatchNorm as the predictor uses it.
 
-    python train.py models/light/mobilenetv2_folder_stage2.py --data my_photos --weights <last checkpoint of stage 1>
+    python train.py models/light/mobilenetv2_folder_stage2.py --data my_images --weights <last checkpoint of stage 1>
 
 For a few images of your own take ``mobilenetv2_finetune.py``, which is gentler.
 """

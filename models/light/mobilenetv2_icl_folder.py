@@ -1,6 +1,6 @@
 """The MobileNetV2 baseline on folders, trained as CFR-ICL trains (Sun et al. 2024).
 
-    python train.py models/light/mobilenetv2_icl_folder.py --data my_photos --exp-name first-try
+    python train.py models/light/mobilenetv2_icl_folder.py --data my_images --exp-name first-try
 
 Every pass of a batch is trained by the iterative click loss, and objects are pasted between views. For comparison
 without the loss: --set click_weights=null; without the pasting: --set data.suem=null.

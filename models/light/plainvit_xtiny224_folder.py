@@ -1,6 +1,6 @@
 """SimpleClick's ViT-xTiny on folders, at 224 pixels, from random weights, with CFR-ICL's iterative click loss.
 
-    python train.py models/light/plainvit_xtiny224_folder.py --data my_photos --exp-name first-try
+    python train.py models/light/plainvit_xtiny224_folder.py --data my_images --exp-name first-try
 
 Small enough for a CPU. For comparison without the loss: --set click_weights=null. Score it at the size of its training
 with --eval-mode=fixed224.

@@ -1,6 +1,6 @@
 """A light click network on any backbone of timm, on images-and-masks folders, by a recipe short enough for a CPU.
 
-    python train.py models/light/timm_folder.py --data my_photos --backbone convnext_tiny --exp-name first-try
+    python train.py models/light/timm_folder.py --data my_images --backbone convnext_tiny --exp-name first-try
 
 Without --backbone it is resnet18. With TIMM_BACKBONE: timm below IMAGENET_PRETRAINED_MODELS in config.yml the backbone
 starts from timm's weights, which are downloaded once. Experiments with all backbones are numbered in one folder.

@@ -1,6 +1,6 @@
 """The small SegNext at 224 pixels, for training on a CPU, on images-and-masks folders, from random weights.
 
-    python train.py models/segnext/vit_tiny224_folder.py --data my_photos --cpu --data-on-device --exp-name first-try
+    python train.py models/segnext/vit_tiny224_folder.py --data my_images --cpu --data-on-device --exp-name first-try
 
 Images are stretched in training as they are in inference.
 """

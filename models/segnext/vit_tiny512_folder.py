@@ -1,6 +1,6 @@
 """A small SegNext, ViT-tiny at 512 pixels, on images-and-masks folders, from random weights.
 
-    python train.py models/segnext/vit_tiny512_folder.py --data my_photos --exp-name first-try
+    python train.py models/segnext/vit_tiny512_folder.py --data my_images --exp-name first-try
 
 Images are stretched in training as they are in inference.
 """
