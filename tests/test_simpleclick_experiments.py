@@ -206,7 +206,7 @@ def test_recomputing_runs_the_blocks_once_more_and_learns_the_same(options, at_d
 
 
 def test_recomputing_needs_blocks_that_can(planned):
-    with pytest.raises(InputError, match="recompute is set, and no block of HRNetModel can compute its activations"):
+    with pytest.raises(InputError, match="recompute is set, and no block of HRNetModel has activation checkpointing"):
         planned(of_script("iter_mask/hrnet18s_cocolvis_itermask_3p"), "--set", "recompute=true")
 
 

@@ -177,14 +177,14 @@ def vit_click() -> None:
 
 
 def memory_of(name: str, side: int, batch: int, dtype: str, threads: int | None) -> None:
-    """Print the memory and the seconds of a click, and of a training step with activations kept and computed again."""
+    """Print the memory and the seconds of a click, and of a training step without and with activation checkpointing."""
     size = f"{side} x {side} pixels, batch {batch}, {dtype}"
     print(f"{printable(name)}, {size}; peak of the process, of that the pass, and its time")
-    kinds = {CLICK: "click", TRAINING: "training step, activations kept", RECOMPUTED: "training step, computed again"}
+    kinds = {CLICK: "click", TRAINING: "training step", RECOMPUTED: "the same, activation checkpointing"}
     for kind, words in kinds.items():
         if kind == CLICK or dtype == "fp32":
             cost = cost_of(kind, name, side, batch, dtype, threads)
-            print(f"{words:<32} {in_bytes(cost.peak):>8} {in_bytes(cost.own):>8} {cost.seconds:8.1f} s", flush=True)
+            print(f"{words:<34} {in_bytes(cost.peak):>8} {in_bytes(cost.own):>8} {cost.seconds:8.1f} s", flush=True)
 
 
 @torch.inference_mode()

@@ -33,16 +33,18 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the options, from ``sys.argv`` by default."""
     parser = CommandParser(
         prog=program("benchmark-eval", arguments),
-        description="Time an evaluation, stage by stage, against a plain loop that works as the published ones do: one "
-        "object after another, layers as they were trained, the simulated user on the whole image.",
+        description="Time an evaluation, stage by stage, against a simple loop like the published code: one object at "
+        "a time, BatchNorm not folded, click simulation on the full image.",
     )
-    add_network_options(parser, "with random weights, in whose place a formula of the clicks answers")
+    add_network_options(
+        parser, "with random weights, which run as usual, but the mask comes from a formula of the clicks"
+    )
     parser.add_argument("--dataset", default="Samples", help="its name (default: %(default)s)")
     parser.add_argument(
         "--made-up",
         type=whole_from(1, 10**7),
         metavar="N",
-        help="see how the memory grows with so many drawn objects on small images, this loop alone (default: do not)",
+        help="see how memory grows with so many synthetic objects on small images, this loop alone (default: do not)",
     )
     parser.add_argument(
         "--max-objects", type=whole_from(1, 10**9), help="only so many first objects of it (default: all)"
@@ -161,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = [min(found[i :: len(wanted)], key=lambda one: one.seconds) for i in range(len(wanted))]
         if figures is not None:
             json.dump({"versions": versions(), "evaluations": list(map(plain_data, rows))}, figures, indent=2)
-    name = printable(args.dataset) if args.made_up is None else "a made-up data set"
+    name = printable(args.dataset) if args.made_up is None else "a synthetic data set"
     print(f"{rows[0].device}, {rows[0].threads} threads; {len(rows[0].clicks)} objects of {name}")
     print(table(rows))
     if args.made_up is not None:

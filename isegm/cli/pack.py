@@ -31,7 +31,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         nargs="*",
         type=read_path_text,
         metavar="FOLDER[=SHARE]",
-        help="folders with images/ and masks/, or packed files, each with its share of the training samples if given; "
+        help="folders with images/ and masks/, or packed files, each with its sampling weight in training if given; "
         "default: TRAIN_FOLDERS in config.yml",
     )
     parser.add_argument("--out", type=read_path, help="the packed file to write, NAME.pack (default: none)")

@@ -1,4 +1,4 @@
-"""Initial masks corrupted by super-pixels to a given IoU, like those of DAVIS-585 (Chen et al. 2022, "FocalClick").
+"""Initial masks corrupted by superpixels to a given IoU, like those of DAVIS-585 (Chen et al. 2022, "FocalClick").
 
 Published code uses fast-SLIC, and takes BGR images for RGB by mistake; here scikit-image's SLIC segments the RGB image.
 Masks are of the same kind, but not the same masks (docs/fidelity.md#superpixel-defects).
@@ -20,7 +20,7 @@ from isegm.data.initial_masks import DatasetObject, list_objects, read_object
 from isegm.utils.errors import InputError
 from isegm.utils.files import write_image
 
-COUNTS = (50, 100, 200, 300, 500, 700)  # numbers of super-pixels in an image
+COUNTS = (50, 100, 200, 300, 500, 700)  # numbers of superpixels in an image
 COMPACTNESS = 10
 ATTEMPTS = 31
 DEFECTS = 10  # at most, per attempt; drawn and then overwritten in published code (docs/fidelity.md#superpixel-defects)
@@ -30,7 +30,7 @@ MIN_REGION = 5  # pixels; smaller regions are replaced by the whole object
 
 
 class SuperPixels:
-    """Super-pixels of one image, segmented at most once for each number of them.
+    """Superpixels of one image, segmented at most once for each number of them.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -41,7 +41,7 @@ class SuperPixels:
         self._maps: dict[int, np.ndarray] = {}
 
     def segment_at(self, count: int, row: int, column: int) -> np.ndarray:
-        """Return the super-pixel that a pixel lies in, (H, W) bool, for an image of about ``count`` super-pixels."""
+        """Return the superpixel that a pixel lies in, (H, W) bool, for an image of about ``count`` superpixels."""
         if count not in self._maps:
             segments = slic(self.image, n_segments=count, compactness=COMPACTNESS, convert2lab=True, start_label=0)
             self._maps[count] = segments.astype(np.int16)  # (H, W)
@@ -54,7 +54,7 @@ def corrupt_by_superpixels(
 ) -> tuple[np.ndarray, float]:
     """Corrupt the mask of an object until its IoU lies in a range.
 
-    Up to ten times, the super-pixel of a random pixel is added to the mask or, if the pixel is in the mask, removed. An
+    Up to ten times, the superpixel of a random pixel is added to the mask or, if the pixel is in the mask, removed. An
     attempt ends in the range, or below it; there are up to 31 attempts. If none reaches the range, the mask nearest to
     it is returned (published code returns the last one: docs/fidelity.md#superpixel-defects).
 

@@ -90,7 +90,7 @@ class TrainConfig(CheckedFields):
             its gradient (Adam with an L2 penalty, not AdamW).
         clip_norm: largest norm of the gradient; None for no clipping.
         freeze_batchnorm: keep BatchNorm's statistics, so that training uses those of prediction.
-        precise_bn_batches: batches over which BatchNorm's statistics are measured at the end of an epoch, see
+        precise_bn_batches: batches for precise BatchNorm statistics at the end of an epoch, see
             ``isegm.engine.batchnorm``; 0 keeps the running averages of training, as published.
         interleaved_batches: batches that are trained in turn, one click of each. A batch whose next click followed
             directly would meet a network that has just learnt these very objects by heart (at high learning rates): its
@@ -100,8 +100,8 @@ class TrainConfig(CheckedFields):
             for the whole batch.
         cpu_micro_batch: the same where it is None and the device is a CPU, on which small parts cost no time.
         recompute_above: pixels of the images whose gradients are computed at once above which, on a CPU, blocks that
-            can compute their activations again do so instead of keeping them: the same result in less memory and more
-            time. None: they keep them, as on GPUs.
+            have activation checkpointing use it: the same result in less memory and more time. None: never, as on
+            GPUs.
         ema: decay of the exponential moving average of the weights, which is what is validated and what checkpoints
             give to users; None for the weights themselves.
         checkpoint_interval: epochs between two numbered checkpoints, or (from epoch, interval) pairs.

@@ -30,7 +30,7 @@ from isegm.utils.threads import usable_cpus
 
 Result = TypeVar("Result")
 
-MOST_TOGETHER, FEW_TOGETHER = 64, 8  # objects on a graphics card, and on a device that does not say what it holds
+MOST_TOGETHER, FEW_TOGETHER = 64, 8  # objects on a GPU, and on a device that does not say what it holds
 OBJECT_BYTES = 100 << 20  # of an object's image, masks and share of the network's memory
 MAX_NAME = 60  # characters of a sample's name in the name of a file, each of up to 4 bytes
 
@@ -333,7 +333,7 @@ def _start_objects(
 def usual_batch_size(device: torch.device) -> int:
     """How many objects are clicked side by side where nobody says it.
 
-    One on a CPU, which computes several in no less time; on a graphics card as many as a quarter of its free memory
+    One on a CPU, which computes several in no less time; on a GPU as many as a quarter of its free memory
     holds, at most ``MOST_TOGETHER``.
     """
     if device.type == "cpu":

@@ -276,7 +276,7 @@ def describe(inference: InferenceSettings) -> str:
 
 
 def device_name(device: torch.device) -> str:
-    """Name a device: ``cpu``, or ``cuda:0`` with the name of the graphics card."""
+    """Name a device: ``cpu``, or ``cuda:0`` with the name of the GPU."""
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return str(device)

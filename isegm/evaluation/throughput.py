@@ -47,11 +47,11 @@ REACH = 0.16  # of a click of the stand-in, as a share of the longer side of the
 class Wanted(Measurement):
     """What to evaluate. A network by name gives stand-in answers.
 
-    A plain one is evaluated as published code does it: one object after another, the layers as they were trained, the
-    simulated user on the whole image, freed memory given back to the system.
+    A plain one is evaluated as published code does it: one object at a time, BatchNorm not folded, click simulation
+    on the full image, freed memory given back to the system.
 
     Attributes:
-        dataset: its name; None for a made-up one of ``objects`` objects.
+        dataset: its name; None for a synthetic one of ``objects`` objects.
         config: path of the configuration.
         objects: only so many first ones; None for all.
         clicks: on each object at most.

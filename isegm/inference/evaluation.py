@@ -1,4 +1,4 @@
-"""Facade of the published layout: ``evaluate_sample`` and ``evaluate_dataset`` as programs for RITM call them.
+"""Compatibility module: ``evaluate_sample`` and ``evaluate_dataset`` as programs for RITM call them.
 
 The evaluation of this code base, with batches, records and resuming, is ``isegm.evaluation.loop``. Both click by
 ``isegm.inference.simulation``.

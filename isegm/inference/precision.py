@@ -20,7 +20,7 @@ def check_precision(precision: str | None, device: torch.device) -> None:
         InputError: it cannot.
     """
     if precision == "tf32" and device.type != "cuda":
-        raise InputError(f"tf32 is of NVIDIA's cards, and the network is on {device}: take fp32, bf16 or fp16.")
+        raise InputError(f"tf32 is of NVIDIA's GPUs, and the network is on {device}: take fp32, bf16 or fp16.")
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def computing_in(precision: str | None, device: torch.device) -> Iterator[None]:
     """Let networks compute in a precision inside the block.
 
     Args:
-        precision: one of ``LOWER``; None for exact float32. PyTorch lets convolutions on graphics cards round their
+        precision: one of ``LOWER``; None for exact float32. PyTorch lets convolutions on GPUs round their
             input to TF32 by default, as published code did there; here only "tf32" does.
         device: where the network is.
     """

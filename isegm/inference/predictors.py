@@ -1,4 +1,4 @@
-"""Facade of the published layout: predictors that take a ``Clicker`` and return probabilities.
+"""Compatibility module: predictors that take a ``Clicker`` and return probabilities.
 
 ``ClickerPredictor`` holds one ``Session`` of ``isegm.inference.predictor.Predictor``, which does the computation.
 """

@@ -1,4 +1,4 @@
-"""Facade of the published layout: loading and scoring under the names that programs for RITM import.
+"""Compatibility module: loading and scoring under the names that programs for RITM import.
 
 ``get_dataset`` and ``get_iou`` are those of ``isegm.data`` and ``isegm.inference.mask_metrics``.
 """

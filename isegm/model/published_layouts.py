@@ -1,8 +1,8 @@
 """Networks in the layout of the published code, with the same weights and results: what times are compared with.
 
 Attention is written out with its matrix of weights, windows are copied in and out, maps are resized in front of the
-convolution that fuses them, clicks are drawn by the distance of every pixel to every slot, and predictors run the
-layers as they were trained.
+convolution that fuses them, clicks are drawn by the distance of every pixel to every slot, and predictors do not
+fold BatchNorm.
 """
 
 from __future__ import annotations

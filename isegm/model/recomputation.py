@@ -1,4 +1,4 @@
-"""Blocks that compute their activations again in the backward pass instead of keeping them."""
+"""Activation checkpointing: blocks compute their activations again in the backward pass instead of keeping them."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Recomputable(nn.Module):
 
 
 def set_recomputation(model: nn.Module, recompute: bool) -> None:
-    """Let all blocks of a network that can compute their activations again, or keep them."""
+    """Switch activation checkpointing on or off in all blocks of a network that have it."""
     for module in model.modules():
         if isinstance(module, Recomputable):
             module.recompute = recompute
 
 
 def always_recompute(model: nn.Module) -> bool:
-    """Let all blocks of a network that can compute their activations again, on every device and at every batch size.
+    """Switch activation checkpointing on in all blocks that have it, on every device and at every batch size.
 
     Returns:
         whether there are any.

@@ -68,5 +68,5 @@ def recipe(**numbers: Any) -> Recipe:
 
 
 def huge_recipe(**numbers: Any) -> Recipe:
-    """Like ``recipe``, with the iterative click loss, 12 clicks of each kind at most and activations computed again."""
+    """Like ``recipe``, with the iterative click loss, 12 clicks of each kind at most and activation checkpointing."""
     return recipe(recompute=True, click_weights=CLICK_WEIGHTS, sampler=replace(SAMPLER, max_num_points=12), **numbers)

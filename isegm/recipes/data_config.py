@@ -97,13 +97,13 @@ class DataConfig(CheckedFields):
     Attributes:
         names: of the training sets, see ``isegm.data.TRAINING_SETS``; the last one validates.
         train, val: how samples are drawn.
-        ratios: share of the samples drawn from each of several sets; None: proportional to their images.
+        ratios: sampling weights of several sets; None: proportional to their images.
         options: further arguments of the readers for training, by name of the set.
         scored: draw hard samples more often, by the published scores of SBD (docs/fidelity.md#scores-by-index).
         views: the augmentations of training and of validation for a crop size, (H, W) in pixels.
         whole_targets: pass over targets that are too small or fill the view, as ClickSEG does, see ``WholeTargets``.
         suem: combining of augmented views in training, as CFR-ICL does; None for none.
-        as_published: what the published code drew where that was a slip: taken instead of all the above where
+        as_published: what the published code drew where that was a bug: taken instead of all the above where
             CLICKSEG_AS_PUBLISHED is true in config.yml. None: there was none.
 
     Raises:

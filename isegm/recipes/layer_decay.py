@@ -12,8 +12,9 @@ UNDECAYED = ("pos_embed", "cls_token", "dist_token")
 def layer_decay(network: ClickModel, skips_clicks: bool = False) -> tuple[dict[str, float], dict[str, float]]:
     """Return learning-rate multipliers and weight decays by parameter name.
 
-    A layer of the transformer learns at 0.75 times the rate of the next one, and its vectors and embeddings do not
-    decay. Everything behind the transformer learns at the full rate and decays, biases and norms too, as published.
+    A layer of the transformer learns at 0.75 times the learning rate of the next, and its vectors and embeddings do not
+    decay. Everything behind the transformer learns at the full learning rate and decays, biases and norms too, as
+    published.
 
     Args:
         network: one with ``layer_numbers``.

@@ -2,8 +2,8 @@
 
 Their recipes differ from the published ones of 230 epochs, for these reasons:
 
-- ``backbone_lr=0.25``: the published tenth of the rate, for MobileNetV2's backbone and head alike, is too little in so
-  few epochs.
+- ``backbone_lr=0.25``: the published tenth of the learning rate, for MobileNetV2's backbone and head alike, is too
+  little in so few epochs.
 - ``clicks=5, train_every_click=True``: each batch is trained on at two to six clicks, so that no prediction is spent on
   simulation alone.
 - ``interleaved_batches=10``: a batch's next click right after its last one would be seen by a network that has just

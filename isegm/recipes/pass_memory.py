@@ -52,8 +52,8 @@ def cost_of(kind: str, name: str, side: int, batch: int, dtype: str = "fp32", th
     """Measure a pass through a network in a process of its own, on the CPU.
 
     Args:
-        kind: CLICK, a forward pass; TRAINING, forward, backward and Adam's step; RECOMPUTED, the same with activations
-            computed again.
+        kind: CLICK, a forward pass; TRAINING, forward, backward and Adam's step; RECOMPUTED, the same with activation
+            checkpointing.
         name: of the network, see ``build_model``.
         side: of the square input, in pixels.
         batch: samples.

@@ -78,8 +78,8 @@ class Recipe(CheckedFields):
         interleaved_batches: batches that are trained a click each in turn, see ``TrainConfig``.
         cpu_micro_batch: samples whose gradients are computed at once on a CPU, see ``TrainConfig``; ``--micro-batch``
             replaces it on every device.
-        recompute: blocks of the network compute their activations again on every device, for less memory and more time.
-        recompute_above: pixels of a batch above which activations are computed again, see ``TrainConfig``.
+        recompute: activation checkpointing in the blocks of the network, on every device: less memory and more time.
+        recompute_above: pixels of a batch above which there is activation checkpointing, see ``TrainConfig``.
         initial_masks: lets some samples start from a mask with errors; None for none.
         prompts: lets some samples begin with a box or a scribble, see ``DrawnPrompts``, for networks that read strokes;
             None for clicks alone.
@@ -87,7 +87,7 @@ class Recipe(CheckedFields):
             ``lr``; None for the network's own rates.
         published_layer_decay: ``--layerwise-decay`` leaves the embedding of clicks untrained, as published.
         clip_norm: largest norm of the gradient; None for no clipping.
-        precise_bn_batches: batches over which BatchNorm is measured at the end of an epoch, see ``TrainConfig``.
+        precise_bn_batches: batches for precise BatchNorm statistics at the end of an epoch, see ``TrainConfig``.
         freeze_batchnorm: BatchNorm keeps its statistics, as in prediction; needs ``starts_from``.
         mixed_clicks: train on samples of all click numbers in each step, see ``MixedClicks``; ``batch_size`` is then
             the number of new samples that a step brings.
@@ -224,8 +224,7 @@ def train(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> None:
         raise InputError(f"{cfg.model_path} goes on from {recipe.starts_from}.")
     if recipe.recompute and not always_recompute(network):
         raise InputError(
-            f"recompute is set, and no block of {type(network).__name__} can compute its activations again: leave it "
-            "out."
+            f"recompute is set, and no block of {type(network).__name__} has activation checkpointing: leave it out."
         )
     if recipe.sync_bn and not cfg.cpu and distributed.world_size() > 1:
         cfg = EasyDict(cfg, sync_bn=True)

@@ -14,7 +14,7 @@ def usable_device(device: torch.device | str | int, elsewhere: bool = False) -> 
     Args:
         device: a device, its name such as ``cuda:1`` or ``mps``, or the index of a CUDA device.
         elsewhere: another process will work there. Of a CUDA device only its number is checked then: work on it would
-            take hundreds of MB there, and all of it where a card serves one process at a time.
+            take hundreds of MB there, and all of it where a GPU serves one process at a time.
 
     Raises:
         InputError: it is no device, or does not exist on this machine.

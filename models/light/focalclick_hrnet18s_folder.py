@@ -1,9 +1,9 @@
-"""FocalClick S1 on HRNet-18s, on images-and-masks folders, by a recipe short enough for a CPU, from random weights too.
+"""FocalClick S1 on HRNet-18s, on images-and-masks folders, by a recipe short enough for a CPU, from scratch too.
 
     python train.py models/light/focalclick_hrnet18s_folder.py --data my_images --cpu --amp bf16 --exp-name first-try
 
-All of it learns at one rate, and some samples start from a wrong mask, so that it corrects masks that it is given.
-Evaluate it as FocalClick with --infer-size=256. The published recipe is models/focalclick/hrnet18s_S1_cclvs.py.
+All of it learns at one learning rate, and some samples start from a wrong mask, so that it corrects masks that it is
+given. Evaluate it as FocalClick with --infer-size=256. The published recipe is models/focalclick/hrnet18s_S1_cclvs.py.
 """
 
 from isegm.data.corrupted_masks import CorruptedInitialMasks

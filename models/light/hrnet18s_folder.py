@@ -1,9 +1,9 @@
-"""RITM's HRNet-18s on images-and-masks folders, by a recipe short enough for a CPU, from random weights too.
+"""RITM's HRNet-18s on images-and-masks folders, by a recipe short enough for a CPU, from scratch too.
 
     python train.py models/light/hrnet18s_folder.py --data my_images --exp-name first-try
 
-All of it learns at one rate. It sees views of up to 224 pixels, and is to be evaluated on such: --eval-mode=fixed224.
-``models/iter_mask/hrnet18s_folder.py`` is the published recipe, for a GPU.
+All of it learns at one learning rate. It sees views of up to 224 pixels, and is to be evaluated on such:
+--eval-mode=fixed224. ``models/iter_mask/hrnet18s_folder.py`` has the published recipe, for a GPU.
 """
 
 from isegm.recipes import Recipe, light, ritm, train

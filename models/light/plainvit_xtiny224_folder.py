@@ -1,4 +1,4 @@
-"""SimpleClick's ViT-xTiny on folders, at 224 pixels, from random weights, with CFR-ICL's iterative click loss.
+"""SimpleClick's ViT-xTiny on folders, at 224 pixels, from scratch, with CFR-ICL's iterative click loss.
 
     python train.py models/light/plainvit_xtiny224_folder.py --data my_images --exp-name first-try
 

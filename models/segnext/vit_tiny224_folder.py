@@ -1,4 +1,4 @@
-"""The small SegNext at 224 pixels, for training on a CPU, on images-and-masks folders, from random weights.
+"""The small SegNext at 224 pixels, for training on a CPU, on images-and-masks folders, from scratch.
 
     python train.py models/segnext/vit_tiny224_folder.py --data my_images --cpu --data-on-device --exp-name first-try
 

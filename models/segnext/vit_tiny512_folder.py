@@ -1,4 +1,4 @@
-"""A small SegNext, ViT-tiny at 512 pixels, on images-and-masks folders, from random weights.
+"""A small SegNext, ViT-tiny at 512 pixels, on images-and-masks folders, from scratch.
 
     python train.py models/segnext/vit_tiny512_folder.py --data my_images --exp-name first-try
 

@@ -98,7 +98,7 @@ def test_the_plain_user_clicks_where_the_other_does():
 def test_memory_is_told_as_objects_are_evaluated(here, capsys):
     benchmark_eval.main(["--models=clickseg_pplcnet", "--made-up=10", "--n-clicks=1", "--cpu", "--threads=1"])
     said = capsys.readouterr().out.splitlines()
-    assert said[0].endswith("10 objects of a made-up data set")
+    assert said[0].endswith("10 objects of a synthetic data set")
     assert said[-1].startswith("clickseg_pplcnet, here: memory after each tenth of the objects: ")
     assert said[-1].count(" MB") + said[-1].count(" GB") == 10 and len(said) == 4
 

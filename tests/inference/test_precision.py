@@ -40,7 +40,7 @@ def test_bf16_gives_nearly_the_same(name, arguments, size):
 
 
 def test_a_precision_that_the_device_does_not_have_is_told():
-    with pytest.raises(InputError, match=r"tf32 is of NVIDIA's cards, and the network is on cpu"):
+    with pytest.raises(InputError, match=r"tf32 is of NVIDIA's GPUs, and the network is on cpu"):
         check_precision("tf32", CPU)
     with pytest.raises(InputError, match="precision"):
         replace(usual_settings("ritm"), precision="int4")

@@ -18,7 +18,7 @@ from isegm.utils.inputs import require_index
 from isegm.utils.log import logger
 from isegm.utils.text_values import as_path
 
-STARTS = ("sp", "stm")  # kinds of initial masks: corrupted by super-pixels; predicted by the video network STM
+STARTS = ("sp", "stm")  # kinds of initial masks: corrupted by superpixels; predicted by the video network STM
 
 
 class Davis585Dataset(BrightMasks):

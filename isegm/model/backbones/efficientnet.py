@@ -76,5 +76,5 @@ class EfficientNet(InvertedResidualNet):
         """
         raise InputError(
             f"{source} cannot start ClickSEG's EfficientNet: nobody has published ImageNet weights of this variant; "
-            "train it from random weights."
+            "train it from scratch."
         )
