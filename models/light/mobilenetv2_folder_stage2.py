@@ -2,7 +2,8 @@
 
     python train.py models/light/mobilenetv2_folder_stage2.py --data my_images --weights <last checkpoint of stage 1>
 
-For a few images of your own take ``mobilenetv2_finetune.py``, which is gentler.
+The default model went on from it with ``mobilenetv2_mixed.py``: see weights/README.md. For a few images of your own
+take ``mobilenetv2_finetune.py``, which is gentler.
 """
 
 from isegm.recipes import Recipe, light, train
