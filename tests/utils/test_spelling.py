@@ -5,8 +5,8 @@ from isegm.utils.spelling import nearest
 
 def test_the_nearest_of_the_known_names_is_found():
     known = ["GrabCut", "Berkeley", "DAVIS"]
-    assert nearest("Berkley", known) == "Berkeley"
-    assert nearest("Berkley", (name for name in known), cutoff=0.99) is None
+    assert nearest("Berkelei", known) == "Berkeley"
+    assert nearest("Berkelei", (name for name in known), cutoff=0.99) is None
     assert nearest("Cityscapes", known) is None and nearest("", known) is None
 
 
