@@ -2,7 +2,8 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -80,12 +81,21 @@ def figures(name: str, model: ClickModel, size: tuple[int, int] | None) -> dict[
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_args(arguments)
     size = None if args.size is None else size_from(args.size)
-    if args.checkpoint is not None:
-        rows = [figures(Path(args.checkpoint).stem, load_model(args.checkpoint), size)]
-    else:
-        names = [name.strip() for name in args.models.split(",")] if args.models is not None else list_models()
-        with torch.device("meta"):
-            rows = [figures(name, network, size) for name, network in meta_networks(names).items()]
+    with ExitStack() as opened:  # a file that cannot be written is told before networks are counted
+        file = None if args.json is None else opened.enter_context(atomic_write(args.json, "w"))
+        if args.checkpoint is not None:
+            rows = [figures(Path(args.checkpoint).stem, load_model(args.checkpoint), size)]
+        else:
+            names = [name.strip() for name in args.models.split(",")] if args.models is not None else list_models()
+            with torch.device("meta"):
+                rows = [figures(name, network, size) for name, network in meta_networks(names).items()]
+        if file is not None:
+            json.dump(rows, file, indent=2)
+            file.write("\n")
+    _print(rows)
+
+
+def _print(rows: Sequence[Mapping[str, Any]]) -> None:
     wide = max(len(row["network"]) for row in rows)
     print(
         f"{'network':<{wide}}  {'input':>9}  {'params, M':>9}  {'coarse':>8}  {'refiner':>8}  {'GMACs':>8}  "
@@ -101,7 +111,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(
         "decode: the GMACs of a pass that every click repeats; passes: of a click, 2 where the image is also flipped."
     )
-    if args.json is not None:
-        with atomic_write(args.json, "w") as file:
-            json.dump(rows, file, indent=2)
-            file.write("\n")
