@@ -5,9 +5,7 @@ The command line (``isegm/cli/evaluate.py``) builds its parser from the fields o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -46,13 +44,6 @@ MOST_ON_SHEET = 100  # objects on a picture, which is then 3936 pixels wide
 LOWEST_TARGET = 0.8  # published evaluations stop at no lower IoU
 FURTHER_TARGET = 0.95  # at which those of SegNext and CFR-ICL stop, others at that of ``EvalSettings``
 PUBLISHED_SETS = ("GrabCut", "Berkeley", "DAVIS", "SBD", "PascalVOC")
-# Options that change results, beside those that stand in the names of all logs and the target; see ``named_settings``.
-NAMED_OPTIONS = (
-    "thresh", "max_n_clicks", "min_n_clicks", "clicks_limit", "infer_size", "target_crop_r", "focus_crop_r", "merge",
-    "init_masks", "max_objects", "clicker", "prompts", "box_jitter", "seed", "precision",
-)  # fmt: skip
-OF_PROTOCOL = ("infer_size", "target_crop_r", "focus_crop_r")  # those that some protocols do not read
-OF_DATA = ("init_masks", "max_objects")  # of these, those that change what is evaluated instead of how
 
 
 def _auto_or_whole(text: str) -> int | None:
@@ -371,52 +362,6 @@ class EvalOptions:
         """The IoU at which published evaluations stop: CFR-ICL's of SimpleClick's networks later than SimpleClick's."""
         further = protocol == SEGNEXT or (protocol == SIMPLECLICK and self.cf_n > 0)
         return FURTHER_TARGET if further else EvalSettings.target_iou
-
-    def named_settings(self, protocol: str) -> dict[str, str]:
-        """Name what sets this evaluation apart from one with the default options: values by options, as one gives them.
-
-        An option that has no effect with the protocol, or names what is usual in it, is left out.
-
-        Args:
-            protocol: the inference protocol of the network or the mode.
-        """
-        named = {}
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if one.name not in NAMED_OPTIONS or value == one.default:
-                continue
-            if one.name in OF_DATA or self._with_other(one.name, one.default, protocol) != self._effective(protocol):
-                shown = Path(value).resolve().name if one.name == "init_masks" else str(value)
-                named[one.name.replace("_", "-")] = shown
-        target = self.eval_settings(protocol).target_iou
-        if target > 1:
-            named["target-iou"] = "none"
-        elif target != self.usual_target(protocol):
-            named["target-iou"] = str(target)
-        return named
-
-    def without_effect(self, protocol: str) -> list[str]:
-        """Name the options that were given although they change nothing in an inference protocol.
-
-        Args:
-            protocol: the inference protocol of the network or the mode.
-        """
-        found = []
-        for one in fields(self):
-            if one.name in OF_PROTOCOL and getattr(self, one.name) != one.default:
-                ends = [self._with_other(one.name, one.metadata[end], protocol) for end in ("least", "most")]
-                found += [f"--{one.name.replace('_', '-')}"] if ends[0] == ends[1] else []
-        return found
-
-    def _with_other(self, name: str, other: Any, protocol: str) -> tuple[EvalSettings, InferenceSettings] | None:
-        """Return what is effective with another value of an option; None where the others do not fit it."""
-        try:
-            return replace(self, **{name: other})._effective(protocol)
-        except InputError:
-            return None
-
-    def _effective(self, protocol: str) -> tuple[EvalSettings, InferenceSettings]:
-        return self.eval_settings(protocol), self.inference_settings(protocol, "")
 
     def inference_settings(self, protocol: str, dataset: str) -> InferenceSettings:
         """Build the inference settings of a protocol for a data set.

@@ -16,14 +16,15 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from isegm.data import EvaluationDataset, SamplesDataset, get_dataset
-from isegm.data.catalogue import FOLDER_PREFIX, data_path, split_names
+from isegm.data import EvaluationDataset
 from isegm.data.datasets.base import HasParts
 from isegm.data.initial_masks import InitialMaskDataset
 from isegm.evaluation import handout, reports, summary
+from isegm.evaluation.effective_options import named_settings, without_effect
+from isegm.evaluation.inputs import check_inputs, first_prompt, load_datasets, require_one_checkpoint
 from isegm.evaluation.log_paths import LogPaths
 from isegm.evaluation.loop import evaluate_dataset, usual_batch_size
-from isegm.evaluation.options import CPU, MODES, PUBLISHED_SETS, EvalOptions
+from isegm.evaluation.options import EvalOptions
 from isegm.evaluation.parts import SharedRecords, shared_records, speed_line
 from isegm.evaluation.protocol_names import protocol_of
 from isegm.evaluation.records import EACH_OBJECT, ObjectRecord
@@ -39,14 +40,12 @@ from isegm.inference.protocols import MODE_PROTOCOLS, RITM, SEGNEXT
 from isegm.inference.simulation import EvalSettings
 from isegm.model.checkpoint import load_model
 from isegm.model.click_model import ClickModel
-from isegm.prompts import how_read
 from isegm.utils import distributed
 from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
 from isegm.utils.files import atomic_write, sha256
 from isegm.utils.log import logger, printable
 
-SAMPLES = SamplesDataset.name
 SEGNEXT_ROW = "base"  # name of rows in SegNext's tables
 USUAL_MODES = {protocol: mode for mode, protocol in MODE_PROTOCOLS.items()}
 
@@ -89,9 +88,9 @@ def run_evaluation(options: EvalOptions) -> None:
     if not options.cf_n and (options.acf or options.cf_click != Cascade.clicks):
         logger.warning("--acf and --cf-click have no effect without --cf-n: give it the number of further passes")
     selection = select(options, cfg)
-    _require_one_checkpoint(options, selection)
-    datasets = _load_datasets(options, cfg)
-    distributed.of_main(lambda: _check_inputs(options, selection, datasets))
+    require_one_checkpoint(options, selection)
+    datasets = load_datasets(options, cfg)
+    distributed.of_main(lambda: check_inputs(options, selection, datasets))
 
     told: set[Path] = set()
     summaries: list[str] = []
@@ -134,73 +133,6 @@ def run_evaluation(options: EvalOptions) -> None:
     print("", *summaries, *dict.fromkeys(folders), f"Logs: {printable(str(selection.logs_dir))}", sep="\n")
 
 
-def _require_one_checkpoint(options: EvalOptions, selection: Selection) -> None:
-    """Refuse several checkpoints for published files whose names say only the data set and the mode."""
-    for name in ("iou_analysis", "save_ious"):
-        if getattr(options, name) and selection.several:
-            flag = f"--{name.replace('_', '-')}"
-            raise InputError(f"{flag} takes one checkpoint, got {len(selection.checkpoints)}: choose one.")
-
-
-def _load_datasets(options: EvalOptions, cfg: Mapping[str, Any]) -> list[EvaluationDataset]:
-    """Load all data sets."""
-    if options.datasets is None:
-        names = dict.fromkeys(_published_sets_there(cfg))
-    else:
-        names = dict.fromkeys(name for name in split_names(options.datasets, FOLDER_PREFIX) if name)
-    if not names:
-        raise InputError("--datasets names no data set: give names with commas between them, such as GrabCut,Berkeley.")
-    if options.init_masks is not None and len(names) > 1:
-        raise InputError(f"--init-masks belongs to one data set, --datasets names {len(names)}: give one.")
-    datasets: list[EvaluationDataset] = [get_dataset(name, cfg) for name in names]
-    if options.init_masks is not None:
-        datasets = [InitialMaskDataset(datasets[0], options.init_masks, options.max_objects)]
-    own_names = [dataset.name for dataset in datasets]
-    for name in own_names:
-        if own_names.count(name) > 1:
-            raise InputError(f"two of the data sets in --datasets are named {name}: evaluate them one by one.")
-    return datasets
-
-
-def _published_sets_there(cfg: Mapping[str, Any]) -> list[str]:
-    """Name the published evaluation sets whose folders exist, or Samples if none does; a warning names the others."""
-    there, missing = [], []
-    for name in PUBLISHED_SETS:
-        try:
-            data_path(name, cfg)
-        except InputError:
-            missing.append(name)
-        else:
-            there.append(name)
-    if missing:
-        logger.warning(
-            "%s %s not there, so that %s evaluated: isegm datasets says how to get the others, --datasets chooses",
-            ", ".join(missing),
-            "is" if len(missing) == 1 else "are",
-            f"{', '.join(there)} {'is' if len(there) == 1 else 'are'}" if there else f"{SAMPLES} is",
-        )
-    return there or [SAMPLES]
-
-
-def _check_inputs(options: EvalOptions, selection: Selection, datasets: Sequence[EvaluationDataset]) -> None:
-    """Raise InputError for missing files and empty masks, which are better known before hours of clicking.
-
-    And unless all networks can be refined and cascaded as the options ask. One checkpoint is not loaded for that: its
-    predictor checks it before the first click.
-    """
-    for dataset in datasets:
-        dataset.check(options.max_objects)
-    protocol = None if options.mode is None else MODES[options.mode]
-    settings = None if protocol is None else options.inference_settings(protocol, "")
-    parts = [part for part in (settings, options.refinement(), options.cascade()) if part is not None]
-    if not parts or not selection.several:
-        return
-    for checkpoint in selection.checkpoints:
-        model = load_model(checkpoint, CPU)
-        for part in parts:
-            part.check(model)
-
-
 def _load_checkpoint(
     options: EvalOptions, selection: Selection, checkpoint: Path, datasets: Sequence[EvaluationDataset]
 ) -> CheckpointRun:
@@ -224,7 +156,7 @@ def _load_checkpoint(
         max_objects=options.max_objects,
         init_masks=next((one.origin for one in datasets if isinstance(one, InitialMaskDataset)), None),
         own_protocol=None if protocol == model.protocol else model.protocol,
-        first_prompt=_first_prompt(options, model),
+        first_prompt=first_prompt(options, model),
     )
     of_mode = SEGNEXT_ROW if protocol == SEGNEXT else mode
     row_name = names.row if selection.several else of_mode
@@ -238,33 +170,17 @@ def _load_checkpoint(
     return CheckpointRun(model, row_name, info, paths)
 
 
-def _first_prompt(options: EvalOptions, model: ClickModel) -> str | None:
-    """Say how the network sees the first prompt; None where that is a click.
-
-    Raises:
-        InputError: it would not see it, nor would its mask change.
-    """
-    if options.prompts == "click":
-        return None
-    if options.prompts == "mask" and options.merge == "none" and not model.with_prev_mask:
-        raise InputError(
-            f"{type(model).__name__} reads no previous mask, and with --merge none predictions replace it, so that "
-            "--prompts mask changes nothing: leave one of both out."
-        )
-    return f"{options.prompts}, {how_read(options.prompts, model.reads_strokes, model.with_prev_mask)}"
-
-
 def _named_settings(options: EvalOptions, info: reports.RunInfo) -> dict[str, str]:
     """Name what sets the evaluation of a network apart from one with the default options."""
     of_protocol = {"eval-ritm": "yes"} if options.eval_ritm and info.own_protocol else {}
-    return of_protocol | options.named_settings(info.protocol)
+    return of_protocol | named_settings(options, info.protocol)
 
 
 def _warn(options: EvalOptions, run: CheckpointRun) -> None:
     """Say which options change another thing than one may think, or nothing, for a network."""
     if options.eval_ritm:
         logger.warning("%s", _told_of_eval_ritm(run))
-    ignored = options.without_effect(run.info.protocol)
+    ignored = without_effect(options, run.info.protocol)
     if ignored:
         logger.warning("the inference protocol %s does not read %s: no effect", run.info.protocol, ", ".join(ignored))
 

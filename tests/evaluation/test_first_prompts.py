@@ -8,6 +8,7 @@ import torch
 
 from isegm import build_model
 from isegm.cli import evaluate as evaluate_command
+from isegm.evaluation.effective_options import named_settings
 from isegm.evaluation.loop import evaluate_dataset, replay, replay_each
 from isegm.evaluation.options import EvalOptions
 from isegm.evaluation.records import ObjectRecord
@@ -122,8 +123,8 @@ def test_options_that_contradict_each_other(options, words):
 
 
 def test_only_other_prompts_than_clicks_are_named():
-    assert "prompts" not in EvalOptions().named_settings("ritm")
-    assert EvalOptions(prompts="box", box_jitter=0.1, seed=3).named_settings("ritm") == {
+    assert "prompts" not in named_settings(EvalOptions(), "ritm")
+    assert named_settings(EvalOptions(prompts="box", box_jitter=0.1, seed=3), "ritm") == {
         "prompts": "box",
         "box-jitter": "0.1",
         "seed": "3",

@@ -15,6 +15,7 @@ import torch
 
 from isegm.cli.evaluate import parse_args
 from isegm.data import FolderDataset
+from isegm.evaluation.effective_options import named_settings, without_effect
 from isegm.evaluation.options import EvalOptions
 from isegm.evaluation.records import RecordWriter, read_records
 from isegm.evaluation.run import run_evaluation
@@ -177,14 +178,14 @@ def test_an_evaluation_again_puts_its_former_records_aside_and_says_so(evaluate,
 
 
 def test_options_that_name_what_is_usual_are_no_other_settings():
-    named = EvalOptions(thresh=0.49, infer_size=256, target_crop_r=1.4, clicks_limit=-1).named_settings("focalclick")
+    named = named_settings(EvalOptions(thresh=0.49, infer_size=256, target_crop_r=1.4, clicks_limit=-1), "focalclick")
     assert named == {"clicks-limit": "-1"}
-    assert EvalOptions(infer_size=96, focus_crop_r=2).named_settings("ritm") == {}
-    assert EvalOptions(infer_size=96, focus_crop_r=2).named_settings("focalclick") == {
+    assert named_settings(EvalOptions(infer_size=96, focus_crop_r=2), "ritm") == {}
+    assert named_settings(EvalOptions(infer_size=96, focus_crop_r=2), "focalclick") == {
         "infer-size": "96",
         "focus-crop-r": "2",
     }
-    assert EvalOptions(print_ious=True, merge="none").named_settings("ritm") == {"merge": "none", "target-iou": "none"}
+    assert named_settings(EvalOptions(print_ious=True, merge="none"), "ritm") == {"merge": "none", "target-iou": "none"}
 
 
 def test_a_target_that_is_raised_is_said(evaluate, caplog):
@@ -466,8 +467,8 @@ def test_options_that_a_protocol_does_not_read_are_said_to_have_no_effect(evalua
 )
 def test_options_without_effect_are_known_by_protocol(protocol, eval_mode, ignored):
     options = EvalOptions(eval_mode=eval_mode, infer_size=256, target_crop_r=2, focus_crop_r=2)
-    assert options.without_effect(protocol) == ignored
-    assert EvalOptions(eval_mode=eval_mode).without_effect(protocol) == []
+    assert without_effect(options, protocol) == ignored
+    assert without_effect(EvalOptions(eval_mode=eval_mode), protocol) == []
 
 
 def test_cascades_have_their_own_logs_and_records(evaluate, capsys):

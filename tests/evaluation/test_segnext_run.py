@@ -9,6 +9,7 @@ from isegm import InputError, build_model
 from isegm.cli import evaluate as command
 from isegm.evaluation.comparison import compare, read_runs, run_scores
 from isegm.evaluation.comparison_table import comparison_table
+from isegm.evaluation.effective_options import named_settings
 from isegm.evaluation.options import EvalOptions
 from isegm.evaluation.records import read_records
 from isegm.evaluation.run import run_evaluation
@@ -82,8 +83,8 @@ def test_clicking_stops_at_an_iou_of_095_unless_another_is_given(evaluate):
     assert "target-iou" not in row and "NoC@" not in row.rpartition("|")[2]
     evaluate(target_iou=0.9)
     evaluate(target_iou=0.9, checkpoint="hrnet")
-    assert EvalOptions(target_iou=0.9).named_settings("segnext") == {"target-iou": "0.9"}
-    assert EvalOptions().named_settings("segnext") == {}
+    assert named_settings(EvalOptions(target_iou=0.9), "segnext") == {"target-iou": "0.9"}
+    assert named_settings(EvalOptions(), "segnext") == {}
 
 
 def test_scores_count_other_clicks_than_are_made(evaluate):
@@ -96,7 +97,7 @@ def test_scores_count_other_clicks_than_are_made(evaluate):
     assert (entry["n_clicks"], entry["settings"]["max_clicks"], entry["noc"]["90"]) == (2, 4, 2.0)
     (run,) = read_runs([folder])
     assert run_scores(run)["NoC@90"] == 2.0
-    named = EvalOptions(n_clicks=3, max_n_clicks=10, min_n_clicks=5).named_settings("ritm")
+    named = named_settings(EvalOptions(n_clicks=3, max_n_clicks=10, min_n_clicks=5), "ritm")
     assert named == {"max-n-clicks": "10", "min-n-clicks": "5"}
     with pytest.raises(InputError, match="--min-n-clicks 5 is more than --max-n-clicks 4: lower it"):
         evaluate(max_n_clicks=4, min_n_clicks=5)

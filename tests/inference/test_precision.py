@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from isegm import Click, InputError, Predictor, build_model
+from isegm.evaluation.effective_options import named_settings
 from isegm.evaluation.options import EvalOptions
 from isegm.evaluation.reports import describe
 from isegm.inference.precision import check_precision, computing_in
@@ -64,7 +65,7 @@ def test_convolutions_on_cards_are_exact_unless_tf32_is_asked_for(monkeypatch):
 
 
 def test_evaluations_are_named_by_it():
-    assert "precision" not in EvalOptions().named_settings("ritm")
+    assert "precision" not in named_settings(EvalOptions(), "ritm")
     options = EvalOptions(precision="bf16")
-    assert options.named_settings("ritm") == {"precision": "bf16"}
+    assert named_settings(options, "ritm") == {"precision": "bf16"}
     assert "computed in bf16" in describe(options.inference_settings("ritm", "GrabCut"))
