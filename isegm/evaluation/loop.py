@@ -47,6 +47,7 @@ class ClickEvent:
         object_id: the object in the sample.
         sample: the sample.
         gt_mask: (H, W) int32, 1 on the object, 0 elsewhere, -1 ignored.
+        before: the session before the click.
         session: the session after the click.
         mask: (H, W) bool, the mask after the click.
         previous: (H, W) bool, the mask before the click.
@@ -60,6 +61,7 @@ class ClickEvent:
     object_id: int
     sample: DSample
     gt_mask: np.ndarray
+    before: Session
     session: Session
     mask: np.ndarray
     previous: np.ndarray
@@ -108,7 +110,7 @@ class _ActiveObject:
 
     def update(self, session: Session) -> ClickEvent:
         """Take the session after the last click and compute its IoU."""
-        simulation, previous = self.simulation, self.simulation.mask
+        simulation, previous, before = self.simulation, self.simulation.mask, self.session
         self.session = session
         iou = simulation.update(session.mask(simulation.settings.threshold))
         return ClickEvent(
@@ -116,6 +118,7 @@ class _ActiveObject:
             object_id=self.object_id,
             sample=self.sample,
             gt_mask=simulation.gt_mask,
+            before=before,
             session=session,
             mask=simulation.mask,
             previous=previous,

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from isegm.data import EvaluationDataset
+from isegm.evaluation.loop import ClickEvent, evaluate_dataset
 from isegm.inference.mask_metrics import boundary_error, boundary_iou, get_iou
 from isegm.inference.predictor import Predictor
-from isegm.inference.simulation import NEVER_STOP, ClickSimulation, EvalSettings
+from isegm.inference.simulation import NEVER_STOP, EvalSettings
 from isegm.utils.errors import InputError
 
 WIDTHS = (2, 5, 10)  # pixels on either side of the border
@@ -77,7 +78,7 @@ def compare_predictions(
         max_objects: stop after so many objects; None for all.
 
     Raises:
-        InputError: nothing refines.
+        InputError: nothing refines, or as ``evaluate_dataset``.
     """
     coarse_model = predictor.model.coarse()
     if predictor.settings.postprocess is None and coarse_model is None:
@@ -92,27 +93,21 @@ def compare_predictions(
         settings=replace(predictor.settings, postprocess=None),
         threshold=predictor.threshold,
     )
-    seen = 0
-    for index in range(len(dataset)):
-        sample = dataset.get_sample(index)
-        for object_id in sample.objects_ids:
-            if seen == max_objects:
-                return
-            seen += 1
-            gt_mask = sample.get_object_mask(object_id)
-            session = predictor.start(sample.image, sample.init_mask)
-            simulation = ClickSimulation(gt_mask, settings, session.mask(predictor.threshold))
-            while not simulation.finished:
-                click = simulation.next_click()
-                (coarse,) = coarse_predictor.step([session], [click])
-                (session,) = predictor.step([session], [click])
-                refined_mask = session.mask(predictor.threshold)
-                simulation.update(refined_mask)
-                yield CoarseAndRefined(
-                    clicks=len(simulation.ious),
-                    coarse=MaskQuality.of(gt_mask, coarse.mask(predictor.threshold)),
-                    refined=MaskQuality.of(gt_mask, refined_mask),
-                )
+    pairs: list[CoarseAndRefined] = []  # of the object that is being clicked
+
+    def compare(event: ClickEvent) -> None:
+        (coarse,) = coarse_predictor.step([event.before], [event.clicks[-1]])
+        pairs.append(
+            CoarseAndRefined(
+                clicks=len(event.clicks),
+                coarse=MaskQuality.of(event.gt_mask, coarse.mask(predictor.threshold)),
+                refined=MaskQuality.of(event.gt_mask, event.mask),
+            )
+        )
+
+    for _ in evaluate_dataset(dataset, predictor, settings, max_objects=max_objects, on_click=compare):
+        yield from pairs
+        pairs.clear()
 
 
 def table(pairs: Sequence[CoarseAndRefined], clicks: Sequence[int]) -> str:

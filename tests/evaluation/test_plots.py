@@ -124,7 +124,9 @@ def event(sample_index, probs, finished=True, focus=None, init_mask=None):
     gt = sample.get_object_mask(0)
     before = Predictor(BlobModel()).start(sample.image, init_mask)
     session = replace(before, prev_probs=torch.from_numpy(probs)[None, None], focus=focus, clicks=clicks)
-    return ClickEvent(sample_index, 0, sample, gt, session, probs > 0.49, before.mask(0.49), clicks, 0.5, finished)
+    return ClickEvent(
+        sample_index, 0, sample, gt, before, session, probs > 0.49, before.mask(0.49), clicks, 0.5, finished
+    )
 
 
 @pytest.mark.parametrize(
