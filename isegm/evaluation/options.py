@@ -19,10 +19,10 @@ from isegm.inference.protocols import (
     MERGES,
     MODE_PROTOCOLS,
     MOST_SIDE,
+    PROTOCOLS,
     RITM,
-    SEGNEXT,
-    SIMPLECLICK,
     InferenceSettings,
+    protocol_named,
     settings_for,
 )
 from isegm.inference.refinement import Refinement, build_refinement, list_refinements
@@ -42,7 +42,6 @@ MOST_SIDE_BY_SIDE = 4096  # objects
 MOST_OBJECTS = 10**9  # of a data set
 MOST_ON_SHEET = 100  # objects on a picture, which is then 3936 pixels wide
 LOWEST_TARGET = 0.8  # published evaluations stop at no lower IoU
-FURTHER_TARGET = 0.95  # at which those of SegNext and CFR-ICL stop, others at that of ``EvalSettings``
 PUBLISHED_SETS = ("GrabCut", "Berkeley", "DAVIS", "SBD", "PascalVOC")
 
 
@@ -120,7 +119,7 @@ class EvalOptions:
         default=None,
         metadata=option(
             f"stop clicking an object at this IoU, at least {LOWEST_TARGET} (default: {EvalSettings.target_iou}; "
-            f"{FURTHER_TARGET} with networks of SegNext, and of SimpleClick with --cf-n)",
+            f"{PROTOCOLS['segnext'].target_iou} with networks of SegNext, and of SimpleClick with --cf-n)",
             type=float,
             least=0,
             most=1,
@@ -360,8 +359,8 @@ class EvalOptions:
 
     def usual_target(self, protocol: str) -> float:
         """The IoU at which published evaluations stop: CFR-ICL's of SimpleClick's networks later than SimpleClick's."""
-        further = protocol == SEGNEXT or (protocol == SIMPLECLICK and self.cf_n > 0)
-        return FURTHER_TARGET if further else EvalSettings.target_iou
+        published = protocol_named(protocol)
+        return (published.cascade_target_iou if self.cf_n else None) or published.target_iou
 
     def inference_settings(self, protocol: str, dataset: str) -> InferenceSettings:
         """Build the inference settings of a protocol for a data set.

@@ -8,11 +8,10 @@ from dataclasses import asdict
 from typing import Any
 
 from isegm.data.initial_masks import INIT_SUFFIX
-from isegm.inference.protocols import CLICKSEG_SIZES, PROTOCOLS, usual_settings
+from isegm.inference.protocols import PROTOCOLS, usual_settings
 from isegm.inference.simulation import EvalSettings
 
 PUBLISHED_CLICKS = 20
-AT_HALF = ("emcclick", *CLICKSEG_SIZES)  # protocols whose published masks begin at a probability of 0.5
 CENTRE = EvalSettings.clicker  # the published simulated user
 
 
@@ -32,7 +31,8 @@ def deviation(identity: Mapping[str, Any], dataset: str, max_clicks: int) -> str
         return f"it had {max_clicks} clicks instead of {PUBLISHED_CLICKS}"
     if identity.get("max_objects"):
         return f"it took only {identity['max_objects']} objects"
-    if identity.get("threshold") != (0.5 if identity.get("protocol") in AT_HALF else EvalSettings.threshold):
+    protocol = PROTOCOLS.get(str(identity.get("protocol")))
+    if protocol is not None and identity.get("threshold") != protocol.mask_threshold:
         return f"its masks begin at {identity.get('threshold')}"
     if identity.get("inference", {}).get("cascade"):
         return "it ran Cascade-Forward Refinement"

@@ -36,7 +36,7 @@ from isegm.evaluation.table_form import TableForm
 from isegm.inference.cascade import Cascade
 from isegm.inference.mask_metrics import number_of_clicks
 from isegm.inference.predictor import Predictor
-from isegm.inference.protocols import MODE_PROTOCOLS, RITM, SEGNEXT
+from isegm.inference.protocols import NO_BRS, RITM, protocol_named
 from isegm.inference.simulation import EvalSettings
 from isegm.model.checkpoint import load_model
 from isegm.model.click_model import ClickModel
@@ -45,9 +45,6 @@ from isegm.utils.errors import InputError
 from isegm.utils.exp import load_config_file
 from isegm.utils.files import atomic_write, sha256
 from isegm.utils.log import logger, printable
-
-SEGNEXT_ROW = "base"  # name of rows in SegNext's tables
-USUAL_MODES = {protocol: mode for mode, protocol in MODE_PROTOCOLS.items()}
 
 
 @dataclass(frozen=True)
@@ -139,7 +136,7 @@ def _load_checkpoint(
     """Load a network, and describe how it is evaluated."""
     model = load_model(checkpoint, options.device)
     assert model.config is not None  # set by load_model
-    mode = options.mode or ("NoBRS" if options.eval_ritm else USUAL_MODES.get(model.protocol, "NoBRS"))
+    mode = options.mode or (NO_BRS if options.eval_ritm else protocol_named(model.protocol).mode)
     protocol = replace(options, mode=mode).protocol_of(model)
     names = selection.names(checkpoint)
     info = reports.RunInfo(
@@ -158,8 +155,7 @@ def _load_checkpoint(
         own_protocol=None if protocol == model.protocol else model.protocol,
         first_prompt=first_prompt(options, model),
     )
-    of_mode = SEGNEXT_ROW if protocol == SEGNEXT else mode
-    row_name = names.row if selection.several else of_mode
+    row_name = names.row if selection.several else TableForm.of(protocol).row_name or mode
     named = _named_settings(options, info)
     paths = LogPaths.of(
         selection,

@@ -21,7 +21,6 @@ from isegm.inference.clicker import Clicker
 from isegm.inference.merge import progressive_merge
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import (
-    CLICKSEG_MODES,
     EMC_MODE,
     MODE_PROTOCOLS,
     InferenceSettings,
@@ -291,9 +290,9 @@ def get_predictor(
         given_size = "target_size" in (zoom_in_params or {})
         settings = _emc_settings(zoom_in.target_size if given_size and zoom_in else None, with_flip, params)
         return ClickerPredictor(Predictor(net, device, settings=settings, threshold=prob_thresh))
-    if brs_mode in CLICKSEG_MODES:
+    if brs_mode in MODE_PROTOCOLS:
         limit = {"clicks_limit": params.get("net_clicks_limit"), "zoom_in": _clickseg_zoom(zoom_in)}
-        settings = settings_for(CLICKSEG_MODES[brs_mode], infer_size=infer_size, focus_crop_r=focus_crop_r)
+        settings = settings_for(MODE_PROTOCOLS[brs_mode], infer_size=infer_size, focus_crop_r=focus_crop_r)
         settings = replace(settings, flip=settings.flip or bool(with_flip), cascade=_cascade(params), **limit)
         return ClickerPredictor(Predictor(net, device, settings=settings, threshold=prob_thresh))
     settings = InferenceSettings(

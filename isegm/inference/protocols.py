@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from isegm.clicks import Click
@@ -27,17 +27,11 @@ from isegm.utils.errors import InputError
 from isegm.utils.inputs import require, require_fields
 from isegm.utils.schema import Flag, Instance, Nothing, Text, Whole, shown
 
-# Side of the square input of ClickSEG's networks, by protocol.
-CLICKSEG_SIZES = {"clickseg": 384, "focalclick": 256, "cdnet": 384}
-# Protocol of each mode of ClickSEG's commands.
-CLICKSEG_MODES = {"Baseline": "clickseg", "FocalClick": "focalclick", "CDNet": "cdnet"}
 RITM = "ritm"  # the protocol that ``--eval-ritm`` asks for
-SIMPLECLICK = "simpleclick"
-SEGNEXT = "segnext"
-PROTOCOLS = (RITM, SIMPLECLICK, "emcclick", SEGNEXT, *CLICKSEG_SIZES)
-EMC_MODE = "EMC-Click"  # the mode of the protocol "emcclick"
-MODE_PROTOCOLS = {**CLICKSEG_MODES, EMC_MODE: "emcclick"}
+NO_BRS = "NoBRS"  # the mode that runs the network's own protocol
+EMC_MODE = "EMC-Click"
 EMC_SIZES = {"emc-click": (384, 576), "cvpr": (400, 600)}  # by evaluation mode: usual shorter side, and on DAVIS
+DAVIS = "DAVIS"  # the data set with larger inputs than others
 MOST_SIDE = 2048  # pixels of the network's input; larger ones need tens of GB
 MOST_LONGER_SIDE = 8192  # pixels of the input of networks that see whole images, however long these are
 MOST_WIDER = 100  # passes with larger crops at a click
@@ -236,75 +230,142 @@ def settings_for(
     Raises:
         InputError: no such protocol or mode.
     """
-    require(protocol_name, Text(), "the protocol")
     fixed = _fixed_size(require(eval_mode, Text(), "the evaluation mode"))
-    if protocol_name == "emcclick":
-        return _emc_settings(fixed, eval_mode, dataset_name, clicks_limit)
-    if eval_mode == "emc-click":
+    asked = _Asked(eval_mode, fixed, dataset_name == DAVIS, infer_size, target_crop_r, clicks_limit, focus_crop_r)
+    protocol = protocol_named(protocol_name)
+    if eval_mode == "emc-click" and protocol.eval_mode != eval_mode:
         raise InputError(
             f"the evaluation mode emc-click is for networks of EMC-Click, not {protocol_name}: write cvpr."
         )
-    if protocol_name == SEGNEXT:
-        if fixed is not None:
-            raise InputError(
-                f"the evaluation mode {eval_mode} does not fit SegNext, whose networks resize whole images themselves: "
-                "write cvpr."
-            )
-        return InferenceSettings(clicks_limit=clicks_limit, merge="published")
-    if protocol_name == RITM:
-        target_size = fixed or (600 if dataset_name == "DAVIS" else 400)
-        zoom_in = ZoomIn(target_size=target_size, skip_clicks=-1 if fixed else 1)
-        return InferenceSettings(zoom_in=zoom_in, flip=True, clicks_limit=clicks_limit, merge="published")
-    if protocol_name == SIMPLECLICK:  # squares from the first click on, as the positions of patches are learnt
-        zoom_in = ZoomIn(target_size=fixed or ((672, 672) if dataset_name == "DAVIS" else (448, 448)), skip_clicks=-1)
-        return InferenceSettings(zoom_in=zoom_in, flip=True, clicks_limit=clicks_limit, merge="published")
-    if protocol_name in CLICKSEG_SIZES:
-        zoom_in = ZoomIn(
-            target_size=None,  # crops are squashed to the square below (docs/fidelity.md#clickseg-crop)
-            skip_clicks=-1 if fixed else 1,
-            expansion_ratio=1.4 if fixed else target_crop_r,  # docs/fidelity.md#clickseg-fixed-mode
-            min_crop_size=10,
-            prob_thresh=0.49,
-            always_recompute=True,
-        )
-        side = CLICKSEG_SIZES[protocol_name]
-        if infer_size is not None and protocol_name != "cdnet":  # docs/fidelity.md#cdnet-size-and-flip
-            side = infer_size
-        postprocesses: dict[str, Postprocess] = {"focalclick": FocusRefine(focus_crop_r), "cdnet": PixelDiffusion()}
-        flip = protocol_name == "cdnet"
-        return InferenceSettings(
-            zoom_in=zoom_in,
-            resize=(side, side),
-            flip=flip,
-            clicks_limit=clicks_limit,
-            postprocess=postprocesses.get(protocol_name),
-            merge="published",
-        )
-    raise InputError(f"there is no inference protocol named {protocol_name}: known are {', '.join(PROTOCOLS)}.")
+    return protocol.build(asked)
 
 
 def usual_settings(protocol_name: str, dataset_name: str | None = None) -> InferenceSettings:
     """Return the settings of a protocol's published evaluations; see ``settings_for``."""
-    return settings_for(protocol_name, "emc-click" if protocol_name == "emcclick" else "cvpr", dataset_name)
+    return settings_for(protocol_name, protocol_named(protocol_name).eval_mode, dataset_name)
 
 
-def _emc_settings(
-    fixed: tuple[int, int] | None, eval_mode: str, dataset_name: str | None, clicks_limit: int | None
-) -> InferenceSettings:
-    """EMC-Click sees the whole image at every click, resized."""
-    if fixed is not None and any(side % MULTIPLE for side in fixed):
+@dataclass(frozen=True)
+class _Asked:
+    """What an evaluation asks a protocol for, see ``settings_for``; ``fixed`` is (height, width) of its mode."""
+
+    eval_mode: str
+    fixed: tuple[int, int] | None
+    on_davis: bool
+    infer_size: int | None
+    target_crop_r: float
+    clicks_limit: int | None
+    focus_crop_r: float
+
+
+def _ritm(asked: _Asked) -> InferenceSettings:
+    target_size = asked.fixed or (600 if asked.on_davis else 400)
+    zoom_in = ZoomIn(target_size=target_size, skip_clicks=-1 if asked.fixed else 1)
+    return InferenceSettings(zoom_in=zoom_in, flip=True, clicks_limit=asked.clicks_limit, merge="published")
+
+
+def _simpleclick(asked: _Asked) -> InferenceSettings:
+    """Squares from the first click on, as the positional embeddings are learnt."""
+    zoom_in = ZoomIn(target_size=asked.fixed or ((672, 672) if asked.on_davis else (448, 448)), skip_clicks=-1)
+    return InferenceSettings(zoom_in=zoom_in, flip=True, clicks_limit=asked.clicks_limit, merge="published")
+
+
+def _segnext(asked: _Asked) -> InferenceSettings:
+    if asked.fixed is not None:
         raise InputError(
-            f"the evaluation mode {eval_mode} does not fit EMC-Click: give sides that are multiples of {MULTIPLE}."
+            f"the evaluation mode {asked.eval_mode} does not fit SegNext, whose networks resize whole images "
+            "themselves: write cvpr."
         )
-    short_side = None if fixed else EMC_SIZES[eval_mode][dataset_name == "DAVIS"]
+    return InferenceSettings(clicks_limit=asked.clicks_limit, merge="published")
+
+
+def _clickseg(asked: _Asked) -> InferenceSettings:
+    return _in_square(asked, asked.infer_size or 384)
+
+
+def _focalclick(asked: _Asked) -> InferenceSettings:
+    return replace(_in_square(asked, asked.infer_size or 256), postprocess=FocusRefine(asked.focus_crop_r))
+
+
+def _cdnet(asked: _Asked) -> InferenceSettings:
+    """At its own size whatever is asked for (docs/fidelity.md#cdnet-size-and-flip)."""
+    return replace(_in_square(asked, 384), flip=True, postprocess=PixelDiffusion())
+
+
+def _in_square(asked: _Asked, side: int) -> InferenceSettings:
+    """ClickSEG's crop, squashed to a square (docs/fidelity.md#clickseg-crop)."""
+    zoom_in = ZoomIn(
+        target_size=None,
+        skip_clicks=-1 if asked.fixed else 1,
+        expansion_ratio=1.4 if asked.fixed else asked.target_crop_r,  # docs/fidelity.md#clickseg-fixed-mode
+        min_crop_size=10,
+        prob_thresh=0.49,
+        always_recompute=True,
+    )
+    return InferenceSettings(zoom_in=zoom_in, resize=(side, side), clicks_limit=asked.clicks_limit, merge="published")
+
+
+def _emcclick(asked: _Asked) -> InferenceSettings:
+    """EMC-Click sees the whole image at every click, resized."""
+    if asked.fixed is not None and any(side % MULTIPLE for side in asked.fixed):
+        raise InputError(
+            f"the evaluation mode {asked.eval_mode} does not fit EMC-Click: give sides that are multiples of "
+            f"{MULTIPLE}."
+        )
     return InferenceSettings(
-        resize=fixed,
-        short_side=short_side,
+        resize=asked.fixed,
+        short_side=None if asked.fixed else EMC_SIZES[asked.eval_mode][asked.on_davis],
         flip=True,
-        clicks_limit=clicks_limit,
+        clicks_limit=asked.clicks_limit,
         merge="published",
         corrects_masks=True,
     )
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A published inference protocol.
+
+    Attributes:
+        build: makes the settings of an evaluation.
+        mode: with which published commands run it.
+        eval_mode: that of its paper.
+        mask_threshold: probability above which a pixel of published masks is object.
+        target_iou: at which published commands stop clicking.
+        cascade_target_iou: the same with Cascade-Forward Refinement, None for ``target_iou``.
+    """
+
+    build: Callable[[_Asked], InferenceSettings]
+    mode: str = NO_BRS
+    eval_mode: str = "cvpr"
+    mask_threshold: float = 0.49
+    target_iou: float = 0.90
+    cascade_target_iou: float | None = None
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    RITM: Protocol(_ritm),
+    "simpleclick": Protocol(_simpleclick, cascade_target_iou=0.95),
+    "segnext": Protocol(_segnext, target_iou=0.95),
+    "clickseg": Protocol(_clickseg, "Baseline", mask_threshold=0.5),
+    "focalclick": Protocol(_focalclick, "FocalClick", mask_threshold=0.5),
+    "cdnet": Protocol(_cdnet, "CDNet", mask_threshold=0.5),
+    "emcclick": Protocol(_emcclick, EMC_MODE, "emc-click", mask_threshold=0.5),
+}
+# Protocol of each mode that names one.
+MODE_PROTOCOLS = {protocol.mode: name for name, protocol in PROTOCOLS.items() if protocol.mode != NO_BRS}
+
+
+def protocol_named(name: str) -> Protocol:
+    """Return a protocol by its name.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    require(name, Text(), "the protocol")
+    if name not in PROTOCOLS:
+        raise InputError(f"there is no inference protocol named {name}: known are {', '.join(PROTOCOLS)}.")
+    return PROTOCOLS[name]
 
 
 def _fixed_size(eval_mode: str) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ import torch
 from isegm.clicks import Click
 from isegm.demo.settings import Settings
 from isegm.inference.predictor import Predictor
-from isegm.inference.protocols import CLICKSEG_SIZES, settings_for, with_further_looks
+from isegm.inference.protocols import settings_for, with_further_looks
 from isegm.inference.refinement import build_refinement
 from isegm.inference.transforms import ZoomIn
 from isegm.inference.widening import wider_crop
@@ -106,7 +106,7 @@ def test_the_first_click_is_looked_at_twice_and_later_ones_once():
     assert model.calls in (4, 5)
 
 
-@pytest.mark.parametrize("protocol", ["ritm", *CLICKSEG_SIZES])
+@pytest.mark.parametrize("protocol", ["ritm", "clickseg", "focalclick", "cdnet"])
 def test_published_protocols_get_one_pass(protocol):
     settings = settings_for(protocol)
     assert settings.widen is None and settings.second_look is None
