@@ -41,6 +41,7 @@ from isegm.utils.spelling import nearest
 FOLDER_PREFIX = "folder:"
 VALIDATION_ENDING = ":val"
 MOST_COMMAS = 20  # in the path of a folder, see ``split_names``
+MOST_NAMES = 1000  # among which paths with commas are looked for
 # Keys that are read where the first is not set: RITM's baselines on LVIS read LVIS_PATH, other scripts LVIS_v1_PATH.
 OTHER_KEYS = {"LVIS_v1_PATH": ("LVIS_PATH",), "LVIS_PATH": ("LVIS_v1_PATH",)}
 
@@ -109,10 +110,14 @@ def split_names(text: str, prefix: str = "") -> list[str]:
     """Split names of data sets at commas, except for commas in the path of a folder or packed file that exists.
 
     Args:
-        text: such as ``GrabCut,folder:my_images``; spaces around a name are left out.
+        text: such as ``GrabCut,folder:my_images``; spaces around a name are left out. Among more than 1000 parts no path
+            with commas is looked for.
         prefix: what paths begin with; in ``--datasets`` that is ``folder:``, in ``--data`` nothing.
     """
-    parts, names = text.split(","), []
+    parts = text.split(",")
+    if len(parts) > MOST_NAMES:
+        return [part.strip() for part in parts]
+    names = []
     while parts:
         joined = [",".join(parts[:count]).strip() for count in range(min(len(parts), MOST_COMMAS + 1), 0, -1)]
         name = next((name for name in joined if _is_path(name, prefix)), joined[-1])

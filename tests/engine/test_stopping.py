@@ -325,7 +325,7 @@ def wait_for(path, process):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize(
-    ("number", "processes"), [pytest.param(signal.SIGINT, "1", marks=pytest.mark.long), (signal.SIGTERM, "2")]
+    ("number", "processes"), [(signal.SIGINT, "1"), pytest.param(signal.SIGTERM, "2", marks=pytest.mark.long)]
 )
 def test_a_command_in_its_first_batches_ends_with_one_sentence_when_it_gets_a_signal(
     images, tmp_path, number, processes
