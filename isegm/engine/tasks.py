@@ -18,7 +18,7 @@ from isegm.engine.device_clicks import add_clicks_on_device
 from isegm.engine.metrics import RunningIoU
 from isegm.engine.random import STATE_BYTES, BatchRNG
 from isegm.engine.simulated_clicks import add_simulated_clicks, start_from_masks
-from isegm.model.click_model import ClickModel
+from isegm.model.click_model import ClickModel, where_given
 from isegm.model.losses import NormalizedFocalLoss
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import CALLABLE, CheckedFields
@@ -333,12 +333,12 @@ class FocalClicks(IterativeClicks):
 def _predict(model: ClickModel, batch: Batch, prev_mask: Tensor, points: Tensor) -> Mapping[str, Any]:
     """Return the network's outputs, from features of the images where the batch has them."""
     mask = prev_mask if model.with_prev_mask else None
-    further = {"strokes": batch["strokes"]} if "strokes" in batch and model.reads_strokes else {}
+    strokes = where_given(batch["strokes"] if "strokes" in batch and model.reads_strokes else None)
     features = {name.removeprefix(FEATURE): value for name, value in batch.items() if name.startswith(FEATURE)}
     if features:
-        return model.decode(features, points, mask, **further)
+        return model.decode(features, points, mask, **strokes)
     images = batch["images"] if mask is None else torch.cat((batch["images"], mask), dim=1)  # (B, 3 or 4, H, W)
-    return model(images, points, **further)
+    return model(images, points, **strokes)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from torch import Tensor
 from isegm.clicks import Click
 from isegm.inference.refinement import NetworkInput, register_refinement
 from isegm.inference.transforms import resized, with_flipped
-from isegm.model.click_model import ClickModel, EarlyFusionModel
+from isegm.model.click_model import ClickModel, EarlyFusionModel, where_given
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import require_fields
 from isegm.utils.schema import Instance, Nothing, Number, Whole, shown
@@ -323,9 +323,8 @@ class InputBRS(_BackPropagatingRefinement):
 
 
 def _coord_features(model: EarlyFusionModel, given: NetworkInput, size: tuple[int, int]) -> Tensor:
-    """What the network reads beside the image, (B, C, h, w); only networks that read strokes are given some."""
-    further = {} if given.strokes is None else {"strokes": given.strokes}
-    return model.coord_features(given.points, given.prev_mask, size, **further)
+    """What the network reads beside the image, (B, C, h, w)."""
+    return model.coord_features(given.points, given.prev_mask, size, **where_given(given.strokes))
 
 
 def _require_one_pass(model: ClickModel, mode: str) -> None:

@@ -25,7 +25,7 @@ from isegm.inference.refinement import NetworkInput, Refinement
 from isegm.inference.session import Session, take_rows
 from isegm.inference.transforms import ZoomState, flipped_clicks, mean_with_flipped, resized
 from isegm.inference.widening import wider_crop
-from isegm.model.click_model import ClickModel
+from isegm.model.click_model import ClickModel, where_given
 from isegm.model.compilation import COMPILED_CLICKS, compiled_for_inference
 from isegm.model.inference_form import in_inference_form
 from isegm.utils.boxes import Box
@@ -334,9 +334,9 @@ class SessionEngine:
         outputs: Mapping[str, Any] = {}
         state = None
         if self.refinement is None:
-            further = {} if batch.strokes is None else {"strokes": batch.strokes}
+            strokes = where_given(batch.strokes)
             with computing_in(self.settings.precision, self.device):
-                outputs = self.model.decode(batch.features, batch.points, batch.prev_mask, batch.cache, **further)
+                outputs = self.model.decode(batch.features, batch.points, batch.prev_mask, batch.cache, **strokes)
             logits = resized(outputs["instances"].float(), batch.size)  # (B, 1, h, w)
         else:
             limit = self.settings.clicks_limit

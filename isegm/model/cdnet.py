@@ -123,10 +123,10 @@ class CDNet(DeepLabModel):
         return WIDE_CHANNELS + self.mixed_channels
 
     def coord_features(
-        self, points: Tensor, prev_mask: Tensor | None, size: tuple[int, int], strokes: Tensor | None = None
+        self, points: Tensor, prev_mask: Tensor | None, size: tuple[int, int], *, strokes: Tensor | None = None
     ) -> Tensor:
         """Concatenate wide disks for the features and the inputs of ``mix``: (B, ``coord_channels``, H, W)."""
-        mixed = super().coord_features(points, prev_mask, size, strokes)
+        mixed = super().coord_features(points, prev_mask, size, strokes=strokes)
         return torch.cat((self.wide_maps(points, size), mixed), dim=1)
 
     def mix(self, image: Tensor, coord_features: Tensor) -> tuple[Tensor, Tensor | None]:

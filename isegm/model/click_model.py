@@ -22,6 +22,14 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 MEAN_AND_STD = Row(Row(*[Number()] * 3), Row(*[Number(above=0)] * 3))
 
 
+def where_given(strokes: Tensor | None) -> dict[str, Tensor]:
+    """Return ``strokes`` as an argument of ``decode`` and ``coord_features``, where there are some.
+
+    Networks that read none may define both methods without it.
+    """
+    return {} if strokes is None else {"strokes": strokes}
+
+
 class ClickModel(nn.Module, ABC):
     """Base class of networks that read an image, clicks and, where ``with_prev_mask`` says so, the previous mask.
 
@@ -176,6 +184,8 @@ class ClickModel(nn.Module, ABC):
         points: Tensor,
         prev_mask: Tensor | None = None,
         cache: Any = None,
+        *,
+        strokes: Tensor | None = None,
     ) -> dict[str, Any]:
         """Predict logits from features, clicks and the previous mask.
 
@@ -184,6 +194,8 @@ class ClickModel(nn.Module, ABC):
             points: float (B, 2N, 3), see ``isegm.clicks``.
             prev_mask: float (B, 1, H, W) probabilities of the previous mask; None where the network takes none.
             cache: ``outputs["cache"]`` of the previous click of the same image, for methods that have one.
+            strokes: float (B, 2, h, w) in {0, 1}, positive first, of ``stroke_size``; None for none. Networks without
+                ``reads_strokes`` are given none.
 
         Returns:
             a dict with ``instances``, logits (B, 1, H, W), and further outputs of the method (``instances_aux``,
@@ -242,13 +254,12 @@ class ClickModel(nn.Module, ABC):
             image: float (B, 3, H, W) RGB in 0..1, or (B, 4, H, W) with the previous mask's probabilities as the last
                 channel.
             points: float (B, 2N, 3), see ``isegm.clicks``.
-            strokes: float (B, 2, H, W), for networks with ``reads_strokes``; None for none.
+            strokes: see ``decode``.
         """
         prev_mask = image[:, 3:] if self.with_prev_mask else None
         if prev_mask is not None and prev_mask.shape[1] != 1:
             raise ValueError(f"{type(self).__name__} reads RGB and a previous mask: 4 channels, got {image.shape[1]}")
-        further = {} if strokes is None else {"strokes": strokes}
-        return self.decode(self.encode(image[:, :3]), points, prev_mask, **further)
+        return self.decode(self.encode(image[:, :3]), points, prev_mask, **where_given(strokes))
 
 
 class DrawnClicksModel(ClickModel):
@@ -291,11 +302,14 @@ class DrawnClicksModel(ClickModel):
         )
 
     def coord_features(
-        self, points: Tensor, prev_mask: Tensor | None, size: tuple[int, int], strokes: Tensor | None = None
+        self, points: Tensor, prev_mask: Tensor | None, size: tuple[int, int], *, strokes: Tensor | None = None
     ) -> Tensor:
         """Concatenate the previous mask (if the network reads one) and click maps: (B, ``coord_channels``, H, W).
 
-        Maps have 1 where a disk or one of ``strokes`` (B, 2, H, W) is.
+        Args:
+            points, prev_mask: see ``decode``.
+            size: (H, W) of the maps.
+            strokes: float (B, 2, H, W), see ``decode``; the maps have 1 where a disk or a stroke is.
         """
         maps = self.dist_maps(points, size)
         if strokes is not None:
@@ -374,16 +388,11 @@ class EarlyFusionModel(DrawnClicksModel):
         *,
         strokes: Tensor | None = None,
     ) -> dict[str, Any]:
-        """Predict logits; see ``ClickModel``.
-
-        Args:
-            features, points, prev_mask, cache: see ``ClickModel``.
-            strokes: float (B, 2, H, W) in {0, 1}, positive first, with ``reads_strokes``; None for none.
-        """
+        """Predict logits; see ``ClickModel``."""
         image = features["image"]
         size = (image.shape[2], image.shape[3])
-        further = {} if strokes is None else {"strokes": strokes}
-        outputs = self.backbone_forward(image, self.coord_features(points, prev_mask, size, **further))
+        coord_features = self.coord_features(points, prev_mask, size, **where_given(strokes))
+        outputs = self.backbone_forward(image, coord_features)
         for name in self.resized_outputs:
             if name in outputs:
                 outputs[name] = F.interpolate(outputs[name], size=size, mode="bilinear", align_corners=True)

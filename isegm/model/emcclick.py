@@ -59,7 +59,7 @@ class EMCClickModel(EarlyFusionModel):
         return {}
 
     def coord_features(
-        self, points: Tensor, prev_mask: Tensor | None, size: tuple[int, int], strokes: Tensor | None = None
+        self, points: Tensor, prev_mask: Tensor | None, size: tuple[int, int], *, strokes: Tensor | None = None
     ) -> Tensor:
         """Draw the positive first clicks: (B, 1, H, W); there are no strokes."""
         return self.dist_maps(first_clicks(points), size)[:, :1]
@@ -71,13 +71,19 @@ class EMCClickModel(EarlyFusionModel):
         return network
 
     def decode(
-        self, features: Mapping[str, Any], points: Tensor, prev_mask: Tensor | None = None, cache: Any = None, **_: Any
+        self,
+        features: Mapping[str, Any],
+        points: Tensor,
+        prev_mask: Tensor | None = None,
+        cache: Mapping[str, Tensor] | None = None,
+        *,
+        strokes: Tensor | None = None,
     ) -> dict[str, Any]:
         """Predict logits; see ``ClickModel``.
 
         Args:
             features, points: see ``ClickModel``.
-            prev_mask: is not read.
+            prev_mask, strokes: are not read.
             cache: of the click before. Without ``feature`` in it the backbone runs; without ``logits`` the first pass's
                 own logits are corrected.
 

@@ -42,7 +42,13 @@ class PublishedSegNext(SegNextModel):
         return {"image_features": transformed(self.backbone, self._squared(self.normalize(image)))}
 
     def decode(
-        self, features: Mapping[str, Any], points: Tensor, prev_mask: Any = None, cache: Any = None, strokes: Any = None
+        self,
+        features: Mapping[str, Any],
+        points: Tensor,
+        prev_mask: Any = None,
+        cache: Any = None,
+        *,
+        strokes: Any = None,
     ) -> dict[str, Any]:
         assert prev_mask is not None and strokes is None  # as the network's own decode checks
         size = (prev_mask.shape[2], prev_mask.shape[3])

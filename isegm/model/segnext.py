@@ -163,7 +163,8 @@ class SegNextModel(DrawnClicksModel):
         features: Mapping[str, Any],
         points: Tensor,
         prev_mask: Tensor | None = None,
-        cache: Any = None,
+        cache: object = None,
+        *,
         strokes: Tensor | None = None,
     ) -> dict[str, Any]:
         """Predict logits; see ``ClickModel``.
@@ -173,7 +174,7 @@ class SegNextModel(DrawnClicksModel):
             points: float (B, 2N, 3) in pixels of the image, which are not changed.
             prev_mask: float (B, 1, H, W) probabilities in the size of the image, which is that of the logits.
             cache: is not read.
-            strokes: float (B, 2, h, w) in {0, 1}, of ``stroke_size`` or else resized to it; None for none.
+            strokes: see ``ClickModel``; they are resized to ``stroke_size`` where they have another size.
 
         Returns:
             instances: logits (B, 1, H, W).
@@ -199,7 +200,8 @@ class SegNextModel(DrawnClicksModel):
         """Embed clicks, strokes and previous mask, given as to ``decode``: (B, embed_dim, h, w)."""
         size = (prev_mask.shape[2], prev_mask.shape[3])
         strokes = None if strokes is None else self._squared(strokes)
-        maps = self.coord_features(self.rescaled(points, size), self._squared(prev_mask), self.encoded_size, strokes)
+        points, prev_mask = self.rescaled(points, size), self._squared(prev_mask)
+        maps = self.coord_features(points, prev_mask, self.encoded_size, strokes=strokes)
         return self.visual_prompts_encoder(maps)
 
     def stroke_size(self, size: tuple[int, int]) -> tuple[int, int]:

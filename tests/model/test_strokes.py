@@ -36,9 +36,9 @@ def test_a_network_with_strokes_has_the_weights_and_the_answers_to_clicks_of_one
 def test_strokes_and_disks_join_in_the_same_maps():
     model = TinyModel(strokes=True)
     none = points_tensor([[]])
-    maps = model.coord_features(POINTS, IMAGE[:, 3:], (64, 96), strokes())
+    maps = model.coord_features(POINTS, IMAGE[:, 3:], (64, 96), strokes=strokes())
     disks = model.coord_features(POINTS, IMAGE[:, 3:], (64, 96))
-    lines = model.coord_features(none, IMAGE[:, 3:], (64, 96), strokes())
+    lines = model.coord_features(none, IMAGE[:, 3:], (64, 96), strokes=strokes())
     assert torch.equal(maps, torch.maximum(disks, lines)) and maps.shape[1] == model.coord_channels
 
 
