@@ -85,11 +85,6 @@ class ControllerState:
         return None if self._session is None else self._session.image
 
     @property
-    def picture(self) -> LoadedImage | None:
-        """``image``, under the name that scripts of earlier versions use."""
-        return self.image
-
-    @property
     def document(self) -> Document:
         """Finished objects and the one in progress; of size (0, 0) before an image is open."""
         return NOTHING if self._session is None else self._session.history.present

@@ -176,17 +176,6 @@ def read_start(path: str, size: tuple[int, int], threshold: float) -> Selected:
     return Selected(Region.of(read_start_mask(path, size, "the mask", first_channel=True)), threshold)
 
 
-def read_objects(path: str, image_name: str, size: tuple[int, int]) -> tuple[AnnotatedObject, ...]:
-    """Read the objects of an image from a file of annotations (``read_annotations``) or from a journal of any image.
-
-    An object in progress in a journal is read as if it were finished.
-
-    Raises:
-        InputError: the file cannot be read, is damaged, or belongs to an image of another size.
-    """
-    return _read_annotations(path, image_name, size).objects
-
-
 def _read_annotations(path: str, image_name: str, size: tuple[int, int]) -> Annotations:
     if not is_journal(path):
         return read_annotations(path, image_name, size)
@@ -220,16 +209,22 @@ class ReadObjects:
 def read_new_objects(
     path: str, image_name: str, size: tuple[int, int], present: Sequence[AnnotatedObject]
 ) -> ReadObjects:
-    """Read objects as ``read_objects`` does, without those that the image has already, such as from the same file.
+    """Read the objects of an image from a file of annotations (``read_annotations``) or from a journal of any image.
+
+    An object in progress in a journal is read as if it were finished. Objects that the image has already, such as from
+    the same file, are left out.
 
     Protected objects of the image keep their pixels: others come without these, and not at all where nothing is left.
 
     Args:
+        path: the file.
+        image_name: of the image, by which a file of several images is read.
+        size: (H, W) of the image.
         present: objects of the image; each stands for one object of the file with exactly its pixels, in a label image
             also with exactly those that are visible.
 
     Raises:
-        InputError: as ``read_objects``.
+        InputError: the file cannot be read, is damaged, or belongs to an image of another size.
     """
     annotations = _read_annotations(path, image_name, size)
     forms = [(item.number, item.region) for item in present]

@@ -16,6 +16,8 @@ from isegm.utils.errors import InputError
 from isegm.utils.inputs import binary_mask, label_map, require
 from isegm.utils.schema import Whole
 
+RIM = 0.02  # width of the rims of ``boundary_iou``, over the diagonal of the image
+
 
 def get_iou(gt_mask: np.ndarray, pred_mask: np.ndarray, ignore_label: int = -1) -> float:
     """Intersection over union of two masks, over the pixels that are not ignored.
@@ -66,12 +68,10 @@ def boundary_error(gt_mask: np.ndarray, pred_mask: np.ndarray, width: float = 5,
     return np.count_nonzero((truth != np.asarray(pred_mask, dtype=bool)) & band) / pixels if pixels else 0.0
 
 
-def boundary_iou(
-    gt_mask: np.ndarray, pred_mask: np.ndarray, dilation_ratio: float = 0.02, ignore_label: int = -1
-) -> float:
+def boundary_iou(gt_mask: np.ndarray, pred_mask: np.ndarray, ignore_label: int = -1) -> float:
     """IoU of the inner rims of both masks (Cheng et al. 2021, "Boundary IoU", eq. 3).
 
-    The rim of a mask are its pixels within ``dilation_ratio`` times the image's diagonal, at least one pixel, of what
+    The rim of a mask are its pixels within ``RIM`` times the image's diagonal, at least one pixel, of what
     lies outside it, in steps to the eight neighbours; outside the image is outside.
 
     Args:
@@ -81,7 +81,7 @@ def boundary_iou(
     Returns:
         a number in [0, 1]; 1 where both rims are empty.
     """
-    steps = max(1, round(dilation_ratio * math.hypot(*gt_mask.shape)))
+    steps = max(1, round(RIM * math.hypot(*gt_mask.shape)))
     valid = gt_mask != ignore_label
     truth, prediction = (_rim(mask, steps) & valid for mask in (gt_mask == 1, np.asarray(pred_mask, dtype=bool)))
     union = np.count_nonzero(truth | prediction)

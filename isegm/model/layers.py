@@ -10,7 +10,7 @@ from torch import Tensor, nn
 class ScaleLayer(nn.Module):
     """Multiply by the absolute value of one learned number (``scale``)."""
 
-    def __init__(self, init_value: float = 0.05) -> None:
+    def __init__(self, init_value: float) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.full((1,), init_value))
 

@@ -16,6 +16,7 @@ from isegm.model.heads.segformer_head import DecodeHead
 from isegm.model.layers import resize
 from isegm.utils.errors import InputError
 
+LRASPP_CHANNELS, FUSED_CHANNELS = 128, 16  # of LightSegmentor
 SKIP_CHANNELS = 32  # of DeepLabV3+'s skip connection from stride 4
 
 
@@ -114,26 +115,24 @@ class LightSegmentor(nn.Module):
 
     Args:
         backbone: see ``TwoScaleBackbone``.
-        aspp_channels: of LR-ASPP.
-        channels: of the fused features.
     """
 
-    def __init__(self, backbone: TwoScaleBackbone, aspp_channels: int = 128, channels: int = 16) -> None:
+    def __init__(self, backbone: TwoScaleBackbone) -> None:
         super().__init__()
         low_channels, high_channels = backbone.channels
         self.backbone = backbone
-        self.lraspp = LRASPP(high_channels, aspp_channels)
-        self.fusion_conv1 = nn.Conv2d(aspp_channels, channels, 1)
-        self.fusion_conv2 = nn.Conv2d(low_channels, channels, 1)
-        self.head = nn.Conv2d(channels, 1, 1)
-        self.aux_head = nn.Conv2d(channels, 1, 1)
+        self.lraspp = LRASPP(high_channels, LRASPP_CHANNELS)
+        self.fusion_conv1 = nn.Conv2d(LRASPP_CHANNELS, FUSED_CHANNELS, 1)
+        self.fusion_conv2 = nn.Conv2d(low_channels, FUSED_CHANNELS, 1)
+        self.head = nn.Conv2d(FUSED_CHANNELS, 1, 1)
+        self.aux_head = nn.Conv2d(FUSED_CHANNELS, 1, 1)
 
     def forward(self, image: Tensor, side: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits, auxiliary logits and the fused features, all at the stride of the fine features."""
         low, high = self.backbone(image, side)  # (B, C_low, h, w), (B, C_high, h', w')
-        context = resize(self.lraspp(high), low.shape[2:])  # (B, aspp_channels, h, w)
-        context = self.fusion_conv1(context)  # (B, channels, h, w)
-        fused = context + self.fusion_conv2(low)  # (B, channels, h, w)
+        context = resize(self.lraspp(high), low.shape[2:])  # (B, 128, h, w)
+        context = self.fusion_conv1(context)  # (B, 16, h, w)
+        fused = context + self.fusion_conv2(low)  # (B, 16, h, w)
         return self.head(fused), self.aux_head(context), fused
 
 

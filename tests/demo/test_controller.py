@@ -312,7 +312,7 @@ def test_opening_a_file_of_objects_as_an_image_points_to_load_objects(place):
     controller.save(place / "objects.json", "labelme")
     with pytest.raises(InputError, match=r'holds objects, not an image: open their image, and .*"Load objects"\.$'):
         controller.open(place / "objects.json")
-    assert controller.image.name == "photo.png" and controller.picture is controller.image
+    assert controller.image.name == "photo.png"
 
 
 def test_a_file_that_cannot_be_written_is_told_and_the_work_stays(place):

@@ -123,14 +123,14 @@ def test_objects_of_work_that_was_put_aside_can_be_loaded(place):
     assert as_data(controller.document)[1] == expected and len(expected) == 2
     controller.close()
     with pytest.raises(InputError, match=r"1\.old is for an image of 56x40 pixels, this one has 40x56"):
-        image_loading.read_objects(str(aside), "a.png", (56, 40))
+        image_loading.read_new_objects(str(aside), "a.png", (56, 40), ())
     content = aside.read_bytes()
     aside.write_bytes(content + b"[]\n")
     with pytest.raises(InputError, match=r"1\.old is damaged in line \d+ .*: take out that line"):
-        image_loading.read_objects(str(aside), "a.png", (40, 56))
+        image_loading.read_new_objects(str(aside), "a.png", (40, 56), ())
     aside.write_bytes(content.splitlines()[0])
     with pytest.raises(InputError, match=r"1\.old has no objects"):
-        image_loading.read_objects(str(aside), "a.png", (40, 56))
+        image_loading.read_new_objects(str(aside), "a.png", (40, 56), ())
 
 
 def test_a_file_that_is_removed_while_its_image_is_open_is_told_once(place):
@@ -260,7 +260,7 @@ def test_objects_that_are_not_finished_and_damage_are_told_at_an_export(place):
 def test_pipes_are_neither_images_nor_objects_nor_masks(tmp_path):
     os.mkfifo(tmp_path / "x.png")
     for read in (
-        lambda path: image_loading.read_objects(path, "a.png", (40, 56)),
+        lambda path: image_loading.read_new_objects(path, "a.png", (40, 56), ()),
         lambda path: image_loading.read_start(path, (40, 56), 0.5),
         image_loading.read_stretched,
     ):

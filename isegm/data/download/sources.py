@@ -46,11 +46,6 @@ class Part:
         """Return the alternative that exists below ``root``, or the first one if none does."""
         return next((path for path in self.alternatives if any(_matches(root, path))), self.alternatives[0])
 
-    def locate(self, root: Path) -> Path:
-        """Return the folder or file below ``root``, the first file of a pattern; it may be missing."""
-        path = self.existing(root)
-        return next(_matches(root, path), root / path)
-
     def size(self, root: Path) -> int | None:
         """Count the files of the folder or pattern, or the names in the list; 1 for another file, None if missing."""
         path = self.existing(root)
