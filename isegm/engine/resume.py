@@ -61,7 +61,13 @@ STATE = Fields(
         "batch_size": Whole(1),
         "epoch_len": Whole(1),
         "epochs": Whole(1),
+        "images": Whole(1),
         "amp": Text(("bf16", "fp16")) | Nothing(),
+        "accumulate": Whole(1),
+        "lr": Number(above=0),
+        "clip_norm": Number(above=0) | Nothing(),
+        "sync_bn": Flag(),
+        "ema": Number(above=0) | Nothing(),
         "optimizer": Fields(
             {
                 "state": Table(Fields({"step": NUMBERS, "exp_avg": NUMBERS, "exp_avg_sq": NUMBERS}), Whole(0)),
@@ -70,20 +76,10 @@ STATE = Fields(
         ),
         "scaler": SCALER | Fields({}),
         "metric": Fields({"iou_thresh": Number(), "ema_iou": Number(), "total": Number(), "batches": Whole(0)}),
-        "random": Items(GENERATORS, least=1) | GENERATORS,
-    },
-    optional={
-        "images": Whole(1),
-        "photos": Whole(1),
-        "accumulate": Whole(1),
-        "lr": Number(above=0),
-        "clip_norm": Number(above=0) | Nothing(),
-        "sync_bn": Flag(),
+        "random": Items(GENERATORS, least=1),
         "turns": TURNS | Nothing(),
-        "weights": Table(NUMBERS | COUNT),
-        "averaged": Whole(0),
-        "ema": Number(above=0) | Nothing(),
     },
+    optional={"weights": Table(NUMBERS | COUNT), "averaged": Whole(0)},  # where the network is averaged
 )
 
 
@@ -148,14 +144,11 @@ def kept_options(config: TrainConfig, run_config: RunConfig, train_set: TrainSet
     }
 
 
-OLD_NAMES = {"images": "photos"}  # of options in older checkpoints
-
-
 def check_kept_options(saved: Mapping[str, Any], options: Mapping[str, Any], path: Path) -> None:
     """Compare the options of a stopped run with those of the run that resumes it.
 
     Args:
-        saved: the training state in ``path``; older files lack some options of ``kept_options``.
+        saved: the training state in ``path``.
         options: see ``kept_options``.
         path: the checkpoint, for the message.
 
@@ -163,11 +156,9 @@ def check_kept_options(saved: Mapping[str, Any], options: Mapping[str, Any], pat
         InputError: an option differs.
     """
     for name, now in options.items():
-        before = saved.get(OLD_NAMES.get(name, name), 1 if name == "accumulate" else now)
-        before = saved.get(name, before)
-        if before != now:
+        if saved[name] != now:
             raise InputError(
-                f"{path} was trained with {name} {before}, not {now}: resume it with the same data and options."
+                f"{path} was trained with {name} {saved[name]}, not {now}: resume it with the same data and options."
             )
 
 
@@ -194,7 +185,7 @@ def check_belonging(
         raise InputError(f"{damaged} as step {state['global_step']} of all: it is damaged.")
     if state["amp"] == "fp16" and not state["scaler"]:
         raise InputError(f"{path}: training.scaler is empty, though amp is fp16: the file is damaged.")
-    if state.get("turns") is not None and state["step_in_epoch"] == steps_per_epoch:
+    if state["turns"] is not None and state["step_in_epoch"] == steps_per_epoch:
         raise InputError(f"{path}: training.turns has batches behind the end of the epoch: the file is damaged.")
     if not _fits(state["optimizer"], optimizer):
         raise InputError(
@@ -233,16 +224,14 @@ def random_states(device: torch.device) -> list[RandomStates]:
     return distributed.all_gather(mine)
 
 
-def restore_random_state(states: list[RandomStates] | RandomStates, device: torch.device, path: Path) -> None:
-    """Set this process's generators to their state among ``states``, a list by rank or, in older files, one state.
+def restore_random_state(states: list[RandomStates], device: torch.device, path: Path) -> None:
+    """Set this process's generators to their state among ``states``, a list by rank.
 
     Where another number of processes wrote them, say so and leave the generators as they are.
 
     Raises:
         InputError: they are no states of generators.
     """
-    if isinstance(states, dict):
-        states = [states]
     if len(states) != distributed.world_size():
         logger.warning(
             "%s was trained by %d processes, not %d: the run goes on, but not as if it had not been stopped",

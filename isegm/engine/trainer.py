@@ -396,6 +396,6 @@ class Trainer:
         self.scaler.load_state_dict(state["scaler"])
         self.metric.load_state(state["metric"])
         restore_random_state(state["random"], self.device, path)
-        if state.get("turns") is not None:
+        if state["turns"] is not None:
             self._resumed_turns = (state["turns"], path)
         logger.info("going on from %s: epoch %d, step %d", path, self.epoch, self.step_in_epoch)

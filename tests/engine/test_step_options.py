@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from isegm.model.checkpoint import read_checkpoint, save_checkpoint
+from isegm.model.checkpoint import read_checkpoint
 from isegm.utils.errors import InputError
 from tests.drawn import draw_folder
 from tests.engine.tiny import EVERY_CLICK, NO_CLICKS, PUBLISHED, EncodeOnceModel, TinyModel, finished, tiny
@@ -109,22 +109,6 @@ def test_a_run_with_accumulation_goes_on_with_the_same(images, tmp_path):
     resumed = tiny(images, tmp_path, accumulate=2, resume=last, **short)
     assert resumed.step_in_epoch == 2
     assert finished(resumed)["weights"] == finished(tiny(images, tmp_path / "whole", accumulate=2, **short))["weights"]
-
-
-def test_checkpoints_of_older_runs_can_be_gone_on_with(images, tmp_path):
-    run = tiny(images, tmp_path, epoch_len=8, config={"epochs": 1})
-    run.run()
-    content = read_checkpoint(tmp_path / "checkpoints" / "last_checkpoint.pth")
-    older = content["training"]
-    for name in ("accumulate", "lr", "clip_norm", "sync_bn"):
-        del older[name]
-    older["random"] = older["random"][0]
-    save_checkpoint(run.model, tmp_path / "older.pth", training=older)
-    torch.manual_seed(5)
-    resumed = tiny(images, tmp_path, epoch_len=8, config={"epochs": 1}, resume=tmp_path / "older.pth")
-    assert resumed.epoch == 1 and torch.equal(torch.get_rng_state(), older["random"]["cpu"])
-    with pytest.raises(InputError, match="was trained with accumulate 1, not 2"):
-        tiny(images, tmp_path, epoch_len=8, config={"epochs": 1}, resume=tmp_path / "older.pth", accumulate=2)
 
 
 @pytest.mark.parametrize(

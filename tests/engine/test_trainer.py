@@ -328,13 +328,9 @@ def test_a_resumed_run_must_keep_its_images(images, tmp_path):
     run = trainer(images, tmp_path / "run", epochs=1, epoch_len=4)
     run.run()
     last = run.run_config.checkpoints / "last_checkpoint.pth"
-    content = torch.load(last)
-    content["training"]["photos"] = content["training"].pop("images")
-    torch.save(content, tmp_path / "earlier.pth")  # as older checkpoints name it
     fewer = draw_folder(tmp_path / "fewer", 11)
-    for resume in (last, tmp_path / "earlier.pth"):
-        with pytest.raises(InputError, match="images 12, not 11"):
-            trainer(fewer, tmp_path / "run", epochs=1, epoch_len=4, resume=resume)
+    with pytest.raises(InputError, match="images 12, not 11"):
+        trainer(fewer, tmp_path / "run", epochs=1, epoch_len=4, resume=last)
 
 
 def test_a_validation_that_fails_costs_no_training(images, tmp_path):
