@@ -50,8 +50,7 @@ def _as_published(identity: Mapping[str, Any], dataset: str) -> bool:
     if identity.get("init_masks"):
         dataset = dataset.removesuffix(INIT_SUFFIX)
     usual = json.loads(json.dumps(asdict(usual_settings(identity["protocol"], dataset))))
-    inference = dict.fromkeys(usual) | identity.get("inference", {})  # older records lack what is None by default
-    inference |= {name: usual[name] for name in ("cascade", "precision", "compiled")}
+    inference = identity.get("inference", {}) | {name: usual[name] for name in ("cascade", "precision", "compiled")}
     if identity.get("refinement"):  # which brings these
         inference |= {name: usual[name] for name in ("clicks_limit", "postprocess")}
     return inference == usual

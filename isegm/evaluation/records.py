@@ -29,7 +29,7 @@ from isegm.utils.text_values import as_path
 Identity = Mapping[str, Any]
 RECORDS_NAME = re.compile(r"\.jsonl(\.bak\d*)?$")  # ends the names of files of records
 SHOWN_VALUE = 100  # characters of a value in a message
-EACH_OBJECT = "each object of an image on its own"  # what is clicked; runs whose records do not say so did that too
+EACH_OBJECT = "each object of an image on its own"  # what is clicked
 COUNT = Whole(least=0)
 PROMPT = Fields(
     {"kind": Text(("box", "scribble", "mask"))}, {"points": Items(Row(Number(0), Number(0)), least=2), "seed": COUNT}
@@ -46,7 +46,7 @@ RECORD = Fields(
     },
     {"first_seconds": Number(least=0) | Nothing(), "passes": COUNT | Nothing(), "prompt": PROMPT | Nothing()},
 )
-# What is read from an identity; all of it may be missing, as in records of earlier versions.
+# What is read from an identity; all of it may be missing.
 IDENTITY_KINDS: dict[str, Kind] = {
     **dict.fromkeys(
         ("checkpoint", "protocol", "own_protocol", "prompt", "objects", "dataset", "fingerprint", "device"), Text()
@@ -212,10 +212,7 @@ def _parse_header(line: str) -> dict[str, Any]:
     problem = mismatch(header, HEADER)
     if problem is not None:
         raise ValueError(f"the first line should say what was run, but {problem}")
-    run = header["run"]
-    if "finish" in run.get("inference", {}):  # its name in older records
-        run["inference"]["postprocess"] = run["inference"].pop("finish")
-    return run
+    return header["run"]
 
 
 def _parse_json(line: str) -> Any:
@@ -293,8 +290,7 @@ class RecordWriter:
             file: IO[bytes] = open(self.path, "w+b")  # noqa: SIM115, closed by __exit__
             _append(file, json.dumps({"run": identity}))
             return file
-        said = {"objects": EACH_OBJECT} if "objects" in identity else {}
-        changes = list(_differences({**said, **found.identity}, identity))
+        changes = list(_differences(found.identity, identity))
         if changes:
             raise InputError(
                 f"{self.path} holds records of another run ({'; '.join(changes)}): "
@@ -384,12 +380,7 @@ def _differences(before: Identity, now: Identity, prefix: str = "") -> Iterator[
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             yield from _differences(old, new, f"{prefix}{key}.")
         elif old != new and key == "fingerprint":
-            earlier = isinstance(old, str) and isinstance(new, str) and len(old) < len(new)
-            yield (
-                "an earlier version wrote them, which did not look into all files of the data set"
-                if earlier
-                else "they are of another data set of this name, or its images or masks have changed since"
-            )
+            yield "they are of another data set of this name, or its images or masks have changed since"
         elif old != new:
             yield f"{prefix}{key} was {_shortened(old)} and is now {_shortened(new)}"
 

@@ -146,15 +146,14 @@ def write_json(path: str | Path, content: Any) -> None:
 
 
 def write_csv(path: str | Path, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Write the entries of a summary as CSV, one row each; what an older entry lacks is left empty."""
+    """Write the entries of a summary as CSV, one row each."""
     limits = ["target_iou", "max_clicks", "min_clicks", "threshold"]
     labels = {f"{100 * threshold:g}": None for threshold in THRESHOLDS}
     labels.update(dict.fromkeys(label for one in entries for label in one["noc"]))
     rows = []
     for one in entries:
-        row = {field.name: one.get(field.name) for field in fields(RunInfo)}
-        row |= {key: one["settings"][key] for key in limits} | {key: one.get(key) for key in TOTALS}
-        row["n_clicks"] = one.get("n_clicks", row["max_clicks"])
+        row = {field.name: one[field.name] for field in fields(RunInfo)}
+        row |= {key: one["settings"][key] for key in limits} | {key: one[key] for key in (*TOTALS, "n_clicks")}
         for key in ("noc", "noc_std", "nof", "nof_published"):
             row |= {f"{key}@{label}": one[key].get(label, "") for label in labels}
         row |= {f"miou@{k}": one["miou"][k - 1] if k <= len(one["miou"]) else "" for k in TABLE_MIOU_CLICKS}

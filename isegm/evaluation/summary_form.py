@@ -23,19 +23,15 @@ _ENTRY: dict[str, Kind] = {
     **_SCORES,
     "clicks": Whole(least=0),
     **dict.fromkeys(("seconds", "spc", "spi"), Number(least=0)),
+    "images": Whole(least=0),
+    "n_clicks": Whole(least=1),
+    **dict.fromkeys(("first_spc", "next_spc", "passes"), Number(least=0) | Nothing()),
     "max_objects": Whole(least=1) | Nothing(),
-    "init_masks": Text() | Nothing(),
+    **dict.fromkeys(("init_masks", "own_protocol", "first_prompt"), Text() | Nothing()),
     "settings": Fields(
         _SETTINGS, {"clicker": Text(), "seed": Whole(least=0), "prompt": Text(), "box_jitter": Number(least=0)}
     ),
     "inference": Table(Plain()),
     "versions": Fields(dict.fromkeys(("isegm", "python", "torch", "numpy", "opencv", "scipy"), Text())),
 }
-_LATER: dict[str, Kind] = {  # entries may lack them
-    "images": Whole(least=0),
-    "n_clicks": Whole(least=1),
-    "parts": Table(Fields(_SCORES)),
-    **dict.fromkeys(("own_protocol", "first_prompt"), Text() | Nothing()),
-    **dict.fromkeys(("first_spc", "next_spc", "passes"), Number(least=0) | Nothing()),
-}
-SUMMARY = Fields({"evaluations": Items(Fields(_ENTRY, _LATER))})
+SUMMARY = Fields({"evaluations": Items(Fields(_ENTRY, {"parts": Table(Fields(_SCORES))}))})

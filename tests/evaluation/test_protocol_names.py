@@ -98,14 +98,6 @@ def test_eval_ritm_and_a_mode_with_a_protocol_of_its_own_are_refused(mode):
         EvalOptions(mode=mode, eval_ritm=True)
 
 
-def test_records_without_a_word_on_objects_are_resumed(tmp_path):
-    path = tmp_path / "records_drawn.jsonl"
-    with RecordWriter(path, {"target_iou": 0.9}) as writer:
-        writer.write(record([0.5]))
-    with RecordWriter(path, {"target_iou": 0.9, "objects": EACH_OBJECT}, resume=True) as writer:
-        assert len(writer.records) == 1
-
-
 # --- names
 
 
