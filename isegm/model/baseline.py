@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -35,6 +34,7 @@ class LightModel(EarlyFusionModel):
     """
 
     protocol = "clickseg"
+    imagenet_part = "feature_extractor.backbone"
     maps_transform: nn.Module
     feature_extractor: LightSegmentor
 
@@ -59,10 +59,6 @@ class LightModel(EarlyFusionModel):
     def logits_from(self, level: str, features: Tensor, rest: tuple[Tensor, ...] | None) -> Tensor:
         self._require_level(level)
         return self.feature_extractor.head(features)
-
-    def load_imagenet_weights(self, source: str | Path) -> None:
-        """Load the backbone's weights; see the backbone for the files it takes."""
-        self.feature_extractor.backbone.load_imagenet_weights(source)
 
 
 @register_model("clickseg_mobilenetv2", backbone="MobileNetV2")
@@ -104,6 +100,4 @@ class BaselineModel(LightModel):
         xavier_gluon(self)
 
     def lr_multipliers(self) -> dict[str, float]:
-        return {
-            f"feature_extractor.{name}": self.backbone_lr_mult for name, _ in self.feature_extractor.named_parameters()
-        }
+        return self.rates_of("feature_extractor", self.backbone_lr_mult)

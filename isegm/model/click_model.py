@@ -57,6 +57,8 @@ class ClickModel(nn.Module, ABC):
         reads_strokes: ``decode`` takes ``strokes``, prompts drawn into click maps, see ``isegm.prompts.draw_strokes``;
             ``stroke_radius`` is that of their lines in pixels of the maps; see ``stroke_size``.
         has_diffusion: the network has ``diffuse``, which diffuses its prediction along the colours of the image.
+        imagenet_part: name of the submodule that starts from ImageNet weights, by its own ``load_imagenet_weights``; ""
+            where there is none.
         inference_form: it cannot be trained or saved, see ``isegm.model.inference_form``.
         config: {"model": registered name, "params": constructor arguments}, plain data; set by ``build_model``.
     """
@@ -70,6 +72,7 @@ class ClickModel(nn.Module, ABC):
     has_diffusion = False
     reads_strokes = False
     stroke_radius = 5.0
+    imagenet_part = ""
     inference_form = False
     config: dict[str, Any] | None = None
     _mean: Tensor
@@ -122,8 +125,12 @@ class ClickModel(nn.Module, ABC):
         return list(names)
 
     def lr_multipliers(self) -> dict[str, float]:
-        """Return learning-rate multipliers by parameter name, where they are not 1."""
+        """Return learning-rate multipliers by parameter name, where they are not 1; see ``rates_of``."""
         return {}
+
+    def rates_of(self, part: str, rate: float) -> dict[str, float]:
+        """Return ``rate`` by the name of each parameter of ``part``, a submodule, for ``lr_multipliers``."""
+        return {name: rate for name, _ in self.get_submodule(part).named_parameters(prefix=part)}
 
     def layer_numbers(self) -> dict[str, int]:
         """Return the layer, from 0, of each parameter of a plain vision transformer by name, for layer-wise decay.
@@ -140,7 +147,7 @@ class ClickModel(nn.Module, ABC):
         return state
 
     def load_imagenet_weights(self, source: str | Path) -> None:
-        """Load ImageNet weights into the backbone.
+        """Load ImageNet weights into the backbone, ``imagenet_part``, which says what files it takes.
 
         Args:
             source: path of a file; "timm" for timm's weights of this backbone, or "timm:<name>" for others of timm
@@ -149,7 +156,10 @@ class ClickModel(nn.Module, ABC):
         Raises:
             InputError: the weights cannot be read, do not fit, or the network has no backbone to load them into.
         """
-        raise InputError(f"{type(self).__name__} takes no ImageNet weights: leave {source} out.")
+        if not self.imagenet_part:
+            raise InputError(f"{type(self).__name__} takes no ImageNet weights: leave {source} out.")
+        backbone: Any = self.get_submodule(self.imagenet_part)
+        backbone.load_imagenet_weights(source)
 
     def stroke_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """(H, W) of the maps into which strokes are drawn for an input of ``size``: that of the clicks' disks."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -133,6 +132,8 @@ class EMCClickHRNet(EMCClickModel, HRNetModel):
         kwargs: see ``isegm.model.ritm.HRNetModel`` and ``EMCClickModel``.
     """
 
+    returns_feature = True
+
     def __init__(self, *, mid_dims: int = 64, corr_channel: int = 64, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         network = self.feature_extractor
@@ -142,11 +143,6 @@ class EMCClickHRNet(EMCClickModel, HRNetModel):
     @property
     def mixed_channels(self) -> int:
         return self.coord_channels
-
-    def backbone_forward(self, image: Tensor, coord_features: Tensor) -> dict[str, Tensor]:
-        instances, aux, feature = self.feature_extractor(*self.mix(image, coord_features))
-        outputs = {"instances": instances, "feature": feature}
-        return {**outputs, "instances_aux": aux} if self.with_aux_output else outputs
 
 
 @register_model("emcclick_segformerb0", model_version="b0", **_published(64))
@@ -161,6 +157,8 @@ class EMCClickSegFormer(EMCClickModel):
         mid_dims, corr_channel: see ``MaskCorrection``.
         kwargs: see ``EMCClickModel``.
     """
+
+    imagenet_part = "feature_extractor.backbone"
 
     def __init__(
         self,
@@ -181,9 +179,4 @@ class EMCClickSegFormer(EMCClickModel):
         return {"instances": instances, "feature": feature}
 
     def lr_multipliers(self) -> dict[str, float]:
-        slow = self.feature_extractor.backbone.named_parameters(prefix="feature_extractor.backbone")
-        return {name: self.backbone_lr_mult for name, _ in slow}
-
-    def load_imagenet_weights(self, source: str | Path) -> None:
-        """Load the backbone's weights; see ``MixTransformer.load_imagenet_weights``."""
-        self.feature_extractor.backbone.load_imagenet_weights(source)
+        return self.rates_of(self.imagenet_part, self.backbone_lr_mult)

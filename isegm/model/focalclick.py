@@ -6,7 +6,6 @@ image that the last click changed.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -173,6 +172,7 @@ class FocalClickHRNet(FocalClickModel, HRNetModel):
     """
 
     half_radius = 2
+    returns_feature = True
 
     def __init__(self, *, backbone_lr_mult: float = 2.0, **kwargs: Any) -> None:
         super().__init__(backbone_lr_mult=backbone_lr_mult, **kwargs)
@@ -183,14 +183,8 @@ class FocalClickHRNet(FocalClickModel, HRNetModel):
     def mix(self, image: Tensor, coord_features: Tensor) -> tuple[Tensor, Tensor | None]:
         return super().mix(*self.scaled(image, coord_features))
 
-    def backbone_forward(self, image: Tensor, coord_features: Tensor) -> dict[str, Tensor]:
-        instances, aux, feature = self.feature_extractor(*self.mix(image, coord_features))
-        outputs = {"instances": instances, "feature": feature}
-        return {**outputs, "instances_aux": aux} if self.with_aux_output else outputs
-
     def lr_multipliers(self) -> dict[str, float]:
-        names = [f"feature_extractor.{name}" for name, _ in self.feature_extractor.named_parameters()]
-        return dict.fromkeys(names, self.backbone_lr_mult)
+        return self.rates_of("feature_extractor", self.backbone_lr_mult)
 
 
 @register_model("focalclick_segformerb0_s1", model_version="b0", pipeline_version="s1", **_PUBLISHED)
@@ -211,6 +205,7 @@ class FocalClickSegFormer(FocalClickModel):
     """
 
     half_radius = 3
+    imagenet_part = "feature_extractor.backbone"
 
     def __init__(self, *, model_version: str = "b0", backbone_lr_mult: float = 0.1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -231,9 +226,4 @@ class FocalClickSegFormer(FocalClickModel):
         return {**outputs, "instances_aux": outputs["instances"]} if self.with_aux_output else outputs
 
     def lr_multipliers(self) -> dict[str, float]:
-        names = [f"feature_extractor.backbone.{name}" for name, _ in self.feature_extractor.backbone.named_parameters()]
-        return dict.fromkeys(names, self.backbone_lr_mult)
-
-    def load_imagenet_weights(self, source: str | Path) -> None:
-        """Load the backbone's weights; see ``MixTransformer.load_imagenet_weights``."""
-        self.feature_extractor.backbone.load_imagenet_weights(source)
+        return self.rates_of(self.imagenet_part, self.backbone_lr_mult)

@@ -7,7 +7,6 @@ are those of f-BRS (Sofiiuk et al. 2020).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -99,7 +98,7 @@ class RitmModel(EarlyFusionModel):
     def lr_multipliers(self) -> dict[str, float]:
         if self.use_rgb_conv or not self.conv_extend:
             return {}
-        return {f"maps_transform.{name}": CONV_EXTEND_LR_MULT for name, _ in self.maps_transform.named_parameters()}
+        return self.rates_of("maps_transform", CONV_EXTEND_LR_MULT)
 
 
 @register_model("ritm_hrnet18s", width=18, ocr_width=48, small=True, **_HRNET)
@@ -114,7 +113,13 @@ class HRNetModel(RitmModel):
         small: HRNet's "small v2" variant.
         backbone_lr_mult: learning rate of the backbone, ``cls_head`` and ``aux_head`` relative to the rest.
         kwargs: see ``RitmModel``, ``EarlyFusionModel`` and ``ClickModel``.
+
+    Attributes:
+        returns_feature: ``backbone_forward`` also returns ``feature``, the input of ``cls_head``.
     """
+
+    imagenet_part = "feature_extractor"
+    returns_feature = False
 
     def __init__(
         self,
@@ -139,8 +144,13 @@ class HRNetModel(RitmModel):
             image: (B, 3, H, W), normalised.
             coord_features: (B, ``coord_channels``, H, W), see ``coord_features``.
         """
-        instances, aux, _ = self.feature_extractor(*self.mix(image, coord_features))  # (B, 1, H/4, W/4) each
-        return {"instances": instances, "instances_aux": aux} if self.with_aux_output else {"instances": instances}
+        instances, aux, feature = self.feature_extractor(*self.mix(image, coord_features))
+        outputs = {"instances": instances}
+        if self.returns_feature:
+            outputs["feature"] = feature  # (B, 2 * ocr_width, H/4, W/4)
+        if self.with_aux_output:
+            outputs["instances_aux"] = aux
+        return outputs
 
     @property
     def feature_levels(self) -> dict[str, int]:
@@ -167,13 +177,9 @@ class HRNetModel(RitmModel):
         ``cls_head`` and ``aux_head`` learn as slowly as the backbone, although they start from random weights
         (docs/fidelity.md#heads-learn-slowly).
         """
-        names = [f"feature_extractor.{name}" for name, _ in self.feature_extractor.named_parameters()]
-        slow = {name: self.backbone_lr_mult for name in names if not name.startswith(FULL_RATE)}
+        rates = self.rates_of("feature_extractor", self.backbone_lr_mult)
+        slow = {name: rate for name, rate in rates.items() if not name.startswith(FULL_RATE)}
         return {**super().lr_multipliers(), **slow}
-
-    def load_imagenet_weights(self, source: str | Path) -> None:
-        """Load the backbone's weights; see ``HRNet.load_imagenet_weights``."""
-        self.feature_extractor.load_imagenet_weights(source)
 
 
 @register_model("ritm_resnet34", backbone="resnet34", deeplab_ch=128, **_DEEPLAB)
@@ -190,6 +196,7 @@ class DeepLabModel(RitmModel):
         kwargs: see ``RitmModel``, ``EarlyFusionModel`` and ``ClickModel``.
     """
 
+    imagenet_part = "feature_extractor.backbone"
     extractor: type[DeepLabV3Plus] = DeepLabV3Plus
 
     def __init__(
@@ -253,13 +260,4 @@ class DeepLabModel(RitmModel):
         return self.head(features)
 
     def lr_multipliers(self) -> dict[str, float]:
-        """Return learning-rate multipliers by parameter name, where they are not 1."""
-        backbone = self.feature_extractor.backbone.named_parameters()
-        return {
-            **super().lr_multipliers(),
-            **{f"feature_extractor.backbone.{name}": self.backbone_lr_mult for name, _ in backbone},
-        }
-
-    def load_imagenet_weights(self, source: str | Path) -> None:
-        """Load the backbone's weights; see ``ResNet.load_imagenet_weights``."""
-        self.feature_extractor.backbone.load_imagenet_weights(source)
+        return {**super().lr_multipliers(), **self.rates_of(self.imagenet_part, self.backbone_lr_mult)}

@@ -9,7 +9,6 @@ mask.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -101,6 +100,7 @@ class SegNextModel(DrawnClicksModel):
     """
 
     protocol = "segnext"
+    imagenet_part = "backbone"
     encodes_once = True
     encoded_size: tuple[int, int]
 
@@ -228,7 +228,3 @@ class SegNextModel(DrawnClicksModel):
     def at_input_size(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Return weights of this network at another input size with their positional embedding resized."""
         return at_size_of(self.backbone, state)
-
-    def load_imagenet_weights(self, source: str | Path) -> None:
-        """Load MAE's weights into the encoder; see ``VisionTransformer.load_mae_weights``."""
-        self.backbone.load_mae_weights(source)

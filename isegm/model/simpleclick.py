@@ -7,7 +7,6 @@ and a light head make the mask. CFR-ICL (Sun et al. 2023) trains the same networ
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -55,6 +54,7 @@ class SimpleClickModel(EarlyFusionModel):
     """
 
     protocol = "simpleclick"
+    imagenet_part = "backbone"
 
     def __init__(
         self,
@@ -120,7 +120,3 @@ class SimpleClickModel(EarlyFusionModel):
     def at_input_size(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Return weights of this network at another input size with their positional embedding resized."""
         return at_size_of(self.backbone, state)
-
-    def load_imagenet_weights(self, source: str | Path) -> None:
-        """Load MAE's weights into the backbone; see ``VisionTransformer.load_mae_weights``."""
-        self.backbone.load_mae_weights(source)

@@ -67,10 +67,10 @@ class TimmLRASPP(LightModel):
 
     def lr_multipliers(self) -> dict[str, float]:
         """Return learning-rate multipliers by parameter name: the backbone's, but not of its click convolutions."""
-        backbone = self.feature_extractor.backbone
-        new = {f"{name}.side.weight" for name, module in backbone.named_modules() if isinstance(module, ClickConv)}
-        names = [name for name, _ in backbone.named_parameters() if name not in new]
-        return {f"feature_extractor.backbone.{name}": self.backbone_lr_mult for name in names}
+        modules = self.feature_extractor.backbone.named_modules(prefix=self.imagenet_part)
+        new = {f"{name}.side.weight" for name, module in modules if isinstance(module, ClickConv)}
+        rates = self.rates_of(self.imagenet_part, self.backbone_lr_mult)
+        return {name: rate for name, rate in rates.items() if name not in new}
 
 
 def statistics_of(backbone: str) -> tuple[Sequence[float], Sequence[float]]:

@@ -228,7 +228,7 @@ class VisionTransformer(Recomputable):
         resized = resized_positions(square, self.stored_grid).flatten(2).transpose(1, 2)
         return torch.cat((stored[:, :1].float(), resized), dim=1)
 
-    def load_mae_weights(self, source: str | Path) -> None:
+    def load_imagenet_weights(self, source: str | Path) -> None:
         """Load MAE's weights; the positional embedding is resized once, to the stored grid.
 
         Args:
