@@ -152,7 +152,7 @@ def expected_losses(file, network):
 @pytest.mark.parametrize("file", EXPERIMENTS)
 def test_every_script_says_what_was_published(file, planned, start_of, monkeypatch):
     row = EXPERIMENTS[file]
-    monkeypatch.setattr("isegm.recipes.clickseg.build_model", cheap)
+    monkeypatch.setattr("isegm.recipes.launch.build_model", cheap)
     network, train_set, val_set, config = planned(of_script(file), *start_of(file))
     assert network.name == row.network
     assert (config.batch_size, config.epochs, config.lr, config.clip_norm) == (
@@ -208,7 +208,7 @@ def test_every_script_says_what_was_published(file, planned, start_of, monkeypat
 
 @pytest.mark.parametrize("file", EXPERIMENTS)
 def test_every_script_starts_from_its_imagenet_weights(file, configure, start_of, tmp_path, monkeypatch):
-    monkeypatch.setattr("isegm.recipes.clickseg.build_model", cheap)
+    monkeypatch.setattr("isegm.recipes.launch.build_model", cheap)
     module, cfg = configure(of_script(file), *start_of(file))
     for key in IMAGENET_FILES:
         (tmp_path / f"{key}.pth").touch()
@@ -218,7 +218,7 @@ def test_every_script_starts_from_its_imagenet_weights(file, configure, start_of
 
 @pytest.mark.parametrize("source", ["timm", "timm:mobilenetv2_100.ra_in1k"])
 def test_names_of_timm_are_no_paths(source, configure, monkeypatch):
-    monkeypatch.setattr("isegm.recipes.clickseg.build_model", cheap)
+    monkeypatch.setattr("isegm.recipes.launch.build_model", cheap)
     module, cfg = configure(of_script("strongbaseline/mobilenetv2_x1_comb"))
     cfg.IMAGENET_PRETRAINED_MODELS = {"MOBILENETV2": source}
     assert module.init_model(cfg).started_from == Path(source).stem
@@ -231,7 +231,7 @@ def test_a_network_without_imagenet_weights_is_told_in_a_sentence(name):
 
 
 def test_one_switch_brings_back_what_the_published_code_saw(planned, monkeypatch):
-    monkeypatch.setattr("isegm.recipes.clickseg.build_model", cheap)
+    monkeypatch.setattr("isegm.recipes.launch.build_model", cheap)
     monkeypatch.setattr("isegm.recipes.clickseg.FIRST_IMAGES", 1)
     for switch, images in ((False, 2), (True, 1)):
         script = of_script("focalclick/hrnet18s_S2_comb")
@@ -286,7 +286,7 @@ def trained(module, cfg):
 @pytest.mark.parametrize("file", EXPERIMENTS)
 def test_every_script_trains_a_step_on_its_data(file, at_data, start_of, small_crops, monkeypatch):
     """A light network with the same inputs and outputs takes the place of the real one; see below for these."""
-    monkeypatch.setattr("isegm.recipes.clickseg.build_model", cheap)
+    monkeypatch.setattr("isegm.recipes.launch.build_model", cheap)
     monkeypatch.setattr("isegm.engine.trainer.start_from", lambda *parts: None)  # another network's weights
     module, cfg = at_data(of_script(file), "--epochs=1", "--epoch-len=2", "--batch-size=2", *start_of(file))
     trained(module, cfg)
@@ -321,7 +321,7 @@ def test_the_commands_that_users_know_run(words, published, small_crops, tmp_pat
 
 @pytest.mark.parametrize("file", EXPERIMENTS)
 def test_without_the_data_nothing_is_made(file, configure, start_of, tmp_path, monkeypatch):
-    monkeypatch.setattr("isegm.recipes.clickseg.build_model", cheap)
+    monkeypatch.setattr("isegm.recipes.launch.build_model", cheap)
     options = ("--exp-name", Path(file).stem, "--batch-size=64")
     module, cfg = configure(of_script(file), *options, *start_of(file))
     with pytest.raises(InputError, match=r"there is no data folder datasets/.* \(\w+_PATH in config\.yml\)"):

@@ -1,7 +1,5 @@
 """``--layerwise-decay``, ``--upsample`` and ``--random-split``, SimpleClick's options of train.py."""
 
-from functools import partial
-
 import pytest
 import torch
 
@@ -20,7 +18,11 @@ DEPTH = 8
 @pytest.fixture
 def slim(monkeypatch):
     """SimpleClick's networks are small ones of 8 blocks."""
-    monkeypatch.setattr("isegm.recipes.simpleclick.build_model", partial(build_model, **SLIM))
+
+    def build(name, **arguments):
+        return build_model(name, **{**(SLIM if name.startswith("simpleclick") else {}), **arguments})
+
+    monkeypatch.setattr("isegm.recipes.launch.build_model", build)
 
 
 def published(name, shape):

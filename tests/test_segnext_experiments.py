@@ -73,7 +73,7 @@ def small(monkeypatch):
     def build(name, **arguments):
         return build_model(name, **{**arguments, **SMALL})
 
-    monkeypatch.setattr("isegm.recipes.segnext.build_model", build)
+    monkeypatch.setattr("isegm.recipes.launch.build_model", build)
 
 
 def test_the_tables_name_every_script():
@@ -166,7 +166,7 @@ def test_a_script_trains_a_step_and_its_checkpoint_loads(file, at_data, small_cr
 
 
 PLUGIN = f"""
-import isegm.recipes.segnext as recipes
+import isegm.recipes.launch as recipes
 from isegm import build_model
 recipes.build_model = lambda name, **arguments: build_model(name, **{SMALL})
 """

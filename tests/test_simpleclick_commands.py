@@ -90,7 +90,7 @@ def checkout(files, tmp_path, monkeypatch):
         assert (name, arguments) == ("simpleclick_vith", {})
         return small_vit().requires_grad_(True)
 
-    for recipes in ("simpleclick", "cfr_icl"):
+    for recipes in ("launch", "cfr_icl"):
         monkeypatch.setattr(f"isegm.recipes.{recipes}.build_model", build)
     monkeypatch.chdir(tmp_path)
     return tmp_path

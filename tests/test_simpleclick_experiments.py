@@ -90,7 +90,7 @@ class Cheap(EarlyFusionModel):
 @pytest.fixture(autouse=True)
 def cheap(monkeypatch):
     """Networks of up to 660 million parameters are not built."""
-    for recipes in ("simpleclick", "cfr_icl"):
+    for recipes in ("launch", "cfr_icl"):
         monkeypatch.setattr(f"isegm.recipes.{recipes}.build_model", Cheap)
 
 
@@ -188,7 +188,7 @@ def test_vit_l_and_h_compute_their_activations_again():
 
 @pytest.mark.parametrize("options", [(), ("--set", "recompute=true")])
 def test_recomputing_runs_the_blocks_once_more_and_learns_the_same(options, at_data, small_crops, monkeypatch):
-    monkeypatch.setattr("isegm.recipes.simpleclick.build_model", build_model)
+    monkeypatch.setattr("isegm.recipes.launch.build_model", build_model)
     weights, passes = [], []
     for more in ((), options):
         module, cfg = at_data(of_script("iter_mask/plainvit_xtiny448_cocolvis_itermask"), *SHORT, *more)
@@ -205,14 +205,15 @@ def test_recomputing_runs_the_blocks_once_more_and_learns_the_same(options, at_d
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
 
 
-def test_recomputing_needs_blocks_that_can(planned):
+def test_recomputing_needs_blocks_that_can(planned, monkeypatch):
+    monkeypatch.setattr("isegm.recipes.launch.build_model", build_model)
     with pytest.raises(InputError, match="recompute is set, and no block of HRNetModel has activation checkpointing"):
         planned(of_script("iter_mask/hrnet18s_cocolvis_itermask_3p"), "--set", "recompute=true")
 
 
 @pytest.mark.parametrize("data", ["cocolvis", "sbd"])
 def test_a_small_network_trains_a_step(data, at_data, small_crops, monkeypatch):
-    monkeypatch.setattr("isegm.recipes.simpleclick.build_model", build_model)
+    monkeypatch.setattr("isegm.recipes.launch.build_model", build_model)
     module, cfg = at_data(of_script(f"iter_mask/plainvit_xtiny448_{data}_itermask"), *SHORT)
     module.main(cfg)
     last = cfg.CHECKPOINTS_PATH / "last_checkpoint.pth"

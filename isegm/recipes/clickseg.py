@@ -20,7 +20,6 @@ from isegm.model.losses import (
     SigmoidBinaryCrossEntropyLoss,
     WeightedNormalizedFocalLoss,
 )
-from isegm.model.registry import build_model
 from isegm.recipes import data_config, launch
 from isegm.recipes.data_config import DataConfig, Size
 from isegm.utils.errors import InputError
@@ -65,9 +64,7 @@ def network(name: str, cfg: EasyDict) -> ClickModel:
             f"{name} has no ImageNet weights to start from: known are those of {', '.join(IMAGENET)}; add a row to "
             "IMAGENET in isegm/recipes/clickseg.py, or start from random weights with build_model."
         )
-    model = build_model(name)
-    launch.start_from_imagenet(model, cfg, IMAGENET[name])
-    return model
+    return launch.built(name, cfg, IMAGENET[name])
 
 
 def coco_lvis(*, stuff: float, colours: bool = False, oldaug: bool = False) -> DataConfig:

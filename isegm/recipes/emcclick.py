@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from easydict import EasyDict
-
 from isegm.data.points_sampler import FirstPointSampler
 from isegm.engine.tasks import LossTerm
-from isegm.model.click_model import ClickModel
 from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss
-from isegm.model.registry import build_model
-from isegm.recipes import data_config, launch
+from isegm.recipes import data_config
 from isegm.recipes.training import Recipe
 
 SAMPLER = FirstPointSampler(max_num_points=24, merge_objects_prob=0.15, max_num_merged_objects=2)
@@ -21,19 +17,6 @@ DATA = replace(
     train=replace(data_config.COCO_LVIS.train, stuff=0.2, keep_background=0.0),
     whole_targets=True,
 )
-
-
-def network(name: str, cfg: EasyDict, imagenet: str) -> ClickModel:
-    """Build a registered network whose backbone starts from the ImageNet weights that config.yml names.
-
-    Args:
-        name: of the network, see ``build_model``.
-        cfg: configuration of the run.
-        imagenet: key of the weights below IMAGENET_PRETRAINED_MODELS.
-    """
-    model = build_model(name)
-    launch.start_from_imagenet(model, cfg, imagenet)
-    return model
 
 
 def losses(*, aux: float | None) -> dict[str, LossTerm]:

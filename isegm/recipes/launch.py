@@ -6,6 +6,7 @@ import shlex
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -19,6 +20,7 @@ from isegm.engine.trainer import Trainer
 from isegm.evaluation.reports import device_name
 from isegm.model.click_model import ClickModel
 from isegm.model.pretrained import is_timm_source
+from isegm.model.registry import build_model
 from isegm.recipes.device_data import place_data
 from isegm.utils.distributed import device_of_process, is_main, local_processes
 from isegm.utils.errors import InputError
@@ -77,6 +79,24 @@ def run_config(cfg: EasyDict) -> RunConfig:
         compile=cfg.compile,
         minutes=cfg.minutes,
     )
+
+
+def built(name: str, cfg: EasyDict, imagenet: str | None, /, **arguments: Any) -> ClickModel:
+    """Build a registered network whose backbone starts from the ImageNet weights that config.yml names.
+
+    Args:
+        name: of the network, see ``build_model``.
+        cfg: configuration of the run.
+        imagenet: key of the weights, see ``start_from_imagenet``; None for random weights.
+        arguments: of the network.
+
+    Raises:
+        InputError: see ``build_model`` and ``start_from_imagenet``.
+    """
+    network = build_model(name, **arguments)
+    if imagenet is not None:
+        start_from_imagenet(network, cfg, imagenet)
+    return network
 
 
 def start_from_imagenet(network: ClickModel, cfg: EasyDict, key: str) -> bool:

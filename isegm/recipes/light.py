@@ -105,9 +105,8 @@ def mobilenetv2(cfg: EasyDict, *, strokes: bool = False) -> ClickModel:
 
 def focalclick_hrnet18s(cfg: EasyDict) -> ClickModel:
     """FocalClick S1 on HRNet-18s, whose backbone starts from the ImageNet weights that config.yml names."""
-    network = build_model("focalclick_hrnet18s_s1")
+    network = launch.built("focalclick_hrnet18s_s1", cfg, "HRNETV2_W18_SMALL")
     _scale_clicks(network)
-    launch.start_from_imagenet(network, cfg, "HRNETV2_W18_SMALL")
     return network
 
 
@@ -121,9 +120,8 @@ def timm_lraspp(cfg: EasyDict, *, backbone_lr_mult: float) -> ClickModel:
     Raises:
         InputError: timm has no such backbone, or it or its weights cannot be used.
     """
-    network = build_model("timm_lraspp", backbone=cfg.backbone or "resnet18", backbone_lr_mult=backbone_lr_mult)
-    launch.start_from_imagenet(network, cfg, "TIMM_BACKBONE")
-    return network
+    backbone = cfg.backbone or "resnet18"
+    return launch.built("timm_lraspp", cfg, "TIMM_BACKBONE", backbone=backbone, backbone_lr_mult=backbone_lr_mult)
 
 
 def _scale_clicks(network: ClickModel) -> None:

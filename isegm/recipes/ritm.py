@@ -10,7 +10,6 @@ from isegm.data.transforms import Compose, LimitLongestSide, PadIfNeeded, Random
 from isegm.engine.tasks import LossTerm
 from isegm.model.click_model import ClickModel
 from isegm.model.losses import NormalizedFocalLoss, SigmoidBinaryCrossEntropyLoss
-from isegm.model.registry import build_model
 from isegm.recipes import launch
 from isegm.recipes.data_config import Size, coco_views
 
@@ -20,33 +19,27 @@ SAMPLER = MultiPointSampler(max_num_points=24, prob_gamma=0.8, merge_objects_pro
 
 def hrnet18s(cfg: EasyDict) -> ClickModel:
     """HRNet-18s with OCR and previous mask; like all networks here it starts from ImageNet weights, if configured."""
-    return _started("ritm_hrnet18s", cfg, "HRNETV2_W18_SMALL")
+    return launch.built("ritm_hrnet18s", cfg, "HRNETV2_W18_SMALL")
 
 
 def hrnet18(cfg: EasyDict) -> ClickModel:
     """HRNet-18 with OCR and previous mask."""
-    return _started("ritm_hrnet18", cfg, "HRNETV2_W18")
+    return launch.built("ritm_hrnet18", cfg, "HRNETV2_W18")
 
 
 def hrnet32(cfg: EasyDict) -> ClickModel:
     """HRNet-32 with OCR and previous mask."""
-    return _started("ritm_hrnet32", cfg, "HRNETV2_W32")
+    return launch.built("ritm_hrnet32", cfg, "HRNETV2_W32")
 
 
 def hrnet18_baseline(cfg: EasyDict) -> ClickModel:
     """HRNet-18 with OCR, without previous mask."""
-    return _started("ritm_hrnet18", cfg, "HRNETV2_W18", with_prev_mask=False)
+    return launch.built("ritm_hrnet18", cfg, "HRNETV2_W18", with_prev_mask=False)
 
 
 def resnet34_baseline(cfg: EasyDict) -> ClickModel:
     """DeepLabV3+ on ResNet-34 with 128 channels ("dh128"), without previous mask."""
-    return _started("ritm_resnet34", cfg, "RESNET34")
-
-
-def _started(name: str, cfg: EasyDict, imagenet: str, **overrides: bool) -> ClickModel:
-    network = build_model(name, **overrides)
-    launch.start_from_imagenet(network, cfg, imagenet)
-    return network
+    return launch.built("ritm_resnet34", cfg, "RESNET34")
 
 
 def losses(*, aux: float | None, criterion: nn.Module | None = None) -> dict[str, LossTerm]:

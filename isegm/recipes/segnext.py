@@ -22,7 +22,6 @@ from isegm.data.transforms import (
     UniformRandomResize,
 )
 from isegm.model.click_model import ClickModel
-from isegm.model.registry import build_model
 from isegm.recipes import data_config, launch, ritm
 from isegm.recipes.data_config import DataConfig, Size, SplitConfig
 from isegm.recipes.training import Recipe
@@ -39,10 +38,7 @@ def vit(cfg: EasyDict, *, name: str, mae: str | None = "MAE_BASE", **arguments: 
         mae: key of the weights below IMAGENET_PRETRAINED_MODELS; None for random weights.
         arguments: of the network.
     """
-    network = build_model(name, **arguments)
-    if mae is not None:
-        launch.start_from_imagenet(network, cfg, mae)
-    return network
+    return launch.built(name, cfg, mae, **arguments)
 
 
 sax1 = partial(vit, name="segnext_vitb_sax1")

@@ -9,7 +9,6 @@ from easydict import EasyDict
 
 from isegm.model.click_model import ClickModel
 from isegm.model.heads.feature_pyramid import UPSAMPLING
-from isegm.model.registry import build_model
 from isegm.recipes import data_config, launch, ritm
 from isegm.recipes.training import Recipe, TrainingData
 
@@ -24,10 +23,7 @@ def vit(cfg: EasyDict, *, name: str, mae: str | None, channels: int = 256, **arg
         channels: width of the head.
         arguments: of the network.
     """
-    network = build_model(name, **arguments, **chosen(cfg, channels))
-    if mae is not None:
-        launch.start_from_imagenet(network, cfg, mae)
-    return network
+    return launch.built(name, cfg, mae, **arguments, **chosen(cfg, channels))
 
 
 def chosen(cfg: EasyDict, channels: int = 256) -> dict[str, Any]:

@@ -7,7 +7,7 @@ The recipe is that of Du et al. 2023, with fewer and shorter epochs for less dat
 
 from dataclasses import replace
 
-from isegm.recipes import FolderData, emcclick, ritm, train
+from isegm.recipes import FolderData, emcclick, launch, ritm, train
 
 MODEL_NAME = "folder_emcclick_hrnet18s"
 RECIPE = replace(
@@ -17,7 +17,7 @@ RECIPE = replace(
 
 
 def init_model(cfg):
-    return emcclick.network("emcclick_hrnet18s", cfg, "HRNETV2_W18_SMALL")
+    return launch.built("emcclick_hrnet18s", cfg, "HRNETV2_W18_SMALL")
 
 
 def main(cfg):
