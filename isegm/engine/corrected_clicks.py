@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -30,8 +30,11 @@ class CorrectedClicks(IterativeClicks):
             proportional to ``ratio`` to the power of k.
 
     Attributes:
+        clicks_on_device: False; clicks are simulated on the CPU, wherever the batch is.
         ious: IoU of the first pass and of the correction, of this process's training steps alone.
     """
+
+    clicks_on_device: ClassVar[bool] = False
 
     ratio: float = 0.8
     ious: RunningIoU = field(default_factory=RunningIoU, compare=False)

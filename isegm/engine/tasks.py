@@ -127,7 +127,14 @@ class BatchSteps(Protocol):
 
 
 class TrainingTask(Protocol):
-    """Turns a batch into one or more training steps."""
+    """Turns a batch into one or more training steps.
+
+    Attributes:
+        clicks_on_device: the task is a dataclass whose field ``on_device`` lets it simulate clicks on the device that
+            holds the batch. A class that lacks the attribute does not.
+    """
+
+    clicks_on_device: ClassVar[bool] = False
 
     def begin(self, model: ClickModel, batch: Batch, batch_rng: BatchRNG) -> BatchSteps:
         """Begin with a batch. The number of steps may depend on ``batch_rng.whole`` and on nothing else."""
@@ -173,7 +180,12 @@ class IterativeClicks:
         on_device: simulate clicks on the device that holds the batch, by exact distances, see
             ``isegm.engine.device_clicks``; otherwise as published, on the CPU.
         anywhere: share of simulated clicks on the device that lie anywhere in an error.
+
+    Attributes:
+        clicks_on_device: see ``TrainingTask``.
     """
+
+    clicks_on_device: ClassVar[bool] = True
 
     losses: Mapping[str, LossTerm]
     max_num_next_clicks: int = 3

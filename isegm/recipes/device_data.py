@@ -16,7 +16,6 @@ from isegm.data.on_device.resident import needed_bytes
 from isegm.data.on_device.train_set import DeviceTrainSet
 from isegm.data.train_set import TrainSet
 from isegm.engine.config import TrainConfig
-from isegm.engine.tasks import IterativeClicks
 from isegm.utils.errors import InputError
 from isegm.utils.log import logger
 from isegm.utils.quantities import counted, in_bytes
@@ -29,6 +28,8 @@ def place_data(
     train_set: TrainSet, config: TrainConfig, device: torch.device, wanted: bool | None
 ) -> tuple[TrainSet | DeviceTrainSet, TrainConfig]:
     """Put the images of a training set on the device, where the run wants it, and let clicks be simulated there.
+
+    A task whose ``clicks_on_device`` is false gets its batches on the device, and simulates clicks as it always does.
 
     Args:
         train_set: the samples.
@@ -46,8 +47,6 @@ def place_data(
     needed = needed_bytes(train_set.reader, side)
     if wanted is None and (not _of_folders(train_set.reader) or needed > SHARE * torch.cuda.mem_get_info(device)[0]):
         return train_set, config
-    if not isinstance(config.task, IterativeClicks):
-        raise InputError("this task does not simulate clicks on the device: train without --data-on-device.")
     try:
         placed = DeviceTrainSet(train_set, device, side, _progress)
     except InputError as error:
@@ -59,7 +58,11 @@ def place_data(
         "%s of at most %d pixels are kept on %s: %s", counted(len(train_set.reader), "image"), side, device,
         in_bytes(needed),
     )  # fmt: skip
-    return placed, replace(config, task=replace(config.task, on_device=True))
+    task: Any = config.task
+    if not getattr(task, "clicks_on_device", False):
+        logger.info("%s does not simulate clicks there", type(task).__name__)
+        return placed, config
+    return placed, replace(config, task=replace(task, on_device=True))
 
 
 def longest_side(reader: Reader) -> int:

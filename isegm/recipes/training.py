@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Protocol
 
 from easydict import EasyDict
@@ -16,7 +16,7 @@ from isegm.engine.corrected_clicks import CorrectedClicks
 from isegm.engine.iterative_click_loss import AppendedClicks, IterativeClickLoss
 from isegm.engine.mixed_clicks import MixedClicks
 from isegm.engine.schedule import MultiStep, WarmupDecay
-from isegm.engine.tasks import FocalClicks, IterativeClicks, LossTerm
+from isegm.engine.tasks import FocalClicks, IterativeClicks, LossTerm, TrainingTask
 from isegm.model.click_model import ClickModel
 from isegm.model.recomputation import always_recompute
 from isegm.recipes import launch
@@ -29,6 +29,11 @@ from isegm.utils.inputs import CALLABLE, KINDS, SHARE, CheckedFields
 from isegm.utils.schema import Instance, Items, Kind, Nothing, Number, Table, Text, Whole
 
 SIZE = KINDS["tuple[int, int]"]
+MakeTask = Callable[[Mapping[str, LossTerm], int], TrainingTask]
+OF_TASK = (  # what chooses one of the library's tasks, or is one's own
+    "train_every_click", "mixed_clicks", "appended_clicks", "click_weights", "sampled_clicks", "clicks_anywhere",
+    "clicks_ratio",
+)  # fmt: skip
 
 
 class TrainingData(Protocol):
@@ -100,6 +105,8 @@ class Recipe(CheckedFields):
         ema: decay of the running average of the weights, see ``TrainConfig``.
         sync_bn: BatchNorm over the samples of all GPUs, where several train, as with ``--sync-bn``.
         validates: whether an epoch ends with validation; SimpleClick's and CFR-ICL's do not.
+        task: makes the task from ``losses`` and ``clicks``, such as ``MixedClicks`` or a class of your own; it goes
+            without the fields that choose one, ``OF_TASK``. None for the task that those and the network choose.
         starts_from: the trained network that ``--weights`` must give, and where to find it, as the end of the sentence
             "SCRIPT goes on from ..."; None if none is needed.
 
@@ -120,6 +127,7 @@ class Recipe(CheckedFields):
         "checkpoint_every": INTERVAL,
         "initial_masks": CALLABLE | Nothing(),
         "prompts": CALLABLE | Nothing(),
+        "task": CALLABLE | Nothing(),
         "starts_from": Text() | Nothing(),
         "clip_norm": Number(above=0) | Nothing(),
         "click_weights": Items(Number(0), least=1) | Nothing(),
@@ -162,6 +170,7 @@ class Recipe(CheckedFields):
     clicks_ratio: float | None = None
     sync_bn: bool = False
     validates: bool = True
+    task: MakeTask | None = None
     starts_from: str | None = None
 
     def __post_init__(self) -> None:
@@ -174,6 +183,11 @@ class Recipe(CheckedFields):
             raise ValueError("BatchNorm has no statistics to keep: say in starts_from where they come from")
         if self.cpu_micro_batch and not self.freeze_batchnorm:
             raise ValueError("cpu_micro_batch would change what BatchNorm learns from: set freeze_batchnorm too")
+        chosen = [
+            each.name for each in fields(self) if each.name in OF_TASK and getattr(self, each.name) != each.default
+        ]
+        if self.task is not None and chosen:
+            raise ValueError(f"task says how clicks are trained: leave out {' and '.join(chosen)}")
         rows = self.sampler.max_num_points
         if self.clicks > rows and not self.appended_clicks and self.click_weights is None:
             raise ValueError(
@@ -279,15 +293,17 @@ def train_config(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> TrainCon
     )
 
 
-def _task(network: ClickModel, recipe: Recipe) -> IterativeClicks:
+def _task(network: ClickModel, recipe: Recipe) -> TrainingTask:
+    if recipe.task is not None:
+        return recipe.task(recipe.losses, recipe.clicks)
     kind: type[IterativeClicks] = FocalClicks if network.has_refiner else IterativeClicks
     more: dict[str, Any] = {}
     other_clicks = recipe.mixed_clicks or recipe.appended_clicks or recipe.click_weights is not None
     if network.corrects_masks:
         if other_clicks or recipe.train_every_click:
             raise InputError(
-                "EMC-Click's networks train the last click of a batch: leave train_every_click, mixed_clicks, "
-                "appended_clicks and click_weights out."
+                f"{type(network).__name__} corrects masks, and trains the last click of a batch: leave "
+                "train_every_click, mixed_clicks, appended_clicks and click_weights out."
             )
         kind = CorrectedClicks
         more = {} if recipe.clicks_ratio is None else {"ratio": recipe.clicks_ratio}
