@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from isegm.click_maps import DistMaps, GroupedDistMaps
+from isegm.model.layers import resize
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import require
 from isegm.utils.schema import Flag, Number, Row
@@ -405,5 +405,5 @@ class EarlyFusionModel(DrawnClicksModel):
         outputs = self.backbone_forward(image, coord_features)
         for name in self.resized_outputs:
             if name in outputs:
-                outputs[name] = F.interpolate(outputs[name], size=size, mode="bilinear", align_corners=True)
+                outputs[name] = resize(outputs[name], size)
         return outputs

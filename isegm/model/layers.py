@@ -1,6 +1,7 @@
 """Small layers and tensor operations that backbones and heads share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -63,9 +64,19 @@ def dilated_by_phases(conv: nn.Conv2d, x: Tensor) -> Tensor:
     return x.flatten(3, 4).flatten(1, 2)[:, :height, :width].permute(0, 3, 1, 2)
 
 
-def resize(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Resize (B, C, h, w) to ``size`` (H, W), bilinear with aligned corners."""
-    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=True)
+def resize(x: Tensor, size: Sequence[int], aligned: bool = True) -> Tensor:
+    """Resize (B, C, h, w) to ``size`` (H, W), bilinear, with aligned corners or without."""
+    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=aligned)
+
+
+def resized_sum(maps: Iterable[Tensor], size: Sequence[int]) -> Tensor:
+    """Resize maps (B, C, h_i, w_i) to ``size`` (H, W) without aligned corners, and add them in their order.
+
+    Where a 1x1 convolution of all maps, resized and concatenated, follows in a paper, run its parts on each map first
+    and add the results here: both are linear, so that the result is the same at less than half the MACs.
+    """
+    same = tuple(size)
+    return reduce(torch.add, (x if tuple(x.shape[2:]) == same else resize(x, same, aligned=False) for x in maps))
 
 
 def to_map(tokens: Tensor, size: Sequence[int]) -> Tensor:

@@ -61,7 +61,7 @@ class PublishedSegNext(SegNextModel):
         maps = self.neck(tokens.transpose(1, 2).reshape(fused.shape))
         logits = self.head.seg_conv(fused_maps(self.head.convs, self.head.fusion_conv.conv, maps))
         logits = resize(logits, self.encoded_size)
-        return {"instances": F.interpolate(logits, size=size, mode="bilinear", align_corners=False)}
+        return {"instances": resize(logits, size, aligned=False)}
 
 
 class FullGridMaps(DistMaps):
@@ -137,7 +137,7 @@ def attended(block: nn.Module, x: Tensor) -> Tensor:
 def fused_maps(convs: nn.ModuleList, fusion: nn.Conv2d, maps: Sequence[Tensor]) -> Tensor:
     """Resize the maps of a pyramid (B, C_i, h_i, w_i) to the size of the first, and fuse them: (B, C, h_0, w_0)."""
     maps = [conv(x) for conv, x in zip(convs, maps, strict=True)]
-    maps = [F.interpolate(x, maps[0].shape[2:], mode="bilinear", align_corners=False) for x in maps]
+    maps = [resize(x, maps[0].shape[2:], aligned=False) for x in maps]
     return F.relu(fusion(torch.cat(maps, dim=1)))
 
 

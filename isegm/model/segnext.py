@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from isegm.clicks import used
@@ -194,7 +193,7 @@ class SegNextModel(DrawnClicksModel):
         fused = self.fusion_blocks(encoded, self.embed_prompts(points, prev_mask, strokes))  # (B, embed_dim, h, w)
         logits = self.head(self.neck(fused))  # (B, 1, 4h, 4w)
         logits = resize(logits, self.encoded_size)  # docs/fidelity.md#segnext-logits-twice-resized
-        return {"instances": F.interpolate(logits, size=size, mode="bilinear", align_corners=False)}
+        return {"instances": resize(logits, size, aligned=False)}
 
     def embed_prompts(self, points: Tensor, prev_mask: Tensor, strokes: Tensor | None = None) -> Tensor:
         """Embed clicks, strokes and previous mask, given as to ``decode``: (B, embed_dim, h, w)."""
@@ -219,7 +218,7 @@ class SegNextModel(DrawnClicksModel):
         """Resize maps (B, C, H, W) to ``img_size``."""
         if tuple(maps.shape[2:]) == self.encoded_size:
             return maps
-        return F.interpolate(maps, size=self.encoded_size, mode="bilinear", align_corners=False)
+        return resize(maps, self.encoded_size, aligned=False)
 
     def layer_numbers(self) -> dict[str, int]:
         """Return layer numbers by parameter name; the embedding of clicks is in the first layer with the image's."""

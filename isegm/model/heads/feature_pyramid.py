@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from isegm.model.layers import resized_sum
 from isegm.utils.schema import Items, Number, Whole
 
 ARGUMENTS = {  # of networks with both, by the names of constructors
@@ -85,8 +85,7 @@ class ConvReLU(nn.Module):
 class Fusion(nn.Module):
     """Resize maps to the first one's size; one 1x1 convolution of all, ReLU.
 
-    The convolution runs on each map before it is resized, and the results are added: both are linear, so that the
-    result is the same at a third of the MACs.
+    The convolution runs on each map before it is resized, see ``resized_sum``.
 
     Args:
         inputs: channels of all maps together.
@@ -99,14 +98,13 @@ class Fusion(nn.Module):
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Fuse ``maps`` (B, C, h_i, w_i), largest first, to (B, outputs, h_0, w_0)."""
-        size = maps[0].shape[2:]
         weight = self.conv.weight.permute(0, 2, 3, 1).flatten(1)  # whose gradient has the strides of channels-last
         weights = weight.expand(len(maps[0]), -1, -1).chunk(len(maps), dim=2)  # (B, outputs, C)
-        parts = [torch.bmm(w, x.flatten(2)).unflatten(2, x.shape[2:]) for x, w in zip(maps, weights, strict=True)]
-        parts[1:] = [F.interpolate(x, size=size, mode="bilinear", align_corners=False) for x in parts[1:]]
+        parts = (torch.bmm(w, x.flatten(2)).unflatten(2, x.shape[2:]) for x, w in zip(maps, weights, strict=True))
+        fused = resized_sum(parts, maps[0].shape[2:])
         if self.conv.bias is not None:
-            parts.append(self.conv.bias[:, None, None])
-        return F.relu(reduce(torch.add, parts), inplace=True)
+            fused = fused + self.conv.bias[:, None, None]
+        return F.relu(fused, inplace=True)
 
 
 def doubled(inputs: int, outputs: int) -> nn.Sequential:

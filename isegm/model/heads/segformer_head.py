@@ -1,13 +1,11 @@
 """SegFormer's decode head (Xie et al. 2021) for one object, with the parameter names of published weights."""
 
 from collections.abc import Sequence
-from functools import reduce
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isegm.model.layers import to_map, to_tokens
+from isegm.model.layers import resized_sum, to_map, to_tokens
 
 
 class Projection(nn.Module):
@@ -24,8 +22,7 @@ class Projection(nn.Module):
 class Fusion(nn.Module):
     """Resize the maps of all stages to the largest; one 1x1 convolution of all, batch norm, ReLU.
 
-    The convolution runs on each map before it is resized, and the results are added: both are linear, so that the
-    result is the same at less than half the MACs.
+    The convolution runs on each map before it is resized, see ``resized_sum``.
 
     Args:
         channels: of each map and of the result.
@@ -39,18 +36,12 @@ class Fusion(nn.Module):
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Fuse ``maps`` (B, channels, h_i, w_i), smallest first, to (B, channels, H, W), the size of the last."""
-        size = maps[-1].shape[2:]
         weights = self.conv.weight.flatten(1).chunk(len(maps), dim=1)  # (channels, channels) each
-        parts = (_resized(to_map(to_tokens(x) @ w.T, x.shape[2:]), size) for x, w in zip(maps, weights, strict=True))
-        fused = reduce(torch.add, parts)
+        parts = (to_map(to_tokens(x) @ w.T, x.shape[2:]) for x, w in zip(maps, weights, strict=True))
+        fused = resized_sum(parts, maps[-1].shape[2:])
         if self.conv.bias is not None:  # in the inference form
             fused = fused + self.conv.bias[:, None, None]
         return F.relu(self.bn(fused), inplace=True)
-
-
-def _resized(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Resize to (H, W) without aligned corners, as SegFormer does."""
-    return x if tuple(x.shape[2:]) == tuple(size) else F.interpolate(x, tuple(size), mode="bilinear")
 
 
 class DecodeHead(nn.Module):
