@@ -110,8 +110,8 @@ def split_names(text: str, prefix: str = "") -> list[str]:
     """Split names of data sets at commas, except for commas in the path of a folder or packed file that exists.
 
     Args:
-        text: such as ``GrabCut,folder:my_images``; spaces around a name are left out. Among more than 1000 parts no path
-            with commas is looked for.
+        text: such as ``GrabCut,folder:my_images``; spaces around a name are left out. Among more than 1000 parts no
+            path with commas is looked for.
         prefix: what paths begin with; in ``--datasets`` that is ``folder:``, in ``--data`` nothing.
     """
     parts = text.split(",")

@@ -245,6 +245,7 @@ def test_records_of_several_data_sets_are_put_aside_side_by_side(tmp_path, caplo
         "records.jsonl.bak2": "two",
         "records.jsonl.bak3": "six",
     }
-    assert len(caplog.messages) == 4
-    assert caplog.messages[0].startswith("the records of another run (they are of another data set of this name, or")
-    assert caplog.messages[0].endswith("records.jsonl.bak")
+    warned = [entry.message for entry in caplog.records if entry.levelname == "WARNING"]
+    assert len(warned) == 4
+    assert warned[0].startswith("the records of another run (they are of another data set of this name, or")
+    assert warned[0].endswith("records.jsonl.bak")
