@@ -26,10 +26,9 @@ FEW = {
     "predict": ("--cpu",),
     "evaluate": ("--n-clicks=2", "--max-objects=1", "--no-overlays"),
     "flops": ("--size=64,64",),
-    "measure-latency": ("--size=64,64", "--rounds=1"),
 }
 # Commands that take longer or open a window: other tests run them in small, here their parser reads the words.
-RUN_ELSEWHERE = ("train", "annotate", "benchmark", "benchmark-eval")
+RUN_ELSEWHERE = ("train", "annotate", "benchmark", "benchmark-eval", "measure-latency")
 OTHER_PROGRAMS = {"docker", "git", "pip", "pre-commit", "source", "sudo"}
 SHOWN_SCRIPTS = {block.title for page in PAGES for block in blocks(page) if block.title.startswith("models/")}
 MAY_END = {"datasets": 1}  # the exit code where data sets are missing
