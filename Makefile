@@ -12,11 +12,11 @@ quickstart: $(VENV)/.ready
 
 # Two processes: much of the suite keeps one core busy, and each takes up to 2 GB of memory
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # The same with what takes longest: every recorded click of published runs, and variants of other tests.
 test-all: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --all
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --all
 
 # The same checks as .pre-commit-config.yaml
 lint: $(VENV)/.ready-dev

@@ -17,6 +17,10 @@ from tests.published_data import make_all
 from tests.screen import HAS_SCREEN, virtual_screen
 
 ROOT = Path(__file__).resolve().parents[1]
+FIRST = {  # files of tests that start processes, or run large networks
+    *("test_distributed.py", "test_wheel.py", "test_processes.py", "test_trainer.py", "test_stopping.py"),
+    *("test_segnext.py", "test_latency.py", "test_signals.py", "test_docs.py"),
+}
 
 # A shell that starts the tests in the background lets them, and the commands that they start, ignore Ctrl+C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -30,7 +34,11 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what takes tens of seconds and tests little that others do not; ``make test-all`` runs it."""
+    """Leave out what takes tens of seconds and tests little that others do not; ``make test-all`` runs it.
+
+    Files that take long come first, so that two processes end together.
+    """
+    items.sort(key=lambda item: item.path.name not in FIRST)
     reason = "takes long, and other tests cover nearly the same: make test-all runs it"
     for item in items:
         if "long" in item.keywords and not config.getoption("--all"):

@@ -23,6 +23,7 @@ def test_a_device_that_is_not_there_is_told(capsys):
     assert "the device cuda:98 cannot be used on this machine" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_memory_of_a_click_in_bf16(capsys):
     benchmark.main(["--memory", "simpleclick_vit_xtiny", "--side", "64", "--batch", "1", "--dtype", "bf16"])
     first, click = capsys.readouterr().out.splitlines()[1:]

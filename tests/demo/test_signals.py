@@ -98,7 +98,7 @@ def ended(screen, tmp_path):
     ("state", "number"),
     [
         ("idle", signal.SIGTERM),
-        ("dialog", signal.SIGINT),
+        pytest.param("dialog", signal.SIGINT, marks=pytest.mark.long),
         pytest.param("idle", signal.SIGINT, marks=pytest.mark.long),
         pytest.param("files", signal.SIGINT, marks=pytest.mark.long),
     ],

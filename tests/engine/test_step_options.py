@@ -143,7 +143,7 @@ def test_rate_and_clipping_of_the_command_line_win(images, tmp_path):
     assert rates == [pytest.approx(1e-3 * run.config.schedule(epoch)) for epoch in (0, 0.5)]
 
 
-@pytest.mark.parametrize("network", [TinyModel, EncodeOnceModel])
+@pytest.mark.parametrize("network", [TinyModel, pytest.param(EncodeOnceModel, marks=pytest.mark.long)])
 def test_a_compiled_network_learns_the_same_and_keeps_its_names(network, images, tmp_path, monkeypatch):
     from torch._dynamo.utils import counters
 

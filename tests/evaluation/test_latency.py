@@ -154,6 +154,7 @@ def test_measured_clicks_belong_to_the_file_that_was_timed():
     assert axes.lines[0].get_xdata()[0] == 200 and axes.lines[0].get_ydata()[0] == 2.5
 
 
+@pytest.mark.long
 def test_a_network_of_a_plugin_is_measured_too(tmp_path):
     plugin = tmp_path / "outside.py"
     plugin.write_text(

@@ -21,6 +21,7 @@ NETWORKS = {  # and what is compiled of them beside ``decode``
     "focalclick_segformerb0_s1": {"refine"},
     "segnext_vit_tiny": {"encode"},
 }
+SLOW_TO_TRACE = ("emcclick_segformerb0", "focalclick_segformerb0_s1")
 
 
 def clicked(network, **settings):
@@ -48,7 +49,13 @@ def without_code(monkeypatch):
     return compiled
 
 
-@pytest.mark.parametrize(("name", "parts"), NETWORKS.items())
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        pytest.param(name, parts, marks=[pytest.mark.long] if name in SLOW_TO_TRACE else [])
+        for name, parts in NETWORKS.items()
+    ],
+)
 def test_a_compiled_network_gives_the_same_masks(name, parts, without_code):
     torch.manual_seed(0)
     arguments = {"img_size": (64, 64)} if name.startswith("segnext") else {}
