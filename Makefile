@@ -10,7 +10,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --constraint constraints.txt --co
 quickstart: $(VENV)/.ready
 	$(BIN)/isegm evaluate --datasets Samples --cpu --logs-path quickstart
 
-# Two processes: much of the suite keeps one core busy, and each takes up to 2 GB of memory
+# Two processes: much of the suite keeps one core busy, and each takes up to 3 GB of memory
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
