@@ -10,13 +10,13 @@ INSTALL = $(BIN)/python -m pip install --quiet --constraint constraints.txt --co
 quickstart: $(VENV)/.ready
 	$(BIN)/isegm evaluate --datasets Samples --cpu --logs-path quickstart
 
-# Two processes: much of the suite keeps one core busy, and each takes up to 3 GB of memory
+# Two processes, each of which computes in one thread and takes up to 3 GB of memory
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # The same with what takes longest: every recorded click of published runs, and variants of other tests.
 test-all: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --all
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --all
 
 # The same checks as .pre-commit-config.yaml
 lint: $(VENV)/.ready-dev
