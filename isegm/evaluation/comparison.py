@@ -115,9 +115,9 @@ def read_runs(paths: Sequence[str | Path]) -> list[Run]:
     """Read runs from records files, or from every ``records_*.jsonl`` below a folder.
 
     A run is named by the part of its folder's path in which the folders differ, and by its file where a folder has
-    several of a data set. Links to folders are followed. Files and folders without records, as
-    those of tables, pickles and plots beside the runs, and evaluations that ended before their first object are left
-    out with a warning, unless there are no others.
+    several of a data set. Links to folders are followed. Files and folders without records, as those of tables, pickles
+    and plots beside the runs, and evaluations that ended before their first object are left out with a warning, unless
+    there are no others.
 
     Raises:
         InputError: no such file or folder, no records in any, or damaged ones.

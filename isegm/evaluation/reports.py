@@ -16,10 +16,10 @@ from isegm.inference.simulation import EvalSettings
 from isegm.inference.transforms import MULTIPLE
 from isegm.utils.log import printable
 
+RITM_FORM = TableForm.of(RITM)
 ALL_SCORES_MIOU_CLICKS = (1, 3, 5, 10, 20)
 NAME_WIDTH, DATASET_WIDTH, COLUMN_WIDTH, SPC_WIDTH, TIME_WIDTH = 13, 11, 9, 7, 9
 TIE_RULE = "deepest pixel of the deeper error, a tie gives a negative click and the first pixel row by row"
-RITM_FORM = TableForm.of(RITM)
 ANYWHERE = "random pixel of the connected error that reaches deepest, a tie gives a negative click"
 
 

@@ -269,6 +269,7 @@ def test_tiff_files_lose_their_transparency_and_keep_their_colours(orientation, 
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), read_image(tmp_path / "a.png"))
 
 
+# Pillow below 11.3, and builds of distributions, may lack the library that writes the file of this test.
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_rotated_avif_photos_are_read_upright(orientation, tmp_path):
