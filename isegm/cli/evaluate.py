@@ -48,7 +48,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
     network = parser.add_argument_group("what the network sees, and what follows it")
     add_options(network, "eval_mode", "eval_ritm", "infer_size", "target_crop_r", "focus_crop_r", "clicks_limit")
-    add_options(network, "cf_n", "cf_click", "acf", "merge")
+    add_options(network, "cf_n", "cf_click", "acf", "further_looks", "merge")
 
     machine = parser.add_argument_group("where and how it runs")
     add_plugin_option(machine)

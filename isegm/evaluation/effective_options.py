@@ -15,8 +15,9 @@ from isegm.utils.errors import InputError
 NAMED_OPTIONS = (
     "thresh", "max_n_clicks", "min_n_clicks", "clicks_limit", "infer_size", "target_crop_r", "focus_crop_r", "merge",
     "init_masks", "max_objects", "clicker", "prompts", "box_jitter", "seed", "precision",
+    "further_looks",
 )  # fmt: skip
-OF_PROTOCOL = ("infer_size", "target_crop_r", "focus_crop_r")  # those that some protocols do not read
+OF_PROTOCOL = ("infer_size", "target_crop_r", "focus_crop_r", "further_looks")  # those that some protocols do not read
 OF_DATA = ("init_masks", "max_objects")  # of these, those that change what is evaluated instead of how
 
 Effective = tuple[EvalSettings, InferenceSettings]
@@ -58,7 +59,8 @@ def without_effect(options: EvalOptions, protocol: str) -> list[str]:
     found = []
     for one in fields(options):
         if one.name in OF_PROTOCOL and getattr(options, one.name) != one.default:
-            ends = [_with_other(options, one.name, one.metadata[end], protocol) for end in ("least", "most")]
+            bounds = (False, True) if one.name == "further_looks" else (one.metadata["least"], one.metadata["most"])
+            ends = [_with_other(options, one.name, bound, protocol) for bound in bounds]
             found += [f"--{one.name.replace('_', '-')}"] if ends[0] == ends[1] else []
     return found
 

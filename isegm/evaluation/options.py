@@ -24,6 +24,7 @@ from isegm.inference.protocols import (
     InferenceSettings,
     protocol_named,
     settings_for,
+    with_further_looks,
 )
 from isegm.inference.refinement import Refinement, build_refinement, list_refinements
 from isegm.inference.simulation import CLICKERS, MOST_JITTER, NEVER_STOP, EvalSettings
@@ -239,6 +240,13 @@ class EvalOptions:
     acf: bool = field(
         default=Cascade.adaptive, metadata=option("leave out what remains of --cf-n once the mask has settled")
     )
+    further_looks: bool = field(
+        default=False,
+        metadata=option(
+            "look again as annotation programs do: at the first click into a crop around its answer, and with larger "
+            "crops where the border of one cuts the mask; for networks that see crops"
+        ),
+    )
     save_ious: bool = field(default=False, metadata=option("pickle the IoUs of each object"))
     print_ious: bool = field(default=False, metadata=option("give every object all clicks, and print mean IoUs"))
     vis_preds: bool = field(default=False, metadata=option("write an image for each click"))
@@ -379,6 +387,8 @@ class EvalOptions:
             clicks_limit=self.n_clicks if self.clicks_limit == -1 else self.clicks_limit,
             focus_crop_r=self.focus_crop_r,
         )
+        if self.further_looks:
+            settings = with_further_looks(settings)
         precision = None if self.precision == "fp32" else self.precision
         return replace(
             settings, merge=self.merge, cascade=self.cascade(), precision=precision, compiled=self.compile or None

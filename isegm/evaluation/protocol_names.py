@@ -12,6 +12,7 @@ from isegm.inference.protocols import PROTOCOLS, usual_settings
 from isegm.inference.simulation import EvalSettings
 
 PUBLISHED_CLICKS = 20
+NOT_OF_CROPS = ("cascade", "widen", "second_look", "precision", "compiled")  # settings that have names of their own
 CENTRE = EvalSettings.clicker  # the published simulated user
 
 
@@ -36,6 +37,8 @@ def deviation(identity: Mapping[str, Any], dataset: str, max_clicks: int) -> str
         return f"its masks begin at {identity.get('threshold')}"
     if identity.get("inference", {}).get("cascade"):
         return "it ran Cascade-Forward Refinement"
+    if _looks_again(identity):
+        return "it looked again as annotation programs do (--further-looks)"
     if precision := identity.get("inference", {}).get("precision"):
         return f"it computed in {precision}"
     if not _as_published(identity, dataset):
@@ -44,16 +47,21 @@ def deviation(identity: Mapping[str, Any], dataset: str, max_clicks: int) -> str
 
 
 def _as_published(identity: Mapping[str, Any], dataset: str) -> bool:
-    """Whether crops and sizes are those of the protocol, whatever cascade, refinement or arithmetic there is."""
+    """Whether crops and sizes are those of the protocol, whatever cascade, looks, refinement or arithmetic there is."""
     if identity.get("protocol") not in PROTOCOLS:
         return False
     if identity.get("init_masks"):
         dataset = dataset.removesuffix(INIT_SUFFIX)
     usual = json.loads(json.dumps(asdict(usual_settings(identity["protocol"], dataset))))
-    inference = identity.get("inference", {}) | {name: usual[name] for name in ("cascade", "precision", "compiled")}
+    inference = identity.get("inference", {}) | {name: usual[name] for name in NOT_OF_CROPS}
     if identity.get("refinement"):  # which brings these
         inference |= {name: usual[name] for name in ("clicks_limit", "postprocess")}
     return inference == usual
+
+
+def _looks_again(identity: Mapping[str, Any]) -> bool:
+    inference = identity.get("inference", {})
+    return bool(inference.get("second_look") or inference.get("widen"))
 
 
 def protocol_of(identity: Mapping[str, Any], dataset: str) -> str:
@@ -72,6 +80,8 @@ def protocol_of(identity: Mapping[str, Any], dataset: str) -> str:
     if isinstance(cascade, Mapping):
         adaptive = " adaptive" if cascade.get("adaptive") else ""
         parts.append(f"cf-n {cascade.get('steps')}{adaptive} on {cascade.get('clicks')} clicks")
+    if _looks_again(identity):
+        parts.append("further looks")
     if inference and not _as_published(identity, dataset):
         parts.append("other crops or sizes")
     return ", ".join(parts)

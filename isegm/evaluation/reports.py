@@ -266,6 +266,10 @@ def describe(inference: InferenceSettings) -> str:
         first = "the first click" if cascade.clicks == 1 else f"the first {cascade.clicks} clicks"
         more = "up to " if cascade.adaptive else ""
         parts.append(f"cascade of {more}{cascade.steps} more {'pass' if cascade.steps == 1 else 'passes'} on {first}")
+    if inference.second_look:
+        parts.append("a second look at the first click")
+    if inference.widen:
+        parts.append(f"up to {inference.widen} looks with larger crops")
     if inference.precision is not None:
         parts.append(f"computed in {inference.precision}")
     if inference.compiled:

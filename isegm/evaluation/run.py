@@ -75,6 +75,8 @@ def run_evaluation(options: EvalOptions) -> None:
     """
     if options.box_jitter and options.prompts != "box":
         raise InputError("--box-jitter moves the sides of boxes: give --prompts box too, or leave it out.")
+    if options.further_looks and options.refinement() is not None:
+        raise InputError(f"--further-looks is for what a network answers itself: leave it out with {options.mode}.")
     cfg = load_config_file(options.config_path)
     lowest = options.eval_settings(RITM).target_iou
     if options.target_iou is not None and options.target_iou < lowest <= 1:

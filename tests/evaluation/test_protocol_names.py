@@ -116,6 +116,7 @@ def identity(protocol="simpleclick", **changes):
         (identity(cascade=Cascade(4, adaptive=True)), "simpleclick, cf-n 4 adaptive on 1 clicks"),
         ({**identity("ritm", clicks_limit=8), "refinement": {"mode": "f-BRS-B"}}, "ritm, f-BRS-B"),
         (identity(zoom_in=settings_for("ritm").zoom_in), "simpleclick, other crops or sizes"),
+        (identity("ritm", widen=3, second_look=True), "ritm, further looks"),
         (identity(precision="bf16", compiled=True), "simpleclick"),  # the name of its folder says so
         ({**identity("ritm"), "clicker": "random"}, "ritm, random clicks"),
         ({"protocol": "of a plugin", "inference": {"flip": True}}, "of a plugin, other crops or sizes"),

@@ -19,6 +19,7 @@ from isegm.evaluation.effective_options import named_settings, without_effect
 from isegm.evaluation.options import EvalOptions
 from isegm.evaluation.records import RecordWriter, read_records
 from isegm.evaluation.run import run_evaluation
+from isegm.inference.protocols import with_further_looks
 from isegm.model import build_model
 from isegm.model.checkpoint import save_checkpoint
 from isegm.utils import cli
@@ -412,6 +413,10 @@ def test_checkpoints_of_equal_stems_have_rows_and_folders_of_their_own(evaluate,
         ({"target_iou": 90}, "--target-iou is 90"),
         ({"cf_n": -1}, "--cf-n is -1: give a number from 0 to 100"),
         ({"cf_n": 2, "cf_click": -1}, "--cf-click is -1"),
+        (
+            {"further_looks": True, "mode": "f-BRS-C"},
+            "--further-looks is for what a network answers itself: leave it out with f-BRS-C",
+        ),
         ({"config_path": "nowhere.yml"}, "nowhere.yml"),
     ],
 )
@@ -459,16 +464,28 @@ def test_options_that_a_protocol_does_not_read_are_said_to_have_no_effect(evalua
     ("protocol", "eval_mode", "ignored"),
     [
         ("ritm", "cvpr", ["--infer-size", "--target-crop-r", "--focus-crop-r"]),
-        ("segnext", "cvpr", ["--infer-size", "--target-crop-r", "--focus-crop-r"]),
+        ("segnext", "cvpr", ["--infer-size", "--target-crop-r", "--focus-crop-r", "--further-looks"]),
         ("cdnet", "cvpr", ["--infer-size", "--focus-crop-r"]),
         ("clickseg", "fixed96", ["--target-crop-r", "--focus-crop-r"]),
         ("focalclick", "cvpr", []),
     ],
 )
 def test_options_without_effect_are_known_by_protocol(protocol, eval_mode, ignored):
-    options = EvalOptions(eval_mode=eval_mode, infer_size=256, target_crop_r=2, focus_crop_r=2)
+    options = EvalOptions(eval_mode=eval_mode, infer_size=256, target_crop_r=2, focus_crop_r=2, further_looks=True)
     assert without_effect(options, protocol) == ignored
     assert without_effect(EvalOptions(eval_mode=eval_mode), protocol) == []
+
+
+def test_further_looks_are_those_of_annotation_programs_and_have_their_own_records(evaluate, capsys):
+    logs = evaluate(max_objects=2, further_looks=True) / "others" / "tiny"
+    assert "a second look at the first click, up to 3 looks with larger crops" in capsys.readouterr().out
+    folder = logs / f"{RUN}_further-looks-True_max-objects-2"
+    (entry,) = json.loads((folder / "summary.json").read_text())["evaluations"]
+    asked = EvalOptions(infer_size=entry["inference"]["resize"][0]).inference_settings("clickseg", "drawn")
+    usual = with_further_looks(asked)
+    assert (entry["inference"]["second_look"], entry["inference"]["widen"]) == (usual.second_look, usual.widen)
+    evaluate(max_objects=2)
+    assert timeless(folder / "records_drawn.jsonl") != timeless(logs / f"{RUN}_max-objects-2" / "records_drawn.jsonl")
 
 
 def test_cascades_have_their_own_logs_and_records(evaluate, capsys):
