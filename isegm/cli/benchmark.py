@@ -237,6 +237,7 @@ def training_on(device: torch.device) -> None:
     On CUDA with a recipe's numbers, 320 pixels and batches of 96 in bfloat16, and compiled too; on others in small.
     In front of that the stages of a step of RITM's HRNet-18s, with samples from disk.
     """
+    keep_freed_memory()  # as isegm train does
     on_cuda = device.type == "cuda"
     height, width = STEP_SIZE
     print(f"a step of RITM's HRNet-18s, {height}x{width}, batches of {STEP_BATCH}, fp32, on {device}")

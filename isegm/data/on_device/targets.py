@@ -11,8 +11,8 @@ from torch import Tensor
 
 from isegm.clicks import SAMPLED_ORDER, UNUSED
 from isegm.data.on_device.draws import Draws, constant
+from isegm.data.on_device.resampling import counts_of_ids, extreme_around
 from isegm.data.on_device.resident import IGNORED
-from isegm.data.on_device.views import counts_of_ids
 from isegm.data.points_sampler import MIN_ERODED_AREA, NEAR, FirstPointSampler, MultiPointSampler, generate_probs
 from isegm.data.sample import IGNORE
 from isegm.utils.distance import squared_distance
@@ -95,8 +95,8 @@ def choose_targets(ids: Tensor, min_area: int, sampler: MultiPointSampler, draws
 
 def _beside(ids: Tensor, first: Tensor) -> Tensor:
     """Return which objects lie within ``NEAR`` pixels of the one whose id is ``first`` (B,), it too: (B, 256) bool."""
-    own = (ids == first[:, None, None]).float()[:, None]
-    grown = F.max_pool2d(own, 2 * NEAR + 1, 1, NEAR)[:, 0] > 0
+    own = (ids == first[:, None, None]).to(torch.uint8)
+    grown = extreme_around(own, NEAR, largest=True) > 0
     return counts_of_ids(torch.where(grown, ids, 0)) > 0
 
 
@@ -150,11 +150,8 @@ def _write(points: Tensor, rows: Tensor, pixels: Tensor, order: float) -> None:
 def _with_margins(objects: Tensor, sampler: MultiPointSampler, draws: Draws) -> Tensor:
     """Erode some objects, (B, H, W) ids; those of which too little would be left stay whole."""
     reach = sampler.positive_erode_iters
-    labels = objects.float()[:, None]
-    side = 2 * reach + 1
-    highest = F.max_pool2d(labels, side, 1, reach)
-    lowest = -F.max_pool2d(-labels, side, 1, reach)
-    inner = torch.where((highest == lowest)[:, 0], objects, 0)
+    uniform = extreme_around(objects, reach, largest=True) == extreme_around(objects, reach, largest=False)
+    inner = torch.where(uniform, objects, 0)
     eroded = draws.uniform(0, 1, len(objects), IDS) <= sampler.positive_erode_prob
     eroded &= counts_of_ids(inner) > MIN_ERODED_AREA
     return torch.where(eroded.gather(1, objects.flatten(1).long()).view_as(objects), inner, objects)

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from isegm.data.compose import Reader
 from isegm.data.on_device.draws import Draws
+from isegm.data.on_device.resampling import resampled
 from isegm.data.on_device.resident import IGNORED, ResidentImages
 from isegm.data.on_device.targets import check_sampler, choose_targets, draw_points
 from isegm.data.on_device.views import augment, check_transforms
@@ -99,13 +99,13 @@ class DeviceTrainSet:
         drawn = math.ceil(count * SPARE) - len(images)
         chosen = torch.multinomial(data.shares, drawn, replacement=True, generator=draws.generator)
         chosen = torch.cat((torch.tensor(images, dtype=torch.int64, device=self.device), chosen))
-        shown, ids = data.images[chosen], data.ids[chosen]
+        shown, ids = data.images.index_select(0, chosen), data.ids.index_select(0, chosen)
         if source.copy_paste is not None:
             _paste(source.copy_paste, shown, ids, data, chosen, draws)
         views, ids = augment(transform, shown, ids, data.sizes[chosen], draws)
         targets = choose_targets(ids, source.min_object_area, source.sampler, draws)
         kept = torch.argsort((~targets.found).to(torch.uint8), stable=True)[:count]  # views with an object first
-        views, ids, targets = views[kept], ids[kept], targets[kept]
+        views, ids, targets = views.index_select(0, kept), ids.index_select(0, kept), targets[kept]
         return {
             "images": views.div_(255),
             "instances": targets.instances(ids),
@@ -138,19 +138,20 @@ def _paste(rule: CopyPaste, images: Tensor, ids: Tensor, data: ResidentImages, c
     shown = (size * factor[:, None]).round().clamp(min=SMALLEST)
     target = (draws.uniform(0, 1, number, 2) * (room - shown + 1).clamp(min=1)).floor()
     mirrored = draws.happens(0.5, number)[:, None]
-    pixel = torch.arange(side, dtype=torch.float32, device=draws.device)
-    within = (pixel - target[..., None] + 0.5) * (size / shown)[..., None] - 0.5  # (n, 2, S) in the object's box
-    rows, columns = within.unbind(1)
-    columns = torch.where(mirrored, size[:, 1:] - 1 - columns, columns)
-    y, x = ((2 * (at + start) + 1) / side - 1 for at, start in ((rows, corner[:, :1]), (columns, corner[:, 1:])))
-    grid = torch.stack((x[:, None].expand(-1, side, -1), y[:, :, None].expand(-1, -1, side)), -1)
-    pixels = (data.ids[source] == data.box_ids[pick][:, None, None]) & usable[:, None, None]
-    alpha = F.grid_sample(pixels.float()[:, None], grid, align_corners=False)  # (n, 1, S, S)
-    patch = F.grid_sample(data.images[source].float(), grid, align_corners=False)
-    below = images[where].float()
-    images[where] = (alpha * patch + (1 - alpha) * below + 0.5).clamp_(0, 255).to(torch.uint8)
+    factors = size / shown  # pixels of the object for one of the image, y and x
+    starts = (0.5 - target) * factors - 0.5  # of the image's first pixel, in the object's box
+    across = torch.where(mirrored, -factors[:, 1:], factors[:, 1:])
+    starts = torch.cat((starts[:, :1], torch.where(mirrored, size[:, 1:] - 1 - starts[:, 1:], starts[:, 1:])), 1)
+    positions = torch.zeros(number, 2, 3, device=draws.device)
+    positions[:, 0, :1], positions[:, 1, 1] = across, factors[:, 0]
+    positions[:, :, 2] = (starts + corner).flip(1)
+    pixels = (data.ids.index_select(0, source) == data.box_ids[pick][:, None, None]) & usable[:, None, None]
+    alpha = resampled(255 * pixels[:, None].to(torch.uint8), positions, (side, side)) / 255  # (n, 1, S, S)
+    patch = resampled(data.images.index_select(0, source), positions, (side, side))
+    below = images.index_select(0, where).float()
+    images.index_copy_(0, where, torch.lerp(below, patch, alpha).add_(0.5).clamp_(0, 255).to(torch.uint8))
     covered = alpha[:, 0] > 0.5
     alone = (draws.happens(rule.as_target, number) & usable)[:, None, None]
-    others = ids[where]
+    others = ids.index_select(0, where)
     others = torch.where(alone & (others != IGNORED), 0, others)
-    ids[where] = torch.where(covered, alone.to(torch.uint8), others)
+    ids.index_copy_(0, where, torch.where(covered, alone.to(torch.uint8), others))

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from isegm.data.on_device.draws import Draws, constant
+from isegm.data.on_device.resampling import counts_of_ids, resampled
 from isegm.data.transforms import (
     BlurNoise,
     Compose,
@@ -89,9 +90,8 @@ def augment(transform: Transform, images: Tensor, ids: Tensor, sizes: Tensor, dr
         position += 1
     if frame.fixed is None:
         raise InputError("the augmentation ends with views of different sizes: end it with a crop of one size.")
-    grid = _grid(frame, images.shape[-1])
-    views = F.grid_sample(images.float(), grid, align_corners=False)
-    labels = F.grid_sample(ids[:, None].float(), grid, mode="nearest", align_corners=False)
+    views = resampled(images, frame.matrix[:, :2], frame.fixed)
+    labels = resampled(ids[:, None], frame.matrix[:, :2], frame.fixed, nearest=True)
     for step in steps[position:]:
         views = colours(step, views, draws)
     return views, labels[:, 0].to(torch.uint8)
@@ -101,19 +101,6 @@ def _listed(transform: Transform) -> list[Transform]:
     if not isinstance(transform, Compose):
         return [transform]
     return [step for inner in transform.steps for step in _listed(inner)]
-
-
-def _grid(frame: Frame, side: int) -> Tensor:
-    """Positions (B, H, W, 2) x, y that ``grid_sample`` reads, in squares of ``side`` pixels."""
-    height, width = frame.fixed or (0, 0)
-    y, x = torch.meshgrid(
-        torch.arange(height, dtype=torch.float32, device=frame.matrix.device),
-        torch.arange(width, dtype=torch.float32, device=frame.matrix.device),
-        indexing="ij",
-    )
-    pixels = torch.stack((x, y, torch.ones_like(x)), -1).view(1, -1, 3)  # (1, HW, 3)
-    positions = pixels @ frame.matrix[:, :2].transpose(1, 2)  # (B, HW, 2)
-    return ((2 * positions + 1) / side - 1).view(-1, height, width, 2)
 
 
 def _scaled(factors: Tensor, offsets: Tensor) -> Tensor:
@@ -289,15 +276,6 @@ def _object_boxes(ids: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
     centre = torch.stack((top + bottom, left + right), 1) / 2
     sides = torch.stack((bottom - top + 1, right - left + 1), 1)
     return centre, sides, present.any(1)
-
-
-def counts_of_ids(ids: Tensor) -> Tensor:
-    """Count the pixels of each object in ids (B, H, W) uint8: (B, 256) float32, 0 for background and ignored pixels."""
-    flat = ids.flatten(1).long()
-    counts = torch.zeros(len(ids), 256, device=ids.device)
-    counts.scatter_add_(1, flat, torch.ones((), device=ids.device).expand_as(flat))
-    counts[:, 0] = counts[:, 255] = 0
-    return counts
 
 
 def _turn(angle: Tensor) -> Tensor:
