@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from isegm import load_model
+from isegm.benchmarks.evaluation import Wanted, measured
 from isegm.clicks import Click
 from isegm.data.datasets.folder import FolderDataset
 from isegm.data.on_device.draws import Draws
@@ -22,7 +23,6 @@ from isegm.data.on_device.train_set import DeviceTrainSet
 from isegm.data.train_set import CopyPaste, TrainSet
 from isegm.engine.device_clicks import add_clicks_on_device
 from isegm.evaluation.records import read_records
-from isegm.evaluation.throughput import Wanted, measured
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import settings_for
 from isegm.inference.refinement import build_refinement

@@ -12,20 +12,20 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from isegm.benchmarks.busy_machine import RUNTIME_DEFAULTS, busy_processes, seconds_per_click
+from isegm.benchmarks.pass_memory import CLICK, DTYPES, RECOMPUTED, TRAINING, cost_of
+from isegm.benchmarks.published_layouts import full_grid_disks, in_published_layout
+from isegm.benchmarks.scaling import print_scaling
+from isegm.benchmarks.step_stages import SIZE as STEP_SIZE
+from isegm.benchmarks.step_stages import stage_lines, training_stages
+from isegm.benchmarks.training_throughput import updates_per_second
 from isegm.click_maps import DistMaps
 from isegm.clicks import Click
-from isegm.evaluation.scaling import print_scaling
-from isegm.inference.click_seconds import RUNTIME_DEFAULTS, busy_processes, seconds_per_click
 from isegm.inference.clicker import Clicker
 from isegm.inference.merge import change_around
 from isegm.inference.predictor import Predictor
 from isegm.model import build_model
 from isegm.model.heads.pixel_diffusion import DILATIONS, STEPS, PixelDiffusion
-from isegm.model.published_layouts import full_grid_disks, in_published_layout
-from isegm.recipes.pass_memory import CLICK, DTYPES, RECOMPUTED, TRAINING, cost_of
-from isegm.recipes.step_stages import SIZE as STEP_SIZE
-from isegm.recipes.step_stages import stage_lines, training_stages
-from isegm.recipes.throughput import updates_per_second
 from isegm.utils.arguments import CommandParser
 from isegm.utils.cli import add_thread_option, choose_device, program
 from isegm.utils.log import printable

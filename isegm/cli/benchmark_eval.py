@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
+from isegm.benchmarks.evaluation import STAGES, Throughput, Wanted, measured
+from isegm.benchmarks.measurement import measured_apart
 from isegm.cli.models import add_network_options, chosen_networks
 from isegm.data import get_dataset
-from isegm.evaluation.measurement import measured_apart
 from isegm.evaluation.summary import versions
-from isegm.evaluation.throughput import STAGES, Throughput, Wanted, measured
 from isegm.utils.arguments import CommandParser, add_config_option, read_path, whole_from
 from isegm.utils.cli import add_device_options, choose_device, program
 from isegm.utils.exp import load_config_file

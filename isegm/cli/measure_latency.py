@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from isegm.benchmarks.latency import Latency, Wanted, measured
+from isegm.benchmarks.latency_report import latency_figure, latency_table, with_measured, with_published
+from isegm.benchmarks.measurement import measured_apart
 from isegm.cli.flops import size_from
 from isegm.cli.models import add_network_options, chosen_networks
 from isegm.data.datasets.samples import SamplesDataset
 from isegm.evaluation.comparison import metrics, read_runs
-from isegm.evaluation.latency import Latency, Wanted, measured
-from isegm.evaluation.latency_report import latency_figure, latency_table, with_measured, with_published
-from isegm.evaluation.measurement import measured_apart
 from isegm.evaluation.plots import draw_figure
 from isegm.evaluation.published_values import PUBLISHED_VALUES
 from isegm.evaluation.summary import versions

@@ -1,8 +1,8 @@
 import pytest
 
+from isegm.benchmarks import pass_memory
 from isegm.cli import benchmark
 from isegm.model import list_models
-from isegm.recipes import pass_memory
 from isegm.utils.cli import run
 
 

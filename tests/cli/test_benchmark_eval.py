@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from isegm import build_model
+from isegm.benchmarks import evaluation
+from isegm.benchmarks.evaluation import STAGES, PlainClicker, Throughput, Wanted, measured
 from isegm.cli import benchmark, benchmark_eval
-from isegm.evaluation import throughput
-from isegm.evaluation.throughput import STAGES, PlainClicker, Throughput, Wanted, measured
 from isegm.inference.clicker import Clicker
 from isegm.utils.cli import run
 from tests.evaluation.fakes import write_folder
@@ -22,7 +22,7 @@ FEW = ["--cpu", "--threads=1", "--n-clicks=2"]
 def here(monkeypatch):
     """Measurements in this process, so that tests need not start others."""
     monkeypatch.setattr(benchmark_eval, "measured_apart", lambda measured, wanted: measured(wanted))
-    monkeypatch.setattr(throughput, "set_threads", lambda threads: threads)
+    monkeypatch.setattr(evaluation, "set_threads", lambda threads: threads)
 
 
 def test_both_loops_are_timed_and_make_the_same_clicks(tmp_path, here, capsys):
@@ -49,7 +49,7 @@ def test_loops_take_turns_and_the_fastest_of_each_counts(tmp_path, here, monkeyp
 
     def measured(wanted):
         order.append(wanted.plain)
-        return replace(throughput.measured(wanted), seconds=next(seconds))
+        return replace(evaluation.measured(wanted), seconds=next(seconds))
 
     monkeypatch.setattr(benchmark_eval, "measured", measured)
     words = ["--models=clickseg_pplcnet", f"--dataset=folder:{tmp_path}/set", f"--json={tmp_path}/out.json", *FEW]
@@ -78,7 +78,7 @@ def test_a_network_with_random_weights_answers_by_the_clicks(tmp_path, here):
     )  # fmt: skip
     (ious,) = measured(wanted).ious
     assert max(ious) > 0.3 and len(set(ious)) > 1
-    network = throughput.with_stand_in(build_model("clickseg_pplcnet").eval())
+    network = evaluation.with_stand_in(build_model("clickseg_pplcnet").eval())
     points = torch.tensor([[[20.0, 30.0, 0.0], [50.0, 50.0, 1.0]]])
     with torch.no_grad():
         logits = network(torch.rand(1, 4, 64, 64), points)["instances"][0, 0]

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from isegm.recipes import step_stages
-from isegm.recipes.step_stages import CLICKS, DATA, PASSES, TRAINING, stage_lines, training_stages
+from isegm.benchmarks import step_stages
+from isegm.benchmarks.step_stages import CLICKS, DATA, PASSES, TRAINING, stage_lines, training_stages
 
 
 @pytest.mark.slow

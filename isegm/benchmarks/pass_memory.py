@@ -1,7 +1,7 @@
 """Memory and seconds of a network's passes, for one click or one training step, each in a process of its own.
 
-As a script this module is that process: ``python -m isegm.recipes.pass_memory PASS NETWORK SIDE BATCH DTYPE [THREADS]``
-prints a ``PassCost`` as JSON.
+As a script this module is that process: ``python -m isegm.benchmarks.pass_memory PASS NETWORK SIDE BATCH DTYPE
+[THREADS]`` prints a ``PassCost`` as JSON.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def cost_of(kind: str, name: str, side: int, batch: int, dtype: str = "fp32", th
     """
     with torch.device("meta"):
         build_model(name).check_size((side, side))
-    command = [sys.executable, "-m", "isegm.recipes.pass_memory", kind, name, str(side), str(batch), dtype]
+    command = [sys.executable, "-m", "isegm.benchmarks.pass_memory", kind, name, str(side), str(batch), dtype]
     command += [] if threads is None else [str(threads)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

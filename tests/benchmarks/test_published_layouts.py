@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from isegm import Predictor
+from isegm.benchmarks.published_layouts import full_grid_disks, in_published_layout
 from isegm.click_maps import DistMaps
 from isegm.model import build_model
-from isegm.model.published_layouts import full_grid_disks, in_published_layout
 from isegm.model.segnext import SegNextModel
 from isegm.model.simpleclick import SimpleClickModel
 

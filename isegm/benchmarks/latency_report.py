@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
+from isegm.benchmarks.latency import GridLatency, Latency, Spread
 from isegm.evaluation.comparison import Run
-from isegm.evaluation.latency import GridLatency, Latency, Spread
 from isegm.evaluation.published_values import published_of
 from isegm.utils.quantities import in_bytes
 

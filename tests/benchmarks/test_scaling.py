@@ -2,9 +2,9 @@
 
 import pytest
 
+from isegm.benchmarks.scaling import replayed
 from isegm.cli import benchmark
 from isegm.evaluation.records import RecordWriter
-from isegm.evaluation.scaling import replayed
 from isegm.utils.errors import InputError
 from tests.evaluation.fakes import record
 

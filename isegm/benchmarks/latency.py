@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from isegm.benchmarks.busy_machine import POINTS
+from isegm.benchmarks.measurement import Measurement
 from isegm.clicks import Click
-from isegm.evaluation.measurement import Measurement
 from isegm.evaluation.reports import device_name
-from isegm.inference.click_seconds import POINTS
 from isegm.inference.predictor import Predictor
 from isegm.utils.files import sha256
 from isegm.utils.memory import peak_memory

@@ -2,8 +2,8 @@
 
 import threading
 
-from isegm.utils import stopwatch
-from isegm.utils.stopwatch import Stopwatch
+from isegm.benchmarks import stopwatch
+from isegm.benchmarks.stopwatch import Stopwatch
 
 
 def test_a_stage_is_timed_without_those_within_it(monkeypatch):

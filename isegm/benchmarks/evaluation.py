@@ -16,12 +16,13 @@ from torch import Tensor
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
+from isegm.benchmarks.made_up import MadeUpDataset
+from isegm.benchmarks.measurement import Measurement
+from isegm.benchmarks.stopwatch import Stopwatch
 from isegm.clicks import Click, split_points, used
 from isegm.data import EvaluationDataset, get_dataset
-from isegm.data.made_up import MadeUpDataset
 from isegm.data.sample import DSample
 from isegm.evaluation.loop import evaluate_dataset
-from isegm.evaluation.measurement import Measurement
 from isegm.evaluation.records import ObjectRecord
 from isegm.evaluation.reports import device_name
 from isegm.inference.batch import Batch, Member, NetworkOutput
@@ -33,7 +34,6 @@ from isegm.inference.simulation import ClickSimulation, EvalSettings
 from isegm.model.click_model import ClickModel
 from isegm.utils.exp import load_config_file
 from isegm.utils.memory import peak_memory
-from isegm.utils.stopwatch import Stopwatch
 from isegm.utils.threads import set_threads
 
 READING, IMAGE, NETWORK, USER, SCORE = "reading", "image", "network", "user", "score"

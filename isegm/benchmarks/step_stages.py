@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isegm.benchmarks.made_up import MadeUpDataset
+from isegm.benchmarks.stopwatch import Stopwatch
 from isegm.data.datasets.folder import FolderDataset
-from isegm.data.made_up import MadeUpDataset
 from isegm.data.sample import DSample
 from isegm.data.train_set import Rejection, Sample, TrainSet
 from isegm.engine.loading import load_epoch
@@ -23,7 +24,6 @@ from isegm.engine.training_step import TrainingStep
 from isegm.model.registry import build_model
 from isegm.recipes import ritm
 from isegm.utils.files import write_image
-from isegm.utils.stopwatch import Stopwatch
 
 IMAGES, IMAGE_SIZE, OBJECTS = 24, (480, 640), 15  # as COCO has them, (H, W) in pixels
 SIZE = (320, 480)  # of the crops, as published

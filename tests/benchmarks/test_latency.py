@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from isegm.evaluation import latency
+from isegm.benchmarks import latency
+from isegm.benchmarks.latency import GridLatency, Latency, Spread, Wanted, measured
+from isegm.benchmarks.latency_report import latency_figure, latency_table, with_measured, with_published
+from isegm.benchmarks.measurement import measured_apart
 from isegm.evaluation.comparison import Run
-from isegm.evaluation.latency import GridLatency, Latency, Spread, Wanted, measured
-from isegm.evaluation.latency_report import latency_figure, latency_table, with_measured, with_published
-from isegm.evaluation.measurement import measured_apart
 from isegm.evaluation.records import ObjectRecord
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import usual_settings

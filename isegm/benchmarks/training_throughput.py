@@ -7,7 +7,7 @@ import time
 import torch
 from torch import Tensor
 
-from isegm.data.made_up import MadeUpDataset
+from isegm.benchmarks.made_up import MadeUpDataset
 from isegm.data.on_device.train_set import DeviceTrainSet
 from isegm.data.sample import DSample
 from isegm.data.train_set import CopyPaste, TrainSet

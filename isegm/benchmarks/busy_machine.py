@@ -1,7 +1,7 @@
 """Seconds per click as a program that has just been started meets them: beside busy programs, under any environment.
 
 How OpenMP waits is settled when PyTorch is loaded, so each measurement is a process of its own. As a script this module
-is that process: ``python -m isegm.inference.click_seconds CLICKS [THREADS]`` prints the seconds of each click.
+is that process: ``python -m isegm.benchmarks.busy_machine CLICKS [THREADS]`` prints the seconds of each click.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def seconds_per_click(spins: Mapping[str, str], clicks: int, threads: int | None
         InputError: the process fails, such as for lack of memory.
     """
     kept = {name: value for name, value in os.environ.items() if name not in (*SPINS, POLICY)}
-    command = [sys.executable, "-m", "isegm.inference.click_seconds", str(clicks)]
+    command = [sys.executable, "-m", "isegm.benchmarks.busy_machine", str(clicks)]
     command += [] if threads is None else [str(threads)]
     done = subprocess.run(command, env=kept | dict(spins), capture_output=True, text=True, check=False)
     if done.returncode:

@@ -12,10 +12,10 @@ from typing import TypeVar
 
 import torch
 
+from isegm.benchmarks.published_layouts import in_published_layout
 from isegm.inference.protocols import InferenceSettings, usual_settings
 from isegm.model.checkpoint import load_model
 from isegm.model.click_model import ClickModel
-from isegm.model.published_layouts import in_published_layout
 from isegm.model.registry import build_model
 from isegm.utils.errors import InputError
 from isegm.utils.memory import keep_freed_memory
@@ -33,7 +33,7 @@ class Measurement:
         threads: see ``set_threads``.
         plugins: modules that register networks, see ``load_plugin``.
         plain: put the network into the published layout, and give freed memory back to the system, as the published
-            code does; see ``isegm.model.published_layouts``.
+            code does; see ``isegm.benchmarks.published_layouts``.
         compiled: compile the network, where it is not ``plain``.
     """
 
