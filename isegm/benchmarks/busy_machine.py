@@ -11,11 +11,16 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from isegm.data.datasets.samples import SamplesDataset
+from isegm.inference.predictor import Predictor
+from isegm.model.checkpoint import load_model
 from isegm.utils.errors import InputError
-from isegm.utils.threads import POLICY, SPINS
+from isegm.utils.memory import keep_freed_memory
+from isegm.utils.threads import POLICY, SPINS, set_threads
 
 RUNTIME_DEFAULTS = {"GOMP_SPINCOUNT": "300000", "KMP_BLOCKTIME": "200"}  # what OpenMP does where nobody bounds it
 POINTS = ((0.5, 0.5, 1), (0.1, 0.1, 0), (0.45, 0.6, 1), (0.9, 0.15, 0))  # x, y as shares of the image, and label
@@ -56,11 +61,6 @@ def busy_processes(count: int) -> Iterator[None]:
 
 def _timed_clicks(clicks: int) -> list[float]:
     """Click on a sample image, again and again; return the seconds of each click but those of the first time."""
-    import time
-
-    from isegm import Predictor, load_model
-    from isegm.data.datasets.samples import SamplesDataset
-
     image = SamplesDataset().get_sample(0).image
     height, width = image.shape[:2]
     predictor = Predictor(load_model())
@@ -75,9 +75,6 @@ def _timed_clicks(clicks: int) -> list[float]:
 
 
 def _main(clicks: int, threads: int | None) -> None:
-    from isegm.utils.memory import keep_freed_memory
-    from isegm.utils.threads import set_threads
-
     keep_freed_memory()
     set_threads(threads)
     print(json.dumps(_timed_clicks(clicks)))

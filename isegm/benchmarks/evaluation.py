@@ -4,43 +4,36 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import copy
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from torch import Tensor
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from isegm.benchmarks.made_up import MadeUpDataset
-from isegm.benchmarks.measurement import Measurement
+from isegm.benchmarks.measurement import Measurement, wait_for
+from isegm.benchmarks.plain_loop import PlainPredictor, PlainSimulation
+from isegm.benchmarks.stand_in import with_stand_in
 from isegm.benchmarks.stopwatch import Stopwatch
-from isegm.clicks import Click, split_points, used
+from isegm.clicks import Click
 from isegm.data import EvaluationDataset, get_dataset
-from isegm.data.sample import DSample
 from isegm.evaluation.loop import evaluate_dataset
 from isegm.evaluation.records import ObjectRecord
 from isegm.evaluation.reports import device_name
-from isegm.inference.batch import Batch, Member, NetworkOutput
-from isegm.inference.clicker import Clicker
-from isegm.inference.mask_metrics import get_iou, number_of_clicks
+from isegm.inference.mask_metrics import number_of_clicks
 from isegm.inference.predictor import Predictor
-from isegm.inference.session import Session
 from isegm.inference.simulation import ClickSimulation, EvalSettings
-from isegm.model.click_model import ClickModel
 from isegm.utils.exp import load_config_file
 from isegm.utils.memory import peak_memory
 from isegm.utils.threads import set_threads
 
 READING, IMAGE, NETWORK, USER, SCORE = "reading", "image", "network", "user", "score"
-CROPS = "crops"  # with FocalClick's refiner
+CROPS = "crops"  # of the network's input, its answer put into the image, FocalClick's refiner
 STAGES = (READING, IMAGE, NETWORK, CROPS, USER, SCORE)
 PROFILED = 8  # objects, or as many as lie side by side, from which the share of a busy GPU is taken
-REACH = 0.16  # of a click of the stand-in, as a share of the longer side of the network's input
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,13 +111,14 @@ def measured(wanted: Wanted) -> Throughput:
     threads = set_threads(wanted.threads)
     model = wanted.built()
     model = model if wanted.network is None else with_stand_in(model)
-    watch = Stopwatch()
-    dataset = _Timed(_dataset(wanted), watch)
-    kind = _PlainPredictor if wanted.plain else _TimedPredictor
+    dataset = _dataset(wanted)
+    kind = PlainPredictor if wanted.plain else Predictor
     predictor = kind(model, wanted.device, settings=wanted.settings(model))
-    predictor.watch = watch
     settings = EvalSettings(max_clicks=wanted.clicks)
-    user = _timed(_PlainSimulation if wanted.plain else ClickSimulation, watch)
+    watch = Stopwatch()
+    watch.time_methods(dataset, READING, "get_sample")
+    _time_stages(predictor, watch)
+    user = _timed(PlainSimulation if wanted.plain else ClickSimulation, watch)
 
     def records(objects: int | None) -> Iterator[ObjectRecord]:
         return evaluate_dataset(dataset, predictor, settings, wanted.batch_size, (), objects, simulation=user)
@@ -191,131 +185,25 @@ def _dataset(wanted: Wanted) -> EvaluationDataset:
     return get_dataset(wanted.dataset, load_config_file(wanted.config))
 
 
-# ---- answers for networks without trained weights ----
+def _time_stages(predictor: Predictor, watch: Stopwatch) -> None:
+    """Time the image, the network and what lies around it; of the network with the wait for its answer."""
+    network = predictor.model
+    if predictor.device.type != "cpu":
+        network.decode = _awaited(network.decode, predictor.device)  # type: ignore[method-assign]
+    watch.time_methods(network, NETWORK, "encode", "decode")
+    watch.time_methods(predictor, IMAGE, "start")
+    watch.time_methods(predictor, CROPS, "run")
 
 
-def with_stand_in(network: ClickModel) -> ClickModel:
-    """Return a network that does all its work and then answers by a formula of the clicks.
+def _awaited(decode: Callable[..., dict[str, Any]], device: torch.device) -> Callable[..., dict[str, Any]]:
+    """Return the same function, which waits for the device; predictors wait for it next, to look into the answer."""
 
-    Random weights answer nothing that a user would go on from: a network that is timed with them would be clicked as
-    none is in practice.
+    def call(*arguments: Any, **named: Any) -> dict[str, Any]:
+        outputs = decode(*arguments, **named)
+        wait_for(device)
+        return outputs
 
-    Args:
-        network: shares its layers with the returned one.
-    """
-    kind = type(network)
-
-    def decode(self: ClickModel, features: Any, points: Tensor, *further: Any, **named: Any) -> dict[str, Any]:
-        outputs: dict[str, Any] = kind.decode(self, features, points, *further, **named)
-        size = (outputs["instances"].shape[2], outputs["instances"].shape[3])
-        return outputs | {"instances": answer(points, size)}
-
-    standing_in = copy(network)
-    standing_in.__class__ = type(kind.__name__, (kind,), {"decode": decode})
-    return standing_in
-
-
-def answer(points: Tensor, size: tuple[int, int]) -> Tensor:
-    """Logits (B, 1, H, W) that fall with the distance to the positive clicks, and rise with that to the negative ones.
-
-    Args:
-        points: (B, 2N, 3), see ``isegm.clicks``.
-        size: (H, W).
-    """
-    reach = REACH * max(size)
-    rows = torch.arange(0, size[0], 4, device=points.device)[:, None]
-    columns = torch.arange(0, size[1], 4, device=points.device)
-
-    def near(clicks: Tensor) -> Tensor:
-        """1 at a click, 0 from ``reach`` on: (B, 1, H/4, W/4)."""
-        y, x = clicks[..., 0, None, None], clicks[..., 1, None, None]
-        far = torch.where(used(clicks)[..., None, None], (rows - y) ** 2 + (columns - x) ** 2, torch.inf)
-        return (1 - far.amin(1, keepdim=True).sqrt() / reach).clamp_min(0)
-
-    positive, negative = map(near, split_points(points))
-    return torch.nn.functional.interpolate(9 * positive - 12 * negative - 2, size, mode="bilinear", align_corners=True)
-
-
-# ---- the plain loop ----
-
-
-class PlainClicker(Clicker):
-    """A simulated user that looks at the whole image, as published."""
-
-    def _deepest_pixel(self, error: np.ndarray) -> tuple[int, tuple[int, int]]:
-        depth = cv2.distanceTransform(np.pad(error.astype(np.uint8), 1), cv2.DIST_L2, 0)[1:-1, 1:-1]
-        not_clicked = np.ones(error.shape, dtype=bool)
-        for click in self.clicks_list:
-            not_clicked[int(click.coords[0]), int(click.coords[1])] = False
-        depth = depth * not_clicked
-        squared = round(float(depth.max()) ** 2)
-        rows, columns = np.where(depth > (squared - 0.5) ** 0.5) if squared else ((0,), (0,))
-        return squared, (int(rows[0]), int(columns[0]))
-
-
-class _PlainSimulation(ClickSimulation):
-    """The published simulated user, and the IoU by whole masks."""
-
-    def update(self, mask: np.ndarray) -> float:
-        get_iou(self.gt_mask, mask)
-        return super().update(mask)
-
-    @staticmethod
-    def new_clicker(gt_mask: np.ndarray, rng: np.random.Generator | None) -> Clicker:
-        return PlainClicker(gt_mask, rng=rng)
-
-
-# ---- the time of each stage ----
-
-
-class _Timed:
-    """A data set whose reading is timed."""
-
-    def __init__(self, dataset: EvaluationDataset, watch: Stopwatch) -> None:
-        self.name, self.fingerprint = dataset.name, dataset.fingerprint
-        self._dataset, self._watch = dataset, watch
-
-    def __len__(self) -> int:
-        return len(self._dataset)
-
-    def get_sample(self, index: int) -> DSample:
-        with self._watch.stage(READING):
-            return self._dataset.get_sample(index)
-
-    def check(self, samples: int | None = None) -> None:
-        self._dataset.check(samples)
-
-
-class _TimedPredictor(Predictor):
-    """A predictor whose stages are timed."""
-
-    watch: Stopwatch
-
-    def start(self, *arguments: Any) -> Session:
-        with self.watch.stage(IMAGE):
-            return super().start(*arguments)
-
-    def run(self, *arguments: Any, **named: Any) -> list[Session]:
-        with self.watch.stage(CROPS):
-            return super().run(*arguments, **named)
-
-    def _forward(self, batch: Batch) -> NetworkOutput:
-        with self.watch.stage(NETWORK):
-            return super()._forward(batch)
-
-    def _encode(self, members: Sequence[Member]) -> Mapping[str, Any]:
-        with self.watch.stage(NETWORK):
-            return super()._encode(members)
-
-
-class _PlainPredictor(_TimedPredictor):
-    """One that joins image and previous mask in front of the crop, at the size of the image, as published."""
-
-    def run(self, sessions: Sequence[Session], *further: Any, **named: Any) -> list[Session]:
-        with self.watch.stage(CROPS):
-            for session in sessions if self.model.with_prev_mask else ():
-                torch.cat((session.image, session.prev_probs), dim=1)
-        return super().run(sessions, *further, **named)
+    return call
 
 
 def _timed(kind: type[ClickSimulation], watch: Stopwatch) -> type[ClickSimulation]:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from isegm.benchmarks.busy_machine import POINTS
-from isegm.benchmarks.measurement import Measurement
+from isegm.benchmarks.measurement import Measurement, wait_for
 from isegm.clicks import Click
 from isegm.evaluation.reports import device_name
 from isegm.inference.predictor import Predictor
@@ -169,7 +169,7 @@ def click_latency(predictor: Predictor, image: np.ndarray, rounds: int) -> tuple
     for _ in range(uncounted + rounds):
         started = time.perf_counter()
         session = predictor.start(image)
-        _wait_for(predictor.device)
+        wait_for(predictor.device)
         images.append(time.perf_counter() - started)
         for number, click in enumerate(clicks):
             started = time.perf_counter()
@@ -195,7 +195,7 @@ def grid_latency(predictor: Predictor, image: np.ndarray, side: int, both: bool 
     height, width = image.shape[:2]
     started = time.perf_counter()
     session = predictor.start(image)
-    _wait_for(predictor.device)
+    wait_for(predictor.device)
     one_by_one = together = time.perf_counter() - started
     difference, samples = 0.0, []
     every = max(1, height * width // SAMPLES)
@@ -217,9 +217,3 @@ def grid_latency(predictor: Predictor, image: np.ndarray, side: int, both: bool 
         together += time.perf_counter() - started
         difference = max(difference, *(float(np.abs(a - b).max()) for a, b in zip(alone, joint, strict=True)))
     return GridLatency(side * side, one_by_one, together if both else None, difference, np.stack(samples))
-
-
-def _wait_for(device: torch.device) -> None:
-    """Wait until a device has done its work."""
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)

@@ -99,3 +99,9 @@ def measured_apart(measured: Callable[[Wanted], Result], wanted: Wanted) -> Resu
                 f"{wanted.name} could not be measured, as its process was ended: look whether there is enough memory, "
                 "and measure something smaller."
             ) from None
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until a device has done its work."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)

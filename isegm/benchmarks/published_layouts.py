@@ -39,7 +39,7 @@ class PublishedSegNext(SegNextModel):
     """SegNext as it was published."""
 
     def encode(self, image: Tensor) -> dict[str, Tensor]:
-        return {"image_features": transformed(self.backbone, self._squared(self.normalize(image)))}
+        return {"image_features": transformed(self.backbone, self.squared(self.normalize(image)))}
 
     def decode(
         self,
@@ -53,7 +53,7 @@ class PublishedSegNext(SegNextModel):
         assert prev_mask is not None and strokes is None  # as the network's own decode checks
         size = (prev_mask.shape[2], prev_mask.shape[3])
         disks = full_grid_disks(self.rescaled(points, size), self.encoded_size, RADIUS)
-        prompts = self.visual_prompts_encoder(torch.cat((self._squared(prev_mask), disks), dim=1))
+        prompts = self.visual_prompts_encoder(torch.cat((self.squared(prev_mask), disks), dim=1))
         fused = features["image_features"] + prompts  # (B, C, h, w)
         tokens = fused.flatten(2).transpose(1, 2)
         for block in self.fusion_blocks.children():

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,11 +13,12 @@ from torch import Tensor
 from isegm.benchmarks.made_up import MadeUpDataset
 from isegm.benchmarks.stopwatch import Stopwatch
 from isegm.data.datasets.folder import FolderDataset
+from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.sample import DSample
-from isegm.data.train_set import Rejection, Sample, TrainSet
+from isegm.data.train_set import TrainSet
 from isegm.engine.loading import load_epoch
 from isegm.engine.random import BatchRNG
-from isegm.engine.tasks import Batch, ClickSteps, IterativeClicks, Losses, run_all_steps
+from isegm.engine.tasks import Batch, IterativeClicks, Losses, run_all_steps
 from isegm.engine.training_step import TrainingStep
 from isegm.model.registry import build_model
 from isegm.recipes import ritm
@@ -56,12 +55,15 @@ def training_stages(network: str, batch_size: int, batches: int, device: torch.d
     watch = Stopwatch(device)
     with TemporaryDirectory() as folder:
         write_images(Path(folder))
+        reader = FolderDataset(folder)
+        watch.time_methods(reader, "reading", "get_sample")
         samples = _TimedSamples(
-            FolderDataset(folder), ritm.folder_views(SIZE)[0], ritm.SAMPLER, epoch_len=(batches + 1) * batch_size,
+            reader, ritm.folder_views(SIZE)[0], _timed_sampler(watch), epoch_len=(batches + 1) * batch_size,
             min_object_area=1000, keep_background_prob=0.05,
         )  # fmt: skip
         samples.watch = watch
-        task = _TimedClicks(ritm.losses(aux=0.4), 3, watch=watch)
+        watch.time_methods(samples, "augmentation", "arrays")
+        task = IterativeClicks(ritm.losses(aux=0.4), 3)
         model = build_model(network).to(device).to(memory_format=torch.channels_last).train()
         step, optimizer = TrainingStep(model, task), torch.optim.Adam(model.parameters(), lr=5e-4)
 
@@ -79,14 +81,16 @@ def training_stages(network: str, batch_size: int, batches: int, device: torch.d
         parts, read = load_epoch(samples, batch_size, 0, 0, 0, True, 0, device)
         for number, (batch, first) in enumerate(zip(read, parts.starts, strict=True)):
             with watch.stage(PASSES):
-                run_all_steps(task.begin(model, batch, BatchRNG(0, number, first=first, count=batch_size)), forward)
+                steps = task.begin(model, batch, BatchRNG(0, number, first=first, count=batch_size))
+                watch.time_methods(steps, CLICKS, "write_click")
+                run_all_steps(steps, forward)
             if number == 0:
                 watch.reset()
     return {name: seconds / batches for name, seconds in watch.seconds().items()}
 
 
 class _TimedSamples(TrainSet):
-    """Training samples whose stages are timed."""
+    """Training samples whose conversion to tensors is timed; ``arrays`` is a stage of its own."""
 
     watch: Stopwatch
 
@@ -94,34 +98,16 @@ class _TimedSamples(TrainSet):
         with self.watch.stage("tensors"):
             return super().__getitem__(index)
 
-    def _read(self, index: int, rng: np.random.Generator) -> DSample:
-        with self.watch.stage("reading"):
-            return super()._read(index, rng)
 
-    def _view(self, *arguments: Any) -> DSample | Rejection:
-        with self.watch.stage("augmentation"):
-            return super()._view(*arguments)
+def _timed_sampler(watch: Stopwatch) -> MultiPointSampler:
+    """RITM's sampler, timed; its settings, and so itself, cannot be changed."""
 
-    def _sample(self, view: DSample, rng: np.random.Generator) -> Sample | Rejection:
-        with self.watch.stage("points"):
-            return super()._sample(view, rng)
+    class Timed(MultiPointSampler):
+        def sample(self, sample: DSample, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+            with watch.stage("points"):
+                return super().sample(sample, rng)
 
-
-@dataclass(frozen=True)
-class _TimedClicks(IterativeClicks):
-    """RITM's training whose simulated clicks are timed."""
-
-    watch: Stopwatch | None = None
-
-    def begin(self, *arguments: Any) -> ClickSteps:
-        return _TimedSteps(self, *arguments)
-
-
-class _TimedSteps(ClickSteps):
-    def _write_click(self, number: int) -> None:
-        assert isinstance(self.task, _TimedClicks) and self.task.watch is not None
-        with self.task.watch.stage(CLICKS):
-            super()._write_click(number)
+    return Timed(**vars(ritm.SAMPLER))
 
 
 def stage_lines(seconds: Mapping[str, float]) -> list[str]:

@@ -187,6 +187,14 @@ class TrainSet(Dataset[dict[str, Tensor]]):
         return self.epoch_len or len(self.reader)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return {name: _tensor(array) for name, array in self.arrays(index).items()}
+
+    def arrays(self, index: int) -> Sample:
+        """Return the sample at ``index`` before it becomes tensors, see ``SampleTransform``.
+
+        Raises:
+            InputError: many views in a row gave no sample.
+        """
         require(index, Whole(0), "the index of a training sample")
         rng = np.random.default_rng((self.seed, self.epoch, index))
         augment = next(step for start, step in reversed(self.augment) if start <= self.epoch)
@@ -199,7 +207,7 @@ class TrainSet(Dataset[dict[str, Tensor]]):
                 view = self.suem(view, lambda: self._other_view(augment, rng), self.sampler, rng)
             sample = view if isinstance(view, Rejection) else self._sample(view, rng)
             if not isinstance(sample, Rejection):
-                return {name: _tensor(array) for name, array in sample.items()}
+                return sample
             reasons[sample.reason] += 1
         wrong = " and ".join(f"{count} {reason}" for reason, count in reasons.most_common())
         raise InputError(f"{MAX_TRIES} views of training images in a row gave no sample: {wrong}.")

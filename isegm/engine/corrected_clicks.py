@@ -76,5 +76,6 @@ class CorrectionSteps(ClickSteps):
         self.logits = logits.detach()
         return Step(losses, self.logits, self.points)
 
-    def _write_click(self, number: int) -> None:
+    def write_click(self, number: int) -> None:
+        """Write clicks whose sign is random; see ``ClickSteps``."""
         add_clicks_of_random_sign(self.points, self.prev_mask, self.labels, self.batch_rng.samples)

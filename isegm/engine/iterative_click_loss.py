@@ -105,9 +105,10 @@ class AppendedClickSteps(ClickSteps):
         super().__init__(task, model, batch, batch_rng)
         if not task.sampled_clicks:
             self.points.fill_(UNUSED)
-            self._write_click(0)
+            self.write_click(0)
 
-    def _write_click(self, number: int) -> None:
+    def write_click(self, number: int) -> None:
+        """Append a click to those of each sample; see ``ClickSteps``."""
         self.points = self.points.clone()  # passes before keep theirs
         if not self.task.on_device:
             append_clicks(self.points, self.prev_mask, self.labels, self.batch_rng.samples)

@@ -294,10 +294,10 @@ class ClickSteps:
     def _add_click(self, number: int, logits: Tensor) -> None:
         """Make a prediction the previous mask, and simulate the click that corrects it, 1 for the first one."""
         self.prev_mask = logits.detach().float().sigmoid()
-        self._write_click(number)
+        self.write_click(number)
 
-    def _write_click(self, number: int) -> None:
-        """Write the click that corrects the previous masks."""
+    def write_click(self, number: int) -> None:
+        """Write the click that corrects the previous mask of each sample, as the ``number``-th of them."""
         if self.task.on_device:
             draws = Draws(self.points.device, self.seed, number)
             order = torch.full((len(self.points),), number, device=self.points.device)

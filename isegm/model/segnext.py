@@ -155,7 +155,7 @@ class SegNextModel(DrawnClicksModel):
         Returns:
             ``image_features`` (B, embed_dim, h, w), for patches of ``img_size``.
         """
-        return {"image_features": self.backbone(self._squared(self.normalize(image)))}
+        return {"image_features": self.backbone(self.squared(self.normalize(image)))}
 
     def decode(
         self,
@@ -198,8 +198,8 @@ class SegNextModel(DrawnClicksModel):
     def embed_prompts(self, points: Tensor, prev_mask: Tensor, strokes: Tensor | None = None) -> Tensor:
         """Embed clicks, strokes and previous mask, given as to ``decode``: (B, embed_dim, h, w)."""
         size = (prev_mask.shape[2], prev_mask.shape[3])
-        strokes = None if strokes is None else self._squared(strokes)
-        points, prev_mask = self.rescaled(points, size), self._squared(prev_mask)
+        strokes = None if strokes is None else self.squared(strokes)
+        points, prev_mask = self.rescaled(points, size), self.squared(prev_mask)
         maps = self.coord_features(points, prev_mask, self.encoded_size, strokes=strokes)
         return self.visual_prompts_encoder(maps)
 
@@ -214,7 +214,7 @@ class SegNextModel(DrawnClicksModel):
         moved = torch.cat((places.trunc().to(points.dtype), points[..., 2:]), dim=-1)
         return torch.where(used(points)[..., None], moved, points)
 
-    def _squared(self, maps: Tensor) -> Tensor:
+    def squared(self, maps: Tensor) -> Tensor:
         """Resize maps (B, C, H, W) to ``img_size``."""
         if tuple(maps.shape[2:]) == self.encoded_size:
             return maps

@@ -30,3 +30,22 @@ def test_threads_add_up_and_do_not_mix():
     assert watch.seconds().keys() == {"a", "b", "shared"}
     watch.reset()
     assert watch.seconds() == {}
+
+
+class Doubling:
+    def twice(self, number):
+        return self.once(number) + self.once(number)
+
+    def once(self, number):
+        return number
+
+
+def test_methods_are_timed_also_where_the_object_calls_them(monkeypatch):
+    times = iter(range(100))
+    monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: float(next(times)))
+    watch, thing = Stopwatch(), Doubling()
+    watch.time_methods(thing, "outer", "twice")
+    watch.time_methods(thing, "inner", "once")
+    assert thing.twice(3) == 6
+    assert watch.seconds() == {"outer": 3.0, "inner": 2.0}  # around the two calls, and within them
+    assert Doubling().twice(3) == 6 and watch.seconds()["inner"] == 2.0

@@ -9,7 +9,9 @@ import torch
 
 from isegm import build_model
 from isegm.benchmarks import evaluation
-from isegm.benchmarks.evaluation import STAGES, PlainClicker, Throughput, Wanted, measured
+from isegm.benchmarks.evaluation import STAGES, Throughput, Wanted, measured
+from isegm.benchmarks.plain_loop import PlainClicker
+from isegm.benchmarks.stand_in import with_stand_in
 from isegm.cli import benchmark, benchmark_eval
 from isegm.inference.clicker import Clicker
 from isegm.utils.cli import run
@@ -78,7 +80,7 @@ def test_a_network_with_random_weights_answers_by_the_clicks(tmp_path, here):
     )  # fmt: skip
     (ious,) = measured(wanted).ious
     assert max(ious) > 0.3 and len(set(ious)) > 1
-    network = evaluation.with_stand_in(build_model("clickseg_pplcnet").eval())
+    network = with_stand_in(build_model("clickseg_pplcnet").eval())
     points = torch.tensor([[[20.0, 30.0, 0.0], [50.0, 50.0, 1.0]]])
     with torch.no_grad():
         logits = network(torch.rand(1, 4, 64, 64), points)["instances"][0, 0]

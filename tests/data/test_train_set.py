@@ -30,6 +30,9 @@ def test_a_training_sample(tmp_path):
         assert (sample["instances"] == 1).sum() >= 10
     again = samples[3]
     assert all((again[key] == samples[3][key]).all() for key in again)
+    arrays = samples.arrays(3)
+    assert arrays.keys() == again.keys() and arrays["images"].shape == (40, 48, 3)
+    assert (arrays["images"] / np.float32(255) == again["images"].permute(1, 2, 0).numpy()).all()
     samples.epoch = 1
     assert any((again[key] != samples[3][key]).any() for key in again)
 
