@@ -59,6 +59,22 @@ def busy_processes(count: int) -> Iterator[None]:
             process.wait()
 
 
+def busy_lines(busy: int, clicks: int, rounds: int, threads: int | None) -> Iterator[str]:
+    """Time clicks as OpenMP waits by itself and with the bound of ``bound_spinning``, idle and beside busy processes.
+
+    Both are timed in turn in every round; the figures are medians over the rounds. Lines come as they are measured.
+    """
+    yield f"seconds per click, medians of {rounds} rounds of {clicks} clicks; by default, and with bounded spinning"
+    for name, count in (("idle", 0), (f"beside {busy} busy processes", busy)):
+        plain, ours = [], []
+        with busy_processes(count):
+            for _ in range(rounds):
+                plain.append(seconds_per_click(RUNTIME_DEFAULTS, clicks, threads))
+                ours.append(seconds_per_click(SPINS, clicks, threads))
+        before, after = statistics.median(plain), statistics.median(ours)
+        yield f"{name:<28} default {before:7.3f} s   here {after:7.3f} s   {before / after:6.2f} x"
+
+
 def _timed_clicks(clicks: int) -> list[float]:
     """Click on a sample image, again and again; return the seconds of each click but those of the first time."""
     image = SamplesDataset().get_sample(0).image

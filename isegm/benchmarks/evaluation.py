@@ -117,7 +117,7 @@ def measured(wanted: Wanted) -> Throughput:
     settings = EvalSettings(max_clicks=wanted.clicks)
     watch = Stopwatch()
     watch.time_methods(dataset, READING, "get_sample")
-    _time_stages(predictor, watch)
+    time_stages(predictor, watch)
     user = _timed(PlainSimulation if wanted.plain else ClickSimulation, watch)
 
     def records(objects: int | None) -> Iterator[ObjectRecord]:
@@ -185,7 +185,7 @@ def _dataset(wanted: Wanted) -> EvaluationDataset:
     return get_dataset(wanted.dataset, load_config_file(wanted.config))
 
 
-def _time_stages(predictor: Predictor, watch: Stopwatch) -> None:
+def time_stages(predictor: Predictor, watch: Stopwatch) -> None:
     """Time the image, the network and what lies around it; of the network with the wait for its answer."""
     network = predictor.model
     if predictor.device.type != "cpu":

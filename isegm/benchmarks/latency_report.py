@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -58,6 +59,14 @@ def against_plain(one: Latency, plain: Latency) -> str:
         faster = plain.grid.one_by_one / (one.grid.together or one.grid.one_by_one)
         parts.append(f"{one.grid.points} points {faster:.2f} x, probabilities differ by {difference:.1e} at most")
     return f"{one.name} against the published layout: {', '.join(parts)}"
+
+
+def plain_data(row: Latency) -> dict[str, Any]:
+    """Return a measurement as ``--json`` writes it."""
+    data = asdict(row)
+    if data["grid"] is not None:
+        del data["grid"]["samples"]
+    return data
 
 
 @dataclass(frozen=True)

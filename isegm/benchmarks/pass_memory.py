@@ -11,6 +11,7 @@ import math
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import torch
@@ -20,7 +21,9 @@ from isegm.model.losses import NormalizedFocalLoss
 from isegm.model.recomputation import set_recomputation
 from isegm.model.registry import build_model
 from isegm.utils.errors import InputError
+from isegm.utils.log import printable
 from isegm.utils.memory import peak_memory
+from isegm.utils.quantities import in_bytes
 from isegm.utils.threads import set_threads
 
 CLICK, TRAINING, RECOMPUTED = "click", "training", "recomputed"
@@ -72,6 +75,17 @@ def cost_of(kind: str, name: str, side: int, batch: int, dtype: str = "fp32", th
     if done.returncode:
         raise InputError(f"{name} could not be measured: {(done.stderr.strip().splitlines() or ['killed'])[-1]}")
     return PassCost(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def memory_lines(name: str, side: int, batch: int, dtype: str, threads: int | None) -> Iterator[str]:
+    """Tell the memory and the seconds of a click, and of a training step without and with activation checkpointing."""
+    size = f"{side} x {side} pixels, batch {batch}, {dtype}"
+    yield f"{printable(name)}, {size}; peak of the process, of that the pass, and its time"
+    kinds = {CLICK: "click", TRAINING: "training step", RECOMPUTED: "the same, activation checkpointing"}
+    for kind, words in kinds.items():
+        if kind == CLICK or dtype == "fp32":
+            cost = cost_of(kind, name, side, batch, dtype, threads)
+            yield f"{words:<34} {in_bytes(cost.peak):>8} {in_bytes(cost.own):>8} {cost.seconds:8.1f} s"
 
 
 @torch.no_grad()

@@ -10,7 +10,6 @@ from operator import attrgetter
 
 from matplotlib.figure import Figure
 
-from isegm.evaluation.plots import save_figure
 from isegm.evaluation.records import ObjectRecord, read_records
 from isegm.utils.errors import InputError
 
@@ -95,24 +94,30 @@ def scaling_figure(replays: Mapping[str, Sequence[Replay]]) -> Figure:
     return figure
 
 
-def print_scaling(records: str, objects: int, figure: str | None) -> None:
+def replays_of(records: str, objects: int) -> dict[str, list[Replay]]:
     """Replay a finished evaluation with several processes, and with its images again and again.
 
     Args:
         records: path of the records of one process.
         objects: of the second replay, at least.
-        figure: path of a PNG of both; None for none.
+
+    Returns:
+        a replay for each of ``PROCESSES``, by the label of the objects.
     """
     file = read_records(records)
     found = [] if file is None else file.records
-    replays = {
+    return {
         f"{len(found)} objects": [replayed(found, count) for count in PROCESSES],
         f"{objects:,} objects": [replayed(found, count, objects) for count in PROCESSES],
     }
+
+
+def scaling_lines(replays: Mapping[str, Sequence[Replay]]) -> list[str]:
+    """Lay replays out for people; see ``scaling_figure``."""
+    lines = []
     for label, line in replays.items():
-        print(f"{label}: processes, objects per second, times as fast as one, idle at the end")
+        lines.append(f"{label}: processes, objects per second, times as fast as one, idle at the end")
         for one in line:
             faster = one.objects_per_second / line[0].objects_per_second
-            print(f"{one.processes:>10} {one.objects_per_second:10.2f} {faster:8.2f} x {one.idle:8.2%}")
-    if figure is not None:
-        save_figure(scaling_figure(replays), figure)
+            lines.append(f"{one.processes:>10} {one.objects_per_second:10.2f} {faster:8.2f} x {one.idle:8.2%}")
+    return lines

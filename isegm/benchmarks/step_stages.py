@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,6 +26,7 @@ from isegm.utils.files import write_image
 
 IMAGES, IMAGE_SIZE, OBJECTS = 24, (480, 640), 15  # as COCO has them, (H, W) in pixels
 SIZE = (320, 480)  # of the crops, as published
+BATCH, BATCHES = 8, 4  # samples of a step, and how many steps are timed
 DATA = ("reading", "augmentation", "points", "tensors")  # stages of the samples of a batch
 CLICKS = "clicks"  # simulated on the predictions
 PASSES = "passes without gradients"
@@ -119,3 +120,10 @@ def stage_lines(seconds: Mapping[str, float]) -> list[str]:
     ]
     light = sum(seconds.get(name, 0) for name in (*DATA, CLICKS)) / total
     return [*lines, f"  samples and clicks are {light:.1%} of a step of {total:.2f} s, all in one process"]
+
+
+def step_lines(device: torch.device) -> Iterator[str]:
+    """Tell where the time of a step of RITM's HRNet-18s goes."""
+    height, width = SIZE
+    yield f"a step of RITM's HRNet-18s, {height}x{width}, batches of {BATCH}, fp32, on {device}"
+    yield from stage_lines(training_stages("ritm_hrnet18s", BATCH, BATCHES, device))

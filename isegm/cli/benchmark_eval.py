@@ -5,10 +5,9 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
-from typing import Any
 
-from isegm.benchmarks.evaluation import STAGES, Throughput, Wanted, measured
+from isegm.benchmarks.evaluation import Throughput, Wanted, measured
+from isegm.benchmarks.evaluation_report import growth_line, plain_data, throughput_table
 from isegm.benchmarks.measurement import measured_apart
 from isegm.cli.models import add_network_options, chosen_networks
 from isegm.data import get_dataset
@@ -19,9 +18,6 @@ from isegm.utils.exp import load_config_file
 from isegm.utils.files import atomic_write
 from isegm.utils.log import printable
 from isegm.utils.plugins import add_plugin_option
-from isegm.utils.quantities import in_bytes
-
-TARGET = 0.90  # of the NoC that is compared
 
 
 def batch_sizes_from(text: str) -> list[int]:
@@ -100,52 +96,6 @@ def wanted_from(args: argparse.Namespace) -> list[Wanted]:
     ]  # fmt: skip
 
 
-def table(rows: Sequence[Throughput]) -> str:
-    """Lay out measurements as a table for people, and compare each loop with the plain one in front of it."""
-    wide = max(len("network"), *(len(printable(one.name)) for one in rows))
-    columns = ("s/click", "clicks/s", "objects/s", *STAGES)
-    lines = [f"{'network':<{wide}} {'loop':<5} {' '.join(f'{name:>9}' for name in columns)} {'memory':>9}"]
-    for one in rows:
-        clicks = max(one.made, 1)
-        cells = [f"{one.seconds / clicks:.4f}", f"{clicks / one.seconds:.1f}", f"{len(one.clicks) / one.seconds:.2f}"]
-        cells += [f"{1000 * one.stages[name] / clicks:.1f} ms" for name in STAGES]
-        loop = loop_of(one)
-        shown = " ".join(f"{cell:>9}" for cell in cells)
-        lines.append(f"{printable(one.name):<{wide}} {loop:<5} {shown} {in_bytes(one.memory):>9}")
-    plain = None
-    for one in rows:
-        plain = one if one.plain else plain
-        if plain is not None and plain is not one and plain.name == one.name:
-            how = loop_of(one) + ", compiled" * one.compiled
-            lines.append(f"{printable(one.name)}, {how}: {compared(plain, one)}")
-    return "\n".join(lines)
-
-
-def loop_of(row: Throughput) -> str:
-    """Name the loop: the plain one, or this one with the objects side by side."""
-    if row.plain:
-        return "plain"
-    return "here" if row.batch_size == 1 else f"of {row.batch_size}"
-
-
-def compared(plain: Throughput, here: Throughput) -> str:
-    """Say how many times faster one evaluation was per click, and on how many objects the clicks are the same."""
-    times = (plain.seconds / max(plain.made, 1)) / (here.seconds / max(here.made, 1))
-    busy = "" if here.busy is None else f"; GPU busy {here.busy:.0%}"
-    same = sum(one == other for one, other in zip(plain.clicks, here.clicks, strict=True))
-    most = max(map(len, (*plain.ious, *here.ious)), default=1)
-    moved = plain.moved(here, TARGET, most)
-    clicks = f"the same clicks on {same} of {len(here.clicks)} objects, NoC@{TARGET:.0%} moved on {moved}"
-    return f"{times:.2f} x; {clicks}{busy}"
-
-
-def plain_data(row: Throughput) -> dict[str, Any]:
-    """Return a measurement as ``--json`` writes it: without the clicks themselves."""
-    data = asdict(row) | {"objects": len(row.clicks), "made_clicks": row.made}
-    del data["clicks"], data["ious"]
-    return data
-
-
 def _measured(wanted: Wanted, number: int, count: int) -> Throughput:
     loop = "the plain loop" if wanted.plain else "this loop"
     print(f"measuring {number} of {count}: {wanted.name}, {loop}", file=sys.stderr, flush=True)
@@ -165,8 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             json.dump({"versions": versions(), "evaluations": list(map(plain_data, rows))}, figures, indent=2)
     name = printable(args.dataset) if args.made_up is None else "a synthetic data set"
     print(f"{rows[0].device}, {rows[0].threads} threads; {len(rows[0].clicks)} objects of {name}")
-    print(table(rows))
+    print(throughput_table(rows))
     if args.made_up is not None:
         for row in rows:
-            grown = ", ".join(in_bytes(memory) for memory in row.growth)
-            print(f"{printable(row.name)}, {loop_of(row)}: memory after each tenth of the objects: {grown}")
+            print(growth_line(row))

@@ -5,14 +5,12 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from isegm.benchmarks.latency import Latency, Wanted, measured
-from isegm.benchmarks.latency_report import latency_figure, latency_table, with_measured, with_published
+from isegm.benchmarks.latency import Wanted, measured
+from isegm.benchmarks.latency_report import latency_figure, latency_table, plain_data, with_measured, with_published
 from isegm.benchmarks.measurement import measured_apart
 from isegm.cli.flops import size_from
 from isegm.cli.models import add_network_options, chosen_networks
@@ -109,14 +107,6 @@ def wanted_from(args: argparse.Namespace) -> list[Wanted]:
         for which in chosen_networks(args, load_config_file(args.config_path))
         for plain in (False, True)[: 1 + args.plain]
     ]  # fmt: skip
-
-
-def plain_data(row: Latency) -> dict[str, Any]:
-    """Return a measurement as ``--json`` writes it."""
-    data = asdict(row)
-    if data["grid"] is not None:
-        del data["grid"]["samples"]
-    return data
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -3,17 +3,12 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
-from isegm import build_model
 from isegm.benchmarks import evaluation
-from isegm.benchmarks.evaluation import STAGES, Throughput, Wanted, measured
-from isegm.benchmarks.plain_loop import PlainClicker
-from isegm.benchmarks.stand_in import with_stand_in
+from isegm.benchmarks.evaluation import STAGES
 from isegm.cli import benchmark, benchmark_eval
-from isegm.inference.clicker import Clicker
 from isegm.utils.cli import run
 from tests.evaluation.fakes import write_folder
 
@@ -72,46 +67,12 @@ def test_a_compiled_network_is_told_from_the_plain_one(tmp_path, here, monkeypat
     assert [(one["plain"], one["compiled"]) for one in written] == [(True, False), (False, True)]
 
 
-def test_a_network_with_random_weights_answers_by_the_clicks(tmp_path, here):
-    write_folder(tmp_path / "set", 1)
-    wanted = Wanted(
-        network="clickseg_pplcnet", checkpoint=None, dataset=f"folder:{tmp_path}/set", config="config.yml", objects=1,
-        clicks=5, device="cpu", threads=1, batch_size=1,
-    )  # fmt: skip
-    (ious,) = measured(wanted).ious
-    assert max(ious) > 0.3 and len(set(ious)) > 1
-    network = with_stand_in(build_model("clickseg_pplcnet").eval())
-    points = torch.tensor([[[20.0, 30.0, 0.0], [50.0, 50.0, 1.0]]])
-    with torch.no_grad():
-        logits = network(torch.rand(1, 4, 64, 64), points)["instances"][0, 0]
-    assert logits[20, 30] > 0 > logits[50, 50] and logits[0, 60] < 0
-
-
-def test_the_plain_user_clicks_where_the_other_does():
-    rng = np.random.default_rng(0)
-    gt = (rng.random((40, 50)) > 0.4).astype(np.int32)
-    plain, ours = PlainClicker(gt), Clicker(gt)
-    for _ in range(12):
-        mask = rng.random((40, 50)) > 0.5
-        first, second = plain.make_next_click(mask), ours.make_next_click(mask)
-        assert (first.coords, first.is_positive) == (second.coords, second.is_positive)
-
-
 def test_memory_is_told_as_objects_are_evaluated(here, capsys):
     benchmark_eval.main(["--models=clickseg_pplcnet", "--made-up=10", "--n-clicks=1", "--cpu", "--threads=1"])
     said = capsys.readouterr().out.splitlines()
     assert said[0].endswith("10 objects of a synthetic data set")
     assert said[-1].startswith("clickseg_pplcnet, here: memory after each tenth of the objects: ")
     assert said[-1].count(" MB") + said[-1].count(" GB") == 10 and len(said) == 4
-
-
-def test_objects_that_need_another_number_of_clicks_are_counted():
-    def found(*ious):
-        clicks = tuple(((1, 1, 1),) * len(one) for one in ious)
-        return Throughput("net", False, 1, "cpu", 1, 1.0, dict.fromkeys(STAGES, 0.0), 0, (), clicks, ious)
-
-    one = found((0.5, 0.95), (0.91,), (0.2, 0.3))
-    assert one.moved(found((0.95,), (0.92,), (0.2, 0.4)), 0.9, 20) == 1
 
 
 def test_what_cannot_be_measured_is_told(capsys):
@@ -125,10 +86,10 @@ def test_what_cannot_be_measured_is_told(capsys):
 
 
 def test_other_words_choose_other_benchmarks(monkeypatch, capsys):
-    asked = []
-    monkeypatch.setattr(benchmark, "training_on", lambda device: asked.append(str(device)))
+    for name in ("step_lines", "throughput_lines"):
+        monkeypatch.setattr(benchmark, name, lambda device, name=name: [f"{name} on {device}"])
     benchmark.main(["train", "--device=cpu"])
-    assert asked == ["cpu"]
+    assert capsys.readouterr().out.splitlines()[1:] == ["step_lines on cpu", "throughput_lines on cpu"]
     with pytest.raises(SystemExit):
         benchmark.main(["latency", "--help"])
     assert "measure-latency" in capsys.readouterr().out
