@@ -1,32 +1,28 @@
-"""From clicks to probabilities, for any number of sessions: each pass is prepare, forward, postprocess."""
+"""From clicks to probabilities, for any number of sessions: passes of the network, repeated where something asks."""
 
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from isegm.clicks import Click, points_tensor
-from isegm.inference.batch import Batch, Member, NetworkOutput, input_rows, kept_rows, stroke_rows
+from isegm.clicks import Click
+from isegm.inference.batch import Member
 from isegm.inference.images import rgb_image
 from isegm.inference.merge import guarded_merge, progressive_merge
-from isegm.inference.painting import Painting
-from isegm.inference.postprocess import Prediction
-from isegm.inference.precision import check_precision, computing_in
+from isegm.inference.network_pass import NetworkPass, Request
+from isegm.inference.precision import check_precision
 from isegm.inference.protocols import InferenceSettings, usual_settings, with_further_looks
-from isegm.inference.refinement import NetworkInput, Refinement
-from isegm.inference.session import Session, take_rows
-from isegm.inference.transforms import ZoomState, flipped_clicks, mean_with_flipped, resized
+from isegm.inference.refinement import Refinement
+from isegm.inference.session import Session
 from isegm.inference.widening import wider_crop
-from isegm.model.click_model import ClickModel, where_given
-from isegm.model.compilation import COMPILED_CLICKS, compiled_for_inference
+from isegm.model.click_model import ClickModel
+from isegm.model.compilation import compiled_for_inference
 from isegm.model.inference_form import in_inference_form
 from isegm.utils.boxes import Box
 from isegm.utils.device import usable_device
@@ -46,8 +42,6 @@ REFINEMENT = (
 )
 SESSIONS = Items(Instance(Session, "a Session"))
 CLICKS = Items(Instance(Click, "an isegm.Click(is_positive, (row, column))"))
-
-CPU_PIXELS, GPU_PIXELS = 1_500_000, 16_000_000  # of the network's input in one pass, by device
 
 
 class SessionEngine:
@@ -109,6 +103,7 @@ class SessionEngine:
         if self.settings.cascade is not None:
             self.settings.cascade.check(model)
         self.threshold = threshold
+        self._network = NetworkPass(self.model, self.device, self.settings, threshold, refinement)
 
     def _compile(self) -> None:
         if self.refinement is not None:
@@ -154,7 +149,7 @@ class SessionEngine:
             return session
         view = self.settings.view(session.zoom, (), session.image_size, multiple=self.model.input_multiple)
         computed_by = (id(self.model), self.settings.flip)
-        features = self._encode([Member(session, session, view)])
+        features = self._network.encode([Member(session, session, view)])
         return replace(session, view=view, features=features, computed_by=computed_by)
 
     def step(self, sessions: Sequence[Session], clicks: Sequence[Click]) -> list[Session]:
@@ -198,20 +193,20 @@ class SessionEngine:
         require(starts, SESSIONS, "before")
         if len(starts) != len(sessions):
             raise InputError(f"there are {len(sessions)} sessions but {len(starts)} in before: give one for each.")
-        requests = [_Request(session, session, start) for session, start in zip(sessions, starts, strict=True)]
+        requests = [Request(session, session, start) for session, start in zip(sessions, starts, strict=True)]
         predicted = self._predict(requests)
         if self.settings.cascade is not None:
             predicted = self.settings.cascade.repeated(
                 predicted,
                 lambda indices, last: self._predict(
-                    [_Request(session, sessions[i], session) for i, session in zip(indices, last, strict=True)]
+                    [Request(session, sessions[i], session) for i, session in zip(indices, last, strict=True)]
                 ),
             )
         return [self._merged(session, given.clicks_seen) for session, given in zip(predicted, sessions, strict=True)]
 
-    def _predict(self, requests: Sequence[_Request]) -> list[Session]:
+    def _predict(self, requests: Sequence[Request]) -> list[Session]:
         """One pass for each request, and further ones where a box, the crop rule or the border of the crop asks."""
-        predicted = self._pass(requests)
+        predicted = self._network.run(requests)
         zoom_in = self.settings.zoom_in
         repeated = {
             # The repetition sees the crop of the new prediction, but the mask from before the click.
@@ -219,7 +214,7 @@ class SessionEngine:
             for i, (request, session) in enumerate(zip(requests, predicted, strict=True))
             if zoom_in is not None and zoom_in.wants_repetition(session.zoom)
         }
-        for i, session in zip(repeated, self._pass(list(repeated.values())), strict=True):
+        for i, session in zip(repeated, self._network.run(list(repeated.values())), strict=True):
             predicted[i] = session
         self._look_into_boxes(requests, predicted)
         if self.settings.second_look:
@@ -229,7 +224,7 @@ class SessionEngine:
                 break
         return [session.within(one.given.new_prompts) for one, session in zip(requests, predicted, strict=True)]
 
-    def _look_into_boxes(self, requests: Sequence[_Request], predicted: list[Session]) -> None:
+    def _look_into_boxes(self, requests: Sequence[Request], predicted: list[Session]) -> None:
         """Repeat the pass that has seen a new box first: the network reads its answer inside the box."""
         if self.refinement is not None or not self.model.with_prev_mask:
             return
@@ -238,11 +233,11 @@ class SessionEngine:
             for i, (request, session) in enumerate(zip(requests, predicted, strict=True))
             if session.view is not None and any(prompt.kind == "box" for prompt in request.session.new_prompts)
         }
-        for i, session in zip(again, self._pass(list(again.values())), strict=True):
+        for i, session in zip(again, self._network.run(list(again.values())), strict=True):
             predicted[i] = session
 
     def _look_again(
-        self, requests: Sequence[_Request], predicted: list[Session], choose: Callable[[Session], Box | None]
+        self, requests: Sequence[Request], predicted: list[Session], choose: Callable[[Session], Box | None]
     ) -> bool:
         """Run the network on other crops, where ``choose`` gives one; it reads its answer so far. Writes to the list.
 
@@ -254,7 +249,7 @@ class SessionEngine:
             for i, (request, session) in enumerate(zip(requests, predicted, strict=True))
             if (crop := choose(session)) is not None
         }
-        for i, session in zip(again, self._pass(list(again.values())), strict=True):
+        for i, session in zip(again, self._network.run(list(again.values())), strict=True):
             predicted[i] = session
         return bool(again)
 
@@ -271,129 +266,6 @@ class SessionEngine:
             return None
         return wider_crop(session.prev_probs, session.view.output_box, self.threshold)
 
-    @torch.no_grad()
-    def _pass(self, requests: Sequence[_Request]) -> list[Session]:
-        """The sessions after one network pass, in batches of equal input size."""
-        groups: dict[tuple, dict[int, Member]] = defaultdict(dict)
-        for i, request in enumerate(requests):
-            member = self._member(request)
-            session, alone = member.session, None if self.refinement is None else i
-            groups[member.view.size, session.features is None, session.cache is None, alone][i] = member
-        predicted: dict[int, Session] = {}
-        for group in groups.values():
-            most = self._most_together(next(iter(group.values())).view.size)
-            for part in _parts(list(group.items()), most):
-                output = self._forward(self._prepare([member for _, member in part]))
-                predicted.update(zip((i for i, _ in part), self._postprocess(output), strict=True))
-        return [predicted[i] for i in range(len(requests))]
-
-    def _most_together(self, size: tuple[int, int]) -> int:
-        """How many sessions of an input size go through the network together, so that its memory stays bounded."""
-        budget = CPU_PIXELS if self.device.type == "cpu" else GPU_PIXELS
-        height, width = self.model.encoded_size or size
-        return max(1, budget // (height * width * (2 if self.settings.flip else 1)))
-
-    def _member(self, request: _Request) -> Member:
-        """The request with its view; a session that changes view or network loses what was computed from the former."""
-        session = request.session
-        view = self.settings.view(
-            session.zoom, session.clicks, session.image_size, request.crop, self.model.input_multiple
-        )
-        if session.view != view or session.computed_by != (id(self.model), self.settings.flip):
-            kept = None if self.refinement is None else self.refinement.in_new_view(session.refinement)
-            computed_by = (id(self.model), self.settings.flip)
-            session = replace(session, view=view, features=None, cache=None, refinement=kept, computed_by=computed_by)
-        return Member(session, request.given, view)
-
-    def _prepare(self, members: Sequence[Member]) -> Batch:
-        """Build the network's input; all views have the same size, and all sessions have features or none has."""
-        flip = self.settings.flip
-        clicks = [member.view.clicks(member.session.clicks) for member in members]
-        if flip:
-            width = members[0].view.size[1]
-            clicks += [flipped_clicks(row, width) for row in clicks]
-        prev_mask = None
-        if self.model.with_prev_mask:
-            prev_mask = input_rows([member.view.crop(member.session.prev_probs) for member in members], flip)
-        features = kept_rows([member.session.features for member in members], flip)
-        return Batch(
-            members=members,
-            clicks=clicks,
-            points=points_tensor(
-                clicks, self.settings.clicks_limit, self.device, COMPILED_CLICKS if self.settings.compiled else 1
-            ),
-            prev_mask=prev_mask,
-            strokes=stroke_rows(members, self.model, flip, self.device),
-            features=self._encode(members) if features is None else features,
-            cache=kept_rows([member.session.cache for member in members], flip),
-            flip=flip,
-        )
-
-    def _forward(self, batch: Batch) -> NetworkOutput:
-        """Run the network, or the refinement around it."""
-        outputs: Mapping[str, Any] = {}
-        state = None
-        if self.refinement is None:
-            strokes = where_given(batch.strokes)
-            with computing_in(self.settings.precision, self.device):
-                outputs = self.model.decode(batch.features, batch.points, batch.prev_mask, batch.cache, **strokes)
-            logits = resized(outputs["instances"].float(), batch.size)  # (B, 1, h, w)
-        else:
-            limit = self.settings.clicks_limit
-            all_shown = limit is None or len(batch.clicks[0]) <= limit
-            given = NetworkInput(
-                features=batch.features,
-                points=batch.points,
-                prev_mask=batch.prev_mask,
-                strokes=batch.strokes,
-                clicks=batch.clicks,
-                all_shown=all_shown,
-                flip=batch.flip,
-                threshold=self.threshold,
-            )
-            (member,) = batch.members
-            with computing_in(self.settings.precision, self.device):
-                logits, state = self.refinement.refine(self.model, given, member.session.refinement)  # (B, 1, h, w)
-        if logits.isnan().any():
-            raise InputError(
-                f"the output of {type(self.model).__name__} is not a number: its weights are damaged or overflow; "
-                "load another checkpoint."
-            )
-        if batch.flip:  # outputs are averaged as logits (docs/fidelity.md#logits-averaged)
-            logits = mean_with_flipped(logits)
-        return NetworkOutput(batch, logits, outputs, state)
-
-    def _postprocess(self, output: NetworkOutput) -> list[Session]:
-        """The sessions with their predictions in the image, and with what the next click needs."""
-        if self.settings.postprocess is None:
-            predictions = [Prediction.of(Painting(base)) for base in output.pasted()]
-        else:
-            with computing_in(self.settings.precision, self.device):
-                predictions = self.settings.postprocess(self.model, output)
-        batch, cache = output.batch, output.outputs.get("cache")
-        return [
-            replace(
-                member.session,
-                prev_probs=prediction.probs,
-                clicks_seen=len(member.session.clicks),
-                prompts_seen=len(member.session.prompts),
-                passes=member.session.passes + 1,
-                focus=prediction.focus,
-                painting=prediction.painting,
-                zoom=ZoomState(member.view.roi, prediction.zoom_probs),
-                features=self._features_of(member, batch, i),
-                cache=take_rows(cache, batch.rows(i)),
-                refinement=output.refinement,
-            )
-            for i, (member, prediction) in enumerate(zip(batch.members, predictions, strict=True))
-        ]
-
-    def _features_of(self, member: Member, batch: Batch, index: int) -> Mapping[str, Any] | None:
-        """What a member keeps of its view: features that it has are shared by its later sessions, never copied."""
-        if member.session.features is not None:
-            return member.session.features
-        return take_rows(batch.features, batch.rows(index)) if self.model.encodes_once else None
-
     def _merged(self, session: Session, clicks_seen: int) -> Session:
         """Merge the prediction into the session's mask, if any, for the clicks after the first ``clicks_seen``."""
         mask = session.merged
@@ -407,31 +279,3 @@ class SessionEngine:
         for click in session.clicks[clicks_seen:]:
             mask = guarded_merge(mask, prediction, click)
         return session.with_merged(mask)
-
-    def _encode(self, members: Sequence[Member]) -> Mapping[str, Any]:
-        """Features of a batch."""
-        image = input_rows([member.view.crop(member.session.image) for member in members], self.settings.flip)
-        with torch.no_grad(), computing_in(self.settings.precision, self.device):
-            return self.model.encode(image)
-
-
-@dataclass(frozen=True, eq=False)
-class _Request:
-    """One session that the network is to run on.
-
-    Attributes:
-        session: its clicks, and the mask that the network starts from.
-        given: see ``Member``.
-        start: the session whose mask a repetition starts from, see ``ZoomIn.wants_repetition``.
-        crop: what the network is to see of the image; None for what the settings choose.
-    """
-
-    session: Session
-    given: Session
-    start: Session
-    crop: Box | None = None
-
-
-def _parts(items: list[tuple[int, Member]], size: int) -> Iterator[list[tuple[int, Member]]]:
-    """Split a list into parts of at most ``size`` items."""
-    return (items[first : first + size] for first in range(0, len(items), size))

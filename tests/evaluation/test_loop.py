@@ -107,7 +107,7 @@ def test_batches_take_fewer_network_passes():
 @pytest.mark.parametrize("protocol", ["ritm", "clickseg"])
 def test_a_network_pass_is_bounded_however_many_objects_are_clicked_together(protocol, monkeypatch):
     expected = evaluate(predictor=blob_predictor(protocol))
-    monkeypatch.setattr("isegm.inference.session_engine.CPU_PIXELS", 3 * 64 * 64)
+    monkeypatch.setattr("isegm.inference.network_pass.CPU_PIXELS", 3 * 64 * 64)
     predictor, rows = blob_predictor(protocol), []
     decode = predictor.model.decode
     predictor.model.decode = lambda *arguments: rows.append(len(arguments[1])) or decode(*arguments)

@@ -73,7 +73,7 @@ def test_all_sessions_of_an_image_hold_the_same_features(network):
 
 
 def test_sessions_of_several_images_go_together_and_never_mix(network, monkeypatch):
-    monkeypatch.setattr("isegm.inference.session_engine.CPU_PIXELS", 16 * 64 * 64)
+    monkeypatch.setattr("isegm.inference.network_pass.CPU_PIXELS", 16 * 64 * 64)
     predictor = Predictor(network)
     turned = np.ascontiguousarray(IMAGE[::-1])
     starts = [predictor.start(image) for image in (IMAGE, OTHER, turned, IMAGE)]
@@ -91,7 +91,7 @@ def test_sessions_of_several_images_go_together_and_never_mix(network, monkeypat
 
 def test_as_many_go_together_as_fit_at_the_size_that_is_encoded(network, monkeypatch):
     """However small the images are."""
-    monkeypatch.setattr("isegm.inference.session_engine.CPU_PIXELS", 2 * 64 * 64)
+    monkeypatch.setattr("isegm.inference.network_pass.CPU_PIXELS", 2 * 64 * 64)
     predictor = Predictor(network)
     start = predictor.start(IMAGE[:4, :6])
     decodings = []
