@@ -133,6 +133,6 @@ def resize_ids(masks: np.ndarray, size: Size) -> np.ndarray:
 def _ids(layer: np.ndarray) -> list[int]:
     """List the ids in a layer except 0."""
     top = int(layer.max(initial=0))
-    if top < layer.size:
+    if top < layer.size and layer.min(initial=0) >= 0:
         return [value for value in np.flatnonzero(np.bincount(layer.ravel())).tolist() if value]
     return [value for value in np.unique(layer).tolist() if value]

@@ -155,21 +155,22 @@ class DSample:
         require(augment, CALLABLE, "augment")
         image, masks = augment(self.image, self.encoded_masks)
         known = [(node.layer, node.value) for node in self.objects.values()] + list(self.ignored)
-        layers = []
-        for number, layer in enumerate(np.moveaxis(masks, -1, 0)):
-            table = np.zeros(int(layer.max()) + 1, dtype=np.int32)
-            values = [value for layer_number, value in known if layer_number == number and value < len(table)]
-            table[values] = values
-            layers.append(table[layer])
+        layers = [
+            with_ids(layer, {value: value for layer_number, value in known if layer_number == number})
+            for number, layer in enumerate(np.moveaxis(masks, -1, 0))
+        ]
         return replace(self, image=image, encoded_masks=np.stack(layers, axis=-1)).without_small_objects(1)
 
     def areas(self) -> dict[int, int]:
         """Count the pixels of each object, by its id."""
-        counts = [np.bincount(np.maximum(layer, 0).ravel()) for layer in np.moveaxis(self.encoded_masks, -1, 0)]
-        return {
-            object_id: int(counts[node.layer][node.value]) if node.value < len(counts[node.layer]) else 0
-            for object_id, node in self.objects.items()
-        }
+        layers = list(np.moveaxis(self.encoded_masks, -1, 0))
+        lowest = [_lowest(layer) for layer in layers]
+        counts = [np.bincount((layer - first).ravel()) for layer, first in zip(layers, lowest, strict=True)]
+        areas = {}
+        for object_id, node in self.objects.items():
+            place, count = node.value - lowest[node.layer], counts[node.layer]
+            areas[object_id] = int(count[place]) if 0 <= place < len(count) else 0
+        return areas
 
     def without_small_objects(self, min_area: int) -> DSample:
         """Drop objects of fewer than ``min_area`` pixels; children of a dropped object move up to its parent."""
@@ -186,3 +187,18 @@ class DSample:
                 children = tuple(c for c in parent.children if c != object_id) + node.children
                 objects[node.parent] = replace(parent, children=children)
         return replace(self, objects=objects)
+
+
+def with_ids(layer: np.ndarray, new: Mapping[int, int]) -> np.ndarray:
+    """Replace the ids of a layer (H, W) int32 by those that ``new`` gives for them, and all others by 0: int32."""
+    first = _lowest(layer)
+    table = np.zeros(int(layer.max(initial=0)) - first + 1, dtype=np.int32)
+    for before, after in new.items():
+        if 0 <= before - first < len(table):
+            table[before - first] = after
+    return table[layer - first]
+
+
+def _lowest(layer: np.ndarray) -> int:
+    """Return the lowest id of a layer, 0 if none is below: ignored pixels may be -1."""
+    return min(0, int(layer.min(initial=0)))

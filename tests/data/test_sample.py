@@ -5,6 +5,8 @@ import pytest
 
 from isegm import InputError
 from isegm.data import ComposeDataset, DSample
+from isegm.data.aligned_crop import AlignedCrop
+from isegm.data.transforms import HorizontalFlip, RandomView
 
 IMAGE = np.zeros((20, 30, 3), np.uint8)
 MASK = np.zeros((20, 30), int)
@@ -38,6 +40,24 @@ def test_the_image_and_the_initial_mask_have_the_size_of_the_masks():
     with pytest.raises(InputError, match="init_mask"):
         DSample.flat(IMAGE, MASK, [1], init_mask=MASK.T)
     assert DSample.flat(IMAGE, MASK.astype(np.float32), [1]).get_object_mask(0).sum() == 50
+
+
+@pytest.mark.parametrize("augment", [HorizontalFlip(1.0), AlignedCrop((20, 30)), RandomView((20, 30), p_whole=1.0)])
+@pytest.mark.parametrize("masks", [MASK[..., None], np.stack((MASK, MASK), axis=-1)])
+def test_ignored_pixels_may_be_minus_1_in_augmented_samples_too(augment, masks):
+    masks = masks.copy()
+    masks[12:18, :, 0] = -1
+    sample = DSample.flat(IMAGE, masks, [1], [-1])
+    assert sample.areas() == {0: 50}
+    view = sample.augmented(lambda image, ids: augment(image, ids, np.random.default_rng(0)))
+    labels = view.get_object_mask(0)
+    assert view.areas() == {0: (labels == 1).sum()} and (labels == 1).sum() > 20 and (labels == -1).sum() > 50
+    assert (labels == -1).sum() == (view.encoded_masks[..., 0] == -1).sum()
+
+
+def test_ids_below_0_may_be_objects():
+    sample = DSample.flat(IMAGE, np.where(MASK, -7, 0), [-7, -9, 3]).augmented(lambda image, ids: (image, ids))
+    assert sample.areas() == {0: 50}
 
 
 @pytest.mark.parametrize("arguments", [([],), ([[1]], [0.5, 0.5]), ([[1]], [-1.0]), ([[1]], [float("nan")])])

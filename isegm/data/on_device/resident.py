@@ -15,7 +15,7 @@ from torch import Tensor
 from isegm.data.compose import ComposeDataset, Reader
 from isegm.data.datasets.base import RandomReader
 from isegm.data.datasets.packed import scaled_down
-from isegm.data.sample import DSample
+from isegm.data.sample import DSample, with_ids
 from isegm.utils.errors import InputError
 from isegm.utils.threads import usable_cpus
 
@@ -129,15 +129,10 @@ def _flat(sample: DSample, side: int) -> tuple[np.ndarray, np.ndarray]:
     if layered or len(sample.objects) >= IGNORED:
         reason = "objects that overlap" if layered else f"{len(sample.objects)} objects, more than {IGNORED - 1}"
         raise InputError(f"{sample.sample_id} has {reason}, which cannot stay on a device: {ALONE}.")
-    image, mask = scaled_down(sample.image, sample.encoded_masks[..., 0], side)
-    table = np.zeros(int(mask.max(initial=0)) + 1, np.uint8)
-    for number, node in enumerate(sample.objects.values(), 1):
-        if node.value < len(table):
-            table[node.value] = number
-    for _, value in sample.ignored:
-        if value < len(table):
-            table[value] = IGNORED
-    return image, table[mask]
+    numbers = {node.value: number for number, node in enumerate(sample.objects.values(), 1)}
+    ids = with_ids(sample.encoded_masks[..., 0], {**numbers, **{value: IGNORED for _, value in sample.ignored}})
+    image, ids = scaled_down(sample.image, ids, side)
+    return image, ids.astype(np.uint8)
 
 
 def _boxes(mask: np.ndarray) -> dict[int, tuple[int, int, int, int]]:

@@ -14,6 +14,7 @@ from isegm.data.on_device.targets import choose_targets
 from isegm.data.on_device.train_set import DeviceTrainSet
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.refiner_crops import FocusCrops
+from isegm.data.sample import DSample
 from isegm.data.train_set import CopyPaste, TrainSet
 from isegm.data.transforms import (
     Compose,
@@ -154,6 +155,23 @@ def test_shares_decide_how_often_images_are_drawn(folder, tmp_path):
     assert resident.shares[:24].sum() == pytest.approx(0.1) and resident.shares[24:].sum() == pytest.approx(0.9)
     assert resident.side == 64 and resident.sizes[0].tolist() == [48, 64]
     assert resident.ids[0].unique().tolist() == [0, 1, 255]
+
+
+def test_ignored_pixels_of_a_reader_may_be_minus_1():
+    class Reader:
+        name = "own"
+
+        def __len__(self):
+            return 1
+
+        def get_sample(self, index):
+            mask = np.zeros((40, 60), np.int32)
+            mask[:20, :30], mask[20:] = 7, -1
+            return DSample.flat(np.zeros((40, 60, 3), np.uint8), mask, [7], [-1])
+
+    for side, scale in ((60, 1), (30, 2)):
+        ids = ResidentImages.load(Reader(), CPU, side).ids[0, : 40 // scale, : 60 // scale]
+        assert [(ids == value).sum() * scale**2 for value in (0, 1, 255)] == [600, 600, 1200]
 
 
 def test_every_image_is_shown_once_where_the_samples_are_not_drawn(folder):
