@@ -119,7 +119,7 @@ class ZoomIn:
             it is dropped and the click is repeated on its crop.
         expansion_ratio: side of the expanded box relative to the box.
         min_crop_size: smallest side of the crop in pixels of the image, as far as the image goes.
-        recompute_thresh_iou: the crop moves when ``bbox_iou`` with the box that would now be chosen is below this.
+        recompute_thresh_iou: the crop moves when its ``Box.iou`` with the box that would now be chosen is below this.
         prob_thresh: probability above which a pixel of the last prediction is object.
         always_recompute: choose a new crop at every click, and never repeat a click.
 
@@ -161,7 +161,7 @@ class ZoomIn:
             if self.skip_clicks >= 0:
                 return None
             candidate = Box.of_image(image_size)
-        if self.always_recompute or state.roi is None or bbox_iou(candidate, state.roi) < self.recompute_thresh_iou:
+        if self.always_recompute or state.roi is None or candidate.iou(state.roi) < self.recompute_thresh_iou:
             return candidate
         # The last row and column of the crop count as outside it (docs/fidelity.md#zoom-in-last-row).
         top, last_row, left, last_column = state.roi.inclusive
@@ -185,7 +185,7 @@ class ZoomIn:
             return False
         image_size = (state.probs.shape[2], state.probs.shape[3])
         roi = self._object_roi(state.probs, (), image_size)
-        return roi is not None and bbox_iou(roi, Box.of_image(image_size)) < 0.5
+        return roi is not None and roi.iou(Box.of_image(image_size)) < 0.5
 
     def _object_roi(
         self, probs: Tensor | None, positive: Sequence[tuple[float, float]], image_size: tuple[int, int]
@@ -213,21 +213,6 @@ def expand_bbox(box: Box, expand_ratio: float, min_crop_size: int | None = None)
         length = max(expand_ratio * (last - first + 1), min_crop_size or 0)
         ends += [round(center - 0.5 * length), round(center + 0.5 * length)]
     return Box.from_inclusive(*ends)
-
-
-def bbox_iou(one: Box, other: Box) -> float:
-    """IoU of the row intervals times IoU of the column intervals.
-
-    This is the measure of RITM's crop rule; it is smaller than the IoU of areas unless one of the factors is 1 or 0.
-    """
-    rows = _interval_iou((one.top, one.bottom), (other.top, other.bottom))
-    return rows * _interval_iou((one.left, one.right), (other.left, other.right))
-
-
-def _interval_iou(one: tuple[int, int], other: tuple[int, int]) -> float:
-    intersection = max(0, min(one[1], other[1]) - max(one[0], other[0]))
-    union = max(1e-6, max(one[1], other[1]) - min(one[0], other[0]))
-    return intersection / union
 
 
 def with_longest_side(size: tuple[int, int], longest: int) -> tuple[int, int]:

