@@ -162,13 +162,15 @@ class MultiPointSampler(CheckedFields):
         whole = np.zeros((height, width), dtype=bool)
         positive: list[np.ndarray] = []
         negative: list[np.ndarray] = []
+        ignored = sample.ignored_pixels
         for object_id in chosen:
             mask, region, cut = self._object_regions(sample, int(object_id), rng)
             whole |= mask
+            if ignored is not None:  # of another layer, as those of its own are not the object's
+                region, cut = region & ~ignored, [part & ~ignored for part in cut]
             positive.append(self._maybe_eroded(region, rng))
             negative.extend(self._maybe_eroded(part, rng) for part in cut)
         target = whole.astype(np.int32)
-        ignored = sample.ignored_pixels
         if ignored is not None:
             target[ignored] = -1
         others = None

@@ -59,6 +59,19 @@ def test_no_negative_click_lies_on_an_ignored_pixel(two_objects):
     assert len(clicks) > 40 and (sample.encoded_masks[clicks[:, 0], clicks[:, 1], 0] != 255).all()
 
 
+def test_no_positive_click_lies_on_pixels_that_another_layer_ignores(two_objects):
+    layers = np.stack((two_objects.encoded_masks[..., 0], np.zeros((60, 80), np.int32)), axis=-1)
+    layers[10:28, 10:30, 1] = 255
+    sample = DSample.flat(two_objects.image, layers, [1], [(1, 255)], "two layers")
+    for seed in range(20):
+        mask, points = MultiPointSampler(first_click_center=seed % 2 == 0).sample(sample, np.random.default_rng(seed))
+        assert (mask == 1).sum() == 40 and (mask == -1).sum() == 360
+        assert all(mask[int(y), int(x)] == 1 for y, x, _ in rows_of(points, True))
+    layers[10:30, 10:30, 1] = 255
+    mask, points = MultiPointSampler().sample(sample, np.random.default_rng(0))
+    assert not (mask == 1).any() and not len(rows_of(points, True))
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_positive_clicks_lie_on_the_target_and_negative_ones_off_it(two_objects, seed):
     sampler = MultiPointSampler(max_num_points=6, merge_objects_prob=0.3)
