@@ -12,6 +12,8 @@ from isegm.utils.errors import InputError
 from isegm.utils.inputs import SHARE, described, require
 from isegm.utils.schema import Number, Table
 
+METRICS = "TrainMetrics/"  # before the names of curves of a training's metrics
+
 
 def batch_iou(logits: Tensor, label: Tensor, threshold: float | Tensor = 0.5) -> Tensor:
     """Return the IoUs (B,) of logits with labels in {1, 0, -1}, both (B, 1, H, W); NaN where the union is empty."""
@@ -143,5 +145,5 @@ class RunningIoU:
             self.values[name] = torch.where(iou.isnan(), before, moved)
 
     def log_state(self) -> dict[str, float]:
-        """Return the averages by name."""
-        return {f"{name}_iou": float(value) for name, value in self.values.items()}
+        """Return the averages by the names of their curves."""
+        return {f"{METRICS}{name}_iou": float(value) for name, value in self.values.items()}

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from isegm.engine.checks import check_loss
 from isegm.engine.logs import TrainingLog
-from isegm.engine.tasks import Step
+from isegm.engine.metrics import METRICS
+from isegm.engine.tasks import LOSSES, Step
 from isegm.engine.turns import mean_loss_values
 from isegm.utils.readback import Readback
 
-LOSSES = "TrainLosses/"
-METRICS = ("TrainMetrics/AdaptiveIoU_ema_iou", "TrainMetrics/AdaptiveIoU_iou_thresh")
+IOU = (f"{METRICS}AdaptiveIoU_ema_iou", f"{METRICS}AdaptiveIoU_iou_thresh")
 
 
 @dataclass(frozen=True)
@@ -66,5 +66,5 @@ class StepNumbers:
             check_loss(self.loss, place.epoch, place.step, self.amp)
             curve = {f"{LOSSES}{name}": loss for name, loss in zip(names, losses, strict=True)}
             curve |= {f"{LOSSES}overall": self.loss, "TrainStates/learning_rate": place.learning_rate}
-            curve |= dict(zip(METRICS, (self.iou, thresh), strict=True))
+            curve |= dict(zip(IOU, (self.iou, thresh), strict=True))
             self.log.step(curve, self.states, place.global_step)

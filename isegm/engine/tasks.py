@@ -27,6 +27,7 @@ from isegm.utils.schema import Items, Kind, Text
 Losses = dict[str, Tensor]
 Batch = Mapping[str, Tensor]
 Forward = Callable[[Batch, Tensor, Tensor], tuple[Losses, Tensor]]  # batch, previous masks, points -> losses, logits
+LOSSES = "TrainLosses/"  # before the names of curves of a training's losses
 FEATURE = "feature."  # before the names of what ``encode`` returned, in a batch whose images are encoded
 
 
@@ -153,7 +154,7 @@ class TrainingTask(Protocol):
         """
 
     def log_states(self) -> dict[str, float]:
-        """Return running values of the losses, for logs."""
+        """Return running values of the losses by the names of their curves, for logs."""
 
 
 def run_all_steps(steps: BatchSteps, forward: Forward) -> Step:
@@ -219,9 +220,9 @@ class IterativeClicks:
         return {name: term(outputs, batch) for name, term in self.losses.items()}, outputs["instances"]
 
     def log_states(self) -> dict[str, float]:
-        """Return running values of those losses that have some, such as ``instance_loss_k``."""
+        """Return running values of those losses that have some, such as ``TrainLosses/instance_loss_k``."""
         return {
-            f"{name}_{letter}": value
+            f"{LOSSES}{name}_{letter}": value
             for name, term in self.losses.items()
             if isinstance(term.criterion, NormalizedFocalLoss)
             for letter, value in term.criterion.log_state().items()

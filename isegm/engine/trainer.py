@@ -24,7 +24,7 @@ from isegm.engine.checks import check_agreement, check_batch_size, check_loss
 from isegm.engine.config import RunConfig, TrainConfig
 from isegm.engine.loading import EpochBatches, load_epoch, telling_of_dead_workers
 from isegm.engine.logs import TrainingLog
-from isegm.engine.metrics import AdaptiveIoU
+from isegm.engine.metrics import METRICS, AdaptiveIoU
 from isegm.engine.optimizer import adam
 from isegm.engine.pace import Pace, epoch_bar
 from isegm.engine.random import BatchRNG
@@ -194,7 +194,7 @@ class Trainer:
             "epoch %d: training IoU %.4f, %.0f s, %.1f images/s", self.epoch, self.metric.epoch_value, seconds,
             len(parts) * self.config.batch_size / max(seconds, 1e-9),
         )  # fmt: skip
-        self.log.values({"TrainMetrics/AdaptiveIoU": self.metric.epoch_value}, self.epoch)
+        self.log.values({f"{METRICS}AdaptiveIoU": self.metric.epoch_value}, self.epoch)
 
     def _train_in_turn(self, batches: Sequence[Batch], progress: tqdm) -> list[Step]:
         """Train the first step of each batch, then the second of each, and so on; return the last step of each.

@@ -192,7 +192,7 @@ def test_the_recipe_trains_the_first_pass_and_the_correction(network, batch):
     step.loss.backward()
     without = [name for name, value in network.named_parameters() if value.grad is None]
     assert without == ["feature_extractor.backbone.norm_add.weight", "feature_extractor.backbone.norm_add.bias"]
-    assert set(task.log_states()) > {"instances_coarse_iou", "instances_iou"}
+    assert set(task.log_states()) > {"TrainMetrics/instances_coarse_iou", "TrainMetrics/instances_iou"}
 
 
 def test_half_precision_reaches_the_network(network, batch):

@@ -75,11 +75,12 @@ def test_terms_look_at_their_own_output_target_and_weights(batch):
 
 def test_the_iou_in_the_crops_is_logged_before_and_after_refinement(batch):
     task = FocalClicks(TERMS, 0)
-    assert "instances_refined_iou" not in task.log_states()
+    assert "TrainMetrics/instances_refined_iou" not in task.log_states()
     steps_of(task, TinyFocal(), batch, BatchRNG(0, first=0, count=3))
     states = task.log_states()
-    assert {"instances_coarse_iou", "instances_refined_iou", "instance_loss_k"} <= set(states)
-    assert 0 <= states["instances_refined_iou"] <= 1
+    ious = {"TrainMetrics/instances_coarse_iou", "TrainMetrics/instances_refined_iou"}
+    assert {*ious, "TrainLosses/instance_loss_k"} <= set(states)
+    assert 0 <= states["TrainMetrics/instances_refined_iou"] <= 1
 
 
 def test_validation_and_measurements_of_batchnorm_leave_the_logged_iou_alone(batch):
@@ -94,7 +95,7 @@ def test_validation_and_measurements_of_batchnorm_leave_the_logged_iou_alone(bat
     model.eval()
     assert run() == {}
     model.train()
-    assert set(run()) == {"instances_coarse_iou", "instances_refined_iou"}
+    assert set(run()) == {"TrainMetrics/instances_coarse_iou", "TrainMetrics/instances_refined_iou"}
 
 
 def test_a_sample_that_starts_from_a_mask_starts_with_a_click_on_its_error(batch):

@@ -41,7 +41,7 @@ def test_running_iou_begins_with_the_first_object_and_passes_over_batches_withou
 
     def after(label):
         metric.update({"a": half if label.any() else -torch.ones(1, 1, 2, 2)}, label, ["a"])
-        return metric.log_state()["a_iou"]
+        return metric.log_state()["TrainMetrics/a_iou"]
 
     assert math.isnan(after(nothing))
     assert after(one) == 0.5  # the first value itself

@@ -126,7 +126,8 @@ def test_running_values_are_named_for_the_log(batch):
     task = IterativeClicks(TERMS, 0)
     run(task, batch, 0)
     states = task.log_states()
-    assert set(states) == {"instance_loss_k", "instance_loss_m"} and states["instance_loss_k"] > 0
+    assert set(states) == {"TrainLosses/instance_loss_k", "TrainLosses/instance_loss_m"}
+    assert states["TrainLosses/instance_loss_k"] > 0
 
 
 def test_a_loss_that_reads_what_a_batch_lacks_is_told_in_a_sentence(batch):
