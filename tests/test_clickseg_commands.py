@@ -3,21 +3,18 @@
 Its training commands are in ``tests/test_clickseg_experiments.py``.
 """
 
-import runpy
 import shlex
-from pathlib import Path
 
 import pytest
 import torch
 
 from isegm import build_model
 from isegm.model.checkpoint import save_checkpoint
-from isegm.utils import cli
 from isegm.utils.files import read_image
 from tests import clickseg_miniatures, miniatures
+from tests.commands import ROOT, exit_code
 from tests.test_clickseg_experiments import EXPERIMENTS
 
-ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = """
 python scripts/evaluate_model.py FocalClick --model_dir=./experiments/focalclick/segformerB0_S1_cclvs/000_segformerB0_S1_cclvs/checkpoints/ --checkpoint=last_checkpoint --infer-size=256 --datasets=GrabCut,Berkeley,PascalVOC,COCO_MVal,SBD,DAVIS,D585_ZERO,D585_SP --gpus=3 --n-clicks=20 --target-iou=0.90 --thresh=0.50 --vis
 python scripts/evaluate_model.py CDNet --model_dir=./experiments/cdnet/cdnet_res34_sbd/000_cdnet_res34_sbd/checkpoints/ --checkpoint=last_checkpoint --infer-size=384 --datasets=GrabCut,Berkeley --gpus=1 --n-clicks=20 --target-iou=0.90 --thresh=0.5
@@ -93,10 +90,7 @@ def run(words, files, checkout, monkeypatch):
         path = checkout / folder / f"{name}.pth" if folder else checkout / names.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.symlink_to(files / f"{mode}.pth")
-    monkeypatch.setattr("sys.argv", [*words, *FEW, f"--n-clicks={CLICKS.get(mode, 2)}"])
-    with pytest.raises(SystemExit) as end:
-        cli.run(runpy.run_path(str(ROOT / words[0]))["main"])
-    assert end.value.code == 0
+    assert exit_code([*words, *FEW, f"--n-clicks={CLICKS.get(mode, 2)}"], monkeypatch) == 0
     tables = (checkout / "experiments/evaluation_logs/others").rglob("cvpr_*.txt")
     lines = [line for table in tables for line in table.read_text().splitlines()]
     return [[cell.strip() for cell in line.split("|")[1:3]] for line in lines if line[:1] == "|" and "NoC" not in line]

@@ -1,6 +1,5 @@
 """ClickSEG's 20 experiments: what they say is what was published, their commands run, and each of them trains."""
 
-import runpy
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +28,9 @@ from isegm.model.losses import (
 from isegm.model.registry import build_model
 from isegm.recipes import clickseg
 from isegm.recipes.launch import IMAGENET_FILES
-from isegm.utils import cli
+from tests.commands import ROOT, exit_code
 from tests.published_data import SBD_SCORES
 from tests.tracked import experiment_scripts
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -308,10 +305,7 @@ def test_the_commands_that_users_know_run(words, published, small_crops, tmp_pat
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
     few = ["--cpu", "--epochs=1", "--epoch-len=2", "--batch-size=2", "--workers=0", "--seed=5"]
-    monkeypatch.setattr("sys.argv", [*(word for word in words if not word.startswith("--gpus")), *few])
-    with pytest.raises(SystemExit) as end:
-        cli.run(runpy.run_path(str(ROOT / words[0]))["main"])
-    assert end.value.code == 0
+    assert exit_code([*(word for word in words if not word.startswith("--gpus")), *few], monkeypatch) == 0
     file = Path(words[1])
     row = EXPERIMENTS[f"{file.parent.name}/{file.stem}"]
     folder = Path("experiments") / file.parent.name / (row.name or file.stem) / f"000_{words[-1].split('=')[1]}"

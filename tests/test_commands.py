@@ -1,6 +1,5 @@
 """Every RITM command that users know runs, with other weights, data and device, and few steps."""
 
-import runpy
 import shlex
 from pathlib import Path
 
@@ -9,10 +8,9 @@ import torch
 
 from isegm import build_model, load_model
 from isegm.model.checkpoint import read_checkpoint, save_checkpoint
-from isegm.utils import cli
 from tests import miniatures
+from tests.commands import ROOT, exit_code
 
-ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = """
 python3 demo.py --checkpoint=hrnet18_cocolvis_itermask_3p --gpu=0
 python3 demo.py --checkpoint=/weights/hrnet18_cocolvis_itermask_3p --limit-longest-size=400
@@ -50,10 +48,7 @@ def run(words, monkeypatch):
         "--cpu",
         *FEW_STEPS.get(Path(words[0]).name, ()),
     ]
-    monkeypatch.setattr("sys.argv", words)
-    with pytest.raises(SystemExit) as end:
-        cli.run(runpy.run_path(str(ROOT / words[0]))["main"])
-    return end.value.code
+    return exit_code(words, monkeypatch)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """SegNext's commands that users know, but for training, run with other weights, data and device, and few clicks."""
 
-import runpy
 import shlex
 from pathlib import Path
 
@@ -8,11 +7,10 @@ import pytest
 
 from isegm.cli import annotate, evaluate
 from isegm.evaluation.records import read_records
-from isegm.utils import cli
 from tests import miniatures, segnext_miniatures
+from tests.commands import ROOT, exit_code
 from tests.segnext import save_published
 
-ROOT = Path(__file__).resolve().parents[1]
 FILE = "vitb_sa2_cocolvis_hq44k_epoch_0.pth"
 EVALUATION = f"""
 scripts/evaluate_model.py --gpus=0 --checkpoint=./weights/{FILE} --datasets=DAVIS,HQSeg44K --print-ious
@@ -24,10 +22,7 @@ def run(line, monkeypatch, *more):
     """The exit code of a command on the CPU."""
     words = shlex.split(line)
     kept = [word for i, word in enumerate(words) if not word.startswith("--gpu") and words[i - 1] != "--gpu"]
-    monkeypatch.setattr("sys.argv", [*kept, "--cpu", *more])
-    with pytest.raises(SystemExit) as end:
-        cli.run(runpy.run_path(str(ROOT / words[0]))["main"])
-    return end.value.code
+    return exit_code([*kept, "--cpu", *more], monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Every command of SimpleClick and CFR-ICL that users know runs, with other weights, data and device, and few steps."""
 
-import runpy
 import shlex
 import shutil
 from pathlib import Path
@@ -12,11 +11,10 @@ from isegm import load_model
 from isegm.cli import annotate, evaluate, train
 from isegm.evaluation.records import read_records
 from isegm.model.checkpoint import read_checkpoint
-from isegm.utils import cli
 from tests import clickseg_miniatures, miniatures
+from tests.commands import ROOT, exit_code
 from tests.vit import save_published, small_vit
 
-ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = """
 python3 demo.py --checkpoint=./weights/simpleclick_models/cocolvis_vit_huge.pth --gpu 0
 python3 demo.py --checkpoint=./weights/simpleclick_models/cocolvis_vit_huge.pth --gpu 0 --eval-ritm
@@ -50,10 +48,7 @@ def run(words, monkeypatch):
     few = FEW.get(Path(words[0]).name, [])
     if words[0] == "train.py" and "--debug" not in words:
         few = [*few, "--epochs=1"]
-    monkeypatch.setattr("sys.argv", [*kept, "--cpu", *few])
-    with pytest.raises(SystemExit) as end:
-        cli.run(runpy.run_path(str(ROOT / words[0]))["main"])
-    return end.value.code
+    return exit_code([*kept, "--cpu", *few], monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,13 @@
 """Commands and scripts in a folder that is no checkout: no config.yml, no data, paths as the user types them."""
 
-import runpy
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from isegm.cli import COMMANDS, main
-from isegm.utils import cli
 from isegm.utils.files import write_image
 from isegm.utils.images import read_image
+from tests.commands import ROOT, exit_code
 
-ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(path.name for path in (ROOT / "scripts").glob("*.py"))
 MISTAKES = {
     "predict": ["--image no.png --point 3,4 --out out.png", "--image no.png --point 3,x --out out.png"],
@@ -61,11 +57,9 @@ def test_a_mistake_elsewhere_is_one_sentence_and_leaves_nothing(words, empty, ca
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize(("option", "code"), [("--help", 0), ("--no-such-option", 2)])
 def test_a_script_runs_elsewhere(script, option, code, empty, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", [f"../scripts/{script}", option])
-    with pytest.raises(SystemExit) as end:
-        cli.run(runpy.run_path(str(ROOT / "scripts" / script))["main"])
+    assert exit_code([f"scripts/{script}", option], monkeypatch, shown_as=f"../scripts/{script}") == code
     printed, said = capsys.readouterr()
-    assert end.value.code == code and said.count("\n") == (code == 2), said
+    assert said.count("\n") == (code == 2), said
     assert script in (printed or said) and [*empty.iterdir()] == []
 
 

@@ -1,24 +1,17 @@
 """How demo.py starts, and what it says where it cannot."""
 
 import builtins
-import runpy
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from isegm.utils import cli
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.commands import ROOT, exit_code
 
 
 def run_demo(monkeypatch, *arguments):
-    monkeypatch.setattr("sys.argv", ["demo.py", *arguments])
-    with pytest.raises(SystemExit) as end:
-        cli.run(runpy.run_path(str(ROOT / "demo.py"))["main"])
-    return end.value.code
+    return exit_code(["demo.py", *arguments], monkeypatch)
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,5 @@
 """Coarse and refined predictions compared, and the measures of quality."""
 
-import runpy
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -15,13 +12,11 @@ from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import settings_for
 from isegm.model import build_model
 from isegm.model.checkpoint import save_checkpoint
-from isegm.utils import cli
 from isegm.utils.errors import InputError
 from tests.analytic import BlobModel, FocalBlobModel
+from tests.commands import exit_code
 from tests.evaluation.fakes import DrawnDataset, write_folder
 from tests.golden import fill_weights
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def square(side=20, top=10, left=15):
@@ -137,11 +132,9 @@ def test_the_command_prints_a_table_for_each_data_set(tmp_path, monkeypatch, cap
     (tmp_path / "config.yml").write_text("INTERACTIVE_MODELS_PATH: .\n")
     monkeypatch.chdir(tmp_path)
     words = ["--checkpoint=focal", "--datasets=folder:drawn", "--clicks=1,2", "--infer-size=64", "--cpu"]
-    monkeypatch.setattr("sys.argv", ["measure_refiner.py", *words])
-    with pytest.raises(SystemExit) as end:
-        cli.run(runpy.run_path(str(ROOT / "scripts" / "measure_refiner.py"))["main"])
+    assert exit_code(["scripts/measure_refiner.py", *words], monkeypatch) == 0
     printed = capsys.readouterr().out
-    assert end.value.code == 0 and "focal.pth on drawn" in printed
+    assert "focal.pth on drawn" in printed
     assert [line.split()[:2] for line in printed.splitlines() if "%" in line] == [
         ["1", "coarse"],
         ["1", "refined"],
