@@ -53,6 +53,7 @@ TRAINED_ELSEWHERE = {
     "iter_mask/hrnet18s_folder.py",
     "light/mobilenetv2_finetune.py",
     "light/mobilenetv2_folder_stage2.py",
+    "light/timm_mixed.py",
     "segnext/vit_tiny512_folder.py",
 }
 # Whose data, length or start are read in another way than those of other scripts
@@ -114,7 +115,7 @@ def test_weights_to_start_from_are_loaded(configure_small, tmp_path):
     torch.testing.assert_close(found[key], trained.state_dict()[key], atol=0.01, rtol=0)  # one step of warm-up away
 
 
-OTHERS = ("timm_folder", "plainvit_xtiny224_folder")  # whose networks have other parts
+OTHERS = ("timm_folder", "timm_mixed", "plainvit_xtiny224_folder")  # whose networks have other parts
 LIGHT_SCRIPTS = [script for script in SCRIPTS if script.parent.name == "light" and script.stem not in OTHERS]
 
 

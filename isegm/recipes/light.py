@@ -15,6 +15,9 @@ Their recipes differ from the published ones of 230 epochs, for these reasons:
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from easydict import EasyDict
 from torch import nn
 
@@ -37,6 +40,7 @@ from isegm.recipes import launch
 from isegm.recipes.clickseg import refiner_losses
 from isegm.recipes.data_config import Size
 from isegm.recipes.folder_data import FolderData, open_folders
+from isegm.recipes.training import Recipe
 from isegm.utils.log import logger
 
 RECOMPUTE_ABOVE = 16 * 256 * 256  # pixels of a batch of MobileNetV2 whose activations fit into an 8 GB laptop
@@ -45,6 +49,8 @@ CLICK_SCALE = 1.0  # of the click features at the start; the published 0.05 lets
 SAMPLER = MultiPointSampler(
     max_num_points=24, prob_gamma=0.15, merge_objects_prob=0.15, merge_all_prob=0.8, first_click_center=True
 )
+# All regions of a landscape together are no object; some that lie side by side may be one.
+NEIGHBOURS = replace(SAMPLER, merge_all_prob=0.1, merge_neighbours=True)
 WHOLE_VIEWS = 0.45  # share of the views that show all of an image, as the predictor sees it at the first click
 TRAINED = "a trained network: give its checkpoint with --weights, such as weights/mobilenetv2_default.pth"
 
@@ -83,6 +89,19 @@ def losses(*, aux: float | None, refiner: bool = False) -> dict[str, LossTerm]:
         terms["refine_loss"] = LossTerm(criterion, output="instances_refined", target="instances_focus")
         terms["detail_loss"], terms["trimap_loss"] = refiner_losses()
     return terms
+
+
+def mixed_clicks(**fields: Any) -> Recipe:
+    """The recipe of images that stay on a GPU: every click is trained, with samples of one to eight in each step.
+
+    Args:
+        fields: of ``Recipe``, what the network needs besides.
+    """
+    return Recipe(
+        data=folders(epoch_len=9600), crop={0: (256, 256), 12: (384, 384)}, sampler=NEIGHBOURS,
+        clicks=7, mixed_clicks=True, clicks_anywhere=0.15, losses=losses(aux=0.4), ema=0.998, image_every=0,
+        batch_size=12, lr=1.5e-3, clip_norm=5.0, epochs=20, warmup=0.5, decay_from=0, **fields,
+    )  # fmt: skip
 
 
 def mobilenetv2(cfg: EasyDict, *, strokes: bool = False) -> ClickModel:

@@ -8,19 +8,10 @@ after the minutes; docs/training.md says more. --weights starts from a trained n
 weights/mobilenetv2_default.pth.
 """
 
-from dataclasses import replace
+from isegm.recipes import light, train
 
-from isegm.recipes import Recipe, light, train
-
-# All regions of a landscape together are no object; some that lie side by side may be one.
-SAMPLER = replace(light.SAMPLER, merge_all_prob=0.1, merge_neighbours=True)
 MODEL_NAME = "mixed_mobilenetv2"
-RECIPE = Recipe(
-    data=light.folders(epoch_len=9600), crop={0: (256, 256), 12: (384, 384)}, sampler=SAMPLER,
-    clicks=7, mixed_clicks=True, clicks_anywhere=0.15, losses=light.losses(aux=0.4), ema=0.998, image_every=0,
-    recompute_above=light.RECOMPUTE_ABOVE,
-    batch_size=12, lr=1.5e-3, backbone_lr=0.25, clip_norm=5.0, epochs=20, warmup=0.5, decay_from=0,
-)  # fmt: skip
+RECIPE = light.mixed_clicks(backbone_lr=0.25, recompute_above=light.RECOMPUTE_ABOVE)
 init_model = light.mobilenetv2
 
 
