@@ -8,16 +8,17 @@ import torch
 from isegm.engine.config import TrainConfig
 from isegm.engine.optimizer import adam
 from isegm.engine.schedule import MultiStep
-from tests.engine.tiny import EVERY_CLICK, TinyModel
+from isegm.model.registry import build_model
+from tests.engine.tiny import EVERY_CLICK, VIT, TinyModel
 
 CONFIG = TrainConfig(EVERY_CLICK, batch_size=2, epochs=1, schedule=MultiStep([9]), lr=0.01)
 
 
-def stepped(model, config):
+def stepped(model, config, fused=False):
     """The network's weights after a step with gradients of 1 everywhere, by name."""
     optimizer = adam(model, config)
     for group in optimizer.param_groups:
-        group["lr"] = config.lr * group["mult"]
+        group["lr"], group["fused"] = config.lr * group["mult"], fused
     for parameter in model.parameters():
         parameter.grad = torch.ones_like(parameter)
     optimizer.step()
@@ -41,6 +42,18 @@ def test_a_rate_of_0_leaves_a_parameter_as_it_is():
     before = model.first.weight.detach().clone()
     found = stepped(model, replace(CONFIG, lr_multipliers={"first.weight": 0.0}, weight_decays={"first.weight": 0.02}))
     assert torch.equal(found["first.weight"], before) and found["last.weight"].isfinite().all()
+
+
+@pytest.mark.parametrize("fused", [False, True])  # as on CUDA
+def test_positions_at_another_size_follow_the_weights(fused):
+    """What a ViT keeps of its positional embedding between clicks is out of date after a step."""
+    model = build_model("simpleclick_vit_xtiny", **VIT)
+    with torch.no_grad():
+        before = model.backbone.positions((3, 3)).clone()
+        assert model.backbone.positions((3, 3)) is model.backbone.positions((3, 3))
+    stepped(model, CONFIG, fused)
+    with torch.no_grad():
+        torch.testing.assert_close(model.backbone.positions((3, 3)), before - CONFIG.lr)
 
 
 def test_groups_without_weight_decay_are_those_of_the_rates_alone():
