@@ -139,7 +139,8 @@ class FocusRefine:
         image = torch.cat(crops)  # (N, 3, h, w)
         outputs = model.refine(
             image,
-            points_tensor(clicks, device=image.device),
+            # of as many rows as the network was shown, so that a compiled refiner meets few numbers of them
+            points_tensor(clicks, device=image.device, multiple=output.batch.points.shape[1] // 2),
             output.outputs["feature"],
             output.outputs["instances"],
             image.new_tensor(frames),

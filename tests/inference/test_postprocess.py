@@ -1,6 +1,7 @@
 """FocalClick's second look and CDNet's diffusion, on networks without weights."""
 
 import itertools
+from collections import deque
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from isegm.inference.postprocess import FROZEN_AFTER, FocusRefine
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import settings_for
 from isegm.inference.refinement import build_refinement
+from isegm.model.compilation import COMPILED_CLICKS
 from isegm.utils.errors import InputError
 from tests.analytic import CDNetBlobModel, FocalBlobModel, TinyModel
 from tests.inference.test_predictor import noise_image
@@ -57,6 +59,17 @@ def test_only_the_focus_crop_is_looked_at_again():
         inside[session.focus.slices] = True
         assert (session.probs[inside] > 0.999).all() and (session.probs[~inside] < 0.999).all()
     assert refined.focus.size != refined.image_size
+
+
+def test_a_compiled_refiner_meets_as_few_numbers_of_clicks_as_the_network(monkeypatch):
+    """A CUDA graph is recorded for each of them."""
+    monkeypatch.setattr("isegm.inference.session_engine.compiled_for_inference", lambda network, *further: network)
+    model, seen = FocalBlobModel(), []
+    refine = model.refine
+    model.refine = lambda image, points, *further: seen.append(points.shape[1]) or refine(image, points, *further)
+    clicks = [(10 + 7 * number, 30, True) for number in range(COMPILED_CLICKS + 1)]
+    deque(clicked(Predictor(model, settings=replace(FOCAL, compiled=True)), noise_image(), *clicks), maxlen=0)
+    assert seen == [2 * COMPILED_CLICKS] * COMPILED_CLICKS + [4 * COMPILED_CLICKS]
 
 
 def test_from_the_eleventh_click_on_the_rest_of_the_mask_is_frozen():
