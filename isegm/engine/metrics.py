@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from isegm.utils.device import widest_float
 from isegm.utils.distributed import all_reduce
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import SHARE, described, require
@@ -95,7 +96,7 @@ class AdaptiveIoU:
         Of several processes each gives its part of the batch, which may hold no sample (B = 0).
         """
         _require_one_shape(logits, label)
-        kind = torch.float32 if logits.device.type == "mps" else torch.float64
+        kind = widest_float(logits.device)
         numbers = self.numbers.to(logits.device, kind)
         thresh, average, total, batches = numbers.unbind()
         tried = torch.stack([thresh + offset for offset in self.offsets])  # (3,)

@@ -23,6 +23,7 @@ from isegm.model.heads.feature_pyramid import PlainHead, SimpleFPN
 from isegm.model.layers import resize, to_map, to_tokens
 from isegm.model.recomputation import Recomputable
 from isegm.model.registry import register_model
+from isegm.utils.device import widest_float
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import require_each
 from isegm.utils.schema import Whole
@@ -209,9 +210,9 @@ class SegNextModel(DrawnClicksModel):
 
     def rescaled(self, points: Tensor, size: tuple[int, int]) -> Tensor:
         """Clicks (B, 2N, 3) of an image of ``size`` (H, W) in whole pixels of ``img_size``; unused rows stay."""
-        scale = [target / side for target, side in zip(self.encoded_size, size, strict=True)]
-        places = points[..., :2].double() * torch.tensor(scale, dtype=torch.float64, device=points.device) + 0.5
-        moved = torch.cat((places.trunc().to(points.dtype), points[..., 2:]), dim=-1)
+        scales = [target / side for target, side in zip(self.encoded_size, size, strict=True)]
+        y, x = (points[..., axis].to(widest_float(points.device)) * scale for axis, scale in enumerate(scales))
+        moved = torch.stack((*((place + 0.5).trunc().to(points.dtype) for place in (y, x)), points[..., 2]), dim=-1)
         return torch.where(used(points)[..., None], moved, points)
 
     def squared(self, maps: Tensor) -> Tensor:

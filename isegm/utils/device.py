@@ -8,6 +8,11 @@ from isegm.utils.errors import InputError
 from isegm.utils.inputs import described
 
 
+def widest_float(device: torch.device) -> torch.dtype:
+    """Return float64, or float32 for the GPUs of Macs, which have no wider numbers."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def usable_device(device: torch.device | str | int, elsewhere: bool = False) -> torch.device:
     """Return a device on which tensors can be made.
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from isegm import InputError, build_model, load_model
 from isegm.inference.predictor import Predictor
@@ -104,6 +105,20 @@ def test_features_of_clicks_equal_the_measured_ones():
     compare(outputs, outputs, spec, vectors)
     np.testing.assert_array_equal(network.rescaled(clicks, (480, 640)), vectors["full/ns/points_after"])
     assert torch.equal(clicks, given)  # published code overwrites them
+
+
+def test_clicks_move_without_numbers_of_the_host():
+    """A tensor made of these would be copied to a GPU, which stops for every copy."""
+    made = []
+
+    class Noting(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            made.append(function.overloadpacket)
+            return function(*args, **(kwargs or {}))
+
+    with Noting():
+        without_weights("segnext_vitb_sax2").rescaled(CLICKS, (480, 640))
+    assert made and torch.ops.aten.lift_fresh not in made
 
 
 @pytest.mark.slow

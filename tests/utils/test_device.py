@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from isegm.utils.device import usable_device
+from isegm.utils.device import usable_device, widest_float
 from isegm.utils.errors import InputError
 
 
@@ -18,3 +18,11 @@ def test_of_a_device_on_which_another_process_works_only_the_number_is_checked(m
     for name, elsewhere in (("cuda:2", True), ("cuda:1", False)):
         with pytest.raises(InputError, match=f"the device {name} cannot be used on this machine"):
             usable_device(name, elsewhere)
+
+
+def test_gpus_of_macs_have_no_float64():
+    assert [widest_float(torch.device(name)) for name in ("cpu", "cuda", "mps")] == [
+        torch.float64,
+        torch.float64,
+        torch.float32,
+    ]
