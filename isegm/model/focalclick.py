@@ -43,9 +43,9 @@ def crop_boxes(maps: Tensor, boxes: Tensor, frame: tuple[int, int], size: tuple[
     """
     from torchvision.ops import roi_align  # takes seconds to import, and most networks do without it
 
-    boxes = boxes.to(maps.device, torch.float32)
     across, down = maps.shape[3] / frame[1], maps.shape[2] / frame[0]
-    boxes = boxes * boxes.new_tensor((1, across, down, across, down))  # in pixels of the maps
+    index, x1, y1, x2, y2 = boxes.to(maps.device, torch.float32).unbind(1)
+    boxes = torch.stack((index, x1 * across, y1 * down, x2 * across, y2 * down), dim=1)  # in pixels of the maps
     return roi_align(maps.float(), boxes, size, sampling_ratio=1, aligned=True)
 
 

@@ -10,6 +10,7 @@ from isegm.model.focalclick import Refiner, crop_boxes
 from isegm.model.ritm import HRNetModel
 from tests.golden import fill_weights, golden, golden_json, key_manifest, model_inputs
 from tests.networks import parameters, without_weights
+from tests.operators import called
 
 MEASURED = {
     "focalclick_hrnet18s_s1": "hrnet18s_S1",
@@ -410,3 +411,10 @@ def test_imagenet_weights_start_the_backbones(tmp_path):
         model.load_imagenet_weights(tmp_path / "imagenet.pth")
         own = getattr(model.feature_extractor, "backbone", model.feature_extractor).state_dict()
         assert all(torch.equal(own[key], value) for key, value in state.items()) and len(state) > 150
+
+
+def test_boxes_are_cropped_without_numbers_of_the_host():
+    """A tensor made of these would be copied to a GPU, which stops for every copy."""
+    maps, boxes = torch.zeros(1, 2, 12, 16), torch.tensor([[0.0, 4.0, 8.0, 8.0, 12.0]])
+    operators = called(lambda: crop_boxes(maps, boxes, (24, 32), (6, 6)))
+    assert "torchvision::roi_align" in operators and "aten::lift_fresh" not in operators
