@@ -22,6 +22,8 @@ def test_fields_get_other_values_and_the_recipe_keeps_its_own():
     assert changed.sampler.merge_all_prob == 0.5 and changed.data.copy_paste is None
     assert [term.weight for term in changed.losses.values()] == [1.0, 0.1]
     assert (RECIPE.ema, RECIPE.clicks, RECIPE.data.copy_paste is None) == (0.9, 3, False)
+    assert with_fields(RECIPE, ["lr=1e-3", "losses.instance_loss.weight=2E1"]).lr == 1e-3
+    assert with_fields(RECIPE, ["checkpoint_every=[[0, 5], [3, 1]]"]).checkpoint_every == ((0, 5), (3, 1))
     assert with_fields(RECIPE, ["crop={0: [32, 32], 3: [64, 64]}"]).crop == {0: (32, 32), 3: (64, 64)}
 
 
@@ -43,6 +45,14 @@ def test_fields_get_other_values_and_the_recipe_keeps_its_own():
         ("losses.instance_loss.weight=x", "weight of LossTerm must be a finite number"),
         ("losses.instance_loss.criterion=3", "criterion of LossTerm must be a function"),
         ("data.views=3", "views of FolderData must be a function"),
+        ("crop={1: [64, 64]}", r"crop of Recipe begins at the epochs 1: let the first one be 0"),
+        ("crop={2: [64, 64], 0: [32, 32]}", r"crop of Recipe begins at the epochs 2, 0: .* order the others"),
+        ("checkpoint_every=[[5, 1]]", "checkpoint_every of Recipe begins at the epochs 5"),
+        ("data.copy_paste.scale=[0.9, 0.1]", "must be two numbers, the smaller one first, from 0 to 1"),
+        ("sampler.max_num_merged_objects=1", "max_num_merged_objects of MultiPointSampler must be a whole"),
+        ("sampler.positive_erode_iters=1000000", "positive_erode_iters of MultiPointSampler must be a whole"),
+        ("sampler.expand_ratio=1000000", "expand_ratio of MultiPointSampler must be a finite number from 0 to 10"),
+        ("data.copy_paste.scale=[0.5, 3]", "must be two numbers, the smaller one first, from 0 to 1"),
         ("data.epoch_len=0", "epoch_len of FolderData must be a whole number of at least 1"),
     ],
 )

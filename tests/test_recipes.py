@@ -149,7 +149,15 @@ def test_a_backbone_rate_that_no_parameter_has_is_refused(configure, tmp_path):
     images = draw_folder(tmp_path / "photos", 4)
     module, cfg = configure("models/light/hrnet18s_folder.py", "--data", str(images))
     module.RECIPE = replace(module.RECIPE, backbone_lr=0.25)
-    with pytest.raises(ValueError, match=r"backbone_lr is 0\.25, which no parameter of HRNetModel has"):
+    with pytest.raises(InputError, match=r"backbone_lr is 0\.25, which no parameter of HRNetModel has"):
+        module.main(cfg)
+
+
+def test_mixed_clicks_of_a_network_with_a_refiner_are_refused(configure, tmp_path):
+    images = draw_folder(tmp_path / "photos", 4)
+    options = ("--data", str(images), "--set", "mixed_clicks=true")
+    module, cfg = configure("models/light/focalclick_hrnet18s_folder.py", *options)
+    with pytest.raises(InputError, match="mixed_clicks trains no refiner: leave it out"):
         module.main(cfg)
 
 

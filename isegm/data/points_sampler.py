@@ -84,7 +84,7 @@ class MultiPointSampler(CheckedFields):
         negative_bg_prob, negative_other_prob, negative_border_prob: probabilities of negative clicks on background, on
             other objects and next to the target; they add up to 1.
         merge_objects_prob, max_num_merged_objects: probability that several objects become one target, and how many at
-            most.
+            most, 2 or more; 0 or -1: as many as ``max_num_points``.
         merge_neighbours: whether only objects beside the first one are merged with it, such as regions of one thing.
         merge_all_prob: probability that all objects of an image become one target (a person of all labelled parts).
         use_hierarchy: descend randomly to parts of an object, and cut out some of its children.
@@ -99,7 +99,13 @@ class MultiPointSampler(CheckedFields):
         ValueError: probabilities of negative clicks that do not add up to 1, or ``sfc_inner_k`` of 1 or less.
     """
 
-    own_kinds: ClassVar[Mapping[str, Kind]] = {"max_num_points": Whole(1), "prob_gamma": Number(above=0)}
+    own_kinds: ClassVar[Mapping[str, Kind]] = {
+        "max_num_points": Whole(1),
+        "prob_gamma": Number(above=0),
+        "expand_ratio": Number(0, 10),
+        "positive_erode_iters": Whole(0, 1000),
+        "max_num_merged_objects": Whole(2) | Whole(-1, 0),
+    }
 
     max_num_points: int = 12
     prob_gamma: float = 0.7

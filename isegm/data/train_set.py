@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import cv2
 import numpy as np
@@ -19,8 +19,8 @@ from isegm.data.sample import DSample
 from isegm.data.suem import SuemCopyPaste
 from isegm.data.transforms import Transform
 from isegm.utils.errors import InputError
-from isegm.utils.inputs import CALLABLE, SHARE, CheckedFields, require
-from isegm.utils.schema import Flag, Instance, Items, Nothing, Row, Whole
+from isegm.utils.inputs import CALLABLE, SHARE, CheckedFields, Range, require, require_epochs
+from isegm.utils.schema import Flag, Instance, Items, Kind, Nothing, Row, Whole
 
 Sample = dict[str, np.ndarray]
 READER = Instance(
@@ -60,8 +60,10 @@ class CopyPaste(CheckedFields):
         p: probability of pasting.
         as_target: probability that the pasted object becomes the only object of the image; otherwise it occludes the
             objects below it.
-        scale: range of the side of the pasted object's box, relative to the image's.
+        scale: range of the side of the pasted object's box, relative to the image's, from 0 to 1.
     """
+
+    own_kinds: ClassVar[Mapping[str, Kind]] = {"scale": Range(0, 1)}
 
     p: float = 0.3
     as_target: float = 0.6
@@ -114,7 +116,7 @@ class TrainSet(Dataset[dict[str, Tensor]]):
     Args:
         reader: images with objects; a ``ComposeDataset`` with ratios decides which image each sample shows.
         augment: one augmentation that makes every image the same size; or (first epoch, augmentation) pairs, such as
-            views that grow.
+            views that grow, in order of epochs and from 0 on.
         sampler: chooses the target and its first clicks.
         epoch_len: samples per epoch, drawn at random; None takes every image once. A view without an object is
             replaced by one of a random image.
@@ -168,6 +170,7 @@ class TrainSet(Dataset[dict[str, Tensor]]):
         require(seed, Whole(0), "seed of TrainSet")
         self.reader = reader
         self.augment = augment if isinstance(augment, Sequence) else [(0, augment)]
+        require_epochs([start for start, _ in self.augment], "augment of TrainSet")
         self.sampler = sampler
         self.epoch_len = epoch_len
         self.min_object_area = max(1, min_object_area)

@@ -12,7 +12,7 @@ import torch
 from isegm.engine.loading import default_workers
 from isegm.engine.schedule import Schedule
 from isegm.engine.tasks import TrainingTask
-from isegm.utils.inputs import CALLABLE, CheckedFields
+from isegm.utils.inputs import CALLABLE, CheckedFields, require_epochs
 from isegm.utils.run_options import RUN_OPTIONS
 from isegm.utils.schema import Instance, Items, Kind, Nothing, Number, Row, Table, Whole
 
@@ -139,6 +139,11 @@ class TrainConfig(CheckedFields):
     ema: float | None = None
     checkpoint_interval: int | Sequence[tuple[int, int]] = 5
     image_dump_interval: int = 1000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.checkpoint_interval, int):
+            require_epochs([start for start, _ in self.checkpoint_interval], "checkpoint_interval of TrainConfig")
 
     def micro_batch_on(self, device: torch.device) -> int | None:
         """Return how many samples' gradients are computed at once on a device; None for the whole batch."""

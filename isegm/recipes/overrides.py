@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import yaml
 
 from isegm.utils.errors import InputError
+from isegm.utils.text_values import numeric
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ def _with(part: Any, names: Sequence[str], value: Any, path: str) -> Any:
 
 
 def _frozen(value: Any) -> Any:
-    """Return a value of YAML with tuples instead of lists, as recipes have them."""
+    """Return a value of YAML with tuples instead of lists, as recipes have them, and numbers such as 1e-3."""
     if isinstance(value, list):
         return tuple(map(_frozen, value))
-    return {key: _frozen(inner) for key, inner in value.items()} if isinstance(value, dict) else value
+    return {key: _frozen(inner) for key, inner in value.items()} if isinstance(value, dict) else numeric(value)

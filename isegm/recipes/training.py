@@ -25,7 +25,7 @@ from isegm.recipes.layer_decay import layer_decay
 from isegm.recipes.overrides import with_fields
 from isegm.utils import distributed
 from isegm.utils.errors import InputError
-from isegm.utils.inputs import CALLABLE, KINDS, SHARE, CheckedFields
+from isegm.utils.inputs import CALLABLE, KINDS, SHARE, CheckedFields, require_epochs
 from isegm.utils.schema import Instance, Items, Kind, Nothing, Number, Table, Text, Whole
 
 SIZE = KINDS["tuple[int, int]"]
@@ -175,6 +175,9 @@ class Recipe(CheckedFields):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_epochs(list(self.crops), "crop of Recipe")
+        if not isinstance(self.checkpoint_every, int):
+            require_epochs([start for start, _ in self.checkpoint_every], "checkpoint_every of Recipe")
         if self.milestones and self.decay_from is not None:
             raise ValueError("the learning rate falls at milestones or from decay_from on: give one of them")
         if self.warmup and self.decay_from is None:
@@ -225,8 +228,8 @@ def train(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> None:
 
     Raises:
         InputError: a trained network to start from, data or files are missing, or are not as they must be; or
-            ``--backbone`` is given and the network takes none.
-        ValueError: the recipe names a backbone's learning rate, and the network has no parameter of that name.
+            ``--backbone`` is given and the network takes none; or the recipe does not fit the network, such as a
+            backbone's learning rate where no parameter is a backbone's.
     """
     recipe = with_fields(recipe, cfg.get("recipe_fields") or ())
     if cfg.get("backbone") and (network.config or {}).get("params", {}).get("backbone") != cfg.backbone:
@@ -260,7 +263,7 @@ def train_config(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> TrainCon
     """Build the trainer's configuration from a recipe and the options of the command line.
 
     Raises:
-        ValueError: see ``train``.
+        InputError: see ``train``.
     """
     stretch = _stretch(cfg, recipe)
     epochs = round(recipe.epochs * stretch)
@@ -311,7 +314,7 @@ def _task(network: ClickModel, recipe: Recipe) -> TrainingTask:
         raise InputError("clicks_ratio is for networks that correct masks: leave it out.")
     if recipe.mixed_clicks:
         if network.has_refiner:
-            raise ValueError("mixed_clicks trains no refiner: leave it out")
+            raise InputError("mixed_clicks trains no refiner: leave it out.")
         kind = MixedClicks
     if recipe.appended_clicks or recipe.click_weights is not None:
         if network.has_refiner:
@@ -368,5 +371,5 @@ def _rates_and_decays(
 def _backbone_rates(network: ClickModel, rate: float) -> dict[str, float]:
     backbone = [name for name, _ in network.named_parameters() if name.startswith("feature_extractor.backbone.")]
     if rate != 1 and not backbone:
-        raise ValueError(f"backbone_lr is {rate}, which no parameter of {type(network).__name__} has: leave it out")
+        raise InputError(f"backbone_lr is {rate}, which no parameter of {type(network).__name__} has: leave it out.")
     return dict.fromkeys(backbone, rate)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -34,6 +35,23 @@ class Probability(Kind):
 
     def fits(self, value: Any) -> bool:
         return Number(above=0).fits(value) and value < 1
+
+
+@dataclass(frozen=True)
+class Range(Kind):
+    """Two numbers between bounds that are included, of which the second is not smaller than the first."""
+
+    least: float = -math.inf
+    most: float = math.inf
+
+    def fits(self, value: Any) -> bool:
+        number = Number(self.least, self.most)
+        pair = isinstance(value, (list, tuple)) and len(value) == 2
+        return pair and all(map(number.fits, value)) and value[0] <= value[1]
+
+    def __str__(self) -> str:
+        bounds = f", from {self.least:g} to {self.most:g}" if math.isfinite(self.most - self.least) else ""
+        return f"two numbers, the smaller one first{bounds}"
 
 
 def require(value: Any, kind: Kind, name: str) -> Any:
@@ -102,10 +120,26 @@ KINDS = {
     "float": Number(),
     "bool": Flag(),
     "tuple[int, int]": Row(Whole(1, LONGEST_SIDE), Whole(1, LONGEST_SIDE)),
-    "tuple[float, float]": Row(Number(), Number()),
+    "tuple[float, float]": Range(),
     "Path": Instance(Path, "a pathlib.Path"),
     "torch.device": Instance(torch.device, "a torch.device"),
 }
+
+
+def require_epochs(starts: Sequence[int], name: str) -> None:
+    """Check the epochs from which on the entries of a list or mapping hold.
+
+    Args:
+        starts: an epoch for each entry; of several entries from the same epoch the last one holds.
+        name: what the message calls the list or mapping.
+
+    Raises:
+        InputError: nothing holds in epoch 0, or the epochs are not in order.
+    """
+    if starts[0] != 0 or list(starts) != sorted(starts):
+        raise InputError(
+            f"{name} begins at the epochs {', '.join(map(str, starts))}: let the first one be 0, and order the others."
+        )
 
 
 def require_index(index: Any, length: int, name: str) -> None:

@@ -43,6 +43,16 @@ def test_images_whose_objects_are_all_too_small_are_told(tmp_path):
         samples[0]
 
 
+def test_augmentations_begin_in_the_first_epoch_and_in_order(tmp_path):
+    images, small, large = FolderDataset(draw_folder(tmp_path, 2)), RandomView((40, 48)), RandomView((80, 96))
+    for augment in ([(1, small)], [(2, large), (0, small)]):
+        with pytest.raises(InputError, match=r"augment of TrainSet begins at the epochs .*: let the first one be 0"):
+            TrainSet(images, augment, MultiPointSampler(6))
+    samples = TrainSet(images, [(0, small), (2, large)], MultiPointSampler(6))
+    samples.epoch = 2
+    assert samples[0]["images"].shape == (3, 80, 96)
+
+
 def test_images_with_empty_masks_are_passed_over_with_a_warning(tmp_path, caplog):
     draw_folder(tmp_path, 4)
     for name in ("00", "02"):
