@@ -43,6 +43,21 @@ def check_batch_size(config: TrainConfig, run_config: RunConfig, model: ClickMod
         raise InputError(f"an epoch of {epoch_len} samples is shorter than a batch of {size}: lower --batch-size.")
 
 
+def first_epoch(config: TrainConfig, run_config: RunConfig) -> int:
+    """Return the epoch in which a run begins that has no training state to go on from.
+
+    Raises:
+        InputError: the run has no such epoch.
+    """
+    epoch = run_config.start_epoch or 0
+    if epoch >= config.epochs > 0:
+        raise InputError(
+            f"--start-epoch {epoch} is behind the last of {config.epochs} epochs, which are counted from 0: give a "
+            "smaller one, or more --epochs."
+        )
+    return epoch
+
+
 def check_agreement(images: Sequence[int], global_step: int) -> None:
     """Check that all processes, whose machines may read different disks, start alike.
 

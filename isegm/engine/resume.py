@@ -64,7 +64,7 @@ STATE = Fields(
         "images": Whole(1),
         "amp": Text(("bf16", "fp16")) | Nothing(),
         "accumulate": Whole(1),
-        "lr": Number(above=0),
+        "lr": Number(0),
         "clip_norm": Number(above=0) | Nothing(),
         "sync_bn": Flag(),
         "ema": Number(above=0) | Nothing(),

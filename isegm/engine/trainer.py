@@ -20,7 +20,7 @@ from isegm.data.on_device.train_set import DeviceTrainSet
 from isegm.data.train_set import TrainSet
 from isegm.engine.averaging import WeightAverage
 from isegm.engine.batchnorm import average_statistics, batchnorm_layers, measure_statistics, synchronise_batchnorm
-from isegm.engine.checks import check_agreement, check_batch_size, check_loss
+from isegm.engine.checks import check_agreement, check_batch_size, check_loss, first_epoch
 from isegm.engine.config import RunConfig, TrainConfig
 from isegm.engine.loading import EpochBatches, load_epoch, telling_of_dead_workers
 from isegm.engine.logs import TrainingLog
@@ -90,7 +90,7 @@ class Trainer:
         self.clock = SaveClock(run_config.save_every, run_config.save_seconds, run_config.minutes)
         self.stop_request = StopRequest()
         self.steps_per_epoch = len(train_set) // config.batch_size
-        self.epoch, self.step_in_epoch = run_config.start_epoch or 0, 0
+        self.epoch, self.step_in_epoch = first_epoch(config, run_config), 0
         self.turns: Turns | None = None  # of the batches that are being trained
         self._resumed_turns: tuple[dict[str, Any], Path] | None = None  # until their batches are loaded
         self.global_step = self.epoch * self.steps_per_epoch

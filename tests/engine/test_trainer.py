@@ -278,6 +278,8 @@ def test_numbered_checkpoints_need_a_start_epoch(images, tmp_path):
     again = trainer(images, tmp_path / "run", epoch_len=4, resume=numbered, start_epoch=1)
     assert (again.epoch, again.global_step) == (1, 1)
     assert_same(run.model.state_dict(), again.model.state_dict())
+    with pytest.raises(InputError, match="--start-epoch 2 is behind the last of 2 epochs"):
+        trainer(images, tmp_path / "run", epoch_len=4, resume=numbered, start_epoch=2)
 
 
 def test_training_samples_can_be_sent_to_processes(images, tmp_path):

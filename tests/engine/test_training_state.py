@@ -2,10 +2,12 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
+from isegm.engine.trainer import Trainer
 from isegm.model.checkpoint import read_checkpoint
 from isegm.utils.errors import InputError
 from tests.drawn import draw_folder
@@ -112,3 +114,14 @@ def test_the_state_as_it_was_written_goes_on(stopped, tmp_path):
     images, content = stopped
     go_on(content, images, tmp_path)
     assert (tmp_path / "run" / "checkpoints" / "last_checkpoint.pth").is_file()
+
+
+def test_a_run_whose_learning_rate_is_0_goes_on(tmp_path):
+    images = draw_folder(tmp_path / "photos")
+
+    run = tiny(images, tmp_path / "run", **TURNS)
+    still = replace(run.config, lr=0)
+    run = Trainer(run.model, run.train_set, None, still, run.run_config)
+    stopped_after(run, 4)
+    going_on = replace(run.run_config, resume=last_of(run))
+    assert Trainer(run.model, run.train_set, None, still, going_on).global_step == run.global_step
