@@ -153,6 +153,14 @@ def test_a_backbone_rate_that_no_parameter_has_is_refused(configure, tmp_path):
         module.main(cfg)
 
 
+def test_what_is_no_network_or_no_recipe_is_named(configure):
+    module, cfg = configure("models/light/hrnet18s_folder.py")
+    with pytest.raises(InputError, match=r"the network that .*hrnet18s_folder\.py trains must be a network of isegm"):
+        module.train(None, cfg, module.RECIPE)
+    with pytest.raises(InputError, match=r"the recipe of .*hrnet18s_folder\.py must be a Recipe, not"):
+        module.train(build_model("clickseg_mobilenetv2"), cfg, {"lr": 1e-3})
+
+
 def test_mixed_clicks_of_a_network_with_a_refiner_are_refused(configure, tmp_path):
     images = draw_folder(tmp_path / "photos", 4)
     options = ("--data", str(images), "--set", "mixed_clicks=true")

@@ -168,7 +168,7 @@ WHERE_IT_STARTS = (
     Option("backbone", "name in timm, for models/light/timm_folder.py; default: the script's", may_be_empty=False),
     Option(
         "temp_model_path",
-        "read the experiment script from here instead (default: from model_path)",
+        "read the experiment script from here instead, and delete it once it is copied (default: from model_path)",
         may_be_empty=False,
     ),
 )

@@ -25,7 +25,7 @@ from isegm.recipes.layer_decay import layer_decay
 from isegm.recipes.overrides import with_fields
 from isegm.utils import distributed
 from isegm.utils.errors import InputError
-from isegm.utils.inputs import CALLABLE, KINDS, SHARE, CheckedFields, require_epochs
+from isegm.utils.inputs import CALLABLE, KINDS, SHARE, CheckedFields, require, require_epochs
 from isegm.utils.schema import Instance, Items, Kind, Nothing, Number, Table, Text, Whole
 
 SIZE = KINDS["tuple[int, int]"]
@@ -231,6 +231,8 @@ def train(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> None:
             ``--backbone`` is given and the network takes none; or the recipe does not fit the network, such as a
             backbone's learning rate where no parameter is a backbone's.
     """
+    require(network, Instance(ClickModel, "a network of isegm"), f"the network that {cfg.model_path} trains")
+    require(recipe, Instance(Recipe, "a Recipe"), f"the recipe of {cfg.model_path}")
     recipe = with_fields(recipe, cfg.get("recipe_fields") or ())
     if cfg.get("backbone") and (network.config or {}).get("params", {}).get("backbone") != cfg.backbone:
         raise InputError(f"{cfg.model_path} has a backbone of its own: leave --backbone out.")

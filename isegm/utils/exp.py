@@ -9,6 +9,7 @@ from argparse import Namespace
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
+from traceback import walk_tb
 from types import ModuleType
 from typing import Any
 
@@ -117,7 +118,7 @@ def load_script(path: str | Path) -> ModuleType:
     """Import an experiment script from its path.
 
     Raises:
-        InputError: no such file, or it has no ``main(cfg)``.
+        InputError: no such file, it cannot be imported, or it has no ``main(cfg)``.
     """
     path = as_path(path, "the path of an experiment script")
     if not path.exists():
@@ -127,10 +128,24 @@ def load_script(path: str | Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location("model_script", path)
     assert spec is not None and spec.loader is not None  # as for every path that ends in .py
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except InputError:
+        raise
+    except Exception as error:  # of a script that anybody has written
+        reason = error.msg if isinstance(error, SyntaxError) else str(error).partition("\n")[0]
+        told = f"{type(error).__name__} in line {_line(error, spec.origin)}: {reason or 'no reason given'}"
+        raise InputError(f"{path} cannot be imported ({told}): mend the script.") from error
     if not callable(getattr(module, "main", None)):
         raise InputError(f"{path} is not an experiment script: it must define main(cfg).")
     return module
+
+
+def _line(error: Exception, file: str | None) -> int:
+    """Return the line of a script, by the path that Python has of it, in which an error was raised; else 1."""
+    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == file]
+    own = error.lineno if isinstance(error, SyntaxError) and error.filename == file else None
+    return own or (lines or [1])[-1]
 
 
 def _other_scripts(path: Path) -> str:
@@ -162,8 +177,8 @@ def init_experiment(args: Namespace, script: ModuleType) -> EasyDict:
     line join the configuration; a key of the same name in a configuration file wins, as published.
 
     Raises:
-        InputError: the script lies outside a folder named models, ``exp_name`` is no name of a folder, or no single
-            folder fits ``resume_exp``.
+        InputError: the script lies outside a folder named models, ``exp_name`` or MODEL_NAME is no name of a folder, or
+            no single folder fits ``resume_exp``.
     """
     if any(letter in "/\\" or not letter.isprintable() for letter in args.exp_name):
         raise InputError(
@@ -178,7 +193,7 @@ def init_experiment(args: Namespace, script: ModuleType) -> EasyDict:
     configured = {name.lower(): value for name, value in cfg.items()}
     for key, value in vars(args).items():
         cfg[key] = configured.get(key.lower(), value)
-    parent = Path(cfg.get("EXPS_PATH", "./experiments")).joinpath(*below, getattr(script, "MODEL_NAME", path.stem))
+    parent = Path(cfg.get("EXPS_PATH", "./experiments")).joinpath(*below, _model_name(script, path))
     numbered = _numbered(parent)
     if args.resume_exp:
         fitting = [p for _, p in numbered if p.name.startswith(args.resume_exp)]
@@ -194,6 +209,15 @@ def init_experiment(args: Namespace, script: ModuleType) -> EasyDict:
     cfg.EXP_PATH = folder
     cfg.CHECKPOINTS_PATH, cfg.VIS_PATH, cfg.LOGS_PATH = (folder / name for name in ("checkpoints", "vis", "logs"))
     return cfg
+
+
+def _model_name(script: ModuleType, path: Path) -> str:
+    """Return MODEL_NAME of a script, or else the name of its file; InputError if it names no folder below another."""
+    name = getattr(script, "MODEL_NAME", path.stem)
+    plain = isinstance(name, str) and name.isprintable() and bool(name.strip())
+    if not plain or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise InputError(f"MODEL_NAME of {path} is {shown(name)}: let it be the name of a folder, such as my_model.")
+    return name
 
 
 def checkpoint_to_resume(cfg: EasyDict) -> Path:
@@ -231,7 +255,7 @@ def running(cfg: EasyDict) -> AbstractContextManager[None]:
 def create_experiment(cfg: EasyDict) -> None:
     """Make the folders of an experiment and copy its script there; call it once the input is known to be good.
 
-    A script that was given as ``--temp-model-path`` is copied and then deleted.
+    A script that was given as ``--temp-model-path`` is copied and then deleted, unless it is the experiment's own.
 
     Raises:
         InputError: a folder cannot be made, or another run has made it meanwhile.
@@ -249,5 +273,5 @@ def create_experiment(cfg: EasyDict) -> None:
     stamp = datetime.now().strftime("%Y-%m-%d-%H-%M-%S")
     source = Path(cfg.temp_model_path or cfg.model_path)
     shutil.copy(source, cfg.EXP_PATH / f"{Path(cfg.model_path).stem}_{stamp}.py")
-    if cfg.temp_model_path:
+    if cfg.temp_model_path and source.resolve() != Path(cfg.model_path).resolve():
         source.unlink()

@@ -1,6 +1,7 @@
 """Configuration files, experiment scripts and experiment folders."""
 
 from argparse import Namespace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -92,6 +93,18 @@ def test_a_temporary_script_is_the_one_that_is_kept(script, tmp_path):
     assert not temporary.exists()
 
 
+def test_a_temporary_script_that_is_the_experiments_own_stays(script):
+    cfg = init_experiment(arguments(script, temp_model_path="models/light/net.py"), SimpleNamespace())
+    create_experiment(cfg)
+    assert script.exists() and len(list(cfg.EXP_PATH.glob("net_*.py"))) == 1
+
+
+@pytest.mark.parametrize("name", [3, None, "", " ", "/tmp/away", "../../up", "a\nb"])
+def test_a_model_name_that_names_no_folder_is_refused(script, name):
+    with pytest.raises(InputError, match=r"MODEL_NAME of .*net\.py is .*: let it be the name of a folder"):
+        init_experiment(arguments(script), SimpleNamespace(MODEL_NAME=name))
+
+
 def test_scripts_outside_a_models_folder_are_refused(tmp_path):
     with pytest.raises(InputError, match="outside a folder named models"):
         init_experiment(arguments(tmp_path / "net.py"), SimpleNamespace())
@@ -112,6 +125,21 @@ def test_what_is_no_experiment_script(script, tmp_path):
         with pytest.raises(InputError, match=words):
             load_script(path)
     assert callable(load_script(script).main)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = 1\ndef main(:\n", "SyntaxError in line 2: invalid syntax"),
+        ("import no_such_module\n", "ModuleNotFoundError in line 1: No module named 'no_such_module'"),
+        ("def f():\n    raise ValueError\nf()\n", "ValueError in line 2: no reason given"),
+    ],
+)
+def test_a_script_with_a_mistake_is_one_sentence(script, text, words):
+    script.write_text(text)
+    for path in (script, script.relative_to(Path.cwd())):
+        with pytest.raises(InputError, match=rf"net\.py cannot be imported \({words}\): mend the script\.$"):
+            load_script(path)
 
 
 @pytest.mark.parametrize(
