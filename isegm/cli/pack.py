@@ -78,6 +78,8 @@ def _shares(words: Sequence[str]) -> dict[str, float | None]:
 
 
 def _configured(cfg: EasyDict) -> dict[str, float | None]:
+    if not cfg.get("data") and not cfg.get("TRAIN_FOLDERS"):
+        raise InputError("there is nothing to pack: name folders with images/ and masks/, or set TRAIN_FOLDERS.")
     paths, ratios = training_folders(cfg)
     shares: Sequence[float | None] = ratios or [None] * len(paths)
     return dict(zip(paths, shares, strict=True))

@@ -231,8 +231,10 @@ class TrainSet(Dataset[dict[str, Tensor]]):
     ) -> DSample | Rejection:
         """Augment an image; reject the view if it shows no object and is not kept as background."""
         rejection = Rejection(
-            f"showed no object of {self.min_object_area} pixels or more (lower min_object_area in the experiment "
-            "script, or leave images of small objects out)"
+            f"showed no object of {self.min_object_area} pixels or more (lower min_area of the recipe's data, or leave "
+            "images of small objects out)"
+            if source.objects
+            else "were of images without any object (draw some, or leave these images out)"
         )
         for _ in range(MAX_TRIES if self.retry_image else 1):
             view = source.augmented(lambda image, masks: augment(image, masks, rng))

@@ -85,7 +85,7 @@ def test_quality_decides_the_size(folders, capsys):
         (["cells"], "--out is missing"),
         (["cells", "leaves"], "--out is missing"),
         (["absent.pack"], "there is no packed file absent.pack"),
-        (["--out=a.pack"], "no training data: give --data FOLDER, or TRAIN_FOLDERS"),
+        (["--out=a.pack"], "there is nothing to pack: name folders with images/ and masks/, or set TRAIN_FOLDERS"),
         (["cells", "--out=a.zip"], "a.zip does not end in .pack"),
         (["cells", "cells", "--out=a.pack"], "cells is given twice"),
         (["cells", "./cells", "--out=a.pack"], "is given twice"),

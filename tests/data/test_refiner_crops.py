@@ -209,7 +209,7 @@ def test_views_without_objects_are_counted_apart_from_those_that_a_step_passes_o
     some = samples(images, WholeTargets(64 * 64))
     some.min_object_area = 500
     with pytest.raises(
-        InputError, match=r"\d+ showed no object of 500 pixels or more \(lower min_object_area"
+        InputError, match=r"\d+ showed no object of 500 pixels or more \(lower min_area of the recipe"
     ) as refused:
         some[0]
     counts = [int(number) for number in re.findall(r"(\d+) (?:showed|had)", str(refused.value))]

@@ -39,7 +39,7 @@ def test_a_training_sample(tmp_path):
 
 def test_images_whose_objects_are_all_too_small_are_told(tmp_path):
     samples = train_set(FolderDataset(draw_folder(tmp_path, 2)), min_object_area=10_000)
-    with pytest.raises(InputError, match="lower min_object_area"):
+    with pytest.raises(InputError, match=r"no object of 10000 pixels or more .lower min_area of the recipe"):
         samples[0]
 
 
@@ -60,6 +60,10 @@ def test_images_with_empty_masks_are_passed_over_with_a_warning(tmp_path, caplog
     samples = train_set(FolderDataset(tmp_path, allow_empty=True), epoch_len=None, copy_paste=CopyPaste(p=1.0))
     assert all((samples[index]["instances"] == 1).any() for index in range(4))
     assert "00.png holds no object" in caplog.text
+    for name in ("01", "03"):
+        write_image(tmp_path / "masks" / f"{name}.png", np.zeros((72, 96), np.uint8))
+    with pytest.raises(InputError, match=r"50 were of images without any object .draw some"):
+        samples[0]
 
 
 def test_an_image_without_a_usable_object_may_become_an_empty_target(tmp_path):
