@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from torch import nn
+
 from isegm.engine.batchnorm import batchnorm_layers
 from isegm.engine.config import RunConfig, TrainConfig
 from isegm.model.click_model import ClickModel
@@ -43,19 +45,14 @@ def check_batch_size(config: TrainConfig, run_config: RunConfig, model: ClickMod
         raise InputError(f"an epoch of {epoch_len} samples is shorter than a batch of {size}: lower --batch-size.")
 
 
-def first_epoch(config: TrainConfig, run_config: RunConfig) -> int:
-    """Return the epoch in which a run begins that has no training state to go on from.
-
-    Raises:
-        InputError: the run has no such epoch.
-    """
-    epoch = run_config.start_epoch or 0
-    if epoch >= config.epochs > 0:
+def check_start(config: TrainConfig, run_config: RunConfig) -> None:
+    """Check that a run that is told in which epoch to begin has such an epoch; else raise InputError."""
+    epoch = run_config.start_epoch
+    if epoch is not None and epoch >= config.epochs:
         raise InputError(
             f"--start-epoch {epoch} is behind the last of {config.epochs} epochs, which are counted from 0: give a "
             "smaller one, or more --epochs."
         )
-    return epoch
 
 
 def check_agreement(images: Sequence[int], global_step: int) -> None:
@@ -88,5 +85,25 @@ def check_loss(loss: float, epoch: int, step: int, amp: str | None) -> None:
         InputError: it is infinite or NaN.
     """
     if not math.isfinite(loss):
-        hint = "train without --amp" if amp else "lower the learning rate with --lr"
-        raise InputError(f"the loss is {loss} in epoch {epoch}, step {step}: {hint}.")
+        raise InputError(f"the loss is {loss} in epoch {epoch}, step {step}: {_hint(amp)}.")
+
+
+def check_weights(model: nn.Module, epoch: int, step: int, amp: str | None) -> None:
+    """Check the weights before they are saved, as a loss that is finite may have a gradient that is not.
+
+    Args:
+        model: the network.
+        epoch, step, amp: see ``check_loss``.
+
+    Raises:
+        InputError: one is infinite or NaN.
+    """
+    for name, weight in model.named_parameters():
+        if not bool(weight.detach().isfinite().all()):
+            raise InputError(
+                f"the weight {name} is no longer finite in epoch {epoch}, step {step}, and is not saved: {_hint(amp)}."
+            )
+
+
+def _hint(amp: str | None) -> str:
+    return "train without --amp" if amp else "lower the learning rate with --lr"

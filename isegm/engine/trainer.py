@@ -20,7 +20,7 @@ from isegm.data.on_device.train_set import DeviceTrainSet
 from isegm.data.train_set import TrainSet
 from isegm.engine.averaging import WeightAverage
 from isegm.engine.batchnorm import average_statistics, batchnorm_layers, measure_statistics, synchronise_batchnorm
-from isegm.engine.checks import check_agreement, check_batch_size, check_loss, first_epoch
+from isegm.engine.checks import check_agreement, check_batch_size, check_loss, check_start, check_weights
 from isegm.engine.config import RunConfig, TrainConfig
 from isegm.engine.loading import EpochBatches, load_epoch, telling_of_dead_workers
 from isegm.engine.logs import TrainingLog
@@ -28,13 +28,7 @@ from isegm.engine.metrics import METRICS, AdaptiveIoU
 from isegm.engine.optimizer import adam
 from isegm.engine.pace import Pace, epoch_bar
 from isegm.engine.random import BatchRNG
-from isegm.engine.resume import (
-    kept_options,
-    load_training,
-    random_states,
-    restore_optimizer,
-    restore_random_state,
-)
+from isegm.engine.resume import kept_options, load_training, random_states, restore_optimizer, restore_random_state
 from isegm.engine.save_clock import SaveClock, TimeIsOver
 from isegm.engine.step_numbers import Place, StepNumbers
 from isegm.engine.tasks import Batch, Losses, Step
@@ -90,7 +84,7 @@ class Trainer:
         self.clock = SaveClock(run_config.save_every, run_config.save_seconds, run_config.minutes)
         self.stop_request = StopRequest()
         self.steps_per_epoch = len(train_set) // config.batch_size
-        self.epoch, self.step_in_epoch = first_epoch(config, run_config), 0
+        self.epoch, self.step_in_epoch = run_config.start_epoch or 0, 0
         self.turns: Turns | None = None  # of the batches that are being trained
         self._resumed_turns: tuple[dict[str, Any], Path] | None = None  # until their batches are loaded
         self.global_step = self.epoch * self.steps_per_epoch
@@ -111,6 +105,7 @@ class Trainer:
             torch.manual_seed(int(own[0]))
         if run_config.resume is not None:
             self._resume(run_config.resume)
+        check_start(config, run_config)
         check_agreement(
             [len(dataset.reader) for dataset in (train_set, val_set) if dataset is not None], self.global_step
         )
@@ -357,6 +352,7 @@ class Trainer:
             turns = self.turns.state()
         for losses in [] if turns is None else turns["losses"]:
             check_loss(sum(losses.values()), self.epoch, self.step_in_epoch, self.run_config.amp)
+        check_weights(self.model, self.epoch, self.step_in_epoch, self.run_config.amp)
         state = {
             "epoch": self.epoch,
             "step_in_epoch": self.step_in_epoch,
@@ -377,6 +373,7 @@ class Trainer:
     def _save(self) -> None:
         """Write the checkpoints at the end of an epoch; the one to resume from last, as it says that all is written."""
         done = self.epoch - 1
+        check_weights(self.model, done, self.steps_per_epoch, self.run_config.amp)
         if distributed.is_main() and self.config.keeps_checkpoint(done):
             save_checkpoint(self.trained, self.run_config.checkpoints / f"{done:03d}.pth")
         self._save_last()
