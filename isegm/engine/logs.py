@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 from isegm.engine.tasks import Step
 from isegm.engine.visualization import training_image
 from isegm.utils import distributed
+from isegm.utils.errors import InputError
 from isegm.utils.files import write_image
 
 STEPS_PER_POINT = 25  # of a training curve
@@ -32,14 +34,15 @@ class TrainingLog:
         if distributed.is_main():
             threading.excepthook = self._ignore_full_disk
             self.writer = SummaryWriter(log_dir=str(logs), flush_secs=10, purge_step=purge)
-        self.images = images
+        self.logs, self.images = logs, images
         self._curve: dict[str, list[float]] = {}
 
     def values(self, values: Mapping[str, float], epoch: int) -> None:
         """Write one value of each curve, for an epoch or a step."""
         if self.writer is not None:
-            for name, value in values.items():
-                self.writer.add_scalar(name, value, epoch)
+            with self._naming_logs():
+                for name, value in values.items():
+                    self.writer.add_scalar(name, value, epoch)
 
     def step(self, values: Mapping[str, float], states: Callable[[], Mapping[str, float]], step: int) -> None:
         """Add one step's value to each curve; every 25 steps write the means and the values of ``states``."""
@@ -55,15 +58,28 @@ class TrainingLog:
         if self.writer is not None:
             image = training_image(batch["images"][0], batch["instances"][0], seen.logits[0], seen.points[0])
             write_image(self.images / "train" / f"{step:06d}_instance_segmentation.jpg", image)
-            self.writer.add_image("train", image, step, dataformats="HWC")
+            with self._naming_logs():
+                self.writer.add_image("train", image, step, dataformats="HWC")
 
     def close(self) -> None:
         """Write what is not written yet."""
         if self.writer is not None:
             try:
-                self.writer.close()
+                with self._naming_logs():
+                    self.writer.close()
             finally:
                 threading.excepthook = self._hook
+
+    @contextmanager
+    def _naming_logs(self) -> Iterator[None]:
+        """Name the folder in the errors of TensorBoard's writer, which names no file."""
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                f"{self.logs} cannot be written ({error.strerror or error}): make room on its disk, or set EXPS_PATH "
+                "in config.yml."
+            ) from error
 
     def _ignore_full_disk(self, failure: threading.ExceptHookArgs) -> None:
         """Show failures of other threads, but for files that TensorBoard's cannot write: its next call raises them."""
