@@ -161,6 +161,13 @@ def test_what_is_no_network_or_no_recipe_is_named(configure):
         module.train(build_model("clickseg_mobilenetv2"), cfg, {"lr": 1e-3})
 
 
+def test_a_field_of_the_recipe_may_stand_in_the_configuration(configure):
+    module, cfg = configure("models/light/hrnet18s_folder.py")
+    cfg.recipe_fields = "ema=5"  # a text, where the command line gives a list
+    with pytest.raises(InputError, match="ema of Recipe must be"):
+        module.train(build_model("clickseg_mobilenetv2"), cfg, module.RECIPE)
+
+
 def test_mixed_clicks_of_a_network_with_a_refiner_are_refused(configure, tmp_path):
     images = draw_folder(tmp_path / "photos", 4)
     options = ("--data", str(images), "--set", "mixed_clicks=true")

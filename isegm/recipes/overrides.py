@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
-import yaml
-
 from isegm.utils.errors import InputError
 from isegm.utils.text_values import numeric
+from isegm.utils.yaml_files import parse_yaml
 
 T = TypeVar("T")
 
@@ -30,11 +29,9 @@ def with_fields(recipe: T, settings: Sequence[str]) -> T:
         if not equals or not name:
             raise InputError(f"--set {setting} must be FIELD=VALUE, such as --set ema=null.")
         try:
-            recipe = _with(recipe, name.split("."), _frozen(yaml.safe_load(text)), name)
+            recipe = _with(recipe, name.split("."), _frozen(parse_yaml(text, f"--set {setting}")), name)
         except InputError:
             raise
-        except yaml.YAMLError as error:
-            raise InputError(f"--set {setting} is no YAML: close its brackets and quotes.") from error
         except (ValueError, TypeError) as error:
             raise InputError(f"--set {setting} does not fit: {' '.join(str(error).split())}.") from error
     return recipe

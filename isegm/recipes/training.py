@@ -233,7 +233,8 @@ def train(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> None:
     """
     require(network, Instance(ClickModel, "a network of isegm"), f"the network that {cfg.model_path} trains")
     require(recipe, Instance(Recipe, "a Recipe"), f"the recipe of {cfg.model_path}")
-    recipe = with_fields(recipe, cfg.get("recipe_fields") or ())
+    settings = cfg.get("recipe_fields") or ()
+    recipe = with_fields(recipe, [settings] if isinstance(settings, str) else settings)  # text is of config.yml
     if cfg.get("backbone") and (network.config or {}).get("params", {}).get("backbone") != cfg.backbone:
         raise InputError(f"{cfg.model_path} has a backbone of its own: leave --backbone out.")
     _check_options(network, cfg, recipe)

@@ -195,17 +195,17 @@ def init_experiment(args: Namespace, script: ModuleType) -> EasyDict:
         cfg[key] = configured.get(key.lower(), value)
     parent = Path(cfg.get("EXPS_PATH", "./experiments")).joinpath(*below, _model_name(script, path))
     numbered = _numbered(parent)
-    if args.resume_exp:
-        fitting = [p for _, p in numbered if p.name.startswith(args.resume_exp)]
+    if cfg.resume_exp:
+        fitting = [p for _, p in numbered if p.name.startswith(cfg.resume_exp)]
         if len(fitting) != 1:
             raise InputError(
-                f"--resume-exp {args.resume_exp} fits {len(fitting)} experiments in {parent}: give the start of the "
+                f"--resume-exp {cfg.resume_exp} fits {len(fitting)} experiments in {parent}: give the start of the "
                 f"name of one of {', '.join(p.name for _, p in numbered) or 'none'}."
             )
         folder = fitting[0]
     else:
         number = numbered[-1][0] + 1 if numbered else 0
-        folder = parent / (f"{number:03d}_{args.exp_name}" if args.exp_name else f"{number:03d}")
+        folder = parent / (f"{number:03d}_{cfg.exp_name}" if cfg.exp_name else f"{number:03d}")
     cfg.EXP_PATH = folder
     cfg.CHECKPOINTS_PATH, cfg.VIS_PATH, cfg.LOGS_PATH = (folder / name for name in ("checkpoints", "vis", "logs"))
     return cfg

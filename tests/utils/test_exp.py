@@ -42,6 +42,16 @@ def test_a_key_of_the_configuration_wins_over_an_option_of_the_same_name(script)
     assert init_experiment(arguments(script), SimpleNamespace()).seed == 7
 
 
+def test_names_of_experiments_in_the_configuration_count_too(script, tmp_path):
+    config = tmp_path / "config.yml"
+    config.write_text("EXPS_PATH: ./runs\nexp_name: mine\n")
+    cfg = init_experiment(arguments(script), SimpleNamespace())
+    assert cfg.EXP_PATH.name == "000_mine"
+    create_experiment(cfg)
+    config.write_text("EXPS_PATH: ./runs\nresume_exp: '000'\n")
+    assert init_experiment(arguments(script), SimpleNamespace()).EXP_PATH == cfg.EXP_PATH
+
+
 def test_folders_are_numbered_named_and_made_only_when_asked(script, tmp_path):
     cfg = init_experiment(arguments(script, exp_name="first"), SimpleNamespace(MODEL_NAME="network"))
     assert cfg.EXP_PATH.resolve() == tmp_path / "runs" / "light" / "network" / "000_first"
