@@ -154,6 +154,8 @@ def start_from(model: ClickModel, path: str | Path) -> None:
     Raises:
         InputError: the file is no checkpoint (see ``read_checkpoint``) or does not fit (see ``load_state``).
     """
+    if not is_file(shipped_by_name(as_path(path, "the path of a checkpoint"))):
+        raise InputError(f"there is no checkpoint {path} to start from: check its path.")
     load_state(model, model.at_input_size(read_checkpoint(path)["state_dict"]), path)
 
 

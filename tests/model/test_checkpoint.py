@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from isegm import InputError, build_model, load_model
-from isegm.model.checkpoint import save_checkpoint
+from isegm.model.checkpoint import save_checkpoint, start_from
 from tests.golden import golden, golden_json, key_manifest, model_inputs, rule_state_dict
 from tests.networks import light_parameters
 
@@ -76,6 +76,11 @@ def refused(path, *words):
 
 def test_no_such_file(tmp_path):
     refused(tmp_path / "absent.pth", "there is no checkpoint")
+
+
+def test_a_training_that_starts_from_no_such_file_is_not_offered_the_shipped_model(tmp_path):
+    with pytest.raises(InputError, match=r"there is no checkpoint .*absent\.pth to start from: check its path\.$"):
+        start_from(build_model("clickseg_mobilenetv2"), tmp_path / "absent.pth")
 
 
 @pytest.mark.parametrize("content", [b"", b"these are no weights\n", b"PK\x03\x04 cut off", b"\x80\x02}q\x00."])
