@@ -170,7 +170,7 @@ def test_a_field_of_the_recipe_may_stand_in_the_configuration(configure):
 
 def test_mixed_clicks_of_a_network_with_a_refiner_are_refused(configure, tmp_path):
     images = draw_folder(tmp_path / "photos", 4)
-    options = ("--data", str(images), "--set", "mixed_clicks=true")
+    options = ("--data", str(images), "--set", "mixed_clicks=true", "--set", "interleaved_batches=1")
     module, cfg = configure("models/light/focalclick_hrnet18s_folder.py", *options)
     with pytest.raises(InputError, match="mixed_clicks trains no refiner: leave it out"):
         module.main(cfg)

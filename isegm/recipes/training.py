@@ -196,6 +196,8 @@ class Recipe(CheckedFields):
             raise ValueError(
                 f"{self.clicks} simulated clicks do not fit into {rows} rows: raise sampler.max_num_points"
             )
+        if self.mixed_clicks and self.interleaved_batches > 1:
+            raise ValueError("mixed_clicks takes one step with each batch: leave out interleaved_batches")
         if self.click_weights is not None:
             if self.train_every_click or self.mixed_clicks:
                 raise ValueError(

@@ -230,6 +230,7 @@ def test_recipes_choose_the_task():
         ({"train_every_click": True}, "leave out train_every_click"),
         ({"mixed_clicks": True}, "leave out train_every_click and mixed_clicks"),
         ({"click_weights": None, "appended_clicks": True, "clicks": 0}, "one click or more"),
+        ({"click_weights": None, "mixed_clicks": True, "interleaved_batches": 2}, "leave out interleaved_batches"),
         ({"click_weights": None, "sampled_clicks": False}, "sampled_clicks goes with"),
         ({"click_weights": (1, -2, 3)}, r"click_weights of Recipe.1. must be"),
         ({"click_weights": ()}, "click_weights of Recipe must be"),
