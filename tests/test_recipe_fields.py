@@ -1,5 +1,7 @@
 """Fields of recipes that the command line replaces."""
 
+from dataclasses import replace
+
 import pytest
 
 from isegm.recipes import Recipe, light
@@ -10,6 +12,21 @@ RECIPE = Recipe(
     data=light.folders(epoch_len=8), crop={0: (64, 64), 2: (96, 96)}, sampler=light.SAMPLER, clicks=3,
     losses=light.losses(aux=0.4), batch_size=2, lr=1e-3, epochs=4, ema=0.9,
 )  # fmt: skip
+
+
+def test_fields_that_fit_together_alone_may_come_in_any_order():
+    folder = replace(RECIPE, interleaved_batches=4, train_every_click=True, lr=1e-2)
+    settings = ("mixed_clicks=true", "train_every_click=false", "interleaved_batches=1")
+    for order in (settings, settings[::-1]):
+        assert with_fields(folder, order).mixed_clicks
+    with pytest.raises(
+        InputError, match=r"^--set mixed_clicks=true --set lr=0\.1 do not fit: mixed_clicks takes one step"
+    ):
+        with_fields(folder, ("mixed_clicks=true", "lr=0.1"))
+    with pytest.raises(
+        InputError, match=r"^--set sampler\.prob_gamma=0\.7 leads into a value that another --set gives"
+    ):
+        with_fields(folder, ("sampler=null", "sampler.prob_gamma=0.7"))
 
 
 def test_fields_get_other_values_and_the_recipe_keeps_its_own():
