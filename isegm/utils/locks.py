@@ -34,8 +34,12 @@ def lock_file(file: int) -> bool:
         if sys.platform == "win32":
             import msvcrt
 
+            place = os.lseek(file, 0, os.SEEK_CUR)
             os.lseek(file, 1 << 30, os.SEEK_SET)  # a byte behind the content, as a locked byte cannot be read
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+            try:
+                msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+            finally:
+                os.lseek(file, place, os.SEEK_SET)  # what is written next belongs there
         else:
             import fcntl
 

@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from isegm.utils import locks
 from isegm.utils.errors import InputError
+from isegm.utils.files import atomic_write
 from isegm.utils.locks import hold_lock
 
 HOLD = """
@@ -128,3 +130,16 @@ def test_a_lock_in_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"running\.lock cannot be written"), hold(tmp_path / "file" / "running.lock"):
         pass
+
+
+@pytest.mark.parametrize("mode", ["wb", "w"])
+def test_a_lock_of_windows_does_not_move_what_is_written_next(tmp_path, monkeypatch, mode):
+    locked = []
+    windows = SimpleNamespace(
+        LK_NBLCK=2, locking=lambda file, mode, count: locked.append(os.lseek(file, 0, os.SEEK_CUR))
+    )
+    monkeypatch.setitem(sys.modules, "msvcrt", windows)
+    monkeypatch.setattr(locks, "sys", SimpleNamespace(platform="win32"))
+    with atomic_write(tmp_path / "file", mode) as file:
+        file.write(b"abc" if mode == "wb" else "abc")
+    assert (tmp_path / "file").stat().st_size == 3 and locked == [1 << 30]
