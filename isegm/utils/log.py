@@ -106,7 +106,7 @@ class _FileHandler(logging.FileHandler):
         logger.error("%s cannot be written (%s): messages are shown here alone", self.baseFilename, error.strerror)
 
 
-class _ConsoleHandler(logging.StreamHandler[TextIO]):
+class _ConsoleHandler(logging.StreamHandler):
     """Messages on what is stderr when they come, on a line of their own where a progress bar has drawn on it."""
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -2,11 +2,13 @@
 
 import errno
 import logging
+import runpy
 import sys
 
 import pytest
 from tqdm import tqdm
 
+from isegm.utils import log
 from isegm.utils.log import log_to_console, log_to_file, logger, printable, say
 
 HOSTILE = {
@@ -106,3 +108,8 @@ def test_a_log_file_on_a_full_disk_is_left_with_one_message(tmp_path, caplog, ca
     assert messages.count(f"{path} cannot be written (No space left on device): messages are shown here alone") == 1
     assert messages[-1] == "something else" and handler not in logger.handlers
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_module_runs_where_handlers_have_no_type_arguments(monkeypatch):
+    monkeypatch.delattr(logging.StreamHandler, "__class_getitem__", raising=False)  # as in Python 3.10
+    runpy.run_path(log.__file__)
