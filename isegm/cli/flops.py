@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from isegm.cli.models import meta_networks
 from isegm.inference.protocols import usual_settings
 from isegm.model import ClickModel, list_models
@@ -17,6 +15,7 @@ from isegm.model.checkpoint import load_model
 from isegm.model.flops import count_complexity
 from isegm.utils.arguments import CommandParser, read_path, read_path_text
 from isegm.utils.cli import program
+from isegm.utils.device import meta_device
 from isegm.utils.errors import InputError
 from isegm.utils.files import atomic_write
 from isegm.utils.plugins import add_plugin_option
@@ -87,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rows = [figures(Path(args.checkpoint).stem, load_model(args.checkpoint), size)]
         else:
             names = [name.strip() for name in args.models.split(",")] if args.models is not None else list_models()
-            with torch.device("meta"):
+            with meta_device():
                 rows = [figures(name, network, size) for name, network in meta_networks(names).items()]
         if file is not None:
             json.dump(rows, file, indent=2)

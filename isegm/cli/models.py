@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import init
 from torch.overrides import TorchFunctionMode
@@ -15,6 +14,7 @@ from isegm.model import ClickModel, build_model, list_models, weights_table
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
 from isegm.utils.arguments import CommandParser, add_config_option
 from isegm.utils.cli import program
+from isegm.utils.device import meta_device
 from isegm.utils.exp import load_config_file
 from isegm.utils.lookup import find_checkpoint
 from isegm.utils.plugins import add_plugin_option
@@ -46,7 +46,7 @@ class _WithoutDraws(TorchFunctionMode):
 
 def meta_networks(names: Sequence[str]) -> dict[str, ClickModel]:
     """Build registered networks on the meta device: shapes without values, to count with."""
-    with torch.device("meta"), _WithoutDraws():
+    with meta_device(), _WithoutDraws():
         return {name: build_model(name) for name in names}
 
 

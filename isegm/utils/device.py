@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from isegm.utils.errors import InputError
@@ -43,3 +46,15 @@ def usable_device(device: torch.device | str | int, elsewhere: bool = False) -> 
     if chosen.type == "meta":
         raise InputError("the device meta holds no numbers: choose cpu, or a device that this machine has.")
     return chosen
+
+
+@contextmanager
+def meta_device() -> Iterator[None]:
+    """Let tensors that are made in the block have a shape and no values, for networks that take no memory.
+
+    Parts of PyTorch 2.6 that torchvision and timm need cannot be imported there, so they are imported before.
+    """
+    import torchvision  # noqa: F401
+
+    with torch.device("meta"):
+        yield

@@ -1,5 +1,8 @@
 """Devices by name."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -26,3 +29,25 @@ def test_gpus_of_macs_have_no_float64():
         torch.float64,
         torch.float32,
     ]
+
+
+REFUSING = """
+import sys
+import torch
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torchvision" and torch.get_default_device().type == "meta":
+            raise RuntimeError("Tensor.item() cannot be called on meta tensors")
+
+sys.meta_path.insert(0, Refuse())
+from isegm.cli.models import meta_networks
+print(next(meta_networks(["cdnet_resnet34"])["cdnet_resnet34"].parameters()).device)
+"""
+
+
+@pytest.mark.slow
+def test_networks_without_values_are_built_where_torchvision_cannot_be_imported_among_them():
+    """As with PyTorch 2.6."""
+    done = subprocess.run([sys.executable, "-c", REFUSING], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("meta\n", 0), done.stderr
