@@ -75,8 +75,7 @@ def unpack(
 
     Raises:
         InputError: the archive is missing, damaged, of another kind or too large; it holds a link, a device or a path
-            outside the target; no folder of it has what it should hold; or this Python cannot filter tar files. No file
-            has then appeared in the target.
+            outside the target; or no folder of it has what it should hold. No file has then appeared in the target.
     """
     archive, target = Path(archive), Path(target)
     if not archive.is_file():
