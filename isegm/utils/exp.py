@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shutil
+import sys
 from argparse import Namespace
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -128,6 +129,7 @@ def load_script(path: str | Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location("model_script", path)
     assert spec is not None and spec.loader is not None  # as for every path that ends in .py
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look for the module of their annotations
     try:
         spec.loader.exec_module(module)
     except InputError:
@@ -136,6 +138,8 @@ def load_script(path: str | Path) -> ModuleType:
         reason = error.msg if isinstance(error, SyntaxError) else str(error).partition("\n")[0]
         told = f"{type(error).__name__} in line {_line(error, spec.origin)}: {reason or 'no reason given'}"
         raise InputError(f"{path} cannot be imported ({told}): mend the script.") from error
+    finally:
+        sys.modules.pop(spec.name, None)
     if not callable(getattr(module, "main", None)):
         raise InputError(f"{path} is not an experiment script: it must define main(cfg).")
     return module

@@ -137,6 +137,14 @@ def test_what_is_no_experiment_script(script, tmp_path):
     assert callable(load_script(script).main)
 
 
+def test_a_script_may_define_dataclasses_with_postponed_annotations(script):
+    script.write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n\n\n"
+        "@dataclass\nclass Task:\n    clicks: int = 3\n\n\ndef main(cfg):\n    return Task().clicks\n"
+    )
+    assert load_script(script).main({}) == 3
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
