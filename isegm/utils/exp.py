@@ -109,7 +109,8 @@ def resolve_config(script: str | Path) -> EasyDict:
     for folder in script.parents:
         if (folder / "config.yml").exists():
             for key, value in load_config_file(folder / "config.yml", script.stem).items():
-                cfg.setdefault(key, value)
+                if key not in cfg:  # not by setdefault, which sets no attribute before EasyDict 1.14
+                    cfg[key] = value
         if folder == stop:
             break
     return cfg

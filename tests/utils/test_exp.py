@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from easydict import EasyDict
 
 from isegm import InputError
 from isegm.cli.train import parse_args
@@ -28,7 +29,10 @@ def arguments(script, **more):
     return Namespace(model_path=str(script), **{**given, **more})
 
 
-def test_nearer_files_win_and_subconfigs_over_their_file(script):
+@pytest.mark.parametrize("old_easydict", [False, True])
+def test_nearer_files_win_and_subconfigs_over_their_file(script, monkeypatch, old_easydict):
+    if old_easydict:
+        monkeypatch.delattr(EasyDict, "setdefault", raising=False)  # then that of dict
     (script.parent / "config.yml").write_text(
         "A: near\nB: near\nSUBCONFIGS:\n  net: {B: mine}\n  other: {B: not mine}\n"
     )
