@@ -49,9 +49,9 @@ def updates_per_second(
     with_network: bool = True,
     compiled: bool = False,
 ) -> float:
-    """Measure training of the MobileNetV2 baseline on drawn images, after one batch that does not count.
+    """Measure training of the MobileNetV2 baseline on drawn images.
 
-    Of the data loader further batches do not count: those that its processes may have read in the meantime.
+    The first batches do not count: one, and those that processes of the data loader may have read in the meantime.
 
     Args:
         device: that trains.
@@ -67,7 +67,7 @@ def updates_per_second(
         sample-updates per second.
     """
     workers = default_workers()
-    uncounted = 1 if on_device else 1 + READ_AHEAD * workers
+    uncounted = 1 + READ_AHEAD * workers
     length = (uncounted + batches) * batch_size
     loaded = TrainSet(
         DrawnImages(),
