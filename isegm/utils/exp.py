@@ -220,7 +220,7 @@ def _model_name(script: ModuleType, path: Path) -> str:
     """Return MODEL_NAME of a script, or else the name of its file; InputError if it names no folder below another."""
     name = getattr(script, "MODEL_NAME", path.stem)
     plain = isinstance(name, str) and name.isprintable() and bool(name.strip())
-    if not plain or Path(name).is_absolute() or ".." in Path(name).parts:
+    if not plain or Path(name).anchor or ".." in Path(name).parts:
         raise InputError(f"MODEL_NAME of {path} is {shown(name)}: let it be the name of a folder, such as my_model.")
     return name
 

@@ -113,7 +113,7 @@ def test_a_temporary_script_that_is_the_experiments_own_stays(script):
     assert script.exists() and len(list(cfg.EXP_PATH.glob("net_*.py"))) == 1
 
 
-@pytest.mark.parametrize("name", [3, None, "", " ", "/tmp/away", "../../up", "a\nb"])
+@pytest.mark.parametrize("name", [3, None, "", " ", "/away", "../../up", "a\nb"])
 def test_a_model_name_that_names_no_folder_is_refused(script, name):
     with pytest.raises(InputError, match=r"MODEL_NAME of .*net\.py is .*: let it be the name of a folder"):
         init_experiment(arguments(script), SimpleNamespace(MODEL_NAME=name))
