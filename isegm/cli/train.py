@@ -165,7 +165,7 @@ WHERE_IT_STARTS = (
     Option("resume_prefix", "start of the name of the checkpoint to resume from", "last"),
     Option("start_epoch", "first epoch, for a checkpoint without training state (default: the state's)"),
     Option("weights", "checkpoint whose weights to start from (default: the script's)", may_be_empty=False),
-    Option("backbone", "name in timm, for models/light/timm_folder.py; default: the script's", may_be_empty=False),
+    Option("backbone", "name in timm, for models/light/timm_*.py; default: the script's", may_be_empty=False),
     Option(
         "temp_model_path",
         "read the experiment script from here instead, and delete it once it is copied (default: from model_path)",

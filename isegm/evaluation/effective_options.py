@@ -59,7 +59,8 @@ def without_effect(options: EvalOptions, protocol: str) -> list[str]:
     found = []
     for one in fields(options):
         if one.name in OF_PROTOCOL and getattr(options, one.name) != one.default:
-            bounds = (False, True) if one.name == "further_looks" else (one.metadata["least"], one.metadata["most"])
+            is_flag = isinstance(one.default, bool)
+            bounds = (False, True) if is_flag else (one.metadata["least"], one.metadata["most"])
             ends = [_with_other(options, one.name, bound, protocol) for bound in bounds]
             found += [f"--{one.name.replace('_', '-')}"] if ends[0] == ends[1] else []
     return found

@@ -45,7 +45,7 @@ IMAGENET_FILES = {
     "MAE_BASE": "mae_pretrain_vit_base.pth of github.com/facebookresearch/mae",
     "MAE_LARGE": "mae_pretrain_vit_large.pth of github.com/facebookresearch/mae",
     "MAE_HUGE": "mae_pretrain_vit_huge.pth of github.com/facebookresearch/mae",
-    "TIMM_BACKBONE": "timm's weights of the backbone of models/light/timm_folder.py, as a file",
+    "TIMM_BACKBONE": "timm's weights of the backbone of models/light/timm_*.py, as a file",
 }
 
 

@@ -56,6 +56,9 @@ def extreme_around(ids: Tensor, reach: int, largest: bool) -> Tensor:
         ids: (B, H, W) uint8.
         reach: pixels.
         largest: the smallest otherwise.
+
+    Returns:
+        (B, H, W) uint8.
     """
     choose, beyond = (torch.maximum, 0) if largest else (torch.minimum, 255)
     for axis, margins in ((1, (0, 0, reach, reach)), (2, (reach, reach))):
