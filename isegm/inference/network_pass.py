@@ -67,7 +67,19 @@ class NetworkPass:
 
     @torch.no_grad()
     def run(self, requests: Sequence[Request]) -> list[Session]:
-        """The sessions after one network pass, in batches of equal input size."""
+        """Run the network once for each request; inputs of equal size go through it together.
+
+        A refinement takes one at a time. What the network keeps in memory at once is bounded, see ``CPU_PIXELS``.
+
+        Args:
+            requests: of any images; their sessions are not changed.
+
+        Returns:
+            the sessions with their new predictions, in order.
+
+        Raises:
+            InputError: the network's output is not a number.
+        """
         groups: dict[tuple, dict[int, Member]] = defaultdict(dict)
         for i, request in enumerate(requests):
             member = self._member(request)
@@ -189,7 +201,12 @@ class NetworkPass:
         return take_rows(batch.features, batch.rows(index)) if self.model.encodes_once else None
 
     def encode(self, members: Sequence[Member]) -> Mapping[str, Any]:
-        """Features of a batch."""
+        """Return the features of a batch, as the network's ``encode`` gives them.
+
+        Args:
+            members: N sessions with views of one size (h, w); the network reads (B, 3, h, w) float32 in 0..1, B = N, or
+                B = 2N where the settings flip.
+        """
         image = input_rows([member.view.crop(member.session.image) for member in members], self.settings.flip)
         with torch.no_grad(), computing_in(self.settings.precision, self.device):
             return self.model.encode(image)
