@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -34,7 +34,8 @@ class RunConfig(CheckedFields):
             in turn count by the share of their updates; 0 for no limit.
         save_seconds: seconds between two such writes; 0 for no limit.
         resume: checkpoint of the run to resume; None starts a new run.
-        start_epoch: first epoch; needed where ``resume`` holds weights without a training state.
+        start_epoch: first epoch; needed where ``resume`` holds weights without a training state. A new run leaves out
+            those before.
         init_from: checkpoint whose weights a new run starts from.
         lr: base learning rate; None takes that of ``TrainConfig``.
         clip_norm: largest norm of the gradient; None takes that of ``TrainConfig``.
@@ -73,6 +74,14 @@ class RunConfig(CheckedFields):
     compile: bool = False
     minutes: float | None = None
 
+    def applied_to(self, config: TrainConfig) -> TrainConfig:
+        """Return what is learnt in this run: its learning rate and largest norm replace those of ``config``."""
+        return replace(
+            config,
+            lr=config.lr if self.lr is None else self.lr,
+            clip_norm=config.clip_norm if self.clip_norm is None else self.clip_norm,
+        )
+
 
 @dataclass
 class TrainConfig(CheckedFields):
@@ -90,8 +99,9 @@ class TrainConfig(CheckedFields):
             its gradient (Adam with an L2 penalty, not AdamW).
         clip_norm: largest norm of the gradient; None for no clipping.
         freeze_batchnorm: keep BatchNorm's statistics, so that training uses those of prediction.
-        precise_bn_batches: batches for precise BatchNorm statistics at the end of an epoch, see
-            ``isegm.engine.batchnorm``; 0 keeps the running averages of training, as published.
+        precise_bn_batches: batches for precise BatchNorm statistics at the end of an epoch, those of the averaged
+            weights where there are some, see ``isegm.engine.batchnorm``; 0 keeps the running averages of training, as
+            published.
         interleaved_batches: batches that are trained in turn, one click of each. A batch whose next click followed
             directly would meet a network that has just learnt these very objects by heart (at high learning rates): its
             previous masks would be better, and its clicks less needed, than in use.

@@ -17,6 +17,7 @@ from isegm.data.datasets.folder import FolderDataset
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.train_set import TrainSet
 from isegm.data.transforms import Compose, HorizontalFlip, RandomView, RGBShift
+from isegm.engine.averaging import WeightAverage
 from isegm.engine.schedule import MultiStep, WarmupDecay
 from isegm.engine.tasks import IterativeClicks, LossTerm
 from isegm.engine.trainer import RunConfig, TrainConfig, Trainer
@@ -222,6 +223,26 @@ def test_measuring_statistics_changes_nothing_that_is_learnt(images, tmp_path):
             assert not torch.equal(followed, states[2][name]), name
         elif not name.endswith("num_batches_tracked"):
             assert torch.equal(followed, states[2][name]), name
+
+
+def test_precise_statistics_are_those_of_the_averaged_weights_which_users_get(images, tmp_path):
+    def statistics(batches):
+        run = trainer(images, tmp_path / f"{batches}", epochs=1, epoch_len=8)
+        run.config = replace(run.config, precise_bn_batches=batches)
+        run.average = WeightAverage(run.model, 0.999)
+        run.run()
+        return read_checkpoint(run.run_config.checkpoints / "last_checkpoint.pth")["state_dict"], run
+
+    state, run = statistics(2)
+    other, followed = statistics(0)
+    assert torch.equal(state["first.weight"], other["first.weight"])
+    assert torch.equal(run.model.norm.running_mean, followed.model.norm.running_mean)  # which goes on training
+    seen = []
+    run.trained.norm.register_forward_pre_hook(lambda module, given: seen.append(given[0].mean((0, 2, 3))))
+    run.epoch = 0  # again
+    run._precise_batchnorm()
+    torch.testing.assert_close(state["norm.running_mean"], torch.stack(seen).mean(0))
+    assert not torch.allclose(other["norm.running_mean"], state["norm.running_mean"], rtol=1e-3)
 
 
 def test_batches_take_turns(images, tmp_path):
