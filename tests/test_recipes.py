@@ -1,5 +1,6 @@
 """Experiment scripts and the recipes that they share."""
 
+import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -315,6 +316,38 @@ def test_a_training_folder_may_have_a_comma_in_its_name(tmp_path):
     (tmp_path / "a,b").mkdir()
     named = f"{tmp_path}/a,b"
     assert folder_data.training_folders({"data": f"{named}, {tmp_path}/c"}) == ([named, f"{tmp_path}/c"], None)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("photos", "photos"),
+        ("photos", "./photos"),
+        ("photos", "photos/"),
+        ("photos", "link"),
+        ("a.pack", "a.pack"),
+        ("a.pack", "./a.pack"),
+        ("a.pack", "hard.pack"),
+    ],
+)
+def test_a_training_folder_that_is_given_twice_is_refused(tmp_path, monkeypatch, first, second):
+    monkeypatch.chdir(tmp_path)
+    for name in ("photos", "others"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to("photos")
+    (tmp_path / "a.pack").touch()
+    (tmp_path / "hard.pack").hardlink_to("a.pack")
+    (tmp_path / "copy.pack").touch()
+    found = (
+        {"data": f"{first},others,{second}"},
+        {"TRAIN_FOLDERS": [first, second]},
+        {"TRAIN_FOLDERS": {first: 1, second: 2}},
+    )
+    for cfg in found[: 2 if first == second else 3]:
+        with pytest.raises(InputError, match=f"^{re.escape(second)} is given twice in the training data: give each"):
+            folder_data.training_folders(cfg)
+    different = ["photos", "others", "a.pack", "copy.pack", "absent", "gone"]
+    assert folder_data.training_folders({"data": ",".join(different)}) == (different, None)
 
 
 def test_options_of_the_command_line_reach_the_trainer(configure, tmp_path):
