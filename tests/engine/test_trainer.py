@@ -1,5 +1,6 @@
 """The training loop: it learns, it repeats itself, and it goes on after being killed as if nothing had been."""
 
+import multiprocessing
 import os
 import pickle
 import signal
@@ -25,6 +26,7 @@ from isegm.model import build_model
 from isegm.model.checkpoint import load_model, read_checkpoint
 from isegm.model.losses import SigmoidBinaryCrossEntropyLoss, SoftIoU, Sum
 from isegm.utils.errors import InputError
+from isegm.utils.exp import load_script
 from tests.drawn import draw_folder
 from tests.engine.tiny import TinyModel
 
@@ -306,6 +308,35 @@ def test_numbered_checkpoints_need_a_start_epoch(images, tmp_path):
 def test_training_samples_can_be_sent_to_processes(images, tmp_path):
     samples = pickle.loads(pickle.dumps(trainer(images, tmp_path / "run").train_set))
     assert samples[0]["images"].shape == (3, 48, 48)
+
+
+OWN_VIEW = """
+from isegm.data.transforms import RandomView
+
+class View(RandomView):
+    pass
+
+def main(cfg):
+    pass
+"""
+
+
+@pytest.mark.parametrize("kind", ["class of the script", "lambda"])
+def test_samples_that_spawned_processes_cannot_get_are_told_in_one_sentence(images, tmp_path, kind):
+    (tmp_path / "script.py").write_text(OWN_VIEW)
+    view = load_script(tmp_path / "script.py").View((48, 48))
+    run = trainer(images, tmp_path / "run", epochs=1, epoch_len=4)
+    run.train_set.augment = [(0, view if kind == "class of the script" else lambda *given: view(*given))]
+    before = multiprocessing.get_start_method()
+    multiprocessing.set_start_method("spawn", force=True)
+    try:
+        run.run_config.workers = 1
+        with pytest.raises(InputError, match=r"^the samples cannot be sent .*ickle.* or give --workers 0\.$"):
+            run.run()
+        run.run_config.workers = 0
+        assert run.run()
+    finally:
+        multiprocessing.set_start_method(before, force=True)
 
 
 def test_a_batch_of_one_is_refused(images, tmp_path):
