@@ -12,6 +12,7 @@ import torch
 from isegm.engine.loading import default_workers
 from isegm.engine.schedule import Schedule
 from isegm.engine.tasks import TrainingTask
+from isegm.utils.errors import InputError
 from isegm.utils.inputs import CALLABLE, CheckedFields, require_epochs
 from isegm.utils.run_options import RUN_OPTIONS
 from isegm.utils.schema import Instance, Items, Kind, Nothing, Number, Row, Table, Whole
@@ -116,6 +117,9 @@ class TrainConfig(CheckedFields):
             give to users; None for the weights themselves.
         checkpoint_interval: epochs between two numbered checkpoints, or (from epoch, interval) pairs.
         image_dump_interval: steps between two images of a training sample; 0 for none.
+
+    Raises:
+        InputError: a field is of another kind, or BatchNorm's statistics are to be both kept and measured.
     """
 
     own_kinds: ClassVar[Mapping[str, Kind]] = {
@@ -152,6 +156,11 @@ class TrainConfig(CheckedFields):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.freeze_batchnorm and self.precise_bn_batches:
+            raise InputError(
+                "freeze_batchnorm keeps BatchNorm's statistics, and precise_bn_batches would replace them: leave one "
+                "of them out."
+            )
         if not isinstance(self.checkpoint_interval, int):
             require_epochs([start for start, _ in self.checkpoint_interval], "checkpoint_interval of TrainConfig")
 
