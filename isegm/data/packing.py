@@ -1,4 +1,4 @@
-"""Pack images-and-masks folders, scaled down, into one file, see ``isegm.data.datasets.packed``."""
+"""Pack images-and-masks folders, scaled down, into one file, see ``isegm.data.datasets.packed_file``."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ import numpy as np
 from isegm.data.checking import require_none
 from isegm.data.datasets.folder import FolderDataset
 from isegm.data.datasets.packed import (
+    PACK_ENDING,
+    PackedDataset,
+    is_packed,
+    joint_ratios,
+    open_each_folder,
+    scaled_down,
+)
+from isegm.data.datasets.packed_file import (
     FORMAT,
     INDEX,
     LARGEST_INDEX,
     LARGEST_SIDE,
     LARGEST_TERMS,
-    PACK_ENDING,
     SHARE,
     SMALLEST_SIDE,
     TERMS,
     VERSION,
-    PackedDataset,
     PackedFile,
-    is_packed,
-    joint_ratios,
     members_of,
-    open_each_folder,
-    scaled_down,
 )
 from isegm.data.paired_files import name_key
 from isegm.data.sample import DSample
