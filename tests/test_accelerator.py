@@ -28,6 +28,7 @@ from isegm.inference.protocols import settings_for
 from isegm.inference.refinement import build_refinement
 from isegm.model import build_model
 from isegm.recipes import light
+from isegm.utils.device import sent
 from isegm.utils.distance import squared_distance
 from isegm.utils.lookup import DEFAULT_CHECKPOINT
 from tests.drawn import draw_folder
@@ -235,6 +236,20 @@ def test_the_training_command_compiles_in_bfloat16(images, tmp_path):
     said = run("train", str(script), f"--data={images}", f"--weights={DEFAULT_CHECKPOINT}", *options, cwd=tmp_path)
     assert "training IoU" in said
     assert len(list(tmp_path.rglob("last_checkpoint.pth"))) == 1
+
+
+@on_cuda
+def test_numbers_reach_the_device_without_a_wait():
+    numbers = torch.arange(8)
+    before = torch.cuda.get_sync_debug_mode() if DEVICE.type == "cuda" else "default"
+    try:
+        if DEVICE.type == "cuda":
+            torch.cuda.set_sync_debug_mode("error")
+        copied = sent(numbers, DEVICE)
+    finally:
+        if DEVICE.type == "cuda":
+            torch.cuda.set_sync_debug_mode(before)
+    assert copied.device.type == DEVICE.type and copied.tolist() == numbers.tolist()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (33, 17), (96, 128), (320, 320)], ids=str)

@@ -29,6 +29,12 @@ def test_fields_that_fit_together_alone_may_come_in_any_order():
         with_fields(folder, ("sampler=null", "sampler.prob_gamma=0.7"))
 
 
+def test_every_sample_of_mixed_clicks_begins_without_a_mask():
+    masked = replace(RECIPE, initial_masks=lambda sample, rng: sample)
+    with pytest.raises(InputError, match=r"^--set mixed_clicks=true does not fit: .*leave out initial_masks\.$"):
+        with_fields(masked, ["mixed_clicks=true"])
+
+
 def test_fields_get_other_values_and_the_recipe_keeps_its_own():
     changed = with_fields(
         RECIPE,

@@ -1,5 +1,6 @@
 """Experiment scripts and the recipes that they share."""
 
+import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,8 @@ from isegm.data.corrupted_masks import CorruptedInitialMasks
 from isegm.data.drawn_prompts import DrawnPrompts
 from isegm.data.refiner_crops import FocusCrops
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT, save_checkpoint
-from isegm.recipes import folder_data, launch, light, ritm
+from isegm.recipes import folder_data, launch, light, ritm, train
+from isegm.recipes.training import train_config
 from isegm.utils.exp import create_experiment, load_script
 from isegm.utils.files import write_image
 from tests.drawn import draw_folder
@@ -170,7 +172,8 @@ def test_a_field_of_the_recipe_may_stand_in_the_configuration(configure):
 
 def test_mixed_clicks_of_a_network_with_a_refiner_are_refused(configure, tmp_path):
     images = draw_folder(tmp_path / "photos", 4)
-    options = ("--data", str(images), "--set", "mixed_clicks=true", "--set", "interleaved_batches=1")
+    fields = ("mixed_clicks=true", "interleaved_batches=1", "initial_masks=null")
+    options = ("--data", str(images), *(word for field in fields for word in ("--set", field)))
     module, cfg = configure("models/light/focalclick_hrnet18s_folder.py", *options)
     with pytest.raises(InputError, match="mixed_clicks trains no refiner: leave it out"):
         module.main(cfg)
@@ -315,6 +318,57 @@ def test_a_training_folder_may_have_a_comma_in_its_name(tmp_path):
     (tmp_path / "a,b").mkdir()
     named = f"{tmp_path}/a,b"
     assert folder_data.training_folders({"data": f"{named}, {tmp_path}/c"}) == ([named, f"{tmp_path}/c"], None)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("photos", "photos"),
+        ("photos", "./photos"),
+        ("photos", "photos/"),
+        ("photos", "link"),
+        ("a.pack", "a.pack"),
+        ("a.pack", "./a.pack"),
+        ("a.pack", "hard.pack"),
+    ],
+)
+def test_a_training_folder_that_is_given_twice_is_refused(tmp_path, monkeypatch, first, second):
+    monkeypatch.chdir(tmp_path)
+    for name in ("photos", "others"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to("photos")
+    (tmp_path / "a.pack").touch()
+    (tmp_path / "hard.pack").hardlink_to("a.pack")
+    (tmp_path / "copy.pack").touch()
+    found = (
+        {"data": f"{first},others,{second}"},
+        {"TRAIN_FOLDERS": [first, second]},
+        {"TRAIN_FOLDERS": {first: 1, second: 2}},
+    )
+    for cfg in found[: 2 if first == second else 3]:
+        with pytest.raises(InputError, match=f"^{re.escape(second)} is given twice in the training data: give each"):
+            folder_data.training_folders(cfg)
+    different = ["photos", "others", "a.pack", "copy.pack", "absent", "gone"]
+    assert folder_data.training_folders({"data": ",".join(different)}) == (different, None)
+
+
+def test_a_mask_to_start_from_needs_a_network_that_reads_it(configure_small, tmp_path):
+    module, cfg = configure_small("models/light/mobilenetv2_folder.py", "--data", str(tmp_path))
+    network = build_model("clickseg_mobilenetv2")
+    network.with_prev_mask = False
+    recipe = replace(module.RECIPE, initial_masks=CorruptedInitialMasks(0.3, (0.5, 0.9)))
+    with pytest.raises(InputError, match="initial_masks are for networks that read the previous mask, which BaselineM"):
+        train(network, cfg, recipe)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "expected"), [(1, [1.0]), (2, [1.0, 0.1]), (4, [1, 1, 0.1, 0.1]), (10, [1.0] * 5 + [0.1] * 4 + [0.01])]
+)
+def test_a_short_run_begins_at_the_whole_learning_rate(configure, epochs, expected):
+    module, cfg = configure("models/light/mobilenetv2_folder.py", "--epochs", str(epochs))
+    recipe = replace(module.RECIPE, epochs=100, warmup=0, decay_from=None, milestones=(50, 90))
+    schedule = train_config(build_model("clickseg_mobilenetv2"), cfg, recipe).schedule
+    assert [schedule(epoch) for epoch in range(epochs)] == pytest.approx(expected)
 
 
 def test_options_of_the_command_line_reach_the_trainer(configure, tmp_path):

@@ -20,6 +20,7 @@ from isegm.model.click_model import ClickModel
 from isegm.model.losses import NormalizedFocalLoss
 from isegm.model.recomputation import set_recomputation
 from isegm.model.registry import build_model
+from isegm.utils.device import meta_device
 from isegm.utils.errors import InputError
 from isegm.utils.log import printable
 from isegm.utils.memory import peak_memory
@@ -67,7 +68,7 @@ def cost_of(kind: str, name: str, side: int, batch: int, dtype: str = "fp32", th
         InputError: there is no such network, it cannot read such a side, or the process fails, such as for lack of
             memory.
     """
-    with torch.device("meta"):
+    with meta_device():
         build_model(name).check_size((side, side))
     command = [sys.executable, "-m", "isegm.benchmarks.pass_memory", kind, name, str(side), str(batch), dtype]
     command += [] if threads is None else [str(threads)]
@@ -91,7 +92,7 @@ def memory_lines(name: str, side: int, batch: int, dtype: str, threads: int | No
 @torch.no_grad()
 def _built(name: str, dtype: torch.dtype) -> ClickModel:
     """Build a network in the memory of its weights in ``dtype``, which are the same in every run."""
-    with torch.device("meta"):
+    with meta_device():
         network = build_model(name).to(dtype)
     network = network.to_empty(device="cpu")
     torch.manual_seed(0)

@@ -9,7 +9,8 @@ from easydict import EasyDict
 from tqdm import tqdm
 
 from isegm.data.checking import SOON
-from isegm.data.datasets.packed import LARGEST_SIDE, SHARE, SMALLEST_SIDE, PackedFile, is_packed
+from isegm.data.datasets.packed import is_packed
+from isegm.data.datasets.packed_file import LARGEST_SIDE, SHARE, SMALLEST_SIDE, PackedFile
 from isegm.data.packing import write_pack
 from isegm.recipes.folder_data import training_folders
 from isegm.utils.arguments import CommandParser, add_config_option, read_path, read_path_text, whole_from

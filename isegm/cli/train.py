@@ -163,7 +163,11 @@ WHERE_IT_STARTS = (
         may_be_empty=False,
     ),
     Option("resume_prefix", "start of the name of the checkpoint to resume from", "last"),
-    Option("start_epoch", "first epoch, for a checkpoint without training state (default: the state's)"),
+    Option(
+        "start_epoch",
+        "first epoch, for a checkpoint without training state; a new run leaves out those before (default: the "
+        "state's)",
+    ),
     Option("weights", "checkpoint whose weights to start from (default: the script's)", may_be_empty=False),
     Option("backbone", "name in timm, for models/light/timm_*.py; default: the script's", may_be_empty=False),
     Option(

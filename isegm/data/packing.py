@@ -1,9 +1,8 @@
-"""Pack images-and-masks folders, scaled down, into one file, see ``isegm.data.datasets.packed``."""
+"""Pack images-and-masks folders, scaled down, into one file, see ``isegm.data.datasets.packed_file``."""
 
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,28 +16,30 @@ import numpy as np
 from isegm.data.checking import require_none
 from isegm.data.datasets.folder import FolderDataset
 from isegm.data.datasets.packed import (
+    PACK_ENDING,
+    PackedDataset,
+    is_packed,
+    joint_ratios,
+    open_each_folder,
+    scaled_down,
+)
+from isegm.data.datasets.packed_file import (
     FORMAT,
     INDEX,
     LARGEST_INDEX,
     LARGEST_SIDE,
     LARGEST_TERMS,
-    PACK_ENDING,
     SHARE,
     SMALLEST_SIDE,
     TERMS,
     VERSION,
-    PackedDataset,
     PackedFile,
-    is_packed,
-    joint_ratios,
     members_of,
-    open_each_folder,
-    scaled_down,
 )
 from isegm.data.paired_files import name_key
 from isegm.data.sample import DSample
 from isegm.utils.errors import InputError
-from isegm.utils.files import atomic_write
+from isegm.utils.files import atomic_write, given_twice
 from isegm.utils.inputs import require
 from isegm.utils.log import logger
 from isegm.utils.masks import IGNORED, with_step
@@ -199,11 +200,10 @@ def _require_different(path: Path, folders: list[str]) -> None:
     """Check that no folder is given twice, and that none of the packed files that are read is written."""
     if not folders:
         raise InputError(f"there is nothing to pack into {path}: give folders with images/ and masks/.")
-    real = [os.path.realpath(folder) for folder in folders]
-    twice = sorted(folder for folder, place in zip(folders, real, strict=True) if real.count(place) > 1)
-    if twice:
-        raise InputError(f"{twice[0]} is given twice: give each folder once.")
-    if os.path.realpath(path) in real:
+    twice = given_twice(folders)
+    if twice is not None:
+        raise InputError(f"{twice} is given twice: give each folder once.")
+    if given_twice([*folders, path]) is not None:
         raise InputError(f"{path} is one of the files to pack: write to another one.")
 
 

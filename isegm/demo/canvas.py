@@ -14,11 +14,24 @@ ZOOM_STEP = 1.2
 CLICK_MS = 500  # a longer press of the right button is not a click
 CLICK_PIXELS = 3  # nor is a press that moves further
 SCROLL_STEP = 40
+TOUCHPAD = "<TouchpadScroll>"  # what Tk 9 sends for trackpads of Macs, where Tk 8 sends <MouseWheel>
+TOUCHPAD_TK = 9.0
 TOOLS = ("click", "box", "scribble", "lasso")  # what the mouse draws
 TRACE_STEP = 3  # pixels of the screen between two points of a line
 TRACE_COLORS = {True: "#00ff00", False: "#ff0000"}  # positive and negative
 KEY_STEPS = {"w": (0, 1), "up": (0, 1), "s": (0, -1), "down": (0, -1)}
 KEY_STEPS |= {"a": (1, 0), "left": (1, 0), "d": (-1, 0), "right": (-1, 0)}
+
+
+def touchpad_deltas(packed: int) -> tuple[int, int]:
+    """Return how far a trackpad scrolls, (dx, dy) in pixels, dy positive as that of a wheel that zooms in.
+
+    Args:
+        packed: %D of Tk's event, dx in the high 16 bits and dy in the low ones, both signed, as
+            ``tk::PreciseScrollDeltas`` reads them.
+    """
+    dx, dy = (half - 0x10000 if half >= 0x8000 else half for half in (packed >> 16 & 0xFFFF, packed & 0xFFFF))
+    return dx, dy
 
 
 class ImageCanvas(tk.Frame):
@@ -124,6 +137,8 @@ class ImageCanvas(tk.Frame):
             ("<Key>", self.scroll_by_key),
         ):
             self.canvas.bind(event, handler)
+        if tk.TkVersion >= TOUCHPAD_TK:  # others know no such event
+            self.canvas.bind(TOUCHPAD, self._touchpad)
 
     def _window(self) -> tuple[int, int]:
         return max(1, self.canvas.winfo_width()), max(1, self.canvas.winfo_height())
@@ -257,6 +272,12 @@ class ImageCanvas(tk.Frame):
     def _wheel(self, event: tk.Event, larger: bool) -> None:
         if self.viewport is not None:
             self._look(self.viewport.zoomed(ZOOM_STEP if larger else 1 / ZOOM_STEP, event.x, event.y))
+
+    def _touchpad(self, event: tk.Event) -> None:
+        """Zoom by a step of the wheel for each ``SCROLL_STEP`` of the way."""
+        _, way = touchpad_deltas(event.delta)
+        if way and self.viewport is not None:
+            self._look(self.viewport.zoomed(ZOOM_STEP ** (way / SCROLL_STEP), event.x, event.y))
 
     def _scroll(self, axis: int, action: str, amount: str, what: str = "") -> None:
         """Handle a scroll bar's command: ``moveto <share>`` or ``scroll <number> units|pages``."""

@@ -62,9 +62,11 @@ def measure_statistics(
 @torch.no_grad()
 def average_statistics(model: nn.Module) -> None:
     """Give all processes the mean of their running statistics, so that the checkpoint of one holds for all."""
+    if distributed.world_size() == 1:
+        return
     layers = batchnorm_layers(model)
     statistics = [x for layer in layers for x in (layer.running_mean, layer.running_var) if x is not None]
-    if distributed.world_size() > 1 and statistics:
+    if statistics:
         flat = distributed.all_reduce(torch.cat(statistics)).div_(distributed.world_size())
         for buffer, mean in zip(statistics, flat.split([len(buffer) for buffer in statistics]), strict=True):
             buffer.copy_(mean)

@@ -12,6 +12,7 @@ from isegm.engine.config import RunConfig, TrainConfig
 from isegm.model.click_model import ClickModel
 from isegm.utils import distributed
 from isegm.utils.errors import InputError
+from isegm.utils.log import logger
 
 
 def check_batch_size(config: TrainConfig, run_config: RunConfig, model: ClickModel, epoch_len: int) -> None:
@@ -46,13 +47,23 @@ def check_batch_size(config: TrainConfig, run_config: RunConfig, model: ClickMod
 
 
 def check_start(config: TrainConfig, run_config: RunConfig) -> None:
-    """Check that a run that is told in which epoch to begin has such an epoch; else raise InputError."""
+    """Check that a run that is told in which epoch to begin has such an epoch, and tell which ones it leaves out.
+
+    Raises:
+        InputError: it has no such epoch.
+    """
     epoch = run_config.start_epoch
     if epoch is not None and epoch >= config.epochs:
         raise InputError(
             f"--start-epoch {epoch} is behind the last of {config.epochs} epochs, which are counted from 0: give a "
             "smaller one, or more --epochs."
         )
+    if epoch and run_config.resume is None:
+        logger.warning(
+            "--start-epoch %d: this new run leaves out the epochs before, and begins with the learning rate and the "
+            "crop of epoch %d of %d, counted from 0",
+            epoch, epoch, config.epochs,
+        )  # fmt: skip
 
 
 def check_agreement(images: Sequence[int], global_step: int) -> None:

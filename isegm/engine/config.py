@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,6 +12,7 @@ import torch
 from isegm.engine.loading import default_workers
 from isegm.engine.schedule import Schedule
 from isegm.engine.tasks import TrainingTask
+from isegm.utils.errors import InputError
 from isegm.utils.inputs import CALLABLE, CheckedFields, require_epochs
 from isegm.utils.run_options import RUN_OPTIONS
 from isegm.utils.schema import Instance, Items, Kind, Nothing, Number, Row, Table, Whole
@@ -34,7 +35,8 @@ class RunConfig(CheckedFields):
             in turn count by the share of their updates; 0 for no limit.
         save_seconds: seconds between two such writes; 0 for no limit.
         resume: checkpoint of the run to resume; None starts a new run.
-        start_epoch: first epoch; needed where ``resume`` holds weights without a training state.
+        start_epoch: first epoch; needed where ``resume`` holds weights without a training state. A new run leaves out
+            those before.
         init_from: checkpoint whose weights a new run starts from.
         lr: base learning rate; None takes that of ``TrainConfig``.
         clip_norm: largest norm of the gradient; None takes that of ``TrainConfig``.
@@ -73,6 +75,14 @@ class RunConfig(CheckedFields):
     compile: bool = False
     minutes: float | None = None
 
+    def applied_to(self, config: TrainConfig) -> TrainConfig:
+        """Return what is learnt in this run: its learning rate and largest norm replace those of ``config``."""
+        return replace(
+            config,
+            lr=config.lr if self.lr is None else self.lr,
+            clip_norm=config.clip_norm if self.clip_norm is None else self.clip_norm,
+        )
+
 
 @dataclass
 class TrainConfig(CheckedFields):
@@ -90,8 +100,9 @@ class TrainConfig(CheckedFields):
             its gradient (Adam with an L2 penalty, not AdamW).
         clip_norm: largest norm of the gradient; None for no clipping.
         freeze_batchnorm: keep BatchNorm's statistics, so that training uses those of prediction.
-        precise_bn_batches: batches for precise BatchNorm statistics at the end of an epoch, see
-            ``isegm.engine.batchnorm``; 0 keeps the running averages of training, as published.
+        precise_bn_batches: batches for precise BatchNorm statistics at the end of an epoch, those of the averaged
+            weights where there are some, see ``isegm.engine.batchnorm``; 0 keeps the running averages of training, as
+            published.
         interleaved_batches: batches that are trained in turn, one click of each. A batch whose next click followed
             directly would meet a network that has just learnt these very objects by heart (at high learning rates): its
             previous masks would be better, and its clicks less needed, than in use.
@@ -106,6 +117,9 @@ class TrainConfig(CheckedFields):
             give to users; None for the weights themselves.
         checkpoint_interval: epochs between two numbered checkpoints, or (from epoch, interval) pairs.
         image_dump_interval: steps between two images of a training sample; 0 for none.
+
+    Raises:
+        InputError: a field is of another kind, or BatchNorm's statistics are to be both kept and measured.
     """
 
     own_kinds: ClassVar[Mapping[str, Kind]] = {
@@ -142,6 +156,11 @@ class TrainConfig(CheckedFields):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.freeze_batchnorm and self.precise_bn_batches:
+            raise InputError(
+                "freeze_batchnorm keeps BatchNorm's statistics, and precise_bn_batches would replace them: leave one "
+                "of them out."
+            )
         if not isinstance(self.checkpoint_interval, int):
             require_epochs([start for start, _ in self.checkpoint_interval], "checkpoint_interval of TrainConfig")
 

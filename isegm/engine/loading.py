@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import pickle
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,7 +93,7 @@ def load_batches(
 
     Raises:
         InputError: a sample cannot be read; the message is the same whether this process or a worker reads it. Or a
-            worker was killed.
+            worker was killed, or cannot get the data set.
     """
     loader = DataLoader(
         dataset,
@@ -101,6 +103,8 @@ def load_batches(
         worker_init_fn=_become_worker,
         generator=torch.Generator(),  # so that loading takes no numbers from the generator of dropout
     )
+    if workers and multiprocessing.get_start_method() != "fork":
+        _require_sendable(dataset)
     try:
         with telling_of_dead_workers():
             with quiet_children(), _one_opencv_thread():
@@ -156,6 +160,28 @@ def load_epoch(
     if isinstance(dataset, DeviceTrainSet):
         return parts, dataset.batches(parts)
     return parts, load_batches(dataset, parts, workers, device)
+
+
+class _Nowhere:
+    """A file that keeps nothing."""
+
+    def write(self, data: object) -> None:
+        """Take bytes."""
+
+
+def _require_sendable(dataset: Dataset) -> None:
+    """Check that processes that begin without this one's memory, as on Windows and Macs, can get a data set.
+
+    Raises:
+        InputError: they cannot, such as what an experiment script defines, which nobody can import.
+    """
+    try:
+        pickle.Pickler(_Nowhere()).dump(dataset)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"the samples cannot be sent to the processes that load them ({str(error).splitlines()[0]}): put what the "
+            "experiment script defines for them into a module that can be imported, or give --workers 0."
+        ) from error
 
 
 @contextmanager

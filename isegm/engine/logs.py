@@ -61,8 +61,14 @@ class TrainingLog:
             with self._naming_logs():
                 self.writer.add_image("train", image, step, dataformats="HWC")
 
+    def flush(self) -> None:
+        """Write what is not written yet, which TensorBoard's writer else does every 10 seconds."""
+        if self.writer is not None:
+            with self._naming_logs():
+                self.writer.flush()
+
     def close(self) -> None:
-        """Write what is not written yet."""
+        """Write what is not written yet, and end."""
         if self.writer is not None:
             try:
                 with self._naming_logs():

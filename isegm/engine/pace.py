@@ -45,6 +45,12 @@ class Pace:
             logger.info("at this pace the run takes %s more", in_minutes(spent / batches * (self.total - done)))
 
 
+def tell_epoch(epoch: int, iou: float, seconds: float, samples: int) -> None:
+    """Tell the training IoU of an epoch, and how long its samples in this run, those of all processes, took."""
+    pace = samples / max(seconds, 1e-9)
+    logger.info("epoch %d: training IoU %.4f, %.0f s, %.1f images/s", epoch, iou, seconds, pace)
+
+
 def epoch_bar(epoch: int, done: int, total: int) -> tqdm:
     """Make the progress bar of an epoch, which only the first process shows.
 

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isegm.utils import distributed
+
 STATE_BYTES = 40  # of a generator: state and increment of PCG64, 16 bytes each, and its two words of 4 bytes
 
 
@@ -40,6 +42,13 @@ class BatchRNG:
         """Set the samples' generators to what ``state`` returned."""
         for rng, state in zip(self.samples, states, strict=True):
             rng.bit_generator.state = _unpacked(bytes(state.tolist()))
+
+
+def seed_further_process(seed: int) -> None:
+    """Let each process of a run but the first one, which keeps its seed, draw dropout of its own."""
+    if distributed.rank() > 0:
+        own = np.random.SeedSequence((seed, distributed.rank())).generate_state(1)
+        torch.manual_seed(int(own[0]))
 
 
 def _packed(rng: np.random.Generator) -> bytes:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from isegm.clicks import append_simulated_clicks, simulated_counts, write_only_click, write_simulated_click
+from isegm.utils.device import sent
 
 PRED_THRESH = 0.49
 
@@ -112,7 +113,7 @@ def append_clicks(points: Tensor, probs: Tensor, labels: np.ndarray, rngs: Seque
     clicks = _random_clicks(probs, labels, rngs)
     rows = torch.tensor([click or (False, 0, 0) for click in clicks], dtype=torch.int64).reshape(-1, 3)
     there = torch.tensor([click is not None for click in clicks], dtype=torch.bool)
-    is_positive, pixels, there = (part.to(points.device) for part in (rows[:, 0] > 0, rows[:, 1:], there))
+    is_positive, pixels, there = (sent(part, points.device) for part in (rows[:, 0] > 0, rows[:, 1:], there))
     append_simulated_clicks(points, is_positive, pixels, there)
 
 

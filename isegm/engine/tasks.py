@@ -20,6 +20,7 @@ from isegm.engine.random import STATE_BYTES, BatchRNG
 from isegm.engine.simulated_clicks import add_simulated_clicks, start_from_masks
 from isegm.model.click_model import ClickModel, where_given
 from isegm.model.losses import NormalizedFocalLoss
+from isegm.utils.device import sent
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import CALLABLE, CheckedFields
 from isegm.utils.schema import Items, Kind, Text
@@ -310,7 +311,7 @@ class ClickSteps:
         """Erase the previous masks of some samples."""
         if self.task.prev_mask_drop_prob > 0:
             kept = [rng.random() >= self.task.prev_mask_drop_prob for rng in self.batch_rng.samples]
-            self.prev_mask = self.prev_mask * torch.tensor(kept, device=self.prev_mask.device)[:, None, None, None]
+            self.prev_mask = self.prev_mask * sent(torch.tensor(kept), self.prev_mask.device)[:, None, None, None]
 
 
 @dataclass(frozen=True)

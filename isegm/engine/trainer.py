@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -26,13 +24,13 @@ from isegm.engine.loading import EpochBatches, load_epoch, telling_of_dead_worke
 from isegm.engine.logs import TrainingLog
 from isegm.engine.metrics import METRICS, AdaptiveIoU
 from isegm.engine.optimizer import adam
-from isegm.engine.pace import Pace, epoch_bar
-from isegm.engine.random import BatchRNG
+from isegm.engine.pace import Pace, epoch_bar, tell_epoch
+from isegm.engine.random import BatchRNG, seed_further_process
 from isegm.engine.resume import kept_options, load_training, random_states, restore_optimizer, restore_random_state
 from isegm.engine.save_clock import SaveClock, TimeIsOver
 from isegm.engine.step_numbers import Place, StepNumbers
 from isegm.engine.tasks import Batch, Losses, Step
-from isegm.engine.training_step import TrainingStep, forward_backward, parallelize
+from isegm.engine.training_step import TrainingStep, forward_backward, mixed_precision, parallelize
 from isegm.engine.turns import Turns
 from isegm.engine.validation import validate
 from isegm.model.checkpoint import load_state, save_checkpoint, start_from
@@ -44,7 +42,6 @@ from isegm.utils.errors import InputError
 from isegm.utils.log import logger
 from isegm.utils.signals import WORDS, Stopped, StopRequest, noted_signals
 
-AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 TRAINING = 1  # in the key of random numbers, apart from validation and precise BatchNorm
 
 
@@ -72,12 +69,7 @@ class Trainer:
         config: TrainConfig,
         run_config: RunConfig,
     ) -> None:
-        self.config = replace(
-            config,
-            lr=config.lr if run_config.lr is None else run_config.lr,
-            clip_norm=config.clip_norm if run_config.clip_norm is None else run_config.clip_norm,
-        )
-        self.run_config, self.device = run_config, run_config.device
+        self.config, self.run_config, self.device = run_config.applied_to(config), run_config, run_config.device
         self.train_set, self.val_set = train_set, val_set
         check_batch_size(self.config, run_config, model, len(train_set))
         self.metric = AdaptiveIoU()
@@ -96,13 +88,8 @@ class Trainer:
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.average = None if self.config.ema is None else WeightAverage(self.model, self.config.ema)
         self.optimizer = adam(self.model, self.config)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=run_config.amp == "fp16")
-        dtype = AMP_DTYPES[run_config.amp] if run_config.amp else torch.float32
-        # Without a cache of cast weights, as these change between two steps of one batch.
-        self.autocast = torch.autocast(self.device.type, dtype, enabled=run_config.amp is not None, cache_enabled=False)
-        if distributed.rank() > 0:
-            own = np.random.SeedSequence((run_config.seed, distributed.rank())).generate_state(1)  # for dropout
-            torch.manual_seed(int(own[0]))
+        self.autocast, self.scaler = mixed_precision(run_config.amp, self.device)
+        seed_further_process(run_config.seed)
         if run_config.resume is not None:
             self._resume(run_config.resume)
         check_start(config, run_config)
@@ -136,7 +123,8 @@ class Trainer:
         signals = noted_signals(promise, patient=distributed.is_launched())
         with closing(self.log), telling_of_dead_workers(), suppress(TimeIsOver), signals as self.stop_request:
             while self.epoch < self.config.epochs:
-                self._train_epoch()
+                if self.step_in_epoch < self.steps_per_epoch:  # else the run stopped behind them
+                    self._train_epoch()
                 self._measure()
                 self.epoch, self.step_in_epoch = self.epoch + 1, 0
                 self._save()
@@ -182,14 +170,13 @@ class Trainer:
                 self._log_step(step, batch, learning_rate)
             progress.set_postfix(loss=f"{self.numbers.loss:.3f}", iou=f"{self.numbers.iou:.3f}", refresh=False)
             self._after_step(progress)
-        self.numbers.read()
         progress.close()
+        self._check()
         seconds = time.perf_counter() - started
-        logger.info(
-            "epoch %d: training IoU %.4f, %.0f s, %.1f images/s", self.epoch, self.metric.epoch_value, seconds,
-            len(parts) * self.config.batch_size / max(seconds, 1e-9),
-        )  # fmt: skip
+        tell_epoch(self.epoch, self.metric.epoch_value, seconds, len(parts) * self.config.batch_size)
         self.log.values({f"{METRICS}AdaptiveIoU": self.metric.epoch_value}, self.epoch)
+        self.log.flush()  # a checkpoint of all steps says that this is written
+        self._save_if_due()
 
     def _train_in_turn(self, batches: Sequence[Batch], progress: tqdm) -> list[Step]:
         """Train the first step of each batch, then the second of each, and so on; return the last step of each.
@@ -218,10 +205,11 @@ class Trainer:
         return [turns.last[position] for position in range(len(batches))]
 
     def _after_step(self, progress: tqdm) -> None:
-        """Show how far the epoch is, and save if it is time; called after every optimiser step."""
+        """Show how far the epoch is, and save if it is time, unless it ends; called after every optimiser step."""
         before, self._position = self._position, self._batches_done()
         progress.update(self._position - before)
-        self._save_if_due()
+        if self.step_in_epoch < self.steps_per_epoch:
+            self._save_if_due()
 
     def _batches_done(self) -> float:
         """Batches of the epoch that have been trained; those that take turns count by the share of their steps."""
@@ -257,6 +245,8 @@ class Trainer:
         self.scaler.update()
         if self.average is not None:
             self.average.update(self.model)
+            if not (self.config.freeze_batchnorm or self.run_config.sync_batchnorm):
+                average_statistics(self.average.model)  # now, so that it does not depend on when a checkpoint is due
 
     @property
     def trained(self) -> ClickModel:
@@ -280,24 +270,28 @@ class Trainer:
     def _measure(self) -> None:
         """Measure BatchNorm's statistics, and validate, where the run does; a failure costs no training."""
         if self.config.precise_bn_batches or self.val_set is not None:
-            self._save_last()
+            self._write_last()
         if self.config.precise_bn_batches:
             self._precise_batchnorm()
         self._validate()
 
     def _precise_batchnorm(self) -> None:
-        """Measure BatchNorm's statistics over all clicks of the epoch's first batches."""
-        self.model.train()
+        """Measure BatchNorm's statistics of the network to use, over all clicks of the epoch's first batches."""
+        step = self._step_of_trained()
+        step.model.train()
         parts, batches = self._load(self.train_set, self.epoch)
         first = self._heeding_stops(islice(batches, self.config.precise_bn_batches))
-        measure_statistics(self.training_step, parts, first, self.run_config.seed, self.autocast)
-        average_statistics(self.model)
+        measure_statistics(step, parts, first, self.run_config.seed, self.autocast)
+        average_statistics(step.model)
+
+    def _step_of_trained(self) -> TrainingStep:
+        return self.training_step if self.average is None else TrainingStep(self.trained, self.config.task)
 
     def _validate(self) -> None:
         """Log losses and IoU on validation samples, if there are any, that are the same in every epoch."""
         if self.val_set is None:
             return
-        step = self.training_step if self.average is None else TrainingStep(self.trained, self.config.task)
+        step = self._step_of_trained()
         step.model.eval()
         parts, batches = self._load(self.val_set, epoch=0, whole=False)
         losses, iou = validate(step, parts, batches, self.run_config.seed, self.autocast, self._end_if_stopped)
@@ -344,15 +338,22 @@ class Trainer:
     def _last_checkpoint(self) -> Path:
         return self.run_config.checkpoints / "last_checkpoint.pth"
 
-    def _save_last(self) -> None:
-        """Write the checkpoint from which the run can be resumed, also between two updates of batches in turn."""
+    def _check(self, losses: Sequence[Mapping[str, float]] = ()) -> None:
+        """Check that the losses of all steps, those given of batches in turn and all weights are finite."""
         self.numbers.read()
+        for each in losses:
+            check_loss(sum(each.values()), self.epoch, self.step_in_epoch, self.run_config.amp)
+        check_weights(self.model, self.epoch, self.step_in_epoch, self.run_config.amp)
+
+    def _save_last(self) -> None:
+        """Check, and write the checkpoint from which to resume, also between two updates of batches in turn."""
         turns = None if self._resumed_turns is None else self._resumed_turns[0]
         if self.turns is not None:
             turns = self.turns.state()
-        for losses in [] if turns is None else turns["losses"]:
-            check_loss(sum(losses.values()), self.epoch, self.step_in_epoch, self.run_config.amp)
-        check_weights(self.model, self.epoch, self.step_in_epoch, self.run_config.amp)
+        self._check(() if turns is None else turns["losses"])
+        self._write_last(turns)
+
+    def _write_last(self, turns: dict[str, Any] | None = None) -> None:
         state = {
             "epoch": self.epoch,
             "step_in_epoch": self.step_in_epoch,
@@ -373,10 +374,9 @@ class Trainer:
     def _save(self) -> None:
         """Write the checkpoints at the end of an epoch; the one to resume from last, as it says that all is written."""
         done = self.epoch - 1
-        check_weights(self.model, done, self.steps_per_epoch, self.run_config.amp)
         if distributed.is_main() and self.config.keeps_checkpoint(done):
             save_checkpoint(self.trained, self.run_config.checkpoints / f"{done:03d}.pth")
-        self._save_last()
+        self._write_last()
 
     def _resume(self, path: Path) -> None:
         """Load weights, and the training state where the file has one."""

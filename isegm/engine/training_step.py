@@ -13,6 +13,8 @@ from isegm.engine.tasks import Batch, Losses, Step, TrainingTask
 from isegm.model.click_model import ClickModel
 from isegm.utils import distributed
 
+AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 class TrainingStep(nn.Module):
     """A task's forward pass through a network: from a batch, previous masks and clicks to losses.
@@ -31,6 +33,19 @@ class TrainingStep(nn.Module):
         """Return the weighted losses by name, and the logits (B, 1, H, W) without gradient; see ``TrainingTask``."""
         losses, logits = self.task.forward(self.model, batch, prev_mask, points)
         return losses, logits.detach()
+
+
+def mixed_precision(amp: str | None, device: torch.device) -> tuple[torch.autocast, torch.amp.GradScaler]:
+    """Return the context in which a network computes, and what scales its losses.
+
+    Args:
+        amp: one of ``AMP_DTYPES``; None for float32.
+        device: of the network.
+    """
+    dtype = torch.float32 if amp is None else AMP_DTYPES[amp]
+    # Without a cache of cast weights, as these change between two steps of one batch.
+    autocast = torch.autocast(device.type, dtype, enabled=amp is not None, cache_enabled=False)
+    return autocast, torch.amp.GradScaler(device.type, enabled=amp == "fp16")
 
 
 def parallelize(step: TrainingStep, bucket_cap_mb: float = 25) -> TrainingStep | DistributedDataParallel:

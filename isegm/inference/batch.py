@@ -49,6 +49,7 @@ class Batch:
         features: the return value of ``model.encode``, B rows.
         cache: the ``cache`` of an earlier ``model.decode``, B rows; None at the first click of a view.
         flip: whether the second half of the rows is flipped.
+        compiled: whether the network is compiled, and wants few numbers of rows, see ``in_powers_of_two``.
     """
 
     members: Sequence[Member]
@@ -59,6 +60,7 @@ class Batch:
     features: Mapping[str, Any]
     cache: Any
     flip: bool
+    compiled: bool = False
 
     @property
     def size(self) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from isegm.inference.refinement import NetworkInput, Refinement
 from isegm.inference.session import Session, take_rows
 from isegm.inference.transforms import ZoomState, flipped_clicks, mean_with_flipped, resized
 from isegm.model.click_model import ClickModel, where_given
-from isegm.model.compilation import COMPILED_CLICKS
+from isegm.model.compilation import COMPILED_CLICKS, in_powers_of_two
 from isegm.utils.boxes import Box
 from isegm.utils.errors import InputError
 
@@ -88,7 +88,8 @@ class NetworkPass:
         predicted: dict[int, Session] = {}
         for group in groups.values():
             most = self._most_together(next(iter(group.values())).view.size)
-            for part in _parts(list(group.items()), most):
+            split = in_powers_of_two if self.settings.compiled else _parts
+            for part in split(list(group.items()), most):
                 output = self._forward(self._prepare([member for _, member in part]))
                 predicted.update(zip((i for i, _ in part), self._postprocess(output), strict=True))
         return [predicted[i] for i in range(len(requests))]
@@ -133,6 +134,7 @@ class NetworkPass:
             features=self.encode(members) if features is None else features,
             cache=kept_rows([member.session.cache for member in members], flip),
             flip=flip,
+            compiled=bool(self.settings.compiled),
         )
 
     def _forward(self, batch: Batch) -> NetworkOutput:
@@ -212,6 +214,6 @@ class NetworkPass:
             return self.model.encode(image)
 
 
-def _parts(items: list[tuple[int, Member]], size: int) -> Iterator[list[tuple[int, Member]]]:
+def _parts(items: Sequence[tuple[int, Member]], size: int) -> Iterable[Sequence[tuple[int, Member]]]:
     """Split a list into parts of at most ``size`` items."""
     return (items[first : first + size] for first in range(0, len(items), size))

@@ -21,6 +21,7 @@ from isegm.inference.merge import pixel_of
 from isegm.inference.painting import Painting, Patch, shares_memory
 from isegm.inference.transforms import resized
 from isegm.model.click_model import ClickModel
+from isegm.model.compilation import in_powers_of_two
 from isegm.utils.boxes import Box, above
 from isegm.utils.errors import InputError
 from isegm.utils.inputs import require_fields
@@ -137,15 +138,17 @@ class FocusRefine:
             top, bottom, left, right = scaled_edges(box, member.view.output_box, size)
             frames.append((i, left, top, right, bottom))
         image = torch.cat(crops)  # (N, 3, h, w)
-        outputs = model.refine(
-            image,
-            # of as many rows as the network was shown, so that a compiled refiner meets few numbers of them
-            points_tensor(clicks, device=image.device, multiple=output.batch.points.shape[1] // 2),
-            output.outputs["feature"],
-            output.outputs["instances"],
-            image.new_tensor(frames),
-        )
-        return dict(zip(boxes, outputs["instances_refined"].float().split(1), strict=True))
+        # of as many rows as the network was shown, so that a compiled refiner meets few numbers of them
+        points = points_tensor(clicks, device=image.device, multiple=output.batch.points.shape[1] // 2)
+        rois = image.new_tensor(frames)
+        feature, instances = output.outputs["feature"], output.outputs["instances"]
+        indices = range(len(boxes))
+        refined: list[Tensor] = []
+        for part in in_powers_of_two(indices) if output.batch.compiled else [indices]:
+            rows = slice(part[0], part[-1] + 1)
+            outputs = model.refine(image[rows], points[rows], feature, instances, rois[rows])
+            refined += outputs["instances_refined"].float().split(1)
+        return dict(zip(boxes, refined, strict=True))
 
 
 @dataclass(frozen=True)

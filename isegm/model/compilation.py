@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_map_only
 from isegm.model.click_model import ClickModel
 from isegm.utils.errors import InputError
 
+T = TypeVar("T")
 COMPILED_CLICKS = 4  # of each sign, and multiples of it, for which networks are compiled and CUDA graphs recorded
 
 
@@ -36,7 +37,7 @@ def compiled_for_inference(network: ClickModel, device: torch.device, one_size: 
     """Return a network whose parts are compiled at their first calls, with the weights that ``network`` has now.
 
     On CUDA a network whose inputs have one size is replayed from CUDA graphs, one for each number of rows and for
-    every ``COMPILED_CLICKS`` clicks.
+    every ``COMPILED_CLICKS`` clicks. Batches are therefore split, see ``in_powers_of_two``.
 
     Args:
         network: in evaluation mode; it stays as it is, and calls of it are not compiled.
@@ -56,6 +57,23 @@ def compiled_for_inference(network: ClickModel, device: torch.device, one_size: 
         function = torch.compile(getattr(network, part), options={"freezing": True, "triton.cudagraphs": graphs})
         setattr(compiled, part, _kept(function) if graphs else function)
     return compiled
+
+
+def in_powers_of_two(items: Sequence[T], most: int | None = None) -> list[Sequence[T]]:
+    """Split a batch into parts of 1, 2, 4, ... items, the longest first, so that a compiled network meets few sizes.
+
+    Args:
+        items: of the batch.
+        most: items of a part, at most; None for no limit.
+    """
+    parts = []
+    left = items
+    while left:
+        room = len(left) if most is None else min(len(left), most)
+        size = 1 << (room.bit_length() - 1)
+        parts.append(left[:size])
+        left = left[size:]
+    return parts
 
 
 def check_compiler(device: torch.device) -> None:

@@ -19,6 +19,7 @@ from isegm.data.transforms import Transform
 from isegm.recipes.data_config import Crops, Size
 from isegm.utils.distributed import is_main
 from isegm.utils.errors import InputError
+from isegm.utils.files import given_twice
 from isegm.utils.inputs import CALLABLE, CheckedFields
 from isegm.utils.schema import Instance, Kind, Number, Whole
 
@@ -110,8 +111,19 @@ def training_folders(cfg: Mapping[str, Any]) -> tuple[list[str], list[float] | N
     TRAIN_FOLDERS is a list of paths, or a mapping from path to ratio. Without ratios (None) images are drawn alike.
 
     Raises:
-        InputError: neither is given, or TRAIN_FOLDERS is of another form.
+        InputError: neither is given, TRAIN_FOLDERS is of another form, or a folder is given twice.
     """
+    paths, ratios = _listed_folders(cfg)
+    twice = given_twice(paths)
+    if twice is not None:
+        raise InputError(
+            f"{twice} is given twice in the training data: give each folder once, and to draw more from it a ratio in "
+            "TRAIN_FOLDERS."
+        )
+    return paths, ratios
+
+
+def _listed_folders(cfg: Mapping[str, Any]) -> tuple[list[str], list[float] | None]:
     if cfg.get("data"):
         return split_names(cfg["data"]), None
     listed = cfg.get("TRAIN_FOLDERS")

@@ -198,6 +198,8 @@ class Recipe(CheckedFields):
             )
         if self.mixed_clicks and self.interleaved_batches > 1:
             raise ValueError("mixed_clicks takes one step with each batch: leave out interleaved_batches")
+        if self.mixed_clicks and self.initial_masks is not None:
+            raise ValueError("mixed_clicks begins without a mask: leave out initial_masks")
         if self.click_weights is not None:
             if self.train_every_click or self.mixed_clicks:
                 raise ValueError(
@@ -257,6 +259,11 @@ def train(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> None:
     if network.has_refiner:
         steps.append(FocusCrops(list(recipe.crops.values())[-1][0]))
     if recipe.initial_masks:
+        if not network.with_prev_mask:
+            raise InputError(
+                f"initial_masks are for networks that read the previous mask, which {type(network).__name__} does not: "
+                "leave them out."
+            )
         steps.append(recipe.initial_masks)
     if recipe.prompts:
         _check_prompts(network, recipe)
@@ -272,7 +279,9 @@ def train_config(network: ClickModel, cfg: EasyDict, recipe: Recipe) -> TrainCon
     """
     stretch = _stretch(cfg, recipe)
     epochs = round(recipe.epochs * stretch)
-    schedule: MultiStep | WarmupDecay = MultiStep([round(milestone * stretch) for milestone in recipe.milestones])
+    schedule: MultiStep | WarmupDecay = MultiStep(
+        [max(round(milestone * stretch), min(milestone, 1)) for milestone in recipe.milestones]  # 0 stays 0 alone
+    )
     if recipe.decay_from is not None:
         warmup = min(recipe.warmup, 0.1 * epochs)
         schedule = WarmupDecay(end=epochs, warmup=warmup, decay_from=recipe.decay_from * stretch)

@@ -48,6 +48,13 @@ def usable_device(device: torch.device | str | int, elsewhere: bool = False) -> 
     return chosen
 
 
+def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return values in main memory on a device; CUDA copies them when it gets there, and nobody waits for that."""
+    if device.type == "cuda":
+        values = values.pin_memory()
+    return values.to(device, non_blocking=True)
+
+
 @contextmanager
 def meta_device() -> Iterator[None]:
     """Let tensors that are made in the block have a shape and no values, for networks that take no memory.

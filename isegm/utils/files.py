@@ -7,7 +7,7 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +25,7 @@ __all__ = [
     "atomic_write",
     "checksum",
     "encode_image",
+    "given_twice",
     "read_image",
     "read_mask",
     "read_stretched",
@@ -200,3 +201,21 @@ def checksum(path: str | Path, algorithm: str) -> str:
 def sha256(path: str | Path) -> str:
     """Compute the SHA-256 of a file, as 64 hexadecimal digits."""
     return checksum(path, "sha256")
+
+
+def given_twice(paths: Iterable[str | Path]) -> str | None:
+    """Return the first path that leads to the same file or folder as one before it, however it is spelt, or None."""
+    seen: set[tuple[int, int] | str] = set()
+    for path in paths:
+        place: tuple[int, int] | str = os.path.realpath(path)
+        try:
+            status = os.stat(path)
+        except (OSError, ValueError):  # who opens it says what is wrong
+            pass
+        else:
+            if status.st_ino:
+                place = status.st_dev, status.st_ino
+        if place in seen:
+            return str(path)
+        seen.add(place)
+    return None

@@ -8,7 +8,7 @@ import pytest
 
 from isegm.cli import main
 from isegm.data import FolderDataset, PackedDataset
-from isegm.data.datasets.packed import PackedFile
+from isegm.data.datasets.packed_file import PackedFile
 from isegm.utils.files import read_image
 from tests.drawn import draw_folder
 

@@ -224,6 +224,31 @@ def test_wheel_keys_and_scroll_bars_move_what_is_seen(user, pyramid):
     assert user.viewport == whole and not any(bar.winfo_ismapped() for bar in user.image._bars)
 
 
+@pytest.mark.parametrize("dx", [0, 1, -1, 300, -300, 0x7FFF, -0x8000])
+@pytest.mark.parametrize("dy", [0, 1, -1, 40, -40, 0x7FFF, -0x8000])
+def test_both_ways_of_a_trackpad_are_read(dx, dy):
+    packed = dx << 16 | dy & 0xFFFF
+    assert canvas.touchpad_deltas(packed) == (dx, dy)
+    assert canvas.touchpad_deltas(packed & 0xFFFFFFFF) == (dx, dy)  # where Tk writes it without a sign
+
+
+def test_a_trackpad_zooms_in_tk_9_by_the_way_that_it_scrolls(user, pyramid, monkeypatch):
+    monkeypatch.setattr(tk, "TkVersion", 9.0)
+    monkeypatch.setattr(canvas, "TOUCHPAD", "<MouseWheel>")  # which every Tk can send
+    user.image.destroy()
+    other = User(user.root)
+    other.show(pyramid, Scene())
+    whole = other.viewport.scale
+    for dx, dy, steps in ((5, 20, 0.5), (-7, 60, 2), (-9, 0, 2), (3, -40, 1)):
+        other.event("<MouseWheel>", 48, 36, delta=dx << 16 | dy & 0xFFFF)
+        assert other.viewport.scale == pytest.approx(whole * 1.2**steps)
+
+
+@pytest.mark.skipif(tk.TkVersion >= 9, reason="Tk 9 knows the event")
+def test_tk_8_binds_no_event_of_trackpads(user):
+    assert canvas.TOUCHPAD not in user.canvas.bind()
+
+
 def test_an_image_that_is_closed_is_not_drawn_any_more(user, pyramid):
     user.image.show(pyramid, Scene())
     user.image.destroy()

@@ -2,13 +2,17 @@
 
 from contextlib import nullcontext
 
+import pytest
 import torch
 from torch import nn
 
 from isegm.engine.batchnorm import measure_statistics
+from isegm.engine.config import TrainConfig
 from isegm.engine.loading import EpochBatches
+from isegm.engine.schedule import MultiStep
 from isegm.engine.tasks import IterativeClicks
 from isegm.engine.training_step import TrainingStep
+from isegm.utils.errors import InputError
 
 
 class Normalised(nn.Module):
@@ -41,3 +45,11 @@ def test_statistics_are_the_plain_average_over_all_clicks():
     assert layer.momentum == 0.1
     assert torch.equal(torch.get_rng_state(), before)  # dropout drew from another generator state
     assert layer.weight.grad is None
+
+
+def test_statistics_are_kept_or_measured():
+    task = IterativeClicks({}, 1)
+    for kept, batches in ((True, 0), (False, 2)):
+        TrainConfig(task, 4, 1, MultiStep([]), freeze_batchnorm=kept, precise_bn_batches=batches)
+    with pytest.raises(InputError, match="keeps BatchNorm's statistics, and precise_bn_batches would replace them"):
+        TrainConfig(task, 4, 1, MultiStep([]), freeze_batchnorm=True, precise_bn_batches=2)

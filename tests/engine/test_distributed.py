@@ -160,6 +160,13 @@ def test_processes_share_the_statistics_that_each_has_seen(together):
     assert first["apart"]["weights"]["last.weight"] == first["measured"]["weights"]["last.weight"]
 
 
+def test_processes_share_the_averaged_weights_and_their_statistics(together):
+    _, (first, second) = together
+    assert first["averaged"] == second["averaged"]
+    average, own = first["averaged"]["average"], first["averaged"]["weights"]
+    assert average["norm.running_mean"] != own["norm.running_mean"]
+
+
 def test_two_stopped_processes_go_on_as_if_unbroken(together):
     for results in together[1]:
         assert results["resumed"]["went_on_at"] == 6

@@ -1,5 +1,6 @@
 """The training loop: it learns, it repeats itself, and it goes on after being killed as if nothing had been."""
 
+import multiprocessing
 import os
 import pickle
 import signal
@@ -17,6 +18,7 @@ from isegm.data.datasets.folder import FolderDataset
 from isegm.data.points_sampler import MultiPointSampler
 from isegm.data.train_set import TrainSet
 from isegm.data.transforms import Compose, HorizontalFlip, RandomView, RGBShift
+from isegm.engine.averaging import WeightAverage
 from isegm.engine.schedule import MultiStep, WarmupDecay
 from isegm.engine.tasks import IterativeClicks, LossTerm
 from isegm.engine.trainer import RunConfig, TrainConfig, Trainer
@@ -24,6 +26,7 @@ from isegm.model import build_model
 from isegm.model.checkpoint import load_model, read_checkpoint
 from isegm.model.losses import SigmoidBinaryCrossEntropyLoss, SoftIoU, Sum
 from isegm.utils.errors import InputError
+from isegm.utils.exp import load_script
 from tests.drawn import draw_folder
 from tests.engine.tiny import TinyModel
 
@@ -224,6 +227,26 @@ def test_measuring_statistics_changes_nothing_that_is_learnt(images, tmp_path):
             assert torch.equal(followed, states[2][name]), name
 
 
+def test_precise_statistics_are_those_of_the_averaged_weights_which_users_get(images, tmp_path):
+    def statistics(batches):
+        run = trainer(images, tmp_path / f"{batches}", epochs=1, epoch_len=8)
+        run.config = replace(run.config, precise_bn_batches=batches)
+        run.average = WeightAverage(run.model, 0.999)
+        run.run()
+        return read_checkpoint(run.run_config.checkpoints / "last_checkpoint.pth")["state_dict"], run
+
+    state, run = statistics(2)
+    other, followed = statistics(0)
+    assert torch.equal(state["first.weight"], other["first.weight"])
+    assert torch.equal(run.model.norm.running_mean, followed.model.norm.running_mean)  # which goes on training
+    seen = []
+    run.trained.norm.register_forward_pre_hook(lambda module, given: seen.append(given[0].mean((0, 2, 3))))
+    run.epoch = 0  # again
+    run._precise_batchnorm()
+    torch.testing.assert_close(state["norm.running_mean"], torch.stack(seen).mean(0))
+    assert not torch.allclose(other["norm.running_mean"], state["norm.running_mean"], rtol=1e-3)
+
+
 def test_batches_take_turns(images, tmp_path):
     run = trainer(images, tmp_path, epochs=1, epoch_len=12)
     run.config = replace(run.config, interleaved_batches=2)
@@ -285,6 +308,35 @@ def test_numbered_checkpoints_need_a_start_epoch(images, tmp_path):
 def test_training_samples_can_be_sent_to_processes(images, tmp_path):
     samples = pickle.loads(pickle.dumps(trainer(images, tmp_path / "run").train_set))
     assert samples[0]["images"].shape == (3, 48, 48)
+
+
+OWN_VIEW = """
+from isegm.data.transforms import RandomView
+
+class View(RandomView):
+    pass
+
+def main(cfg):
+    pass
+"""
+
+
+@pytest.mark.parametrize("kind", ["class of the script", "lambda"])
+def test_samples_that_spawned_processes_cannot_get_are_told_in_one_sentence(images, tmp_path, kind):
+    (tmp_path / "script.py").write_text(OWN_VIEW)
+    view = load_script(tmp_path / "script.py").View((48, 48))
+    run = trainer(images, tmp_path / "run", epochs=1, epoch_len=4)
+    run.train_set.augment = [(0, view if kind == "class of the script" else lambda *given: view(*given))]
+    before = multiprocessing.get_start_method()
+    multiprocessing.set_start_method("spawn", force=True)
+    try:
+        run.run_config.workers = 1
+        with pytest.raises(InputError, match=r"^the samples cannot be sent .*ickle.* or give --workers 0\.$"):
+            run.run()
+        run.run_config.workers = 0
+        assert run.run()
+    finally:
+        multiprocessing.set_start_method(before, force=True)
 
 
 def test_a_batch_of_one_is_refused(images, tmp_path):

@@ -125,8 +125,12 @@ def finished(run):
 
     run._validate = note
     run.run()
-    weights = {name: value.float().flatten().tolist() for name, value in run.model.state_dict().items()}
-    return {"curves": run.written, "weights": weights}
+    return {"curves": run.written, "weights": weights_of(run.model)}
+
+
+def weights_of(network):
+    """The weights and buffers of a network as lists of numbers."""
+    return {name: value.float().flatten().tolist() for name, value in network.state_dict().items()}
 
 
 def tiny_vit(images, folder):
@@ -176,6 +180,8 @@ def results_on_the_cpu(images, folder):
     results["unsearched"] = finished(unsearched)
     results["apart"] = finished(tiny(images, folder / "apart", **unclicked))
     results["measured"] = finished(tiny(images, folder / "measured", config={"precise_bn_batches": 1}, **unclicked))
+    averaged = tiny(images, folder / "averaged", config={"ema": 0.9, "epochs": 1}, **unclicked)
+    results["averaged"] = {**finished(averaged), "average": weights_of(averaged.trained)}
     results["focal"] = finished(tiny(images, folder / "focal", **focal.RUN))
     results["icl"] = finished(tiny(images, folder / "icl", task=ICL))
     results["encode_once"] = finished(tiny(images, folder / "encode_once", network=EncodeOnceModel))

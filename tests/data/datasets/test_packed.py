@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader
 
 from isegm import InputError
 from isegm.data import FolderDataset, PackedDataset, get_dataset
-from isegm.data.datasets.packed import INDEX, PackedFile, is_packed, open_each_folder, open_folder, scaled_down
+from isegm.data.datasets.packed import is_packed, open_each_folder, open_folder, scaled_down
+from isegm.data.datasets.packed_file import INDEX, PackedFile
 from isegm.data.packing import write_pack
 from isegm.recipes.folder_data import open_folders
 from isegm.utils import files
