@@ -187,7 +187,9 @@ class InferenceSettings:
             size, exact = with_longest_side(size, self.max_size), False
         if not exact:
             size = to_multiples(size, multiple, self.max_size)
-        return View(image_size, source, self.resize or size, zoom.roi if crop is None else crop)
+        # The answer for a whole image must not be squeezed into the crop of a second look before it.
+        stale = None if self.second_look else zoom.roi
+        return View(image_size, source, self.resize or size, stale if crop is None else crop)
 
 
 def with_further_looks(settings: InferenceSettings) -> InferenceSettings:

@@ -8,6 +8,8 @@ import torch
 
 from isegm.clicks import Click
 from isegm.demo.settings import Settings
+from isegm.inference.cascade import Cascade
+from isegm.inference.mask_metrics import get_iou
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import settings_for, with_further_looks
 from isegm.inference.refinement import build_refinement
@@ -24,6 +26,13 @@ class Bright(AnalyticModel):
 
     def logits(self, image, prev_mask, points):
         return 40 * (image[:, :1] - 0.5)
+
+
+class Faithful(AnalyticModel):
+    """What is bright is object; where there is a mask already, it stays as it is."""
+
+    def logits(self, image, prev_mask, points):
+        return 40 * ((prev_mask if prev_mask.any() else image[:, :1]) - 0.5)
 
 
 def bar(height=200, width=300):
@@ -104,6 +113,21 @@ def test_the_first_click_is_looked_at_twice_and_later_ones_once():
     predictor.set_image(bar())  # the crop around the answer is nearly the whole image, or there is none
     predictor.predict([(50, 100)], [0])
     assert model.calls in (4, 5)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [replace(CROPS, cascade=Cascade(2)), replace(CROPS, zoom_in=replace(CROPS.zoom_in, skip_clicks=2))],
+    ids=["cascade", "second click on the whole image"],
+)
+def test_the_whole_image_after_a_second_look_is_not_squeezed_into_its_crop(settings):
+    predictor = Predictor(Faithful(), settings=with_further_looks(settings))
+    image = np.zeros((200, 300, 3), np.uint8)
+    image[70:130, 80:180] = 255
+    predictor.set_image(image)
+    for click in [(110, 100), (115, 100)]:
+        predictor.predict([click], [1])
+        assert get_iou(image[..., 0] > 0, predictor.session.probs > 0.49) > 0.9
 
 
 @pytest.mark.parametrize("protocol", ["ritm", "clickseg", "focalclick", "cdnet"])
