@@ -59,11 +59,11 @@ class DistMaps(nn.Module):
         inside = ((rows.float() - y) ** 2)[..., :, None] + ((columns.float() - x) ** 2)[
             ..., None, :
         ] <= self.norm_radius**2  # (2B, N, K, K)
-        inside &= ((rows >= 0) & (rows < height))[..., :, None] & ((columns >= 0) & (columns < width))[..., None, :]
-        inside &= used(halves)[..., None, None]
+        inside = inside & ((rows >= 0) & (rows < height))[..., :, None]
+        inside = inside & ((columns >= 0) & (columns < width))[..., None, :] & used(halves)[..., None, None]
         spill = height * width  # pixels outside the disk all write to one cell behind the map
         cells = torch.where(inside, rows[..., :, None] * width + columns[..., None, :], spill)
-        maps = halves.new_zeros(len(halves), spill + 1)
+        maps = halves.new_zeros(halves.shape[0], spill + 1)
         maps.scatter_(1, cells.flatten(1), 1.0)
         return maps[:, :spill]
 
@@ -101,7 +101,8 @@ def split_by_order(points: Tensor, groups: int) -> list[Tensor]:
     order = points[..., 2].long()
     order = torch.where(order < 0, groups - 1, order).clamp(max=groups - 1)
     slots = points.shape[1] // 2
-    order[:, slots:] = torch.where(order[:, slots:] == 0, groups - 1, order[:, slots:])
+    positive, negative = order[:, :slots], order[:, slots:]
+    order = torch.cat((positive, torch.where(negative == 0, groups - 1, negative)), dim=1)
     return [torch.where((order == group)[..., None], points, UNUSED) for group in range(groups)]
 
 
@@ -118,6 +119,10 @@ def squared_distances(halves: Tensor, size: tuple[int, int], far: Tensor, unit: 
     rows = torch.arange(height, device=halves.device, dtype=torch.float32)[:, None]
     columns = torch.arange(width, device=halves.device, dtype=torch.float32)[None, :]
     nearest = far.float()[:, None, None].repeat(1, height, width)
+    if torch.jit.is_tracing():  # to a graph for any number of clicks, which a loop would fix
+        y, x = halves[..., 0, None, None], halves[..., 1, None, None]  # (B, N, 1, 1)
+        squared = ((rows - y) / unit) ** 2 + ((columns - x) / unit) ** 2
+        return torch.minimum(nearest, torch.where(used(halves)[..., None, None], squared, math.inf).amin(dim=1))
     for slot, valid in zip(halves.float().unbind(1), used(halves).unbind(1), strict=True):
         y, x = slot[:, 0, None, None], slot[:, 1, None, None]
         squared = ((rows - y) / unit) ** 2 + ((columns - x) / unit) ** 2

@@ -126,12 +126,17 @@ class InferenceSettings:
             raise InputError(f"there is no way of merging named {self.merge}: known are {', '.join(MERGES)}.")
 
     def check(self, model: ClickModel) -> None:
-        """Raise InputError, in one sentence, unless the settings suit the sizes that a network reads, and what it does
-        with earlier masks."""
+        """Raise InputError, in one sentence, unless the settings suit the sizes that a network reads, what it does with
+        earlier masks, and what computes it."""
         exact = self.resize or (self.zoom_in.target_size if self.zoom_in is not None else None)
         if isinstance(exact, tuple) and (self.max_size is None or max(exact) <= self.max_size):
             model.check_size(exact)  # other sizes are rounded to what it reads, see ``view``
         name = type(model).__name__
+        if not model.runs_in_torch and (self.compiled or self.precision):
+            raise InputError(
+                "an ONNX file is compiled, and has its precision, from when it was written: leave out --compile and "
+                "--precision; isegm export --int8 writes one in 8 bits."
+            )
         if self.corrects_masks and not model.corrects_masks:
             raise InputError(
                 f"{name} has no network that corrects masks, which the mode {EMC_MODE} needs: take a network of "

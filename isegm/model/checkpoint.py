@@ -17,6 +17,7 @@ from torch import Tensor
 
 from isegm.model.click_model import ClickModel
 from isegm.model.filling import usable, without_weights
+from isegm.model.onnx_network import is_onnx, load_onnx
 from isegm.model.published import WITHOUT_EFFECT, model_from_published
 from isegm.model.registry import build_stored_model, list_models
 from isegm.utils.device import usable_device
@@ -48,6 +49,8 @@ def save_checkpoint(model: ClickModel, path: str | Path, **extra: Any) -> None:
     require(path, Instance(object, "a path", lambda value: isinstance(value, (str, Path))), "the path of a checkpoint")
     if model.config is None:
         raise InputError("the network has no config: make it with build_model.")
+    if not model.runs_in_torch:
+        raise InputError("this network runs from an ONNX file, which holds no checkpoint: save the one it was made from.")
     if model.inference_form:
         raise InputError(
             "this network is a predictor's, whose BatchNorm is folded: save the one that the predictor was made from."
@@ -74,6 +77,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not is_file(path):
         hint = f"; {path} is a network: build_model makes it, with random weights" if str(path) in list_models() else ""
         raise InputError(f"there is no checkpoint {path}: check the path, or leave it out for the shipped model{hint}.")
+    if is_onnx(path):
+        raise InputError(f"{path} is an ONNX file, which holds no weights to train: give the .pth file of the network.")
     if ARCHIVE.search(path.name):
         first = ARCHIVE.sub(".7z.001", path.name)
         raise InputError(
@@ -196,17 +201,23 @@ def load_model(
 
     Args:
         checkpoint: the file, or its content as ``torch.load`` gives it; default: the shipped model, which is also found
-            by its name ``mobilenetv2_default``.
+            by its name ``mobilenetv2_default``. A file that ``isegm export`` wrote, whose name ends in ``.onnx``, is
+            run by ONNX Runtime.
         device: where the network goes.
-        overrides: constructor arguments that win over those in the checkpoint.
+        overrides: constructor arguments that win over those in the checkpoint; an ONNX file takes none.
 
     Returns:
         the network in eval mode, without gradients.
 
     Raises:
-        InputError: see ``read_checkpoint`` and ``model_from_checkpoint``; or the device cannot be used.
+        InputError: see ``read_checkpoint`` and ``model_from_checkpoint``, or ``load_onnx``; or the device cannot be used.
     """
     device = usable_device(device)
+    if isinstance(checkpoint, (str, Path)) and is_onnx(as_path(checkpoint, "the path of a checkpoint")):
+        fixed = sorted(set(overrides) - set(WITHOUT_EFFECT))
+        if fixed:
+            raise InputError(f"{checkpoint} was exported with its constructor arguments: leave out {', '.join(fixed)}.")
+        return load_onnx(checkpoint).to(device).eval()
     if isinstance(checkpoint, (str, Path)):
         content, name = read_checkpoint(checkpoint), str(checkpoint)
     elif not isinstance(checkpoint, Mapping):

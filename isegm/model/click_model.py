@@ -60,6 +60,8 @@ class ClickModel(nn.Module, ABC):
         imagenet_part: name of the submodule that starts from ImageNet weights, by its own ``load_imagenet_weights``; ""
             where there is none.
         inference_form: it cannot be trained or saved, see ``isegm.model.inference_form``.
+        runs_in_torch: PyTorch computes it, so that it has parameters and gradients, and can be compiled; see
+            ``isegm.model.onnx_network`` for the other kind.
         config: {"model": registered name, "params": constructor arguments}, plain data; set by ``build_model``.
     """
 
@@ -74,6 +76,7 @@ class ClickModel(nn.Module, ABC):
     stroke_radius = 5.0
     imagenet_part = ""
     inference_form = False
+    runs_in_torch = True
     config: dict[str, Any] | None = None
     _mean: Tensor
     _std: Tensor

@@ -54,7 +54,12 @@ def count_complexity(model: ClickModel, size: tuple[int, int]) -> Complexity:
     Args:
         model: a network in eval mode.
         size: (height, width) of its input in pixels.
+
+    Raises:
+        InputError: the network runs from an ONNX file, of which PyTorch counts nothing.
     """
+    if not model.runs_in_torch:
+        raise InputError("operations of an ONNX file cannot be counted: give the .pth file of the network.")
     device = next(model.parameters()).device
     image = torch.zeros(1, 3, *size, device=device)
     points = torch.full((1, 2 * CLICKS, 3), -1.0, device=device)

@@ -95,7 +95,7 @@ def find_checkpoint(weights_folder: str | Path, name: str) -> Path:
         model, name = name.split(":", 1)
         folder = only([p for p in matching(folder, f"{glob.escape(model)}*") if p.is_dir()], "folder", model, folder)
     path = Path(name)
-    if path.suffix == ".pth":
+    if path.suffix in (".pth", ".onnx"):
         if (folder / path).is_file():
             return folder / path
         raise InputError(f"there is no checkpoint {name}, neither as it stands nor in {folder}: check the path.")

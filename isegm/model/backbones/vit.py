@@ -195,7 +195,7 @@ class VisionTransformer(Recomputable):
         Raises:
             InputError: a side of the image is no multiple of the patch.
         """
-        batch, grid = len(image), self.grid_of(image.shape[2:])
+        batch, grid = image.shape[0], self.grid_of(image.shape[2:])
         x = self.patch_embed(image)  # (B, C, rows, columns)
         x = (x if side is None else x + side) + self.positions(grid)
         windows = self.windows_of(grid)

@@ -99,7 +99,7 @@ class Fusion(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Fuse ``maps`` (B, C, h_i, w_i), largest first, to (B, outputs, h_0, w_0)."""
         weight = self.conv.weight.permute(0, 2, 3, 1).flatten(1)  # whose gradient has the strides of channels-last
-        weights = weight.expand(len(maps[0]), -1, -1).chunk(len(maps), dim=2)  # (B, outputs, C)
+        weights = weight.expand(maps[0].shape[0], -1, -1).chunk(len(maps), dim=2)  # (B, outputs, C)
         parts = (torch.bmm(w, x.flatten(2)).unflatten(2, x.shape[2:]) for x, w in zip(maps, weights, strict=True))
         fused = resized_sum(parts, maps[0].shape[2:])
         if self.conv.bias is not None:
