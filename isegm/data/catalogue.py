@@ -39,7 +39,7 @@ from isegm.utils.schema import Instance, Text
 from isegm.utils.spelling import nearest
 
 FOLDER_PREFIX = "folder:"
-VALIDATION_ENDING = ":val"
+PARTS = ("val", "train")  # of a folder, behind a colon
 MOST_COMMAS = 20  # in the path of a folder, see ``split_names``
 MOST_NAMES = 1000  # among which paths with commas are looked for
 # Keys that are read where the first is not set: RITM's baselines on LVIS read LVIS_PATH, other scripts LVIS_v1_PATH.
@@ -128,7 +128,7 @@ def split_names(text: str, prefix: str = "") -> list[str]:
 
 def _is_path(name: str, prefix: str) -> bool:
     path = name.removeprefix(prefix)
-    return name.startswith(prefix) and any(map(os.path.exists, (path, path.removesuffix(VALIDATION_ENDING))))
+    return name.startswith(prefix) and any(map(os.path.exists, (path, *(path.removesuffix(f":{one}") for one in PARTS))))
 
 
 def get_dataset(name: str, cfg: Mapping[str, Any]) -> EvaluationDataset:
@@ -137,7 +137,7 @@ def get_dataset(name: str, cfg: Mapping[str, Any]) -> EvaluationDataset:
     Args:
         name: a key of ``EVALUATION_SETS``; a name under FOLDER_DATASETS in config.yml; ``folder:<path>`` for a folder
             with images/ and masks/, or for a packed file; or ``folder:<path>:val`` for the part that training does not
-            see.
+            see, ``folder:<path>:train`` for the other one.
         cfg: configuration with the paths.
 
     Raises:
@@ -151,10 +151,11 @@ def get_dataset(name: str, cfg: Mapping[str, Any]) -> EvaluationDataset:
         path = name[len(FOLDER_PREFIX) :]
         if not path:
             raise InputError("folder: names no folder: write folder:<path>.")
-        if not path.endswith(VALIDATION_ENDING):
+        part = next((part for part in PARTS if path.endswith(f":{part}")), None)
+        if part is None:
             return open_folder(path)
-        dataset = open_folder(path.removesuffix(VALIDATION_ENDING), part="val")
-        dataset.name += "_val"
+        dataset = open_folder(path.removesuffix(f":{part}"), part=part)
+        dataset.name += f"_{part}"
         return dataset
     if name in folders:
         dataset = open_folder(folders[name])

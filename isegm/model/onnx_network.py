@@ -140,7 +140,7 @@ class OnnxNetwork(ClickModel):
         """Predict logits; see ``ClickModel``.
 
         Raises:
-            InputError: the image has a size that the graph does not read.
+            InputError: the graph does not read images of this size.
         """
         image = features["image"]
         self.check_size(image.shape[2:])
@@ -150,7 +150,13 @@ class OnnxNetwork(ClickModel):
                 raise ValueError(f"{type(self).__name__} needs prev_mask: zeros (B, 1, H, W) when there is none")
             given["prev_mask"] = prev_mask
         arrays = {name: np.ascontiguousarray(value.float().cpu().numpy()) for name, value in given.items()}
-        (logits,) = self._session.run([OUTPUT], arrays)
+        try:
+            (logits,) = self._session.run([OUTPUT], arrays)
+        except Exception as error:  # the errors of ONNX Runtime have no class in common
+            raise InputError(
+                f"{self.name} cannot compute images of {image.shape[2]} x {image.shape[3]} pixels "
+                f"({type(error).__name__}): export the network again with --size."
+            ) from error
         return {"instances": torch.from_numpy(logits).to(image.device)}
 
     def diffuse(self, image: Tensor, logits: Tensor, points: Tensor) -> Tensor:
