@@ -28,6 +28,7 @@ COMMANDS = {
     "benchmark-eval": "time an evaluation, stage by stage, against a plain loop",
     "flops": "count multiply-accumulates and parameters of networks",
     "initial-masks": "make initial masks of a wanted IoU from an evaluation set",
+    "export": "write a network as an ONNX file, in float32 or 8 bits",
     "pack": "pack images-and-masks folders into one file",
     "convert": "convert annotations of COCO+LVIS, ADE20k and OpenImages for training",
     "plot-ious": "plot the mean IoU per click of several models",

@@ -22,7 +22,7 @@ from isegm.utils.text_values import as_path
 
 CLICKS = 10  # of the sequence that a file is checked with
 CALIBRATION_CLICKS = 3  # on each object
-SAMPLE, OBJECT = 2, 1  # of the Samples set: the cat
+SAMPLE = 2  # of the Samples set: the cat
 SIZES = ((101, 77), (192, 256))  # (H, W) of further inputs of files that read any
 VISIBLE = 0.01  # of probabilities
 MOST_VISIBLE = 0.001  # of pixels whose probabilities differ by more than that
@@ -90,7 +90,7 @@ def export_onnx(
 
 def _sample() -> tuple[np.ndarray, np.ndarray]:
     sample = SamplesDataset().get_sample(SAMPLE)
-    return sample.image, sample.get_object_mask(OBJECT)
+    return sample.image, sample.get_object_mask(sample.objects_ids[0])
 
 
 def _arrays(passes: Iterable[Pass]) -> Iterator[dict[str, np.ndarray]]:

@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from isegm.model.click_model import ClickModel
+from isegm.utils.errors import InputError
 
 CLICKS = 3  # rows of clicks per polarity; of all networks only EMC-Click's need (a little) more MACs for more clicks
 

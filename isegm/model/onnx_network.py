@@ -110,10 +110,10 @@ class OnnxNetwork(ClickModel):
         Raises:
             InputError: ONNX Runtime has no provider for the device.
         """
-        before = self._mean.device
+        device = fn(self._mean).device
+        if device != self._mean.device:
+            self._session = _session(self._content, self.name, device)
         super()._apply(fn, recurse)
-        if self._mean.device != before:
-            self._session = _session(self._content, self.name, self._mean.device)
         return self
 
     def check_size(self, size: Sequence[int]) -> None:
