@@ -31,8 +31,8 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", required=True, type=read_path, metavar="FILE", help="file to write, .onnx")
     parser.add_argument(
         "--size",
-        help="fix the size of its input in pixels: height,width, or the side of a square (default: any; with a ViT that "
-        "of its protocol)",
+        help="fix the size of its input in pixels: height,width, or the side of a square (default: any; that of its "
+        "protocol with a ViT)",
     )
     parser.add_argument("--int8", action="store_true", help="compute in 8 bits, needs --calibrate (default: off)")
     parser.add_argument(

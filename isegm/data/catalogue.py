@@ -128,7 +128,8 @@ def split_names(text: str, prefix: str = "") -> list[str]:
 
 def _is_path(name: str, prefix: str) -> bool:
     path = name.removeprefix(prefix)
-    return name.startswith(prefix) and any(map(os.path.exists, (path, *(path.removesuffix(f":{one}") for one in PARTS))))
+    paths = (path, *(path.removesuffix(f":{part}") for part in PARTS))
+    return name.startswith(prefix) and any(map(os.path.exists, paths))
 
 
 def get_dataset(name: str, cfg: Mapping[str, Any]) -> EvaluationDataset:

@@ -19,9 +19,9 @@ def check_batch_size(config: TrainConfig, run_config: RunConfig, model: ClickMod
     """Check that batches of the configured size can be trained.
 
     Raises:
-        InputError: the network has no weights to train; the batch cannot be divided by the processes, is too small for BatchNorm that is not frozen, or is
-            larger than an epoch; or gradients are to be computed in parts, and BatchNorm is not frozen or the network
-            encodes the images of a step at once.
+        InputError: the network has no weights to train; the batch cannot be divided by the processes, is too small for
+            BatchNorm that is not frozen, or is larger than an epoch; or gradients are to be computed in parts, and
+            BatchNorm is not frozen or the network encodes the images of a step at once.
     """
     if not model.runs_in_torch:
         raise InputError("a network that runs from an ONNX file cannot be trained: give the .pth file of the network.")

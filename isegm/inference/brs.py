@@ -330,7 +330,9 @@ def _coord_features(model: EarlyFusionModel, given: NetworkInput, size: tuple[in
 def _require_one_pass(model: ClickModel, mode: str) -> None:
     """Raise InputError for a network without gradients, or whose later clicks leave out the layers that a mode fits."""
     if not model.runs_in_torch:
-        raise InputError(f"{mode} needs gradients, which an ONNX file does not give: take the .pth file, or mode NoBRS.")
+        raise InputError(
+            f"{mode} needs gradients, which an ONNX file does not give: take the .pth file, or mode NoBRS."
+        )
     if model.corrects_masks:
         raise InputError(
             f"{type(model).__name__} runs its backbone at the first click only, so that {mode} has nothing to fit at "

@@ -82,7 +82,8 @@ def _recorded(network: ClickModel, passes: list[Pass]) -> ClickModel:
         passes.append(Pass(inputs if prev_mask is None else {**inputs, "prev_mask": prev_mask}, outputs["instances"]))
         return outputs
 
-    recorder.encode, recorder.decode = encode, decode  # type: ignore[method-assign]
+    for name, function in (("encode", encode), ("decode", decode)):
+        setattr(recorder, name, function)
     return recorder
 
 

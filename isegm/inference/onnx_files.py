@@ -131,8 +131,8 @@ def _checked(
 
 def _differs(network: ClickModel, how: str) -> InputError:
     return InputError(
-        f"the ONNX graph of {type(network).__name__} {how}, so that nothing was written: give --size to fix the size of "
-        "its input, or take another network."
+        f"the ONNX graph of {type(network).__name__} {how}, so that nothing was written: give --size to fix the size "
+        "of its input, or take another network."
     )
 
 

@@ -50,7 +50,9 @@ def save_checkpoint(model: ClickModel, path: str | Path, **extra: Any) -> None:
     if model.config is None:
         raise InputError("the network has no config: make it with build_model.")
     if not model.runs_in_torch:
-        raise InputError("this network runs from an ONNX file, which holds no checkpoint: save the one it was made from.")
+        raise InputError(
+            "this network runs from an ONNX file, which holds no checkpoint: save the one it was made from."
+        )
     if model.inference_form:
         raise InputError(
             "this network is a predictor's, whose BatchNorm is folded: save the one that the predictor was made from."
@@ -210,7 +212,7 @@ def load_model(
         the network in eval mode, without gradients.
 
     Raises:
-        InputError: see ``read_checkpoint`` and ``model_from_checkpoint``, or ``load_onnx``; or the device cannot be used.
+        InputError: see ``read_checkpoint``, ``model_from_checkpoint`` and ``load_onnx``; or the device cannot be used.
     """
     device = usable_device(device)
     if isinstance(checkpoint, (str, Path)) and is_onnx(as_path(checkpoint, "the path of a checkpoint")):

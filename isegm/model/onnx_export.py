@@ -80,7 +80,7 @@ def onnx_graph(network: ClickModel, checkpoint_sha256: str, size: tuple[int, int
         name: {i: axis for i, axis in enumerate(AXES[name]) if isinstance(axis, str) and not (size and axis in "HW")}
         for name in names
     }
-    file = io.BytesIO()
+    file: Any = io.BytesIO()  # which the exporter takes, unlike what its types say
     try:
         with warnings.catch_warnings(), torch.no_grad(), _OpenSizes():
             warnings.simplefilter("ignore")  # of constants in the trace, which the check of the file finds if wrong

@@ -189,7 +189,7 @@ def _session(content: bytes, name: str | Path, device: torch.device) -> Any:
     elif device.type != "cpu":
         raise InputError(f"ONNX Runtime runs networks on the CPU and on NVIDIA's GPUs, not on {device}: give --cpu.")
     if device.type == "cuda" and CUDA not in runtime.get_available_providers():
-        raise InputError(f"ONNX Runtime has no support for GPUs here: give --cpu, or install onnxruntime-gpu to use {device}.")
+        raise InputError("ONNX Runtime has no support for GPUs here: give --cpu, or install onnxruntime-gpu.")
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), ERRORS_ONLY
     try:

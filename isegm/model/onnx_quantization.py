@@ -6,6 +6,7 @@ import logging
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,15 @@ def quantized(content: bytes, inputs: Iterable[Mapping[str, np.ndarray]]) -> byt
             each, averaged over the inputs.
 
     Raises:
-        InputError: onnx or ONNX Runtime is not installed; or there are no inputs, or no convolutions.
+        InputError: onnx or ONNX Runtime is not installed, or there are no inputs.
     """
     onnx, quantization = onnx_library("onnx"), onnx_library("onnxruntime.quantization")
     simplified = onnx_library("onnxruntime.quantization.shape_inference").quant_pre_process
-    reader = _reader(quantization.CalibrationDataReader, inputs)
+    inputs = iter(inputs)
+    first = next(inputs, None)
+    if first is None:
+        raise InputError("there is nothing to find the ranges of an 8-bit file with: give images with objects.")
+    reader = _reader(quantization.CalibrationDataReader, chain([first], inputs))
     with tempfile.TemporaryDirectory() as folder, _quiet():
         source, target = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
         simplified(onnx.load_from_string(content), str(source), skip_symbolic_shape=True)
@@ -62,7 +67,8 @@ def quantized(content: bytes, inputs: Iterable[Mapping[str, np.ndarray]]) -> byt
 def kept_in_float(graph: Any) -> set[str]:
     """Names of a graph's nodes that stay in float32, see ``quantized``."""
     producer = {output: node for node in graph.node for output in node.output}
-    sees_image, behind_a_layer = {"image"}, set()
+    sees_image = {"image"}
+    behind_a_layer: set[str] = set()
     kept: set[str] = set()
     layers = 0  # that see the image
     for node in graph.node:  # in the order of computation
@@ -86,7 +92,7 @@ def kept_in_float(graph: Any) -> set[str]:
 def _reader(base: Any, inputs: Iterable[Mapping[str, np.ndarray]]) -> Any:
     """Return inputs as ONNX Runtime asks for them, as an object of its class ``base``."""
 
-    class Reader(base):  # type: ignore[misc]  # the class is only there where ONNX Runtime is installed
+    class Reader(base):  # which is only there where ONNX Runtime is installed
         def __init__(self) -> None:
             self.inputs: Iterator[Mapping[str, np.ndarray]] = iter(inputs)
 

@@ -72,7 +72,7 @@ def test_a_fixed_size_is_the_only_one(tmp_path):
 
 
 def test_what_needs_weights_or_gradients_is_refused_in_a_sentence(network, path, tmp_path):
-    with pytest.raises(InputError, match=r"f-BRS-B needs gradients, which an ONNX file does not give"):
+    with pytest.raises(InputError, match=r"f-BRS-B needs gradients, which ONNX files do not give"):
         Predictor(network, refinement=build_refinement("f-BRS-B"))
     for option in ({"compiled": True}, {"precision": "bf16"}):
         with pytest.raises(InputError, match="leave out --compile and --precision"):
@@ -87,7 +87,7 @@ def test_what_needs_weights_or_gradients_is_refused_in_a_sentence(network, path,
         start_from(small("clickseg_mobilenetv2"), path)
     with pytest.raises(InputError, match="leave out norm_radius"):
         load_model(path, norm_radius=3)
-    with pytest.raises(InputError, match="runs from an ONNX file: export the .pth file"):
+    with pytest.raises(InputError, match=r"runs from an ONNX file: export the \.pth file"):
         onnx_graph(network, SHA256)
 
 
@@ -116,7 +116,7 @@ BAD = {
     "newer": (changed("isegm.format", "2"), "is of a newer version of isegm"),
     "no JSON": (changed("isegm.config", "{"), "has a configuration that names no network"),
     "no network": (changed("isegm.config", '{"model": 3, "params": {}}'), "has a configuration that names no network"),
-    "unknown": (changed("isegm.config", '{"model": "toy", "params": {}}'), "asks for a network that cannot be built: there is no network"),
+    "unknown": (changed("isegm.config", '{"model": "toy", "params": {}}'), "asks for a network that cannot be built"),
     "other inputs": (changed("isegm.config", '{"model": "cdnet_resnet34", "params": {}}'), "has other inputs than"),
 }
 
