@@ -48,7 +48,7 @@ def call(capsys, *words):
 
 def test_every_module_is_a_command():
     files = {path.stem.replace("_", "-") for path in (ROOT / "isegm" / "cli").glob("*.py")} - {"--init--"}
-    assert files == set(COMMANDS) == {*SCRIPTS, "models", "pack", "benchmark-eval"}
+    assert files == set(COMMANDS) == {*SCRIPTS, "models", "export", "pack", "benchmark-eval"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -22,6 +22,7 @@ MISTAKES = {
     "benchmark-eval": ["--models nothing --cpu", "--dataset Nothing --cpu"],
     "flops": ["--checkpoint no.pth", "--size 0"],
     "initial-masks": ["--dataset GrabCut --out masks", "--dataset GrabCut --out masks --iou 2,3"],
+    "export": ["--out x.onnx --checkpoint no.pth", "--out x.onnx --int8"],
     "pack": ["no --out a.pack", "no.pack"],
     "convert": ["ade20k --config-path no.yml", "nothing"],
     "plot-ious": ["--files no.pickle", "--folder no"],

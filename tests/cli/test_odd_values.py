@@ -38,6 +38,7 @@ USUAL = {  # words with which each command works; an option under test replaces 
     "benchmark-eval": ["--models=clickseg_pplcnet", "--dataset=folder:set", "--max-objects=1", "--n-clicks=1", "--cpu"],
     "flops": ["--models=clickseg_mobilenetv2", "--size=64,64"],
     "initial-masks": ["--dataset=folder:set", "--out=initial"],
+    "export": ["--out=new.onnx", "--size=64"],
     "pack": ["set", "--out=new.pack"],
     "convert": ["openimages"],
     "plot-ious": ["--model-dirs=set"],

@@ -71,7 +71,8 @@ def test_a_checkpoint_of_a_network_outside_the_package_is_predicted_with(plugin,
 
 
 @pytest.mark.parametrize(
-    "command", ["predict", "annotate", "evaluate", "train", "models", "flops", "measure-refiner", "measure-latency"]
+    "command",
+    ["predict", "annotate", "evaluate", "train", "models", "flops", "export", "measure-refiner", "measure-latency"],
 )
 def test_all_commands_that_load_networks_take_plugins(command, plugin, capsys):
     with pytest.raises(SystemExit):
