@@ -24,6 +24,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_shipped_network_becomes_a_file_that_evaluations_and_predictions_take(folder, capsys):
     assert exit_code(export.main, "--out", "light.onnx") == 0
     shown = capsys.readouterr().out
@@ -41,6 +42,7 @@ def test_the_shipped_network_becomes_a_file_that_evaluations_and_predictions_tak
     assert exit_code(predict.main, *point, "--checkpoint", "light.onnx", "--cpu") == 0
 
 
+@pytest.mark.slow
 def test_eight_bits_need_images_and_are_told(folder, capsys):
     assert exit_code(export.main, "--out", "x.onnx", "--int8") == 2
     assert "give --int8 and --calibrate together" in capsys.readouterr().err

@@ -47,6 +47,7 @@ def test_published_calls_work_too(network):
         network.decode(network.encode(image[:, :3]), points)
 
 
+@pytest.mark.slow
 def test_cdnet_diffuses_and_a_file_of_focalclick_has_its_coarse_prediction(tmp_path):
     for name, diffuses, protocol in (("cdnet_resnet34", True, "cdnet"), ("focalclick_hrnet18s_s1", False, "clickseg")):
         path = tmp_path / f"{name}.onnx"
@@ -72,7 +73,7 @@ def test_a_fixed_size_is_the_only_one(tmp_path):
 
 
 def test_what_needs_weights_or_gradients_is_refused_in_a_sentence(network, path, tmp_path):
-    with pytest.raises(InputError, match=r"f-BRS-B needs gradients, which ONNX files do not give"):
+    with pytest.raises(InputError, match=r"f-BRS-B needs gradients, which an ONNX file does not give"):
         Predictor(network, refinement=build_refinement("f-BRS-B"))
     for option in ({"compiled": True}, {"precision": "bf16"}):
         with pytest.raises(InputError, match="leave out --compile and --precision"):
