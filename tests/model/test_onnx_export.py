@@ -29,7 +29,9 @@ def in_runtime(session, inputs):
     return torch.from_numpy(logits)
 
 
-@pytest.mark.parametrize("name", [*SMALL, VIT])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name == "cdnet_resnet34" else name for name in (*SMALL, VIT)]
+)
 def test_a_graph_computes_the_networks_logits_whatever_is_open(name):
     network = small(name)
     size = VIT_SIZE if name == VIT else None

@@ -47,7 +47,7 @@ def test_published_calls_work_too(network):
         network.decode(network.encode(image[:, :3]), points)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_cdnet_diffuses_and_a_file_of_focalclick_has_its_coarse_prediction(tmp_path):
     for name, diffuses, protocol in (("cdnet_resnet34", True, "cdnet"), ("focalclick_hrnet18s_s1", False, "clickseg")):
         path = tmp_path / f"{name}.onnx"
