@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from isegm import build_model
 from isegm.model.checkpoint import save_checkpoint
 from isegm.utils import cli
 from isegm.utils.files import read_mask, write_image
+from tests.vit import small_vit
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "predict.py"
 
@@ -33,7 +33,7 @@ def script():
 def checkpoint(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "tiny.pth"
-    save_checkpoint(build_model("clickseg_mobilenetv2"), path)
+    save_checkpoint(small_vit(), path)
     return path
 
 
