@@ -28,7 +28,7 @@ FEW = {
     "flops": ("--size=64,64",),
 }
 # Commands that take longer or open a window: other tests run them in small, here their parser reads the words.
-RUN_ELSEWHERE = ("train", "annotate", "benchmark", "benchmark-eval", "measure-latency")
+RUN_ELSEWHERE = ("train", "annotate", "models", "benchmark", "benchmark-eval", "measure-latency")
 OTHER_PROGRAMS = {"docker", "git", "pip", "pre-commit", "source", "sudo"}
 SHOWN_SCRIPTS = {block.title for page in PAGES for block in blocks(page) if block.title.startswith("models/")}
 MAY_END = {"datasets": 1}  # the exit code where data sets are missing

@@ -145,12 +145,13 @@ def test_a_point_that_is_none(call, tmp_path, point):
 
 
 def test_a_point_without_a_label_is_on_the_object(call, tmp_path):
-    masks = []
-    for point in ("30,20", "30,20,1"):
+    overlays = []
+    for point in ("30,20", "30,20,1", "30,20,0"):
         code, _, err = call(points=(point,))
         assert code == 0, err
-        masks.append(read_mask(tmp_path / "out" / "mask.png"))
-    np.testing.assert_array_equal(*masks)
+        overlays.append(cv2.imread(str(tmp_path / "out" / "mask_overlay.png")))
+    np.testing.assert_array_equal(overlays[0], overlays[1])
+    assert (overlays[1] != overlays[2]).any()
 
 
 def test_a_label_that_is_neither_0_nor_1(call, tmp_path):
