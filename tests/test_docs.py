@@ -28,7 +28,7 @@ FEW = {
     "flops": ("--size=64,64",),
 }
 # Commands that take longer or open a window: other tests run them in small, here their parser reads the words.
-RUN_ELSEWHERE = ("train", "annotate", "benchmark", "benchmark-eval", "measure-latency")
+RUN_ELSEWHERE = ("train", "annotate", "models", "benchmark", "benchmark-eval", "measure-latency")
 OTHER_PROGRAMS = {"docker", "git", "pip", "pre-commit", "source", "sudo"}
 SHOWN_SCRIPTS = {block.title for page in PAGES for block in blocks(page) if block.title.startswith("models/")}
 MAY_END = {"datasets": 1}  # the exit code where data sets are missing
@@ -36,23 +36,23 @@ MAY_END = {"datasets": 1}  # the exit code where data sets are missing
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """The logs of a finished evaluation."""
-    logs = tmp_path_factory.mktemp("logs")
-    run("evaluate", ["--datasets=Samples", "--cpu", f"--logs-path={logs}"])
-    return logs
+    """A folder with what commands are run on: image, folder of images and masks, two finished evaluations."""
+    folder = tmp_path_factory.mktemp("runs")
+    run("evaluate", ["--datasets=Samples", "--cpu", f"--logs-path={folder / 'first_run'}"])
+    shutil.copytree(folder / "first_run", folder / "second_run")
+    sample = SamplesDataset().get_sample(2)  # the cat
+    write_image(folder / "image.jpg", sample.image)
+    write_image(folder / "my_images/images/cat.png", sample.image)
+    write_image(folder / "my_images/masks/cat.png", (sample.gt_mask == 1).astype(np.uint8) * 255)
+    return folder
 
 
 @pytest.fixture
 def folder(runs, tmp_path, monkeypatch):
-    """A folder to run commands in: image, folder of images and masks, configuration, scripts, two finished runs."""
-    sample = SamplesDataset().get_sample(2)  # the cat
-    write_image(tmp_path / "image.jpg", sample.image)
-    write_image(tmp_path / "my_images/images/cat.png", sample.image)
-    write_image(tmp_path / "my_images/masks/cat.png", (sample.gt_mask == 1).astype(np.uint8) * 255)
+    """A folder to run commands in: a copy of ``runs``, configuration, scripts."""
+    shutil.copytree(runs, tmp_path, dirs_exist_ok=True)
     for name in ("config.yml", "models"):
         (tmp_path / name).symlink_to(ROOT / name)
-    for name in ("first_run", "second_run"):
-        shutil.copytree(runs, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -76,7 +76,7 @@ def session(wheel, photo, tmp_path_factory):
     home = tmp_path_factory.mktemp("installed")
     site, empty = home / "site", home / "empty"
     write_image(empty / "photo.jpg", photo)
-    install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", site, wheel]
+    install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--no-compile", "-t", site, wheel]
     subprocess.run(install, capture_output=True, check=True)
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     # -I ignores PYTHONPATH and the working directory: the wheel comes first, dependencies from the tests' own Python

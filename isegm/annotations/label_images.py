@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import find_objects
 
 from isegm.annotations.json_files import require_size
 from isegm.annotations.objects import (
@@ -215,6 +214,8 @@ def _write(path: str | Path, labels: np.ndarray, step: int = 1) -> None:
 
 def _regions(labels: np.ndarray) -> list[tuple[int, Region]]:
     """List the values from 1 of (H, W) uint16 labels, each with its pixels."""
+    from scipy.ndimage import find_objects  # takes a third of a second, which other formats need not spend
+
     boxes = enumerate(find_objects(labels), start=1)
     return [
         (number, Region.within(labels.shape, box[0].start, box[1].start, labels[box] == number))

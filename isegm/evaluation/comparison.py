@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from isegm.evaluation.protocol_names import deviation, protocol_of
 from isegm.evaluation.published_values import PublishedValue, find_published
@@ -341,6 +340,8 @@ def mean_interval(values: np.ndarray, resamples: int, seed: int) -> tuple[np.nda
     """
     if len(values) == 1:
         return values[0], values[0]
+    from scipy import stats  # takes half a second, which who only reads records need not spend
+
     interval = stats.bootstrap(
         (values,),
         np.mean,

@@ -6,15 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import cv2
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator
 
 from isegm.evaluation.first_prompts import FirstPrompt
 from isegm.evaluation.loop import ClickEvent
@@ -24,6 +19,11 @@ from isegm.inference.mask_metrics import first_click_reaching, number_of_clicks
 from isegm.utils.files import atomic_write, write_image
 from isegm.utils.log import printable
 from isegm.utils.vis import NEGATIVE_COLOR, POSITIVE_COLOR, draw_lines, draw_probmap, draw_with_blend_and_clicks
+
+# Matplotlib takes half a second to load, so the functions that draw with it load it.
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 GT_COLOR = "yellow"
 SHEET_COLUMNS = 3
@@ -58,6 +58,9 @@ def miou_figure(records: Sequence[ObjectRecord], title: str) -> Figure:
 
     Objects that stopped earlier keep their last IoU, and the legend says so.
     """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
     values = miou_carried_forward(records)
     complete = len(miou_per_click(records)) == len(values)
     figure = Figure(figsize=(9, 5), layout="constrained")
@@ -97,6 +100,8 @@ def contact_sheet(cases: Sequence[Case], title: str) -> Figure:
         cases: the objects, at least one.
         title: above the grid.
     """
+    from matplotlib.figure import Figure
+
     columns = min(SHEET_COLUMNS, len(cases))
     rows = -(-len(cases) // columns)
     figure = Figure(figsize=(5 * columns, 4.2 * rows + 0.5), layout="constrained")
@@ -143,6 +148,8 @@ def click_sheet(objects: Iterable[Sequence[Case]], number: int, title: str) -> F
         number: how many objects there are, at least 1.
         title: above them.
     """
+    from matplotlib.figure import Figure
+
     block_width = BLOCK_MARGIN + len(CLICKS_SHOWN) * (PANEL_WIDTH + PANEL_GAP)
     block_height = TITLE_HEIGHT + PANEL_HEIGHT + PANEL_GAP
 
@@ -188,6 +195,8 @@ def _clicks_and_iou(record: ObjectRecord) -> str:
 
 def _draw_case(axes: Axes, case: Case, side: int, dot: int) -> None:
     """Draw one object, its image of ``side`` pixels at most, its clicks of ``dot`` points."""
+    from matplotlib.patheffects import withStroke
+
     height, width = case.gt_mask.shape
     scale = min(1.0, side / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -225,6 +234,8 @@ def save_figure(figure: Figure, path: str | Path) -> None:
 
 def draw_figure(figure: Figure, file: IO[bytes]) -> None:
     """Write a figure as PNG into an open file."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     FigureCanvasAgg(figure)
     figure.savefig(file, format="png", dpi=DPI)
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-try:
-    import triton
-    import triton.language as tl
-except ImportError:  # PyTorch for CPUs and for Macs comes without it
-    triton = None
-
-ROWS = 4  # of a program on the GPU
 LONGEST_SIDE = 32_766  # pixels, so that sums of two squared distances stay within 32 bits
 LONGEST_IN_OPENCV = 2048  # pixels; beyond, its single-precision distances no longer tell neighbouring squares apart
 METHODS = ("opencv", "torch", "triton")
@@ -42,7 +37,7 @@ def squared_distance(labels: Tensor, method: str | None = None) -> Tensor:
     if method is None:
         is_small = max(height, width) <= LONGEST_IN_OPENCV
         fastest = "opencv" if is_small else "torch"
-        method = fastest if labels.device.type == "cpu" else "triton" if triton and labels.is_cuda else "torch"
+        method = fastest if labels.device.type == "cpu" else "triton" if labels.is_cuda and has_triton() else "torch"
     if method not in METHODS:
         raise ValueError(f"there is no method {method!r}: known are {', '.join(METHODS)}")
     longest = LONGEST_IN_OPENCV if method == "opencv" else LONGEST_SIDE
@@ -54,8 +49,21 @@ def squared_distance(labels: Tensor, method: str | None = None) -> Tensor:
     if method == "opencv":
         return torch.from_numpy(np.stack([_with_opencv(mask) for mask in flat.numpy()])).view(labels.shape)
     squared = _along_columns(flat)
-    result = _along_rows_in_triton(flat, squared) if method == "triton" else _along_rows(flat, squared)
-    return result.view(labels.shape)
+    if method == "triton":
+        from isegm.utils.distance_kernel import along_rows
+
+        return along_rows(flat, squared).view(labels.shape)
+    return _along_rows(flat, squared).view(labels.shape)
+
+
+@functools.cache
+def has_triton() -> bool:
+    """Whether there is Triton; it takes a fifth of a second to load, so only who has a GPU asks."""
+    try:
+        import triton  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def _with_opencv(labels: np.ndarray) -> np.ndarray:
@@ -100,40 +108,3 @@ def _along_rows(labels: Tensor, squared: Tensor) -> Tensor:
         torch.minimum(result[..., offset:], left, out=result[..., offset:])
         torch.minimum(result[..., :-offset], right, out=result[..., :-offset])
     return torch.where(labels != 0, result, 0)
-
-
-def _along_rows_in_triton(labels: Tensor, squared: Tensor) -> Tensor:
-    """The same as ``_along_rows``, in one kernel."""
-    result = torch.empty_like(squared)
-    width = squared.shape[-1]
-    rows = squared.numel() // width
-    block = triton.next_power_of_2(width)
-    with torch.cuda.device_of(labels):  # Triton starts kernels on the current device
-        grid = (triton.cdiv(rows, ROWS),)
-        _envelopes[grid](labels, squared.contiguous(), result, rows, width, BLOCK=block, ROWS=ROWS)
-    return result
-
-
-if triton is not None:
-
-    @triton.jit
-    def _envelopes(  # type: ignore[no-untyped-def]
-        labels, squared, result, rows, width, BLOCK: tl.constexpr, ROWS: tl.constexpr
-    ):
-        """Lower envelopes of a few rows, of up to BLOCK pixels each."""
-        first = tl.program_id(0).to(tl.int64) * ROWS
-        x = tl.arange(0, BLOCK)
-        border = tl.minimum(x + 1, width - x)
-        for row in range(ROWS):
-            if first + row < rows:
-                start = (first + row) * width
-                label = tl.load(labels + start + x, mask=x < width, other=0)
-                own = tl.load(squared + start + x, mask=x < width, other=0)
-                best = tl.minimum(border * border, own)
-                if tl.max(best, 0) > 0:
-                    for j in range(width):
-                        there = tl.load(labels + start + j)
-                        away = x - j
-                        column = tl.where(label == there, tl.load(squared + start + j), 0)
-                        best = tl.minimum(best, column + away * away)
-                tl.store(result + start + x, tl.where(label == 0, 0, best), mask=x < width)

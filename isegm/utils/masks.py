@@ -11,7 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
-from skimage.measure import label
 
 from isegm.utils.errors import InputError
 from isegm.utils.images import (
@@ -320,6 +319,8 @@ def _has_soft_edges(pixels: np.ndarray, values: np.ndarray, counts: np.ndarray) 
     share = np.count_nonzero(between) / slope
     if share <= SOFT:
         return False
+    from skimage.measure import label  # SciPy behind it takes a third of a second, which few masks need
+
     pieces = label(np.where(pixels < values[-1], pixels, 0), connectivity=1).max()
     narrow = len(values) <= FEW_LEVELS and share >= SURELY_SOFT and counts[values[-1]] > slope
     return bool(pieces > SCATTERED * len(values) or narrow)

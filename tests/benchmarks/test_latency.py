@@ -16,6 +16,7 @@ from isegm.inference.protocols import usual_settings
 from isegm.model import build_model, list_models
 from isegm.utils.errors import InputError
 from isegm.utils.lookup import DEFAULT_CHECKPOINT
+from tests.analytic import BlobModel
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
@@ -53,7 +54,7 @@ def test_every_round_clicks_the_image_anew(monkeypatch):
 
 
 def test_rounds_in_which_a_network_is_compiled_are_not_counted(monkeypatch):
-    predictor = Predictor(build_model("clickseg_pplcnet"), settings=usual_settings("clickseg"))
+    predictor = Predictor(BlobModel(), settings=usual_settings("clickseg"))
     predictor.settings = replace(predictor.settings, compiled=True)
     step, rows, now = Predictor.step, [], [0.0]
 

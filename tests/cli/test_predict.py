@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from isegm import build_model
 from isegm.model.checkpoint import save_checkpoint
 from isegm.utils import cli
 from isegm.utils.files import read_mask, write_image
+from tests.vit import small_vit
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "predict.py"
 
@@ -33,7 +33,7 @@ def script():
 def checkpoint(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "tiny.pth"
-    save_checkpoint(build_model("clickseg_mobilenetv2"), path)
+    save_checkpoint(small_vit(), path)
     return path
 
 
@@ -145,12 +145,13 @@ def test_a_point_that_is_none(call, tmp_path, point):
 
 
 def test_a_point_without_a_label_is_on_the_object(call, tmp_path):
-    masks = []
-    for point in ("30,20", "30,20,1"):
+    overlays = []
+    for point in ("30,20", "30,20,1", "30,20,0"):
         code, _, err = call(points=(point,))
         assert code == 0, err
-        masks.append(read_mask(tmp_path / "out" / "mask.png"))
-    np.testing.assert_array_equal(*masks)
+        overlays.append(cv2.imread(str(tmp_path / "out" / "mask_overlay.png")))
+    np.testing.assert_array_equal(overlays[0], overlays[1])
+    assert (overlays[1] != overlays[2]).any()
 
 
 def test_a_label_that_is_neither_0_nor_1(call, tmp_path):

@@ -23,8 +23,9 @@ from isegm.engine.schedule import MultiStep, WarmupDecay
 from isegm.engine.tasks import IterativeClicks, LossTerm
 from isegm.engine.trainer import RunConfig, TrainConfig, Trainer
 from isegm.model import build_model
-from isegm.model.checkpoint import load_model, read_checkpoint
+from isegm.model.checkpoint import load_model, read_checkpoint, save_checkpoint
 from isegm.model.losses import SigmoidBinaryCrossEntropyLoss, SoftIoU, Sum
+from isegm.utils.cli import run as run_command
 from isegm.utils.errors import InputError
 from isegm.utils.exp import load_script
 from tests.drawn import draw_folder
@@ -345,20 +346,25 @@ def test_a_batch_of_one_is_refused(images, tmp_path):
         Trainer(run.model, run.train_set, None, replace(run.config, batch_size=1), run.run_config)
 
 
-def test_a_disk_that_is_full_ends_a_run_in_one_sentence(tmp_path):
-    script = (
-        "import resource, sys; sys.path.insert(0, sys.argv[1])\n"
-        "from isegm.model import build_model; from isegm.model.checkpoint import save_checkpoint\n"
-        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "model = build_model('clickseg_mobilenetv2')\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"
-        "from isegm.utils.cli import run\n"
-        "run(lambda: save_checkpoint(model, sys.argv[2]))\n"
-    )
-    command = [sys.executable, "-c", script, str(REPOSITORY), str(tmp_path / "model.pth")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and done.stderr.startswith("error: ") and "Traceback" not in done.stderr
-    assert "model.pth cannot be written" in done.stderr and list(tmp_path.iterdir()) == []
+@pytest.fixture
+def small_disk():
+    """Files of this process cannot have more than a million bytes."""
+    resource = pytest.importorskip("resource", reason="limits of POSIX")
+    _, most = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, most))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_disk_that_is_full_ends_a_run_in_one_sentence(tmp_path, capfd, small_disk):
+    model = mobilenet()
+    with pytest.raises(SystemExit) as end:
+        run_command(lambda: save_checkpoint(model, tmp_path / "model.pth"))
+    said = capfd.readouterr().err
+    assert end.value.code == 2 and said.startswith("error: ") and "Traceback" not in said
+    assert "model.pth cannot be written" in said and list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

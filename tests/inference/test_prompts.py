@@ -1,6 +1,7 @@
 """Boxes, scribbles, polygons and masks in a predictor: any first, in any mix, with every network and mode."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ IMAGE = np.random.default_rng(0).integers(0, 256, size=(90, 120, 3), dtype=np.ui
 MASK = np.zeros((90, 120), bool)
 MASK[20:50, 30:60] = True
 CROPS = ZoomIn(64, skip_clicks=1, min_crop_size=8)
+RITM = settings_for("ritm")
+RITM = replace(RITM, zoom_in=replace(RITM.zoom_in, target_size=64))  # a sixth of the published side, for speed
 PROMPTS = {
     "box": {"box": (30, 20, 61, 51)},
     "scribble": {"scribbles": [([(35, 25), (40, 44), (55, 45)], 1)]},
@@ -29,7 +32,7 @@ PROMPTS = {
     "click": {"points": [(45, 35)], "labels": [1]},
 }
 PREDICTORS = {
-    "ritm": lambda: Predictor(TinyModel(), settings=settings_for("ritm")),
+    "ritm": lambda: Predictor(TinyModel(), settings=RITM),
     "for people": lambda: Predictor(TinyModel()),
     "clickseg": lambda: Predictor(BlobModel(), settings=settings_for("clickseg", infer_size=48)),
     "focal": lambda: Predictor(FocalBlobModel(), settings=settings_for("focalclick", infer_size=48)),
@@ -38,10 +41,10 @@ PREDICTORS = {
     "encodes once": lambda: Predictor(EncodeOnceModel(with_cache=True), settings=InferenceSettings(flip=True)),
     "no previous mask": lambda: Predictor(TinyModel(with_prev_mask=False), settings=InferenceSettings(zoom_in=CROPS)),
     "cascade": lambda: Predictor(TinyModel(), settings=InferenceSettings(zoom_in=CROPS, cascade=Cascade(3))),
-    "RGB-BRS": lambda: Predictor(TinyModel(), settings=settings_for("ritm"), refinement=build_refinement("RGB-BRS")),
-    "strokes": lambda: Predictor(TinyModel(strokes=True), settings=settings_for("ritm")),
+    "RGB-BRS": lambda: Predictor(TinyModel(), settings=RITM, refinement=build_refinement("RGB-BRS")),
+    "strokes": lambda: Predictor(TinyModel(strokes=True), settings=RITM),
     "strokes with BRS": lambda: Predictor(
-        TinyModel(strokes=True), settings=settings_for("ritm"), refinement=build_refinement("DistMap-BRS")
+        TinyModel(strokes=True), settings=RITM, refinement=build_refinement("DistMap-BRS")
     ),
 }
 all_predictors = pytest.mark.parametrize("name", PREDICTORS)

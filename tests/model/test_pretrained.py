@@ -117,8 +117,17 @@ def same_features(name, own, theirs, image):
     return x, theirs.blocks[:3](y)
 
 
-@pytest.mark.parametrize(("name", "timm_name"), TIMM_NETWORKS.items())
-@pytest.mark.parametrize("tagged", [False, True])
+HEAVY = ("ritm_hrnet18s", "ritm_resnet34")  # named by a tag too, they show nothing that the light ones do not
+
+
+@pytest.mark.parametrize(
+    ("name", "timm_name", "tagged"),
+    [
+        pytest.param(name, timm_name, tagged, marks=pytest.mark.long if tagged and name in HEAVY else ())
+        for tagged in (False, True)
+        for name, timm_name in TIMM_NETWORKS.items()
+    ],
+)
 def test_timms_weights_fill_the_backbone_and_give_timms_features(hub, caplog, name, timm_name, tagged):
     hub.served = timm_name
     network = build_model(name).eval()

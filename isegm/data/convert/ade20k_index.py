@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
 
 from isegm.data.convert.parallel import map_in_order, write_pickle
 from isegm.data.datasets.ade20k import INDEX, image_folder
 from isegm.data.datasets.base import HELP, wrong_format
-from isegm.data.datasets.sbd import BROKEN_MAT
+from isegm.data.datasets.sbd import BROKEN_MAT, load_mat
 from isegm.utils.errors import InputError
 
 STUFF_NAMES = (
@@ -57,7 +56,7 @@ def _read_index(root: Path) -> list[tuple[str, str]]:
         raise InputError(f"there is no index_ade20k.mat in {root}: {HELP}.")
     path = found[0] / "index_ade20k.mat"
     try:
-        index = loadmat(path, squeeze_me=True)["index"]
+        index = load_mat(path, squeeze_me=True)["index"]
         names, folders = (np.atleast_1d(index[field].item()).tolist() for field in ("filename", "folder"))
         pairs = [(str(name).removesuffix(".jpg"), str(folder)) for name, folder in zip(names, folders, strict=True)]
     except (LookupError, *BROKEN_MAT) as error:
