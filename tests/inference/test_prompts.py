@@ -290,9 +290,7 @@ def test_every_pass_sees_the_crop_around_a_box_or_polygon(settings, kind):
 
 def test_the_whole_image_is_not_squeezed_into_the_crop_of_other_settings():
     image = MASK[..., None].repeat(3, axis=2) * np.uint8(255)
-    cropping, whole = (
-        Predictor(BrightModel(), settings=InferenceSettings(zoom_in)) for zoom_in in (CROPS, None)
-    )
+    cropping, whole = (Predictor(BrightModel(), settings=InferenceSettings(zoom_in)) for zoom_in in (CROPS, None))
     session = cropping.start(image)
     for place in ((30, 40), (32, 42)):
         (session,) = cropping.step([session], [Click(True, place)])
