@@ -91,8 +91,8 @@ class Prompt:
     def clicks(self, image_size: tuple[int, int]) -> list[Click]:
         """Return the clicks that stand for the prompt.
 
-        Of a box the one at its centre, of a polygon that at its innermost pixel, and of a scribble ``SCRIBBLE_CLICKS``
-        in the middles of parts of equal length.
+        Of a box the one at its centre, of a polygon that at its innermost pixel, the middle one of several, and of a
+        scribble ``SCRIBBLE_CLICKS`` in the middles of parts of equal length.
         """
         if self.kind == "box":
             (top, left), (bottom, right) = ((math.ceil(y), math.ceil(x)) for y, x in self.path)  # as ``mask``
@@ -100,8 +100,9 @@ class Prompt:
         if self.kind == "polygon":
             inside = np.pad(np.asarray(self.mask(image_size), dtype=np.uint8), 1)
             depth = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[1:-1, 1:-1]
-            row, column = divmod(int(depth.argmax()), image_size[1])
-            return [Click(True, (row, column))]
+            rows, columns = np.nonzero(depth == depth.max())  # many in a rectangle
+            middle = ((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2).argmin()
+            return [Click(True, (int(rows[middle]), int(columns[middle])))]
         middles = (np.arange(SCRIBBLE_CLICKS) + 0.5) / SCRIBBLE_CLICKS
         return [Click(self.is_positive, (row, column)) for row, column in along(self.outline(), middles).tolist()]
 

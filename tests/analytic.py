@@ -51,6 +51,13 @@ class BlobModel(AnalyticModel):
         )
 
 
+class BrightModel(AnalyticModel):
+    """Whatever is bright and seen is object."""
+
+    def logits(self, image: Tensor, prev_mask: Tensor, points: Tensor) -> Tensor:
+        return 40 * (image[:, :1] - 0.5)
+
+
 class FocalBlobModel(BlobModel):
     """The same function as FocalClick's coarse network, and as its refiner with the crop of the coarse answer."""
 

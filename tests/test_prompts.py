@@ -81,6 +81,12 @@ def test_the_click_of_a_box_lies_in_the_middle_of_its_pixels(box):
     assert click.coords == ((rows.min() + rows.max()) / 2, (columns.min() + columns.max()) / 2)
 
 
+def test_of_several_innermost_pixels_a_polygon_has_the_click_on_the_middle_one():
+    (wide,) = prompts_from_xy(SIZE, polygon=[(2, 10), (36, 10), (36, 18), (2, 18)])
+    (high,) = prompts_from_xy(SIZE, polygon=[(10, 2), (18, 2), (18, 26), (10, 26)])
+    assert wide.clicks(SIZE)[0].coords == (14, 19) and high.clicks(SIZE)[0].coords == (14, 14)
+
+
 def test_a_polygon_whose_loops_cancel_is_one():
     (prompt,) = prompts_from_xy(SIZE, polygon=[(0, 0), (25, 0), (0, 25), (25, 25)])
     (click,) = prompt.clicks(SIZE)

@@ -73,11 +73,13 @@ class Step:
     def _clicked(self, predictor: Predictor, move: Click | Prompt) -> Step:
         """The first click on an initial mask runs the network twice (docs/fidelity.md#first-click-on-a-mask)."""
         before = first = self.session
+        passes = 1
         if isinstance(move, Click):
             session = before.with_click(move)
+            passes = 1 if self.initial is None or before.clicks else 2
         else:
             session = before.with_prompts(move, keep_mask=self.initial is not None)
-        for _ in range(1 if self.initial is None or before.clicks else 2):
+        for _ in range(passes):
             if self.initial is not None:  # each pass changes the mask that was there before the click
                 session = replace(session, prev_probs=self.initial, merged=first.merged, clicks_seen=first.clicks_seen)
             (session,) = predictor.run([session], before=[before])

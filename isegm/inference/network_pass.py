@@ -188,7 +188,7 @@ class NetworkPass:
                 passes=member.session.passes + 1,
                 focus=prediction.focus,
                 painting=prediction.painting,
-                zoom=ZoomState(member.view.roi, prediction.zoom_probs),
+                zoom=ZoomState(member.view.roi, prediction.zoom_probs, member.session.zoom.outlined),
                 features=self._features_of(member, batch, i),
                 cache=take_rows(cache, batch.rows(i)),
                 refinement=output.refinement,

@@ -192,8 +192,9 @@ class InferenceSettings:
             size, exact = with_longest_side(size, self.max_size), False
         if not exact:
             size = to_multiples(size, multiple, self.max_size)
-        # The answer for a whole image must not be squeezed into the crop of a second look before it.
-        stale = None if self.second_look else zoom.roi
+        # The answer for a whole image must not be squeezed into the crop of a second look, of a box or polygon, or of
+        # other settings before it.
+        stale = None if self.second_look or zoom.outlined or self.zoom_in is None else zoom.roi
         return View(image_size, source, self.resize or size, stale if crop is None else crop)
 
 

@@ -43,8 +43,7 @@ class ZoomState:
     Attributes:
         roi: the present crop; None before the first one.
         probs: float (1, 1, H, W), the prediction from which the next crop is chosen; None before the first one.
-        outlined: ``probs`` is a box or polygon that somebody drew: the crop is chosen from it after any number of
-            clicks.
+        outlined: somebody drew a box or polygon: crops are chosen after any number of clicks, the first one around it.
     """
 
     roi: Box | None = None

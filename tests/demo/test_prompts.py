@@ -113,12 +113,25 @@ def test_what_cannot_be_drawn_is_refused_in_one_sentence(place):
     assert not controller.in_progress
 
 
-def test_a_box_on_a_loaded_mask_changes_it_around_its_click(place):
-    controller = started(place)
-    controller.load_mask(place / "middle.png")
-    before = mask_of(controller)
-    controller.draw_box(20, 15, 70, 60)
-    assert mask_of(controller).any() and before.any()
+@pytest.mark.parametrize("kind", ["box", "polygon", "scribble"])
+@pytest.mark.parametrize("skip_clicks", [-1, 1])
+def test_a_prompt_on_a_loaded_mask_gives_what_the_predictor_gives(place, kind, skip_clicks):
+    controller = started(place, skip_clicks=skip_clicks)
+    predictor = Predictor(BlobModel(), settings=controller.settings.inference, threshold=0.5)
+    predictor.set_image(drawn(SIZE))
+    controller.load_mask(place / "corner.png")
+    start = mask_of(controller)
+    draw, given = {
+        "box": (lambda: controller.draw_box(20, 15, 70, 60), {"box": (20, 15, 71, 61)}),
+        "polygon": (lambda: controller.draw_lasso(LASSO), {"polygon": LASSO}),
+        "scribble": (lambda: controller.draw_scribble(SCRIBBLE, True), {"scribbles": [(SCRIBBLE, 1)]}),
+    }[kind]
+    draw()
+    mask, probs = predictor.predict(prev_mask=start, **given)
+    np.testing.assert_array_equal(mask_of(controller), mask)
+    np.testing.assert_array_equal(probs_of(controller), probs)
+    if kind == "box":  # of the answer only what is inside counts
+        assert mask[15:61, 20:71].any() and not probs[61:].any() and not probs[:, 71:].any()
 
 
 def test_the_scene_shows_prompts(place):

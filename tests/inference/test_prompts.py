@@ -9,13 +9,23 @@ import torch
 
 from isegm import Click, InputError, build_model
 from isegm.inference.cascade import Cascade
+from isegm.inference.mask_metrics import get_iou
 from isegm.inference.predictor import Predictor
 from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.refinement import build_refinement
 from isegm.inference.session import Session
 from isegm.inference.transforms import ZoomIn
 from isegm.prompts import prompts_from_xy
-from tests.analytic import BlobModel, CDNetBlobModel, EMCBlobModel, EncodeOnceModel, FocalBlobModel, TinyModel
+from isegm.utils.boxes import Box
+from tests.analytic import (
+    BlobModel,
+    BrightModel,
+    CDNetBlobModel,
+    EMCBlobModel,
+    EncodeOnceModel,
+    FocalBlobModel,
+    TinyModel,
+)
 
 IMAGE = np.random.default_rng(0).integers(0, 256, size=(90, 120, 3), dtype=np.uint8)
 MASK = np.zeros((90, 120), bool)
@@ -259,6 +269,35 @@ def test_the_answer_to_a_box_has_nothing_outside_and_clicks_may_leave_it(name):
     assert not probs[~inside].any() and not mask[~inside].any()
     _, probs = predictor.predict(points=[(100, 80)], labels=[1])
     assert probs[~inside].any()
+
+
+@pytest.mark.parametrize("kind", ["box", "polygon"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        InferenceSettings(CROPS, cascade=Cascade(2)),
+        replace(settings_for("clickseg", infer_size=64), cascade=Cascade(2)),
+        InferenceSettings(ZoomIn(64, skip_clicks=2, min_crop_size=8)),
+    ],
+    ids=["cascade", "cascade of clickseg", "second click on the whole image"],
+)
+def test_every_pass_sees_the_crop_around_a_box_or_polygon(settings, kind):
+    predictor = Predictor(BrightModel(), settings=settings)
+    predictor.set_image(MASK[..., None].repeat(3, axis=2) * np.uint8(255))
+    for prompt in (PROMPTS[kind], PROMPTS["click"]):
+        mask, _ = predictor.predict(**prompt)
+        assert get_iou(MASK, mask) > 0.9
+        assert predictor.session.view.source != Box.of_image(MASK.shape)
+
+
+def test_the_whole_image_is_not_squeezed_into_the_crop_of_other_settings():
+    image = MASK[..., None].repeat(3, axis=2) * np.uint8(255)
+    cropping, whole = (Predictor(BrightModel(), settings=InferenceSettings(zoom_in)) for zoom_in in (CROPS, None))
+    session = cropping.start(image)
+    for place in ((30, 40), (32, 42)):
+        (session,) = cropping.step([session], [Click(True, place)])
+    (session,) = whole.step([session], [Click(True, (31, 41))])
+    np.testing.assert_array_equal(session.mask(0.49), MASK)
 
 
 def test_the_network_looks_into_a_box_again_where_it_reads_its_answer(monkeypatch):

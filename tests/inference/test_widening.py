@@ -16,16 +16,9 @@ from isegm.inference.refinement import build_refinement
 from isegm.inference.transforms import ZoomIn
 from isegm.inference.widening import wider_crop
 from isegm.utils.boxes import Box
-from tests.analytic import AnalyticModel, TinyModel
+from tests.analytic import AnalyticModel, BrightModel, TinyModel
 
 CLICKS = (Click(True, (100, 50)),)
-
-
-class Bright(AnalyticModel):
-    """Whatever is bright and seen is object; the image must hold one bright bar."""
-
-    def logits(self, image, prev_mask, points):
-        return 40 * (image[:, :1] - 0.5)
 
 
 class Faithful(AnalyticModel):
@@ -44,7 +37,7 @@ def bar(height=200, width=300):
 
 def clicked(settings, start=(95, 105, 40, 60), clicks=CLICKS):
     """The session after the clicks, and the network's calls, where the crop is chosen around a part of the bar."""
-    predictor = Predictor(model := Bright(), settings=settings)
+    predictor = Predictor(model := BrightModel(), settings=settings)
     session = predictor.start(bar()).with_click(Click(True, (100, 50)))
     part = np.zeros((200, 300), bool)
     part[start[0] : start[1], start[2] : start[3]] = True
@@ -101,7 +94,7 @@ def test_a_batch_gives_the_answers_of_each_alone():
 
 
 def test_the_first_click_is_looked_at_twice_and_later_ones_once():
-    predictor = Predictor(model := Bright(), settings=replace(CROPS, second_look=True))
+    predictor = Predictor(model := BrightModel(), settings=replace(CROPS, second_look=True))
     image = np.zeros((200, 300, 3), np.uint8)
     image[90:110, 100:140] = 255
     predictor.set_image(image)
@@ -147,6 +140,6 @@ def test_programs_of_people_look_again():
 def test_ritms_rule_keeps_the_wider_crop_for_the_next_click():
     settings = replace(settings_for("ritm"), zoom_in=ZoomIn(64, min_crop_size=20), merge="guarded", widen=10)
     session, _ = clicked(settings)
-    predictor = Predictor(Bright(), settings=settings)
+    predictor = Predictor(BrightModel(), settings=settings)
     (after,) = predictor.step([session], [Click(True, (100, 200))])
     assert wider_crop(after.prev_probs, after.view.output_box, 0.49) is None
