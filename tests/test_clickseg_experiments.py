@@ -289,7 +289,7 @@ def test_every_script_trains_a_step_on_its_data(file, at_data, start_of, small_c
     trained(module, cfg)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("file", ["focalclick/hrnet18s_S1_cclvs", NOITER])
 def test_networks_of_no_listed_command_train_a_step(file, at_data, start_of):
     module, cfg = at_data(of_script(file), "--epochs=1", "--epoch-len=2", "--batch-size=2", "--seed=5", *start_of(file))

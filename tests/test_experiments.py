@@ -164,7 +164,7 @@ def trained(module, cfg):
     return last
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("file", ALONE)
 def test_networks_of_no_listed_command_train_a_step(file, at_data, small_crops):
     module, cfg = at_data(*short(file), "--seed", "5")  # with this one chance asks for no further clicks

@@ -26,7 +26,8 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--checkpoint",
         type=read_path_text,
         default=str(DEFAULT_CHECKPOINT),
-        help="network: a path, or the beginning of a name below INTERACTIVE_MODELS_PATH (default: the shipped one)",
+        help="network to write: a path, or the beginning of a name below INTERACTIVE_MODELS_PATH (default: the shipped "
+        "one)",
     )
     parser.add_argument("--out", required=True, type=read_path, metavar="FILE", help="file to write, .onnx")
     parser.add_argument(

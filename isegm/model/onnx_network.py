@@ -133,7 +133,7 @@ class OnnxNetwork(ClickModel):
         features: Mapping[str, Tensor],
         points: Tensor,
         prev_mask: Tensor | None = None,
-        cache: object = None,
+        cache: None = None,
         *,
         strokes: Tensor | None = None,
     ) -> dict[str, Any]:

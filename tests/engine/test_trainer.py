@@ -362,7 +362,7 @@ def test_a_disk_that_is_full_ends_a_run_in_one_sentence(tmp_path, capfd, small_d
     model = mobilenet()
     with pytest.raises(SystemExit) as end:
         run_command(lambda: save_checkpoint(model, tmp_path / "model.pth"))
-    said = capfd.readouterr().err
+    said = capfd.readouterr().err.lstrip()  # behind the progress of an earlier test
     assert end.value.code == 2 and said.startswith("error: ") and "Traceback" not in said
     assert "model.pth cannot be written" in said and list(tmp_path.iterdir()) == []
 
