@@ -16,7 +16,7 @@ from isegm.utils.log import logger
 
 
 def check_batch_size(config: TrainConfig, run_config: RunConfig, model: ClickModel, epoch_len: int) -> None:
-    """Check that batches of the configured size can be trained.
+    """Check that a network can be trained in batches of the configured size.
 
     Raises:
         InputError: the network has no weights to train; the batch cannot be divided by the processes, is too small for

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import signal
 from collections.abc import Iterator
@@ -162,13 +163,6 @@ def load_epoch(
     return parts, load_batches(dataset, parts, workers, device)
 
 
-class _Nowhere:
-    """A file that keeps nothing."""
-
-    def write(self, data: object) -> None:
-        """Take bytes."""
-
-
 def _require_sendable(dataset: Dataset) -> None:
     """Check that processes that begin without this one's memory, as on Windows and Macs, can get a data set.
 
@@ -176,7 +170,8 @@ def _require_sendable(dataset: Dataset) -> None:
         InputError: they cannot, such as what an experiment script defines, which nobody can import.
     """
     try:
-        pickle.Pickler(_Nowhere()).dump(dataset)
+        with open(os.devnull, "wb") as nowhere:
+            pickle.dump(dataset, nowhere)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise InputError(
             f"the samples cannot be sent to the processes that load them ({str(error).splitlines()[0]}): put what the "

@@ -246,7 +246,7 @@ class Trainer:
         if self.average is not None:
             self.average.update(self.model)
             if not (self.config.freeze_batchnorm or self.run_config.sync_batchnorm):
-                average_statistics(self.average.model)  # now, so that it does not depend on when a checkpoint is due
+                average_statistics(self.average.model)  # after each step, so that no result depends on when one saves
 
     @property
     def trained(self) -> ClickModel:

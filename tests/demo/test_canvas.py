@@ -244,9 +244,12 @@ def test_a_trackpad_zooms_in_tk_9_by_the_way_that_it_scrolls(user, pyramid, monk
         assert other.viewport.scale == pytest.approx(whole * 1.2**steps)
 
 
-@pytest.mark.skipif(tk.TkVersion >= 9, reason="Tk 9 knows the event")
-def test_tk_8_binds_no_event_of_trackpads(user):
-    assert canvas.TOUCHPAD not in user.canvas.bind()
+@pytest.mark.parametrize(("version", "binds"), [(8.6, False), (9.0, True)])
+def test_the_event_of_trackpads_is_bound_from_tk_9_on(version, binds, user, monkeypatch):
+    monkeypatch.setattr(tk, "TkVersion", version)
+    monkeypatch.setattr(canvas, "TOUCHPAD", "<Circulate>")  # which every Tk knows, and nothing else binds
+    user.image.destroy()
+    assert ("<Circulate>" in User(user.root).canvas.bind()) == binds
 
 
 def test_an_image_that_is_closed_is_not_drawn_any_more(user, pyramid):

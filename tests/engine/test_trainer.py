@@ -340,6 +340,13 @@ def test_samples_that_spawned_processes_cannot_get_are_told_in_one_sentence(imag
         multiprocessing.set_start_method(before, force=True)
 
 
+def test_a_network_without_weights_is_refused(images, tmp_path):
+    run = trainer(images, tmp_path / "run")
+    run.model.runs_in_torch = False  # as one that an ONNX file holds
+    with pytest.raises(InputError, match=r"ONNX file cannot be trained: give the \.pth file"):
+        Trainer(run.model, run.train_set, None, run.config, run.run_config)
+
+
 def test_a_batch_of_one_is_refused(images, tmp_path):
     with pytest.raises(InputError, match="--batch-size 2 or more"):
         run = trainer(images, tmp_path / "run")
