@@ -1,7 +1,8 @@
 """The form in which predictors run a network: the same function of images and clicks in less time.
 
-Each BatchNorm layer is folded into the convolution before it, and weights of convolutions lie in memory with their
-channels last. Outputs change in their last digits only.
+Each BatchNorm layer, and each factor (``ScaleLayer``), is folded into the convolution before it; modules that have a
+cheaper form change to it (``Simplifiable``); weights of convolutions lie in memory with their channels last. Outputs
+change in their last digits only.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from isegm.model.click_model import ClickModel
+from isegm.model.layers import ScaleLayer, Simplifiable
 
 
 def in_inference_form(network: ClickModel) -> ClickModel:
@@ -35,6 +37,9 @@ def in_inference_form(network: ClickModel) -> ClickModel:
         for parent in list(fast.modules()):
             for first, second in _pairs(parent):
                 _fold(first, second)
+        for module in list(fast.modules()):
+            if isinstance(module, Simplifiable):
+                module.simplify()
         for module in fast.modules():
             if isinstance(module, nn.Conv2d):
                 weight = module.weight.detach().to(memory_format=torch.channels_last, copy=True)
@@ -43,19 +48,25 @@ def in_inference_form(network: ClickModel) -> ClickModel:
 
 
 def _pairs(parent: nn.Module) -> Iterator[tuple[tuple[nn.Module, str], tuple[nn.Module, str]]]:
-    """Yield the places of a convolution and of the BatchNorm that a module has right behind it, also in a sequence."""
+    """Yield the places of a convolution and of the layer that is folded into it, right behind it, also in a sequence."""
     children = list(parent.named_children())
     for (name, module), (next_name, following) in pairwise(children):
         place = (parent, next_name)
         if isinstance(following, nn.Sequential) and len(following):
             place, following = (following, "0"), following[0]
-        if type(module) is nn.Conv2d and type(following) is nn.BatchNorm2d:
+        if type(module) is nn.Conv2d and type(following) in (nn.BatchNorm2d, ScaleLayer):
             yield (parent, name), place
 
 
-def _fold(conv_place: tuple[nn.Module, str], norm_place: tuple[nn.Module, str]) -> None:
-    """Put a convolution with the BatchNorm behind it in the place of the first, and nothing in that of the second."""
-    conv, norm = (parent.get_submodule(name) for parent, name in (conv_place, norm_place))
-    assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
-    setattr(*conv_place, fuse_conv_bn_eval(conv, norm))
-    setattr(*norm_place, nn.Identity())
+def _fold(conv_place: tuple[nn.Module, str], layer_place: tuple[nn.Module, str]) -> None:
+    """Put a convolution with the layer behind it in the place of the first, and nothing in that of the second."""
+    conv, layer = (parent.get_submodule(name) for parent, name in (conv_place, layer_place))
+    assert isinstance(conv, nn.Conv2d)
+    if isinstance(layer, nn.BatchNorm2d):
+        folded = fuse_conv_bn_eval(conv, layer)
+    else:
+        folded = copy.deepcopy(conv)
+        for parameter in folded.parameters():
+            parameter.copy_(layer(parameter))
+    setattr(*conv_place, folded)
+    setattr(*layer_place, nn.Identity())

@@ -8,6 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+class Simplifiable(nn.Module):
+    """A module that computes its outputs, or what its caller reads of them, at less cost for inference."""
+
+    def simplify(self) -> None:
+        """Change to that form, whose BatchNorm layers are folded already; it cannot be trained or saved."""
+        raise NotImplementedError
+
+
 class ScaleLayer(nn.Module):
     """Multiply by the absolute value of one learned number (``scale``)."""
 
@@ -43,6 +51,29 @@ class ConvNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.norm(self.conv(x)), inplace=True)
+
+
+def first_conv(layers: nn.Sequential) -> tuple[nn.Conv2d, nn.Sequential]:
+    """Return the convolution that a sequence begins with, and what follows."""
+    conv = layers[0]
+    assert isinstance(conv, nn.Conv2d)
+    return conv, layers[1:]
+
+
+@torch.no_grad()
+def composed(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
+    """Return, for inference, the 1x1 convolution that does what two of them do one after the other.
+
+    It also does so where means over pixels are taken between the two, if they are taken before it instead.
+    """
+    weight = second.weight.flatten(1) @ first.weight.flatten(1)  # (outputs, inputs)
+    result = nn.Conv2d(first.in_channels, second.out_channels, 1, device=weight.device, dtype=weight.dtype)
+    bias = weight.new_zeros(second.out_channels) if second.bias is None else second.bias
+    if first.bias is not None:
+        bias = bias + second.weight.flatten(1) @ first.bias
+    result.weight = nn.Parameter(weight[..., None, None], requires_grad=False)
+    result.bias = nn.Parameter(bias, requires_grad=False)
+    return result
 
 
 def dilated_by_phases(conv: nn.Conv2d, x: Tensor) -> Tensor:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
+from isegm.model.aggregation import conv1x1_of_resized, conv3x3_of_resized
 from isegm.model.backbones.hrnet import HRNet
 from isegm.model.backbones.resnet import ResNet
 from isegm.model.backbones.segformer import VERSIONS, MixTransformer
@@ -13,15 +16,17 @@ from isegm.model.heads.deeplab import ASPP, DeepLabHead, SkipProject
 from isegm.model.heads.lraspp import LRASPP
 from isegm.model.heads.ocr import SpatialOCR, bn_relu, spatial_gather
 from isegm.model.heads.segformer_head import DecodeHead
-from isegm.model.layers import resize
+from isegm.model.layers import Simplifiable, first_conv, resize
 from isegm.utils.errors import InputError
 
 LRASPP_CHANNELS, FUSED_CHANNELS = 128, 16  # of LightSegmentor
 SKIP_CHANNELS = 32  # of DeepLabV3+'s skip connection from stride 4
 
 
-class HRNetOCR(HRNet):
+class HRNetOCR(HRNet, Simplifiable):
     """HRNet with an OCR head for one object, at stride 4.
+
+    For inference the head reads coarse maps as they are, see ``isegm.model.aggregation``.
 
     Args:
         width, small: see ``HRNet``.
@@ -33,6 +38,7 @@ class HRNetOCR(HRNet):
     def __init__(self, width: int = 48, ocr_width: int = 256, small: bool = False) -> None:
         super().__init__(width, small)
         self.ocr_width = ocr_width
+        self.simplified = False
         if ocr_width == 0:
             self.cls_head = self._plain_head(kernel=3)
             return
@@ -50,9 +56,23 @@ class HRNetOCR(HRNet):
         """Return the input of ``cls_head``, (B, 2 * ocr_width, H/4, W/4), and auxiliary logits, from ``aggregate``."""
         if self.ocr_width == 0:
             return aggregated, None
-        aux = self.aux_head(aggregated)  # (B, 1, H/4, W/4)
-        features = self.conv3x3_ocr(aggregated)  # (B, 2 * ocr_width, H/4, W/4)
+        return self._with_context(self.conv3x3_ocr(aggregated), self.aux_head(aggregated))
+
+    def _with_context(self, features: Tensor, aux: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the input of ``cls_head`` and auxiliary logits ``aux`` (B, 1, H/4, W/4), from both heads' outputs."""
         return self.ocr_distri_head(features, spatial_gather(features, aux)), aux
+
+    def _features_of(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Return ``forward_features`` of ``maps``, see ``forward_maps``."""
+        if not self.simplified:
+            return self.forward_features(self.aggregate(maps))
+        conv, following = first_conv(self.conv3x3_ocr)
+        features = following(conv3x3_of_resized(conv, maps))  # (B, 2 * ocr_width, H/4, W/4)
+        conv, following = first_conv(self.aux_head)
+        return self._with_context(features, following(conv1x1_of_resized(conv, maps)))
+
+    def simplify(self) -> None:
+        self.simplified = self.ocr_width > 0
 
     def forward(self, image: Tensor, side: Tensor | None = None) -> tuple[Tensor, Tensor | None, Tensor]:
         """Return logits and auxiliary logits, each (B, 1, H/4, W/4), and the input of ``cls_head``.
@@ -63,7 +83,7 @@ class HRNetOCR(HRNet):
             image: float (B, 3, H, W), normalised.
             side: click features (B, 64, H/2, W/2), added after the first convolution; None for none.
         """
-        features, aux = self.forward_features(self.aggregate(self.forward_maps(image, side)))
+        features, aux = self._features_of(self.forward_maps(image, side))
         return self.cls_head(features), aux, features
 
 
@@ -110,8 +130,10 @@ class DeepLabV3Plus(nn.Module):
         return self.head(self.join(*self.backbone(image, side)))
 
 
-class LightSegmentor(nn.Module):
+class LightSegmentor(Simplifiable):
     """Backbone, LR-ASPP on its coarse features, and fusion with its fine features.
+
+    For inference the last convolution of the backbone and the first ones of LR-ASPP are one.
 
     Args:
         backbone: see ``TwoScaleBackbone``.
@@ -126,12 +148,22 @@ class LightSegmentor(nn.Module):
         self.fusion_conv2 = nn.Conv2d(low_channels, FUSED_CHANNELS, 1)
         self.head = nn.Conv2d(FUSED_CHANNELS, 1, 1)
         self.aux_head = nn.Conv2d(FUSED_CHANNELS, 1, 1)
+        self.simplified = False
+
+    def simplify(self) -> None:
+        self.simplified = True
+        projection = self.backbone.without_projection()
+        if projection is not None:
+            self.lraspp.behind(projection)
 
     def forward(self, image: Tensor, side: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits, auxiliary logits and the fused features, all at the stride of the fine features."""
         low, high = self.backbone(image, side)  # (B, C_low, h, w), (B, C_high, h', w')
-        context = resize(self.lraspp(high), low.shape[2:])  # (B, 128, h, w)
-        context = self.fusion_conv1(context)  # (B, 16, h, w)
+        context = self.lraspp(high)  # (B, 128, h', w')
+        if self.simplified:
+            context = resize(self.fusion_conv1(context), low.shape[2:])  # (B, 16, h, w), and at fewer pixels before it
+        else:
+            context = self.fusion_conv1(resize(context, low.shape[2:]))
         fused = context + self.fusion_conv2(low)  # (B, 16, h, w)
         return self.head(fused), self.aux_head(context), fused
 

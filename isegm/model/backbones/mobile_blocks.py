@@ -143,9 +143,18 @@ class InvertedResidualNet(TwoScaleBackbone):
         self, stages: Mapping[str, tuple[Sequence[Row], int]], activation: Activation = F.relu6, **options: Any
     ) -> None:
         super().__init__()
+        self.last_stage = list(stages)[-1]
         self.conv1 = ConvBNAct(3, self.side_channels, 3, stride=2, activation=activation)
         in_channels = self.side_channels
         for name, (settings, dilation) in stages.items():
             stage = inverted_residuals(in_channels, settings, dilation, activation=activation, **options)
             self.add_module(name, stage)
             in_channels = settings[-1][1]
+
+    def without_projection(self) -> nn.Conv2d | None:
+        layer = list(self.get_submodule(self.last_stage).children())[-1]
+        assert isinstance(layer, InvertedResidual) and not layer.shortcut
+        *kept, projection, folded = layer.conv.children()  # the last is an identity where BatchNorm was
+        assert isinstance(projection, nn.Conv2d) and isinstance(folded, nn.Identity)
+        layer.conv = nn.Sequential(*kept)
+        return projection

@@ -31,6 +31,13 @@ class TwoScaleBackbone(nn.Module, ABC):
             fine and coarse features, (B, channels[0], h1, w1) and (B, channels[1], h2, w2).
         """
 
+    def without_projection(self) -> nn.Conv2d | None:
+        """Leave out the 1x1 convolution that the coarse features are the output of, for inference, and return it.
+
+        None if there is none, and nothing changes: an activation or a sum comes last.
+        """
+        return None
+
     @abstractmethod
     def load_imagenet_weights(self, source: str | Path) -> None:
         """Load ImageNet weights; see ``ClickModel.load_imagenet_weights``.

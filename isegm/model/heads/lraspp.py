@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from isegm.model.layers import resize
+from isegm.model.layers import composed, resize
 
 
 class LRASPP(nn.Module):
@@ -16,6 +16,13 @@ class LRASPP(nn.Module):
         self.b1 = nn.Sequential(
             nn.AdaptiveAvgPool2d((2, 2)), nn.Conv2d(in_channels, out_channels, 1, bias=False), nn.Sigmoid()
         )
+
+    def behind(self, projection: nn.Conv2d) -> None:
+        """Read, for inference, the input of a 1x1 convolution instead of its output; BatchNorm is folded already."""
+        for branch, position in ((self.b0, 0), (self.b1, 1)):
+            conv = branch[position]
+            assert isinstance(conv, nn.Conv2d)
+            branch[position] = composed(projection, conv)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, out_channels, h, w) from ``x`` (B, in_channels, h, w)."""

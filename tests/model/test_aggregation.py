@@ -1,0 +1,56 @@
+"""Convolutions of maps of several sizes, without resizing the coarse ones first."""
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from isegm import build_model
+from isegm.model.aggregation import conv1x1_of_resized, conv3x3_of_resized
+from isegm.model.inference_form import in_inference_form
+from isegm.model.layers import resize
+
+CHANNELS = (6, 12, 24, 48)
+
+
+def maps_of(height, width):
+    """Maps as HRNet's, for an image whose fine maps have this size."""
+    sizes = [(-(-height // 2**i), -(-width // 2**i)) for i in range(4)]
+    generator = torch.Generator().manual_seed(height)
+    return [torch.randn(2, c, *size, generator=generator) for c, size in zip(CHANNELS, sizes, strict=True)]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("size", [(32, 32), (25, 50), (33, 47), (8, 9), (3, 2), (1, 1)])
+def test_it_is_a_convolution_of_the_resized_and_concatenated_maps(size, bias):
+    torch.manual_seed(0)
+    maps = maps_of(*size)
+    joined = torch.cat([resize(x, size) for x in maps], dim=1)
+    for conv, function in (
+        (nn.Conv2d(sum(CHANNELS), 10, 1, bias=bias), conv1x1_of_resized),
+        (nn.Conv2d(sum(CHANNELS), 10, 3, padding=1, bias=bias), conv3x3_of_resized),
+    ):
+        torch.testing.assert_close(function(conv, maps), conv(joined), rtol=1e-4, atol=1e-5)
+
+
+def test_coarse_maps_of_any_size_are_taken():
+    torch.manual_seed(0)
+    maps = [torch.randn(1, 4, 40, 30), torch.randn(1, 4, 7, 30), torch.randn(1, 4, 1, 5), torch.randn(1, 4, 2, 1)]
+    conv = nn.Conv2d(16, 5, 3, padding=1)
+    expected = conv(torch.cat([resize(x, (40, 30)) for x in maps], dim=1))
+    torch.testing.assert_close(conv3x3_of_resized(conv, maps), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "share"), [("ritm_hrnet18s", 0.74), ("clickseg_mobilenetv2", 0.89), ("clickseg_efficientnetb0", 0.95)]
+)
+def test_networks_multiply_less_in_their_form_for_inference(name, share):
+    network = build_model(name).eval()
+
+    def multiplications(one):
+        inputs = torch.zeros(1, 4, 128, 128), torch.full((1, 2, 3), -1.0)
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            one(*inputs)
+        return counter.get_total_flops()
+
+    assert multiplications(in_inference_form(network)) < share * multiplications(network)
