@@ -19,7 +19,9 @@ from isegm.click_maps import DistMaps
 from isegm.clicks import used
 from isegm.model.backbones.vit import VisionTransformer
 from isegm.model.click_model import ClickModel, DrawnClicksModel
+from isegm.model.heads.ocr import spatial_gather
 from isegm.model.layers import resize
+from isegm.model.segmentors import HRNetOCR
 from isegm.model.segnext import SegNextModel
 from isegm.model.simpleclick import SimpleClickModel
 
@@ -64,6 +66,18 @@ class PublishedSegNext(SegNextModel):
         return {"instances": resize(logits, size, aligned=False)}
 
 
+class PublishedHRNetOCR(HRNetOCR):
+    """HRNet with OCR as it was published."""
+
+    def features_of(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+        return self.forward_features(self.aggregate(maps))
+
+    def with_context(self, features: Tensor, aux: Tensor) -> tuple[Tensor, Tensor]:
+        head = self.ocr_distri_head
+        attended = head.object_context_block(features, spatial_gather(features, aux))  # (B, C, H/4, W/4)
+        return head.conv_bn_dropout(torch.cat((attended, features), dim=1)), aux
+
+
 class FullGridMaps(DistMaps):
     """Disks as they were published, see ``full_grid_disks``."""
 
@@ -80,14 +94,20 @@ LAYOUTS: dict[type[ClickModel], type[ClickModel]] = {
 def in_published_layout(network: ClickModel) -> ClickModel:
     """Return a network in the published layout with the weights of ``network``, which it shares.
 
-    Attention and fusion differ in SimpleClick, with logits at their usual resolution, and in SegNext. All networks that
-    draw disks draw them as published, and predictors run them as they are, see ``ClickModel.inference_form``.
+    Attention and fusion differ in SimpleClick, with logits at their usual resolution, and in SegNext; the head in
+    networks on HRNet. All networks that draw disks draw them as published, and predictors run them as they are, see
+    ``ClickModel.inference_form``.
     """
     plain = copy(network)  # another object with the same layers
     plain._modules = dict(network._modules)
     plain.inference_form = True
     if type(network) in LAYOUTS and not (isinstance(network, SimpleClickModel) and network.head.used):
         plain.__class__ = LAYOUTS[type(network)]
+    for name, part in network.named_children():
+        if type(part) is HRNetOCR:
+            published = copy(part)
+            published.__class__ = PublishedHRNetOCR
+            plain._modules[name] = published
     if isinstance(plain, DrawnClicksModel) and type(plain.dist_maps) is DistMaps and plain.dist_maps.use_disks:
         plain.dist_maps = FullGridMaps(plain.dist_maps.norm_radius, use_disks=True)
     return plain

@@ -78,7 +78,7 @@ def _conv3x3_of_coarse(x: Tensor, weight: Tensor, size: tuple[int, int]) -> Tens
     Returns:
         (B, outputs, H, W), zero-padded as a convolution with padding 1 is, channels last in memory.
     """
-    batch, channels, height, width = x.shape
+    batch, _, height, width = x.shape
     outputs = len(weight)
     tokens = x.permute(0, 2, 3, 1).flatten(0, 2)  # (B*h*w, C)
     columns = _moved_interpolation(width, size[1], x)  # (W, w*3)

@@ -48,7 +48,7 @@ def in_inference_form(network: ClickModel) -> ClickModel:
 
 
 def _pairs(parent: nn.Module) -> Iterator[tuple[tuple[nn.Module, str], tuple[nn.Module, str]]]:
-    """Yield the places of a convolution and of the layer that is folded into it, right behind it, also in a sequence."""
+    """Yield the places of a convolution and of the layer behind it, also in a sequence, that is folded into it."""
     children = list(parent.named_children())
     for (name, module), (next_name, following) in pairwise(children):
         place = (parent, next_name)

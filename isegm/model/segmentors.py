@@ -23,10 +23,10 @@ LRASPP_CHANNELS, FUSED_CHANNELS = 128, 16  # of LightSegmentor
 SKIP_CHANNELS = 32  # of DeepLabV3+'s skip connection from stride 4
 
 
-class HRNetOCR(HRNet, Simplifiable):
+class HRNetOCR(HRNet):
     """HRNet with an OCR head for one object, at stride 4.
 
-    For inference the head reads coarse maps as they are, see ``isegm.model.aggregation``.
+    The first convolutions of the head read coarse maps before they are resized, see ``isegm.model.aggregation``.
 
     Args:
         width, small: see ``HRNet``.
@@ -38,7 +38,6 @@ class HRNetOCR(HRNet, Simplifiable):
     def __init__(self, width: int = 48, ocr_width: int = 256, small: bool = False) -> None:
         super().__init__(width, small)
         self.ocr_width = ocr_width
-        self.simplified = False
         if ocr_width == 0:
             self.cls_head = self._plain_head(kernel=3)
             return
@@ -56,23 +55,20 @@ class HRNetOCR(HRNet, Simplifiable):
         """Return the input of ``cls_head``, (B, 2 * ocr_width, H/4, W/4), and auxiliary logits, from ``aggregate``."""
         if self.ocr_width == 0:
             return aggregated, None
-        return self._with_context(self.conv3x3_ocr(aggregated), self.aux_head(aggregated))
+        return self.with_context(self.conv3x3_ocr(aggregated), self.aux_head(aggregated))
 
-    def _with_context(self, features: Tensor, aux: Tensor) -> tuple[Tensor, Tensor]:
+    def with_context(self, features: Tensor, aux: Tensor) -> tuple[Tensor, Tensor]:
         """Return the input of ``cls_head`` and auxiliary logits ``aux`` (B, 1, H/4, W/4), from both heads' outputs."""
         return self.ocr_distri_head(features, spatial_gather(features, aux)), aux
 
-    def _features_of(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Return ``forward_features`` of ``maps``, see ``forward_maps``."""
-        if not self.simplified:
-            return self.forward_features(self.aggregate(maps))
+    def features_of(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Return ``forward_features`` of ``aggregate`` of ``maps``, see ``forward_maps``."""
+        if self.ocr_width == 0:
+            return self.aggregate(maps), None
         conv, following = first_conv(self.conv3x3_ocr)
         features = following(conv3x3_of_resized(conv, maps))  # (B, 2 * ocr_width, H/4, W/4)
         conv, following = first_conv(self.aux_head)
-        return self._with_context(features, following(conv1x1_of_resized(conv, maps)))
-
-    def simplify(self) -> None:
-        self.simplified = self.ocr_width > 0
+        return self.with_context(features, following(conv1x1_of_resized(conv, maps)))
 
     def forward(self, image: Tensor, side: Tensor | None = None) -> tuple[Tensor, Tensor | None, Tensor]:
         """Return logits and auxiliary logits, each (B, 1, H/4, W/4), and the input of ``cls_head``.
@@ -83,7 +79,7 @@ class HRNetOCR(HRNet, Simplifiable):
             image: float (B, 3, H, W), normalised.
             side: click features (B, 64, H/2, W/2), added after the first convolution; None for none.
         """
-        features, aux = self._features_of(self.forward_maps(image, side))
+        features, aux = self.features_of(self.forward_maps(image, side))
         return self.cls_head(features), aux, features
 
 
@@ -148,10 +144,8 @@ class LightSegmentor(Simplifiable):
         self.fusion_conv2 = nn.Conv2d(low_channels, FUSED_CHANNELS, 1)
         self.head = nn.Conv2d(FUSED_CHANNELS, 1, 1)
         self.aux_head = nn.Conv2d(FUSED_CHANNELS, 1, 1)
-        self.simplified = False
 
     def simplify(self) -> None:
-        self.simplified = True
         projection = self.backbone.without_projection()
         if projection is not None:
             self.lraspp.behind(projection)
@@ -159,11 +153,8 @@ class LightSegmentor(Simplifiable):
     def forward(self, image: Tensor, side: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits, auxiliary logits and the fused features, all at the stride of the fine features."""
         low, high = self.backbone(image, side)  # (B, C_low, h, w), (B, C_high, h', w')
-        context = self.lraspp(high)  # (B, 128, h', w')
-        if self.simplified:
-            context = resize(self.fusion_conv1(context), low.shape[2:])  # (B, 16, h, w), and at fewer pixels before it
-        else:
-            context = self.fusion_conv1(resize(context, low.shape[2:]))
+        context = self.fusion_conv1(self.lraspp(high))  # (B, 16, h', w'), fewer channels to resize
+        context = resize(context, low.shape[2:])  # (B, 16, h, w)
         fused = context + self.fusion_conv2(low)  # (B, 16, h, w)
         return self.head(fused), self.aux_head(context), fused
 

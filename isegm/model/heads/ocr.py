@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isegm.model.layers import Simplifiable, first_conv
+from isegm.model.layers import first_conv
 
 
 def spatial_gather(features: Tensor, logits: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ class ObjectAttention(nn.Module):
 
     The softmax over a single object is 1 whatever the query and the key are, so these neither change the result nor
     receive a gradient other than zero. Their weights are part of published files, and in training their batch norms see
-    data; in evaluation they are not computed.
+    data; ``attended``, for evaluation, leaves them out.
     """
 
     def __init__(self, channels: int, key_channels: int) -> None:
@@ -43,28 +43,25 @@ class ObjectAttention(nn.Module):
         self.f_up = _layers(key_channels, channels)
 
     def attended(self, context: Tensor) -> Tensor:
-        """Return what every pixel gets in evaluation, (B, C, 1, 1), from ``context`` (B, C, 1, 1)."""
+        """Return what every pixel gets, (B, C, 1, 1), from ``context`` (B, C, 1, 1)."""
         return self.f_up(self.f_down(context))
 
     def forward(self, features: Tensor, context: Tensor) -> Tensor:
         """Return (B, C, H, W), the same at every pixel, from ``features`` (B, C, H, W) and ``context`` (B, C, 1, 1)."""
-        if not self.training:
-            return self.attended(context).expand_as(features)
         value = self.f_down(context)  # (B, key, 1, 1)
         query, key = self.f_pixel(features), self.f_object(context)  # (B, key, H, W), (B, key, 1, 1)
         similarity = (query * key).sum(dim=1, keepdim=True) * key.shape[1] ** -0.5  # (B, 1, H, W)
         return self.f_up(similarity.softmax(dim=1) * value)
 
 
-class SpatialOCR(Simplifiable):
+class SpatialOCR(nn.Module):
     """Mix features with the output of ``ObjectAttention`` for them.
 
-    For inference its part of the convolution is computed once for all pixels.
+    In evaluation that is the same at every pixel, and so is its part of the convolution, which is computed once.
     """
 
     def __init__(self, channels: int, key_channels: int, dropout: float = 0.05) -> None:
         super().__init__()
-        self.simplified = False
         self.object_context_block = ObjectAttention(channels, key_channels)
         self.conv_bn_dropout = nn.Sequential(
             nn.Conv2d(2 * channels, channels, 1, bias=False), bn_relu(channels), nn.Dropout2d(dropout)
@@ -72,13 +69,10 @@ class SpatialOCR(Simplifiable):
 
     def forward(self, features: Tensor, context: Tensor) -> Tensor:
         """Return (B, C, H, W) from ``features`` (B, C, H, W) and ``context`` (B, C, 1, 1)."""
-        if not self.simplified:
+        if self.training:
             return self.conv_bn_dropout(torch.cat((self.object_context_block(features, context), features), dim=1))
         conv, following = first_conv(self.conv_bn_dropout)
         of_context, of_features = conv.weight.chunk(2, dim=1)
         mixed = F.conv2d(features, of_features, conv.bias)  # (B, C, H, W)
         mixed += F.conv2d(self.object_context_block.attended(context), of_context)
         return following(mixed)
-
-    def simplify(self) -> None:
-        self.simplified = True
