@@ -359,10 +359,18 @@ def test_wrong_parameters_are_named(change, words):
         get_predictor(**{"net": TinyModel(), "brs_mode": "NoBRS", "device": "cpu", **change})
 
 
-def test_what_a_predictor_does_not_know_is_passed_over_with_a_warning(caplog):
-    predictor = get_predictor(TinyModel(), "NoBRS", "cpu", predictor_params={"beam_width": 3, "max_size": 30})
+@pytest.mark.parametrize(
+    ("mode", "params", "ignored"),
+    [
+        ("NoBRS", {"beam_width": 3, "max_size": 30}, "beam_width"),
+        ("Baseline", {"max_size": 30}, "max_size"),
+        ("Baseline", {"max_size": None, "beam_width": 3}, "beam_width"),
+    ],
+)
+def test_what_a_predictor_does_not_read_is_passed_over_with_a_warning(mode, params, ignored, caplog):
+    predictor = get_predictor(TinyModel(), mode, "cpu", predictor_params=params)
     assert isinstance(predictor, ClickerPredictor)
-    assert "predictor_params of get_predictor holds beam_width: passed over" in caplog.text
+    assert f"predictor_params of get_predictor holds {ignored}: passed over" in caplog.text
 
 
 def test_a_ground_truth_without_the_object_or_of_another_image_is_an_error():

@@ -248,10 +248,10 @@ def get_predictor(
             "EMC-Click" only ``target_size``: the shorter side of the image, or its (height, width); 384 if it is not
             there.
         predictor_params: ``net_clicks_limit``, the number of clicks that the network is shown (all with NoBRS, 8
-            with f-BRS, 5 with RGB-BRS and DistMap-BRS; None for all); ``max_size``, the longest side of its input;
-            ``optimize_after_n_clicks`` of ``BRSParams``; and of Cascade-Forward Refinement ``cascade_step``, all passes
-            of a click (0 and 1 for one), ``cascade_adaptive`` and ``cascade_clicks``, see ``Cascade``. Others are
-            ignored with a warning; published code ignores them silently.
+            with f-BRS, 5 with RGB-BRS and DistMap-BRS; None for all); ``max_size``, the longest side of its input,
+            but in modes that fix its size; ``optimize_after_n_clicks`` of ``BRSParams``; and of Cascade-Forward
+            Refinement ``cascade_step``, all passes of a click (0 and 1 for one), ``cascade_adaptive`` and
+            ``cascade_clicks``, see ``Cascade``. Others are ignored with a warning; published code ignores them silently.
         brs_opt_func_params: ``min_iou_diff`` and ``reg_weight`` of ``BRSParams``.
         lbfgs_params: ``m``, ``factr``, ``pgtol`` and ``maxfun`` of L-BFGS-B; ``maxiter`` is twice ``maxfun``, whatever
             is passed.
@@ -277,7 +277,9 @@ def get_predictor(
         zoom_in = ZoomIn(**_known("zoom_in_params", zoom_in_params, ZOOM_IN_NAMES))
     params = dict(predictor_params or {})
     cascade_names = {"cascade_step", "cascade_adaptive", "cascade_clicks"}
-    if others := set(params) - {"net_clicks_limit", "max_size", "optimize_after_n_clicks"} - cascade_names:
+    fixed = brs_mode in MODE_PROTOCOLS and params.get("max_size") is not None  # the size of the network's input
+    read = {"net_clicks_limit", "optimize_after_n_clicks", *cascade_names} | (set() if fixed else {"max_size"})
+    if others := set(params) - read:
         logger.warning("predictor_params of get_predictor holds %s: passed over", ", ".join(sorted(others)))
     fit = _known("brs_opt_func_params", brs_opt_func_params, ("min_iou_diff", "reg_weight"))
     lbfgs = _known("lbfgs_params", lbfgs_params, (*LBFGS_NAMES, "maxiter"))

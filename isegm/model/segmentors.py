@@ -26,7 +26,8 @@ SKIP_CHANNELS = 32  # of DeepLabV3+'s skip connection from stride 4
 class HRNetOCR(HRNet):
     """HRNet with an OCR head for one object, at stride 4.
 
-    The first convolutions of the head read coarse maps before they are resized, see ``isegm.model.aggregation``.
+    The first convolutions of the head read coarse maps before they are resized, at fewer multiplications (but not in
+    half precision), see ``isegm.model.aggregation``.
 
     Args:
         width, small: see ``HRNet``.
@@ -63,8 +64,8 @@ class HRNetOCR(HRNet):
 
     def features_of(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
         """Return ``forward_features`` of ``aggregate`` of ``maps``, see ``forward_maps``."""
-        if self.ocr_width == 0:
-            return self.aggregate(maps), None
+        if self.ocr_width == 0 or maps[0].dtype.itemsize < 4:  # sums of parts in half precision lose digits
+            return self.forward_features(self.aggregate(maps))
         conv, following = first_conv(self.conv3x3_ocr)
         features = following(conv3x3_of_resized(conv, maps))  # (B, 2 * ocr_width, H/4, W/4)
         conv, following = first_conv(self.aux_head)
