@@ -251,7 +251,7 @@ def get_predictor(
             with f-BRS, 5 with RGB-BRS and DistMap-BRS; None for all); ``max_size``, the longest side of its input,
             but in modes that fix its size; ``optimize_after_n_clicks`` of ``BRSParams``; and of Cascade-Forward
             Refinement ``cascade_step``, all passes of a click (0 and 1 for one), ``cascade_adaptive`` and
-            ``cascade_clicks``, see ``Cascade``. Others are ignored with a warning; published code ignores them silently.
+            ``cascade_clicks``, see ``Cascade``. Others are ignored with a warning, which published code does not give.
         brs_opt_func_params: ``min_iou_diff`` and ``reg_weight`` of ``BRSParams``.
         lbfgs_params: ``m``, ``factr``, ``pgtol`` and ``maxfun`` of L-BFGS-B; ``maxiter`` is twice ``maxfun``, whatever
             is passed.
