@@ -163,8 +163,7 @@ class HRNetModel(RitmModel):
         self._require_level(level)
         network = self.feature_extractor
         maps = network.forward_maps(*self.mix(image, coord_features))
-        aggregated = network.aggregate(maps)  # (B, 15 * width, H/4, W/4)
-        return (network.forward_features(aggregated)[0] if level == "C" else aggregated), None
+        return (network.features_of(maps)[0] if level == "C" else network.aggregate(maps)), None
 
     def logits_from(self, level: str, features: Tensor, rest: tuple[Tensor, ...] | None) -> Tensor:
         self._require_level(level)

@@ -28,7 +28,7 @@ def folder(tmp_path, monkeypatch):
 def test_the_shipped_network_becomes_a_file_that_evaluations_and_predictions_take(folder, capsys):
     assert exit_code(export.main, "--out", "light.onnx") == 0
     shown = capsys.readouterr().out
-    assert "light.onnx: 7.7 MB, for images of any size" in shown
+    assert "light.onnx: 7.1 MB, for images of any size" in shown
     assert "Over 10 clicks, probabilities differ from PyTorch's by" in shown
     assert load_model("light.onnx").metadata["isegm.checkpoint_sha256"] == sha256(DEFAULT_CHECKPOINT)
     few = ("--datasets=Samples", "--cpu", "--max-objects=2", "--n-clicks=2", "--no-overlays", "--logs-path=logs")
