@@ -8,7 +8,8 @@ fold BatchNorm.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import copy
+from copy import deepcopy
+from itertools import chain
 from typing import Any
 
 import torch
@@ -19,9 +20,10 @@ from isegm.click_maps import DistMaps
 from isegm.clicks import used
 from isegm.model.backbones.vit import VisionTransformer
 from isegm.model.click_model import ClickModel, DrawnClicksModel
+from isegm.model.heads import segformer_head
 from isegm.model.heads.ocr import spatial_gather
 from isegm.model.layers import resize
-from isegm.model.segmentors import HRNetOCR
+from isegm.model.segmentors import HRNetOCR, LightSegmentor
 from isegm.model.segnext import SegNextModel
 from isegm.model.simpleclick import SimpleClickModel
 
@@ -78,6 +80,21 @@ class PublishedHRNetOCR(HRNetOCR):
         return head.conv_bn_dropout(torch.cat((attended, features), dim=1)), aux
 
 
+class PublishedFusion(segformer_head.Fusion):
+    """The fusion of SegFormer's maps as it was published."""
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        resized = [resize(x, maps[-1].shape[2:], aligned=False) for x in maps]
+        return F.relu(self.bn(self.conv(torch.cat(resized, dim=1))), inplace=True)
+
+
+class PublishedLightSegmentor(LightSegmentor):
+    """ClickSEG's light segmentor as it was published."""
+
+    def context_of(self, high: Tensor, size: Sequence[int]) -> Tensor:
+        return self.fusion_conv1(resize(self.lraspp(high), size))
+
+
 class FullGridMaps(DistMaps):
     """Disks as they were published, see ``full_grid_disks``."""
 
@@ -85,29 +102,27 @@ class FullGridMaps(DistMaps):
         return full_grid_disks(points, size, self.norm_radius)
 
 
-LAYOUTS: dict[type[ClickModel], type[ClickModel]] = {
-    SimpleClickModel: PublishedSimpleClick,
+LAYOUTS: dict[type[nn.Module], type[nn.Module]] = {
+    HRNetOCR: PublishedHRNetOCR,
+    LightSegmentor: PublishedLightSegmentor,
     SegNextModel: PublishedSegNext,
+    SimpleClickModel: PublishedSimpleClick,
+    segformer_head.Fusion: PublishedFusion,
 }
 
 
 def in_published_layout(network: ClickModel) -> ClickModel:
     """Return a network in the published layout with the weights of ``network``, which it shares.
 
-    Attention and fusion differ in SimpleClick, with logits at their usual resolution, and in SegNext; the head in
-    networks on HRNet. All networks that draw disks draw them as published, and predictors run them as they are, see
-    ``ClickModel.inference_form``.
+    ``LAYOUTS`` says which layers differ; of SimpleClick, those with logits at their usual resolution. All networks that
+    draw disks draw them as published, and predictors run them as they are, see ``ClickModel.inference_form``.
     """
-    plain = copy(network)  # another object with the same layers
-    plain._modules = dict(network._modules)
+    tensors = chain(network.parameters(), network.buffers())
+    plain = deepcopy(network, {id(tensor): tensor for tensor in tensors})  # other layers with the same tensors
     plain.inference_form = True
-    if type(network) in LAYOUTS and not (isinstance(network, SimpleClickModel) and network.head.used):
-        plain.__class__ = LAYOUTS[type(network)]
-    for name, part in network.named_children():
-        if type(part) is HRNetOCR:
-            published = copy(part)
-            published.__class__ = PublishedHRNetOCR
-            plain._modules[name] = published
+    for module in plain.modules():
+        if type(module) in LAYOUTS and not (isinstance(module, SimpleClickModel) and module.head.used):
+            module.__class__ = LAYOUTS[type(module)]
     if isinstance(plain, DrawnClicksModel) and type(plain.dist_maps) is DistMaps and plain.dist_maps.use_disks:
         plain.dist_maps = FullGridMaps(plain.dist_maps.norm_radius, use_disks=True)
     return plain

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from isegm.benchmarks.published_layouts import in_published_layout
 from isegm.cli.models import meta_networks
 from isegm.inference.protocols import usual_settings
 from isegm.model import ClickModel, list_models
@@ -35,6 +36,12 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="of the input in pixels: height,width, or the side of a square (default: that of the network's protocol)",
     )
     parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="count the published code's layout, as papers do, which multiplies more for the same result (default: "
+        "count what runs here)",
+    )
+    parser.add_argument(
         "--json", type=read_path, metavar="FILE", help="also write the figures to a file (default: none)"
     )
     add_plugin_option(parser)
@@ -55,8 +62,14 @@ def size_from(text: str) -> tuple[int, int]:
     return height, width
 
 
-def figures(name: str, model: ClickModel, size: tuple[int, int] | None) -> dict[str, Any]:
+def figures(name: str, model: ClickModel, size: tuple[int, int] | None, plain: bool) -> dict[str, Any]:
     """Count one network; keys as they are written with ``--json``.
+
+    Args:
+        name: of the network.
+        model: the network.
+        size: (height, width) of its input in pixels; None for that of its protocol.
+        plain: count it in the published layout.
 
     Raises:
         InputError: the network's protocol does not resize images, and ``size`` is None.
@@ -66,7 +79,8 @@ def figures(name: str, model: ClickModel, size: tuple[int, int] | None) -> dict[
     size = size or model.encoded_size or settings.input_size or (None if side is None else (side, side))
     if size is None:
         raise InputError(f"{name} takes images of any size: give --size.")
-    compute = count_complexity(model.eval(), size)
+    model.eval()
+    compute = count_complexity(in_published_layout(model) if plain and model.runs_in_torch else model, size)
     return {
         "network": name,
         **asdict(compute),
@@ -83,11 +97,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with ExitStack() as opened:  # a file that cannot be written is told before networks are counted
         file = None if args.json is None else opened.enter_context(atomic_write(args.json, "w"))
         if args.checkpoint is not None:
-            rows = [figures(Path(args.checkpoint).stem, load_model(args.checkpoint), size)]
+            rows = [figures(Path(args.checkpoint).stem, load_model(args.checkpoint), size, args.plain)]
         else:
             names = [name.strip() for name in args.models.split(",")] if args.models is not None else list_models()
             with meta_device():
-                rows = [figures(name, network, size) for name, network in meta_networks(names).items()]
+                rows = [figures(name, network, size, args.plain) for name, network in meta_networks(names).items()]
         if file is not None:
             json.dump(rows, file, indent=2)
             file.write("\n")

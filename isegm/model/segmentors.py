@@ -146,6 +146,10 @@ class LightSegmentor(Simplifiable):
         self.head = nn.Conv2d(FUSED_CHANNELS, 1, 1)
         self.aux_head = nn.Conv2d(FUSED_CHANNELS, 1, 1)
 
+    def context_of(self, high: Tensor, size: Sequence[int]) -> Tensor:
+        """Return LR-ASPP's features (B, 16, h, w) of ``high`` (B, C_high, h', w'), for the fine features' ``size``."""
+        return resize(self.fusion_conv1(self.lraspp(high)), size)  # of fewer channels than in front of the convolution
+
     def simplify(self) -> None:
         projection = self.backbone.without_projection()
         if projection is not None:
@@ -154,8 +158,7 @@ class LightSegmentor(Simplifiable):
     def forward(self, image: Tensor, side: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits, auxiliary logits and the fused features, all at the stride of the fine features."""
         low, high = self.backbone(image, side)  # (B, C_low, h, w), (B, C_high, h', w')
-        context = self.fusion_conv1(self.lraspp(high))  # (B, 16, h', w'), fewer channels to resize
-        context = resize(context, low.shape[2:])  # (B, 16, h, w)
+        context = self.context_of(high, low.shape[2:])  # (B, 16, h, w)
         fused = context + self.fusion_conv2(low)  # (B, 16, h, w)
         return self.head(fused), self.aux_head(context), fused
 

@@ -22,6 +22,8 @@ POINTS = torch.tensor([[[100.0, 200, 0], [-1, -1, -1], [30, 40, 1], [-1, -1, -1]
         (lambda: SegNextModel(**SLIM, img_size=(448, 448), depth=4, fusion_depth=2), (300, 400)),
         (lambda: SegNextModel(**SLIM, img_size=(448, 448), depth=5), (448, 448)),
         (lambda: fill_weights(build_model("ritm_hrnet18s")), (150, 101)),
+        (lambda: fill_weights(build_model("clickseg_pplcnet")), (96, 128)),
+        (lambda: fill_weights(build_model("focalclick_segformerb0_s1")), (256, 256)),
     ],
 )
 @torch.inference_mode()
@@ -40,7 +42,7 @@ def test_disks_are_those_of_every_network():
 
 
 @pytest.mark.parametrize(
-    "network", [lambda: build_model("clickseg_pplcnet"), lambda: SimpleClickModel(**SLIM, upsample="x2")]
+    "network", [lambda: build_model("ritm_resnet34"), lambda: SimpleClickModel(**SLIM, upsample="x2")]
 )
 @torch.inference_mode()
 def test_other_networks_have_published_disks_alone_and_run_as_they_are(network):

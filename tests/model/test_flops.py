@@ -7,13 +7,9 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from isegm.benchmarks.published_layouts import in_published_layout
-from isegm.model.baseline import LightModel
 from isegm.model.cdnet import CDNet
 from isegm.model.click_model import ClickModel
 from isegm.model.flops import CLICKS, count_complexity
-from isegm.model.focalclick import FocalClickSegFormer
-from isegm.model.segnext import SegNextModel
-from isegm.model.simpleclick import SimpleClickModel
 from tests.golden import golden_json
 from tests.networks import TWINS, light_parameters, without_weights
 
@@ -83,47 +79,35 @@ def test_every_network_agrees_with_a_count_by_hand(name):
 
 
 def left_out(model, size):
-    """MACs of the published code that are not here: fusing maps after resizing them, OCR's products of single numbers.
+    """MACs of the published code that are not in its layout here: OCR's products of single numbers.
 
     CDNet's are negative: it multiplies query and key once for each sign of click, to keep no matrix of all pixel pairs.
     """
     if isinstance(model, CDNet):
         return -model.feature_extractor.FDM.p.out_channels * (size[0] // 8 * size[1] // 8) ** 2
-    if isinstance(model, SimpleClickModel | SegNextModel):
-        rows, columns = model.backbone.grid_of(size)
-        fusion = model.head.fusion_conv.conv
-        finest, finer = fusion.in_channels * fusion.out_channels * 16, fusion.in_channels // 4 * fusion.out_channels
-        return finest * rows * columns - finer * (16 + 4 + 1) * rows * columns - finer * (rows // 2) * (columns // 2)
-    if isinstance(model, FocalClickSegFormer):
-        sides = [size[0] // (8 if model.pipeline_version == "s1" else 4) // 2**stage for stage in range(4)]
-        return model.feature_extractor.channels**2 * (4 * sides[0] ** 2 - sum(side**2 for side in sides))
-    if isinstance(model, LightModel):
-        conv = model.feature_extractor.fusion_conv1
-        return conv.in_channels * conv.out_channels * (size[0] * size[1] // 16) * 3 // 4
-    width = getattr(model.feature_extractor, "ocr_width", 0)
+    width = getattr(getattr(model, "feature_extractor", None), "ocr_width", 0)
     stride = 8 if getattr(model, "pipeline_version", None) == "s1" else 4
     return 2 * width * (size[0] // stride * size[1] // stride)
 
 
 @pytest.mark.parametrize(("name", "file"), [("vitb", "vit_base448"), ("vitl", "vit_large448"), ("vith", "vit_huge448")])
-def test_flops_of_vits_are_those_of_the_published_code_but_for_fusing_after_resizing(name, file):
+def test_flops_of_vits_in_their_published_layout_are_those_of_the_published_code(name, file):
     spec, model = golden_json(f"simpleclick/{file}.json"), without_weights(f"simpleclick_{name}")
-    found = count_complexity(model, (448, 448))
-    published = spec.get("flops_forward_batch1", spec.get("flops_backbone_forward"))
-    assert 2 * (found.macs + left_out(model, (448, 448))) == published
+    found = count_complexity(in_published_layout(model), (448, 448))
+    assert 2 * found.macs == spec.get("flops_forward_batch1", spec.get("flops_backbone_forward"))
 
 
 def test_flops_of_segnext_are_those_of_the_published_code_once_for_the_image_and_for_each_click():
     spec, model = golden_json("segnext/vit_base1024_sax2.json"), without_weights("segnext_vitb_sax2")
-    found = count_complexity(model, (1024, 1024))
+    found = count_complexity(in_published_layout(model), (1024, 1024))
     assert 2 * found.macs_encode == spec["flops_image_feats"]
-    assert 2 * (found.macs_decode + left_out(model, (1024, 1024))) == spec["flops_per_click"]
+    assert 2 * found.macs_decode == spec["flops_per_click"]
 
 
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.long if name in TWINS else ()) for name in PUBLISHED]
 )
-def test_flops_are_those_of_the_published_code_but_for_what_changes_nothing(name):
+def test_flops_in_the_published_layout_are_those_of_the_published_code(name):
     spec = golden_json(f"{PUBLISHED[name]}.json")
     model, size = without_weights(name), (spec["input"]["H"], spec["input"]["W"])
     found = count_complexity(in_published_layout(model), size)
