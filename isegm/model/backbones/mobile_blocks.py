@@ -153,8 +153,9 @@ class InvertedResidualNet(TwoScaleBackbone):
 
     def without_projection(self) -> nn.Conv2d | None:
         layer = list(self.get_submodule(self.last_stage).children())[-1]
-        assert isinstance(layer, InvertedResidual) and not layer.shortcut
-        *kept, projection, folded = layer.conv.children()  # the last is an identity where BatchNorm was
-        assert isinstance(projection, nn.Conv2d) and isinstance(folded, nn.Identity)
+        assert isinstance(layer, InvertedResidual)
+        *kept, projection, norm = layer.conv.children()
+        if layer.shortcut or not isinstance(projection, nn.Conv2d) or not isinstance(norm, nn.Identity):
+            return None
         layer.conv = nn.Sequential(*kept)
         return projection

@@ -34,7 +34,7 @@ class TwoScaleBackbone(nn.Module, ABC):
     def without_projection(self) -> nn.Conv2d | None:
         """Leave out the 1x1 convolution that the coarse features are the output of, for inference, and return it.
 
-        None if there is none, and nothing changes: an activation or a sum comes last.
+        BatchNorm behind it is folded already. None, and nothing changes, where something else comes last.
         """
         return None
 
