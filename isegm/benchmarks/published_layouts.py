@@ -115,8 +115,11 @@ def in_published_layout(network: ClickModel) -> ClickModel:
     """Return a network in the published layout with the weights of ``network``, which it shares.
 
     ``LAYOUTS`` says which layers differ; of SimpleClick, those with logits at their usual resolution. All networks that
-    draw disks draw them as published, and predictors run them as they are, see ``ClickModel.inference_form``.
+    draw disks draw them as published, and predictors run them as they are, see ``ClickModel.inference_form``. A network
+    that PyTorch does not compute has one layout, and is returned itself.
     """
+    if not network.runs_in_torch:
+        return network
     tensors = chain(network.parameters(), network.buffers())
     plain = deepcopy(network, {id(tensor): tensor for tensor in tensors})  # other layers with the same tensors
     plain.inference_form = True

@@ -80,7 +80,7 @@ def figures(name: str, model: ClickModel, size: tuple[int, int] | None, plain: b
     if size is None:
         raise InputError(f"{name} takes images of any size: give --size.")
     model.eval()
-    compute = count_complexity(in_published_layout(model) if plain and model.runs_in_torch else model, size)
+    compute = count_complexity(in_published_layout(model) if plain else model, size)
     return {
         "network": name,
         **asdict(compute),

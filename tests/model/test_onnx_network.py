@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from isegm import InputError, Predictor, load_model
+from isegm.benchmarks.published_layouts import in_published_layout
 from isegm.inference.protocols import InferenceSettings, settings_for
 from isegm.inference.refinement import build_refinement
 from isegm.model.checkpoint import read_checkpoint, save_checkpoint, start_from
@@ -35,6 +36,10 @@ def test_facts_are_those_of_the_network_it_was_made_from(network):
     for fact in ("protocol", "with_prev_mask", "input_multiple", "has_diffusion", "reads_strokes", "encoded_size"):
         assert getattr(network, fact) == getattr(original, fact), fact
     assert not network.runs_in_torch and not network.training and not list(network.parameters())
+
+
+def test_what_times_are_compared_with_is_itself(network):
+    assert in_published_layout(network) is network
 
 
 def test_published_calls_work_too(network):
