@@ -17,16 +17,23 @@ from isegm.model.layers import resize
 COARSE = 4  # times smaller than the first map: from there on a 3x3 convolution is cheaper on the map itself
 
 
-def conv1x1_of_resized(conv: nn.Conv2d, maps: Sequence[Tensor]) -> Tensor:
-    """Run a 1x1 convolution on maps, as if they were resized to the size of the first and concatenated.
+class ConvOfMaps(nn.Conv2d):
+    """A 1x1 convolution, or a 3x3 one with padding 1, of one map or of several."""
 
-    Args:
-        conv: 1x1, which reads the channels of all maps together.
-        maps: (B, C_i, h_i, w_i), resized bilinearly with aligned corners.
+    def forward(self, input: Tensor | Sequence[Tensor]) -> Tensor:
+        """Return (B, outputs, H, W).
 
-    Returns:
-        (B, outputs, h_0, w_0).
-    """
+        Args:
+            input: (B, C, H, W); or maps (B, C_i, h_i, w_i), which count as resized to the size of the first, (H, W),
+                bilinearly with aligned corners, and concatenated.
+        """
+        if isinstance(input, Tensor):
+            return super().forward(input)
+        return _conv1x1(self, input) if self.kernel_size == (1, 1) else _conv3x3(self, input)
+
+
+def _conv1x1(conv: nn.Conv2d, maps: Sequence[Tensor]) -> Tensor:
+    """See ``ConvOfMaps``: convolve each map, then resize and add the results."""
     weights = conv.weight.split([x.shape[1] for x in maps], dim=1)
     result = F.conv2d(maps[0], weights[0], conv.bias)
     for x, weight in zip(maps[1:], weights[1:], strict=True):
@@ -34,18 +41,8 @@ def conv1x1_of_resized(conv: nn.Conv2d, maps: Sequence[Tensor]) -> Tensor:
     return result
 
 
-def conv3x3_of_resized(conv: nn.Conv2d, maps: Sequence[Tensor]) -> Tensor:
-    """Run a 3x3 convolution on maps, as if they were resized to the size of the first and concatenated.
-
-    Maps at least ``COARSE`` times smaller than the first are not resized, see ``_conv3x3_of_coarse``.
-
-    Args:
-        conv: 3x3 with padding 1, which reads the channels of all maps together.
-        maps: (B, C_i, h_i, w_i), resized bilinearly with aligned corners.
-
-    Returns:
-        (B, outputs, h_0, w_0).
-    """
+def _conv3x3(conv: nn.Conv2d, maps: Sequence[Tensor]) -> Tensor:
+    """See ``ConvOfMaps``; maps at least ``COARSE`` times smaller than the first go through ``_conv3x3_of_coarse``."""
     first, *others = maps
     height, width = first.shape[2:]
     weight, *weights = conv.weight.split([x.shape[1] for x in maps], dim=1)

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from isegm.model.aggregation import ConvOfMaps
 from isegm.model.click_model import ClickModel
 from isegm.model.layers import ScaleLayer, Simplifiable
 
@@ -54,7 +55,7 @@ def _pairs(parent: nn.Module) -> Iterator[tuple[tuple[nn.Module, str], tuple[nn.
         place = (parent, next_name)
         if isinstance(following, nn.Sequential) and len(following):
             place, following = (following, "0"), following[0]
-        if type(module) is nn.Conv2d and type(following) in (nn.BatchNorm2d, ScaleLayer):
+        if type(module) in (nn.Conv2d, ConvOfMaps) and type(following) in (nn.BatchNorm2d, ScaleLayer):
             yield (parent, name), place
 
 

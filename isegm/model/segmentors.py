@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from isegm.model.aggregation import conv1x1_of_resized, conv3x3_of_resized
+from isegm.model.aggregation import ConvOfMaps
 from isegm.model.backbones.hrnet import HRNet
 from isegm.model.backbones.resnet import ResNet
 from isegm.model.backbones.segformer import VERSIONS, MixTransformer
@@ -16,7 +16,7 @@ from isegm.model.heads.deeplab import ASPP, DeepLabHead, SkipProject
 from isegm.model.heads.lraspp import LRASPP
 from isegm.model.heads.ocr import SpatialOCR, bn_relu, spatial_gather
 from isegm.model.heads.segformer_head import DecodeHead
-from isegm.model.layers import Simplifiable, first_conv, resize
+from isegm.model.layers import Simplifiable, resize
 from isegm.utils.errors import InputError
 
 LRASPP_CHANNELS, FUSED_CHANNELS = 128, 16  # of LightSegmentor
@@ -43,33 +43,34 @@ class HRNetOCR(HRNet):
             self.cls_head = self._plain_head(kernel=3)
             return
         features = 2 * ocr_width
-        self.conv3x3_ocr = nn.Sequential(nn.Conv2d(self.channels, features, 3, padding=1), *bn_relu(features))
+        self.conv3x3_ocr = nn.Sequential(ConvOfMaps(self.channels, features, 3, padding=1), *bn_relu(features))
         self.ocr_distri_head = SpatialOCR(features, ocr_width)
         self.cls_head = nn.Conv2d(features, 1, 1)
         self.aux_head = self._plain_head(kernel=1)
 
     def _plain_head(self, kernel: int) -> nn.Sequential:
-        convolution = nn.Conv2d(self.channels, self.channels, kernel, padding=kernel // 2)
+        convolution = ConvOfMaps(self.channels, self.channels, kernel, padding=kernel // 2)
         return nn.Sequential(convolution, *bn_relu(self.channels), nn.Conv2d(self.channels, 1, 1))
 
-    def forward_features(self, aggregated: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the input of ``cls_head``, (B, 2 * ocr_width, H/4, W/4), and auxiliary logits, from ``aggregate``."""
+    def forward_features(self, maps: Tensor | Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Return the input of ``cls_head``, (B, 2 * ocr_width, H/4, W/4), and auxiliary logits (B, 1, H/4, W/4).
+
+        Args:
+            maps: of ``forward_maps``, with OCR; or ``aggregate`` of them.
+        """
         if self.ocr_width == 0:
-            return aggregated, None
-        return self.with_context(self.conv3x3_ocr(aggregated), self.aux_head(aggregated))
+            assert isinstance(maps, Tensor)
+            return maps, None
+        return self.with_context(self.conv3x3_ocr(maps), self.aux_head(maps))
 
     def with_context(self, features: Tensor, aux: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the input of ``cls_head`` and auxiliary logits ``aux`` (B, 1, H/4, W/4), from both heads' outputs."""
+        """Return what ``forward_features`` returns, from the outputs of both heads that read the maps."""
         return self.ocr_distri_head(features, spatial_gather(features, aux)), aux
 
     def features_of(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Return ``forward_features`` of ``aggregate`` of ``maps``, see ``forward_maps``."""
-        if self.ocr_width == 0 or maps[0].dtype.itemsize < 4:  # sums of parts in half precision lose digits
-            return self.forward_features(self.aggregate(maps))
-        conv, following = first_conv(self.conv3x3_ocr)
-        features = following(conv3x3_of_resized(conv, maps))  # (B, 2 * ocr_width, H/4, W/4)
-        conv, following = first_conv(self.aux_head)
-        return self.with_context(features, following(conv1x1_of_resized(conv, maps)))
+        """Return ``forward_features`` of ``maps``, see ``forward_maps``."""
+        apart = self.ocr_width > 0 and maps[0].dtype.itemsize >= 4  # sums of parts in half precision lose digits
+        return self.forward_features(maps if apart else self.aggregate(maps))
 
     def forward(self, image: Tensor, side: Tensor | None = None) -> tuple[Tensor, Tensor | None, Tensor]:
         """Return logits and auxiliary logits, each (B, 1, H/4, W/4), and the input of ``cls_head``.

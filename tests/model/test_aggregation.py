@@ -2,12 +2,11 @@
 
 import pytest
 import torch
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from isegm import build_model
 from isegm.benchmarks.published_layouts import in_published_layout
-from isegm.model.aggregation import conv1x1_of_resized, conv3x3_of_resized
+from isegm.model.aggregation import ConvOfMaps
 from isegm.model.inference_form import in_inference_form
 from isegm.model.layers import resize
 
@@ -27,31 +26,27 @@ def test_it_is_a_convolution_of_the_resized_and_concatenated_maps(size, bias):
     torch.manual_seed(0)
     maps = maps_of(*size)
     joined = torch.cat([resize(x, size) for x in maps], dim=1)
-    for conv, function in (
-        (nn.Conv2d(sum(CHANNELS), 10, 1, bias=bias), conv1x1_of_resized),
-        (nn.Conv2d(sum(CHANNELS), 10, 3, padding=1, bias=bias), conv3x3_of_resized),
-    ):
-        torch.testing.assert_close(function(conv, maps), conv(joined), rtol=1e-4, atol=1e-5)
+    for kernel in (1, 3):
+        conv = ConvOfMaps(sum(CHANNELS), 10, kernel, padding=kernel // 2, bias=bias)
+        torch.testing.assert_close(conv(maps), conv(joined), rtol=1e-4, atol=1e-5)
 
 
 def test_coarse_maps_of_any_size_are_taken():
     torch.manual_seed(0)
     maps = [torch.randn(1, 4, 40, 30), torch.randn(1, 4, 7, 30), torch.randn(1, 4, 1, 5), torch.randn(1, 4, 2, 1)]
-    conv = nn.Conv2d(16, 5, 3, padding=1)
+    conv = ConvOfMaps(16, 5, 3, padding=1)
     expected = conv(torch.cat([resize(x, (40, 30)) for x in maps], dim=1))
-    torch.testing.assert_close(conv3x3_of_resized(conv, maps), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(conv(maps), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_gradients_are_the_same():
     torch.manual_seed(0)
     maps = [x.requires_grad_() for x in maps_of(24, 36)]
-    for conv, function in (
-        (nn.Conv2d(sum(CHANNELS), 10, 1), conv1x1_of_resized),
-        (nn.Conv2d(sum(CHANNELS), 10, 3, padding=1), conv3x3_of_resized),
-    ):
+    for kernel in (1, 3):
+        conv = ConvOfMaps(sum(CHANNELS), 10, kernel, padding=kernel // 2)
         joined = torch.cat([resize(x, (24, 36)) for x in maps], dim=1)
         upstream = torch.randn(2, 10, 24, 36)
-        results = function(conv, maps), conv(joined)
+        results = conv(maps), conv(joined)
         both = (torch.autograd.grad(y, (*maps, *conv.parameters()), upstream) for y in results)
         for one, other in zip(*both, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
