@@ -1,5 +1,6 @@
 """Small layers and tensor operations that backbones and heads share."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import reduce
 
@@ -8,12 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class Simplifiable(nn.Module):
+class Simplifiable(nn.Module, ABC):
     """A module that computes its outputs, or what its caller reads of them, at less cost for inference."""
 
+    @abstractmethod
     def simplify(self) -> None:
         """Change to that form, whose BatchNorm layers are folded already; it cannot be trained or saved."""
-        raise NotImplementedError
 
 
 class ScaleLayer(nn.Module):
@@ -53,18 +54,18 @@ class ConvNorm(nn.Module):
         return F.relu(self.norm(self.conv(x)), inplace=True)
 
 
-def first_conv(layers: nn.Sequential) -> tuple[nn.Conv2d, nn.Sequential]:
-    """Return the convolution that a sequence begins with, and what follows."""
-    conv = layers[0]
-    assert isinstance(conv, nn.Conv2d)
-    return conv, layers[1:]
-
-
 @torch.no_grad()
 def composed(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
     """Return, for inference, the 1x1 convolution that does what two of them do one after the other.
 
     It also does so where means over pixels are taken between the two, if they are taken before it instead.
+
+    Args:
+        first: weights (M, C, 1, 1), with a bias or without.
+        second: weights (N, M, 1, 1), the same.
+
+    Returns:
+        a convolution with weights (N, C, 1, 1) and a bias, none of which is trained.
     """
     weight = second.weight.flatten(1) @ first.weight.flatten(1)  # (outputs, inputs)
     result = nn.Conv2d(first.in_channels, second.out_channels, 1, device=weight.device, dtype=weight.dtype)

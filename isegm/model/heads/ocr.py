@@ -4,8 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isegm.model.layers import first_conv
-
 
 def spatial_gather(features: Tensor, logits: Tensor) -> Tensor:
     """Average ``features`` (B, C, H, W) by the softmax over pixels of ``logits`` (B, 1, H, W): (B, C, 1, 1)."""
@@ -71,7 +69,8 @@ class SpatialOCR(nn.Module):
         """Return (B, C, H, W) from ``features`` (B, C, H, W) and ``context`` (B, C, 1, 1)."""
         if self.training:
             return self.conv_bn_dropout(torch.cat((self.object_context_block(features, context), features), dim=1))
-        conv, following = first_conv(self.conv_bn_dropout)
+        conv, following = self.conv_bn_dropout[0], self.conv_bn_dropout[1:]
+        assert isinstance(conv, nn.Conv2d)
         of_context, of_features = conv.weight.chunk(2, dim=1)
         mixed = F.conv2d(features, of_features, conv.bias)  # (B, C, H, W)
         mixed += F.conv2d(self.object_context_block.attended(context), of_context)
