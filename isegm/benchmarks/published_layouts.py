@@ -21,7 +21,7 @@ from isegm.clicks import used
 from isegm.model.backbones.vit import VisionTransformer
 from isegm.model.click_model import ClickModel, DrawnClicksModel
 from isegm.model.heads import segformer_head
-from isegm.model.heads.ocr import spatial_gather
+from isegm.model.heads.ocr import SpatialOCR
 from isegm.model.layers import resize
 from isegm.model.segmentors import HRNetOCR, LightSegmentor
 from isegm.model.segnext import SegNextModel
@@ -69,15 +69,17 @@ class PublishedSegNext(SegNextModel):
 
 
 class PublishedHRNetOCR(HRNetOCR):
-    """HRNet with OCR as it was published."""
+    """HRNet with OCR as it was published, but for OCR."""
 
     def features_of(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
         return self.forward_features(self.aggregate(maps))
 
-    def with_context(self, features: Tensor, aux: Tensor) -> tuple[Tensor, Tensor]:
-        head = self.ocr_distri_head
-        attended = head.object_context_block(features, spatial_gather(features, aux))  # (B, C, H/4, W/4)
-        return head.conv_bn_dropout(torch.cat((attended, features), dim=1)), aux
+
+class PublishedSpatialOCR(SpatialOCR):
+    """OCR as it was published, in evaluation as in training."""
+
+    def forward(self, features: Tensor, context: Tensor) -> Tensor:
+        return self.conv_bn_dropout(torch.cat((self.object_context_block(features, context), features), dim=1))
 
 
 class PublishedFusion(segformer_head.Fusion):
@@ -107,6 +109,7 @@ LAYOUTS: dict[type[nn.Module], type[nn.Module]] = {
     LightSegmentor: PublishedLightSegmentor,
     SegNextModel: PublishedSegNext,
     SimpleClickModel: PublishedSimpleClick,
+    SpatialOCR: PublishedSpatialOCR,
     segformer_head.Fusion: PublishedFusion,
 }
 

@@ -7,6 +7,7 @@ coarse map and resized afterwards. The result is the same but for its last digit
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,17 @@ COARSE = 4  # times smaller than the first map: from there on a 3x3 convolution 
 
 
 class ConvOfMaps(nn.Conv2d):
-    """A 1x1 convolution, or a 3x3 one with padding 1, of one map or of several."""
+    """A convolution of one map or of several, which keeps the size.
+
+    Args:
+        inputs: channels of all maps together.
+        outputs: channels of the result.
+        kernel: width of the square kernel.
+        bias: whether it has one.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: Literal[1, 3], bias: bool = True) -> None:
+        super().__init__(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
 
     def forward(self, input: Tensor | Sequence[Tensor]) -> Tensor:
         """Return (B, outputs, H, W).

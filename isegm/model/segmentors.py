@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -43,17 +44,19 @@ class HRNetOCR(HRNet):
             self.cls_head = self._plain_head(kernel=3)
             return
         features = 2 * ocr_width
-        self.conv3x3_ocr = nn.Sequential(ConvOfMaps(self.channels, features, 3, padding=1), *bn_relu(features))
+        self.conv3x3_ocr = nn.Sequential(ConvOfMaps(self.channels, features, 3), *bn_relu(features))
         self.ocr_distri_head = SpatialOCR(features, ocr_width)
         self.cls_head = nn.Conv2d(features, 1, 1)
         self.aux_head = self._plain_head(kernel=1)
 
-    def _plain_head(self, kernel: int) -> nn.Sequential:
-        convolution = ConvOfMaps(self.channels, self.channels, kernel, padding=kernel // 2)
+    def _plain_head(self, kernel: Literal[1, 3]) -> nn.Sequential:
+        convolution = ConvOfMaps(self.channels, self.channels, kernel)
         return nn.Sequential(convolution, *bn_relu(self.channels), nn.Conv2d(self.channels, 1, 1))
 
     def forward_features(self, maps: Tensor | Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
         """Return the input of ``cls_head``, (B, 2 * ocr_width, H/4, W/4), and auxiliary logits (B, 1, H/4, W/4).
+
+        With ``ocr_width`` 0 they are the joined maps, (B, channels, H/4, W/4), and None.
 
         Args:
             maps: of ``forward_maps``, with OCR; or ``aggregate`` of them.
@@ -61,10 +64,8 @@ class HRNetOCR(HRNet):
         if self.ocr_width == 0:
             assert isinstance(maps, Tensor)
             return maps, None
-        return self.with_context(self.conv3x3_ocr(maps), self.aux_head(maps))
-
-    def with_context(self, features: Tensor, aux: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what ``forward_features`` returns, from the outputs of both heads that read the maps."""
+        aux = self.aux_head(maps)  # (B, 1, H/4, W/4)
+        features = self.conv3x3_ocr(maps)  # (B, 2 * ocr_width, H/4, W/4)
         return self.ocr_distri_head(features, spatial_gather(features, aux)), aux
 
     def features_of(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
@@ -148,7 +149,7 @@ class LightSegmentor(Simplifiable):
         self.aux_head = nn.Conv2d(FUSED_CHANNELS, 1, 1)
 
     def context_of(self, high: Tensor, size: Sequence[int]) -> Tensor:
-        """Return LR-ASPP's features (B, 16, h, w) of ``high`` (B, C_high, h', w'), for the fine features' ``size``."""
+        """Return LR-ASPP's features (B, 16, h, w) of ``high`` (B, C_high, h', w'); ``size`` is (h, w)."""
         return resize(self.fusion_conv1(self.lraspp(high)), size)  # of fewer channels than in front of the convolution
 
     def simplify(self) -> None:

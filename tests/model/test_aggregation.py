@@ -27,14 +27,14 @@ def test_it_is_a_convolution_of_the_resized_and_concatenated_maps(size, bias):
     maps = maps_of(*size)
     joined = torch.cat([resize(x, size) for x in maps], dim=1)
     for kernel in (1, 3):
-        conv = ConvOfMaps(sum(CHANNELS), 10, kernel, padding=kernel // 2, bias=bias)
+        conv = ConvOfMaps(sum(CHANNELS), 10, kernel, bias=bias)
         torch.testing.assert_close(conv(maps), conv(joined), rtol=1e-4, atol=1e-5)
 
 
 def test_coarse_maps_of_any_size_are_taken():
     torch.manual_seed(0)
     maps = [torch.randn(1, 4, 40, 30), torch.randn(1, 4, 7, 30), torch.randn(1, 4, 1, 5), torch.randn(1, 4, 2, 1)]
-    conv = ConvOfMaps(16, 5, 3, padding=1)
+    conv = ConvOfMaps(16, 5, 3)
     expected = conv(torch.cat([resize(x, (40, 30)) for x in maps], dim=1))
     torch.testing.assert_close(conv(maps), expected, rtol=1e-4, atol=1e-5)
 
@@ -43,7 +43,7 @@ def test_gradients_are_the_same():
     torch.manual_seed(0)
     maps = [x.requires_grad_() for x in maps_of(24, 36)]
     for kernel in (1, 3):
-        conv = ConvOfMaps(sum(CHANNELS), 10, kernel, padding=kernel // 2)
+        conv = ConvOfMaps(sum(CHANNELS), 10, kernel)
         joined = torch.cat([resize(x, (24, 36)) for x in maps], dim=1)
         upstream = torch.randn(2, 10, 24, 36)
         results = conv(maps), conv(joined)
