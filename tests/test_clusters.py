@@ -34,6 +34,7 @@ def test_scripts_are_written_as_bash_reads_them(block):
     assert "torchrun" in block.body
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="clusters run Linux")
 def test_a_submitted_script_evaluates(tmp_path):
     (script,) = (block.body for block in SCRIPTS if block.title == "evaluate.sh")

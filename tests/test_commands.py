@@ -1,5 +1,6 @@
 """Every RITM command that users know runs, with other weights, data and device, and few steps."""
 
+import re
 import shlex
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def test_evaluations_run_and_leave_their_tables(words, checkout, monkeypatch, ca
 @pytest.mark.parametrize(
     "words",
     [
-        pytest.param(words, marks=pytest.mark.long if "/hrnet18_" in words[1] or "/hrnet32_" in words[1] else ())
+        pytest.param(words, marks=pytest.mark.long if re.search("/(hrnet18|hrnet32|r34)_", words[1]) else ())
         for words in commands("train.py")
     ],
     ids=named,

@@ -98,7 +98,7 @@ def test_nothing_is_made_when_the_input_is_wrong(script, configure, tmp_path):
         *([too_small] if of_batch_statistics(script) else []),
     ):
         module, cfg = configure(script, *start_of(script), *arguments)
-        with pytest.raises(InputError, match=words):
+        with torch.device("meta"), pytest.raises(InputError, match=words):
             module.main(cfg)
     assert not (tmp_path / "experiments").exists()
 

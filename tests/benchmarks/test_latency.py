@@ -117,6 +117,7 @@ def test_the_published_layout_is_told_apart_and_compared():
     assert with_published([plain], "DAVIS", "NoC@90") == []
 
 
+@pytest.mark.long
 def test_the_published_layout_is_measured_with_the_same_results():
     ours, plain = (
         measured(replace(wanted("segnext_vit_tiny", grid=1), plain=plain, rounds=1)) for plain in (False, True)

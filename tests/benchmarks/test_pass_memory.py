@@ -25,6 +25,7 @@ pass_memory.{call}
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "call", ["cost_of('click', 'cdnet_resnet34', 384, 1)", "_main('click', 'cdnet_resnet34', '384', '1', 'fp32')"]
 )

@@ -8,6 +8,7 @@ from isegm.model import list_models
 from isegm.utils.cli import run
 
 
+@pytest.mark.long
 def test_clicks_on_a_device_are_timed_against_the_cpu(capsys, monkeypatch):
     assert set(benchmark.NETWORKS) <= set(list_models())
     monkeypatch.setattr(compared, "REPEATS", 1)

@@ -200,7 +200,7 @@ def unpacked(history):
     return sum(pixels.nbytes for pixels in masks.values()), sum(len(region._bits or b"") for region in set(regions))
 
 
-@pytest.mark.parametrize("protected", [False, True])
+@pytest.mark.parametrize("protected", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_300_steps_on_a_large_image_take_megabytes(protected):
     size = (2000, 2000)
     objects = (AnnotatedObject(1, box(900, 900, 1000, 1000, size), protected=True),) if protected else ()

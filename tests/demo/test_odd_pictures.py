@@ -64,6 +64,7 @@ def test_levels_of_deep_images_are_stretched_and_the_window_says_so(drive, tmp_p
     assert user.program.status.left["text"] == "levels 300 to 3900 of the file are shown as 0 to 255"
 
 
+@pytest.mark.long
 def test_an_image_of_30_megapixels_is_clicked_corrected_and_saved(drive, answer, tmp_path):
     image = np.full((4480, 6720, 3), 40, np.uint8)
     image[1000:3000, 2000:5000] = 200

@@ -111,6 +111,7 @@ def test_an_idle_window_ends_by_a_signal_and_its_work_is_kept(number, state, end
     controller.close()
 
 
+@pytest.mark.long
 def test_a_file_that_is_being_saved_is_written_whole_first(ended):
     place, code, errors = ended("saving", signal.SIGINT)
     assert (code, errors) == (130, "interrupted\n")

@@ -475,6 +475,7 @@ def arguments(images, *more):
     return ["models/tiny/tiny.py", "--data", str(images), "--cpu", "--workers", "0", "--save-every", "2", *more]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_kill_minus_nine_and_resume_from_the_command_line(images, tmp_path, one_thread, monkeypatch, caplog):
     for name in ("whole", "killed"):

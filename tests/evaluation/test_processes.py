@@ -154,7 +154,8 @@ def test_two_hosts_give_the_records_and_the_table_of_one_process(home, tmp_path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL there")
-@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("processes", [1, 2])
 def test_a_killed_process_ends_the_run_which_any_number_can_resume(processes, home, tmp_path):
     logs = tmp_path / "logs"
     done = together(home, logs, dying="1")

@@ -253,7 +253,7 @@ class TestShares:
         assert not (places / "new.pack").exists()
 
 
-@pytest.mark.parametrize("start", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("start", ["fork", pytest.param("spawn", marks=pytest.mark.long)])
 def test_reading_in_processes(start, pack):
     if start == "fork" and not hasattr(os, "fork"):
         pytest.skip("this system does not fork")
