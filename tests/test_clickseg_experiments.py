@@ -297,7 +297,11 @@ def test_networks_of_no_listed_command_train_a_step(file, at_data, start_of):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", LISTED, ids=lambda words: words[1])
+@pytest.mark.parametrize(
+    "words",
+    [pytest.param(words, marks=pytest.mark.long if "cdnet" in words[1] else ()) for words in LISTED],
+    ids=lambda words: words[1],
+)
 def test_the_commands_that_users_know_run(words, published, small_crops, tmp_path, monkeypatch):
     for name in ("datasets", "assets"):
         (tmp_path / name).symlink_to(published / name)

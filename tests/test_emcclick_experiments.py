@@ -73,7 +73,9 @@ def test_every_script_says_what_was_published(name, planned, started):
     assert terms == (expected if aux else {key: value for key, value in expected.items() if "aux" not in key})
 
 
-@pytest.mark.parametrize("name", ["hrnet18s_att_cclvis", "segformerB0_att_cclvis"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("hrnet18s_att_cclvis", marks=pytest.mark.long), "segformerB0_att_cclvis"]
+)
 def test_a_script_trains_a_step_and_its_checkpoint_loads(name, at_data, small_crops):
     module, cfg = at_data(of_script(name), *SHORT)
     module.main(cfg)

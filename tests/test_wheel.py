@@ -101,6 +101,7 @@ def test_it_holds_the_package_and_nothing_else(wheel):
     assert any(name.startswith("isegm/data/datasets/samples_masks/") for name in names)
 
 
+@pytest.mark.long
 def test_predict_segments_an_image(session, photo):
     said, folder = session
     code, out, err = said[PREDICT]
@@ -108,6 +109,7 @@ def test_predict_segments_an_image(session, photo):
     assert read_mask(folder / "mask.png").shape == photo.shape[:2]
 
 
+@pytest.mark.long
 def test_evaluate_counts_clicks_on_the_samples(session):
     said, folder = session
     code, out, err = said[EVALUATE]
@@ -116,6 +118,7 @@ def test_evaluate_counts_clicks_on_the_samples(session):
     assert table.parent.name == "mobilenetv2_default"
 
 
+@pytest.mark.long
 def test_models_datasets_and_train_say_what_is_here(session):
     said, _ = session
     code, out, err = said["models"]
@@ -126,6 +129,7 @@ def test_models_datasets_and_train_say_what_is_here(session):
     assert code == 2 and "give the path of a script in a folder named models" in err
 
 
+@pytest.mark.long
 def test_the_api_needs_no_path(session):
     facts, _, _ = session[0]["api"]
     assert facts == [[60, 80], "bool", "float32", True, "BaselineModel"]

@@ -80,6 +80,7 @@ def test_points_of_a_grid_give_the_same_one_by_one_and_together():
     assert grid.one_by_one > 0 and grid.together > 0
 
 
+@pytest.mark.long
 def test_a_process_of_its_own_measures_a_file():
     found = measured_apart(measured, wanted(None, str(DEFAULT_CHECKPOINT)))
     assert found.network == "clickseg_mobilenetv2" and found.name == DEFAULT_CHECKPOINT.stem

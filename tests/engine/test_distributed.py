@@ -262,6 +262,7 @@ def train_in_two(program, data, folder):
     return subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.long
 def test_one_command_trains_in_two_processes_and_ends_as_they_do(images, tmp_path):
     write_script(tmp_path)
     ended = train_in_two("command", images, tmp_path)

@@ -159,6 +159,7 @@ def test_a_compiled_network_learns_the_same_and_keeps_its_names(network, images,
     assert list(stored) == list(network().state_dict())
 
 
+@pytest.mark.long
 def test_a_compiled_network_measures_its_statistics_uncompiled(images, tmp_path, monkeypatch):
     """BatchNorm's plain average reads a counter, at which every layer would be compiled on its own."""
     from torch._dynamo.utils import counters

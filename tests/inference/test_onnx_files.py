@@ -92,6 +92,7 @@ def photos(tmp_path_factory):
     return FolderDataset(root)
 
 
+@pytest.mark.long
 def test_eight_bits_are_calibrated_on_what_the_network_reads(photos, tmp_path):
     network = small("clickseg_mobilenetv2")
     plain = export_onnx(network, tmp_path / "plain.onnx", size=(64, 96))

@@ -13,6 +13,8 @@ from isegm.model.click_model import DrawnClicksModel
 from isegm.model.onnx_export import example, onnx_graph
 from tests.exported import HRNET, SHA256, SMALL, VIT, VIT_SIZE, small
 
+SLOW_TO_TRACE = ("cdnet_resnet34", "focalclick_hrnet18s_s1")
+
 
 @torch.no_grad()
 def in_torch(network, inputs):
@@ -30,7 +32,7 @@ def in_runtime(session, inputs):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.long) if name == "cdnet_resnet34" else name for name in (*SMALL, VIT)]
+    "name", [pytest.param(name, marks=pytest.mark.long if name in SLOW_TO_TRACE else ()) for name in (*SMALL, VIT)]
 )
 def test_a_graph_computes_the_networks_logits_whatever_is_open(name):
     network = small(name)

@@ -46,6 +46,7 @@ print(next(meta_networks(["cdnet_resnet34"])["cdnet_resnet34"].parameters()).dev
 """
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_networks_without_values_are_built_where_torchvision_cannot_be_imported_among_them():
     """As with PyTorch 2.6."""
