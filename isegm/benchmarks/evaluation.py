@@ -16,7 +16,7 @@ from torch.profiler import ProfilerActivity, profile
 from isegm.benchmarks.made_up import MadeUpDataset
 from isegm.benchmarks.measurement import Measurement, wait_for
 from isegm.benchmarks.plain_loop import PlainPredictor, PlainSimulation
-from isegm.benchmarks.stand_in import with_stand_in
+from isegm.benchmarks.stand_in import answer_by_clicks
 from isegm.benchmarks.stopwatch import Stopwatch
 from isegm.clicks import Click
 from isegm.data import EvaluationDataset, get_dataset
@@ -110,10 +110,11 @@ def measured(wanted: Wanted) -> Throughput:
     """
     threads = set_threads(wanted.threads)
     model = wanted.built()
-    model = model if wanted.network is None else with_stand_in(model)
     dataset = _dataset(wanted)
     kind = PlainPredictor if wanted.plain else Predictor
     predictor = kind(model, wanted.device, settings=wanted.settings(model))
+    if wanted.network is not None:
+        answer_by_clicks(predictor.model)
     settings = EvalSettings(max_clicks=wanted.clicks)
     watch = Stopwatch()
     watch.time_methods(dataset, READING, "get_sample")
