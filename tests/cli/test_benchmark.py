@@ -19,6 +19,15 @@ def test_clicks_on_a_device_are_timed_against_the_cpu(capsys, monkeypatch):
     assert all(line.endswith(" x") for line in said[1:])
 
 
+def test_the_cpu_keeps_freed_memory_where_a_device_is_timed_against_it(monkeypatch):
+    done = []
+    monkeypatch.setattr(benchmark, "NETWORKS", ["a network"])
+    monkeypatch.setattr(benchmark, "keep_freed_memory", lambda: done.append("kept"))
+    monkeypatch.setattr(benchmark, "click_on", lambda device, name: done.append(name) or [])
+    benchmark.main(["--device", "cpu"])
+    assert done == ["kept", "a network"]
+
+
 def test_a_device_that_is_not_there_is_told(capsys):
     with pytest.raises(SystemExit) as end:
         run(lambda: benchmark.main(["--device", "cuda:98"]))
