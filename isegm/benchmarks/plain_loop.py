@@ -65,10 +65,13 @@ class PlainSimulation(ClickSimulation):
 
 
 class PlainPredictor(Predictor):
-    """One that joins image and previous mask in front of the crop, at the size of the image."""
+    """One that joins image and previous mask in front of the crop, at the size of the image.
+
+    SegNext's, which encodes the image once, does not.
+    """
 
     def run(self, sessions: Sequence[Session], *further: Any, **named: Any) -> list[Session]:
         """Run the network, see ``SessionEngine``."""
-        for session in sessions if self.model.with_prev_mask else ():
+        for session in sessions if self.model.with_prev_mask and not self.model.encodes_once else ():
             torch.cat((session.image, session.prev_probs), dim=1)
         return super().run(sessions, *further, **named)
