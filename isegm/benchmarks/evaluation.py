@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ from isegm.utils.threads import set_threads
 READING, IMAGE, NETWORK, USER, SCORE = "reading", "image", "network", "user", "score"
 CROPS = "crops"  # of the network's input, its answer put into the image, FocalClick's refiner
 STAGES = (READING, IMAGE, NETWORK, CROPS, USER, SCORE)
+Result = TypeVar("Result")
 PROFILED = 8  # objects, or as many as lie side by side, from which the share of a busy GPU is taken
 
 
@@ -187,22 +188,23 @@ def _dataset(wanted: Wanted) -> EvaluationDataset:
 
 
 def time_stages(predictor: Predictor, watch: Stopwatch) -> None:
-    """Time the image, the network and what lies around it; of the network with the wait for its answer."""
+    """Time the image, the network and what lies around it; of the last two with the wait for the device."""
     network = predictor.model
     if predictor.device.type != "cpu":
         network.decode = _awaited(network.decode, predictor.device)  # type: ignore[method-assign]
+        predictor.run = _awaited(predictor.run, predictor.device)  # type: ignore[method-assign]
     watch.time_methods(network, NETWORK, "encode", "decode")
     watch.time_methods(predictor, IMAGE, "start")
     watch.time_methods(predictor, CROPS, "run")
 
 
-def _awaited(decode: Callable[..., dict[str, Any]], device: torch.device) -> Callable[..., dict[str, Any]]:
-    """Return the same function, which waits for the device; predictors wait for it next, to look into the answer."""
+def _awaited(work: Callable[..., Result], device: torch.device) -> Callable[..., Result]:
+    """Return the same function, which waits for the device; the loop waits for it next, to look into the result."""
 
-    def call(*arguments: Any, **named: Any) -> dict[str, Any]:
-        outputs = decode(*arguments, **named)
+    def call(*arguments: Any, **named: Any) -> Result:
+        result = work(*arguments, **named)
         wait_for(device)
-        return outputs
+        return result
 
     return call
 

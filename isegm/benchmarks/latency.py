@@ -184,7 +184,7 @@ def grid_latency(predictor: Predictor, image: np.ndarray, side: int, both: bool 
     """Time one mask for each point of a grid; both ways take turns, a row of points each.
 
     The points are the centres of ``side`` x ``side`` equal cells of the image. The image is encoded once, by networks
-    that do so; its time counts in both ways.
+    that do so; its time counts in both ways. Passes before the first row, in both ways, do not count.
 
     Args:
         predictor: by whose settings.
@@ -202,9 +202,10 @@ def grid_latency(predictor: Predictor, image: np.ndarray, side: int, both: bool 
     rows = [
         [Click(True, ((i + 0.5) / side * height, (j + 0.5) / side * width)) for j in range(side)] for i in range(side)
     ]
-    for _ in range(ROUNDS_TO_COMPILE if predictor.settings.compiled else 0):
+    for _ in range(ROUNDS_TO_COMPILE if predictor.settings.compiled else 1):
         predictor.step([session], rows[0][:1])
-        predictor.step([session] * side, rows[0])
+        if both:
+            predictor.step([session] * side, rows[0])
     for row in rows:
         started = time.perf_counter()
         alone = [predictor.step([session], [click])[0].probs for click in row]

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from isegm.benchmarks.latency import GridLatency, Latency, Spread
 from isegm.evaluation.comparison import Run
 from isegm.evaluation.published_values import published_of
+from isegm.utils.log import logger
 from isegm.utils.quantities import in_bytes
 
 
@@ -97,19 +98,24 @@ def with_published(rows: Sequence[Latency], dataset: str, metric: str) -> list[A
 
 
 def with_measured(rows: Sequence[Latency], runs: Sequence[Run], dataset: str, metric: str) -> list[Accuracy]:
-    """Pair latencies with the scores of evaluations of the same files, where there is one.
+    """Pair latencies with the scores of evaluations of the same files by the same protocol, where there are some.
 
     Args:
         rows: latencies.
         runs: evaluations, see ``isegm.evaluation.comparison.read_runs``.
         dataset, metric: such as "DAVIS" and "NoC@90".
     """
-    values = {run.sha256: run.per_object(metric) for run in runs if run.dataset == dataset}
-    return [
-        Accuracy(row.next_click, float(found.mean()), row.name, measured=True)
-        for row in rows
-        if not row.plain and row.sha256 is not None and (found := values.get(row.sha256)) is not None
-    ]
+    found = []
+    for row in rows:
+        same = [run for run in runs if (run.dataset, run.sha256) == (dataset, row.sha256)]
+        for run in () if row.plain or row.sha256 is None else same:
+            values = run.per_object(metric)
+            if run.protocol not in ("", row.protocol):
+                how = f"{run.name} follows {run.protocol}, and the latency of {row.name} is that of {row.protocol}"
+                logger.warning("%s: left out", how)
+            elif values is not None:
+                found.append(Accuracy(row.next_click, float(values.mean()), row.name, measured=True))
+    return found
 
 
 def latency_figure(pairs: Sequence[Accuracy], title: str) -> Figure:

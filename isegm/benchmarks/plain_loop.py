@@ -22,21 +22,32 @@ class PlainClicker(Clicker):
 
     def click_on(self, errors: Errors) -> Click:
         """Append the next click, see ``Clicker``."""
-        (missed_depth, missed), (wrong_depth, wrong) = (_deepest_pixel(error, self.clicks_list) for error in errors)
+        missed, wrong = (_depths(error, self.clicks_list) for error in errors)
+        missed_depth, wrong_depth = _squared(missed), _squared(wrong)
         is_positive = missed_depth > wrong_depth
-        return self.add_click(Click(is_positive, missed if is_positive else wrong))
+        return self.add_click(
+            Click(is_positive, _first_pixel(missed, missed_depth) if is_positive else _first_pixel(wrong, wrong_depth))
+        )
 
 
-def _deepest_pixel(error: np.ndarray, clicks: Sequence[Click]) -> tuple[int, tuple[int, int]]:
-    """Squared depth and (row, column) of the deepest pixel of a bool map (H, W) that was not clicked."""
+def _depths(error: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
+    """Depth of each pixel of a bool map (H, W), float32; 0 where it was clicked."""
     depth = cv2.distanceTransform(np.pad(error.astype(np.uint8), 1), cv2.DIST_L2, 0)[1:-1, 1:-1]
     not_clicked = np.ones(error.shape, dtype=bool)
     for click in clicks:
         not_clicked[int(click.coords[0]), int(click.coords[1])] = False
-    depth = depth * not_clicked
-    squared = round(float(depth.max()) ** 2)
-    rows, columns = np.where(depth > (squared - 0.5) ** 0.5) if squared else ((0,), (0,))
-    return squared, (int(rows[0]), int(columns[0]))
+    return depth * not_clicked
+
+
+def _squared(depths: np.ndarray) -> int:
+    """Square of the largest depth, which is whole."""
+    return round(float(depths.max()) ** 2)
+
+
+def _first_pixel(depths: np.ndarray, squared: int) -> tuple[int, int]:
+    """(row, column) of the first pixel of a depth; searched for in the largest error alone, as published."""
+    rows, columns = np.where(depths > (squared - 0.5) ** 0.5) if squared else ((0,), (0,))
+    return int(rows[0]), int(columns[0])
 
 
 class PlainSimulation(ClickSimulation):
@@ -54,10 +65,13 @@ class PlainSimulation(ClickSimulation):
 
 
 class PlainPredictor(Predictor):
-    """One that joins image and previous mask in front of the crop, at the size of the image."""
+    """One that joins image and previous mask in front of the crop, at the size of the image.
+
+    SegNext's, which encodes the image once, does not.
+    """
 
     def run(self, sessions: Sequence[Session], *further: Any, **named: Any) -> list[Session]:
         """Run the network, see ``SessionEngine``."""
-        for session in sessions if self.model.with_prev_mask else ():
+        for session in sessions if self.model.with_prev_mask and not self.model.encodes_once else ():
             torch.cat((session.image, session.prev_probs), dim=1)
         return super().run(sessions, *further, **named)

@@ -51,14 +51,16 @@ def updates_per_second(
 ) -> float:
     """Measure training of the MobileNetV2 baseline on drawn images.
 
-    The first batches do not count: one, and those that processes of the data loader may have read in the meantime.
+    The first batches do not count: one, and those that processes of the data loader may have read in the meantime. Nor
+    do some behind the last one: without them these processes would have little left to do while the clock runs.
 
     Args:
         device: that trains.
         on_device: images, augmentation and clicks there; else by the data loader, with as many processes as by default.
         side: of the crops, in pixels.
         batch_size: samples.
-        batches: how many are measured; each is trained two to four times, a click more each time.
+        batches: how many are measured, or a few more: a multiple of the processes, which hand theirs over in turn. Each
+            is trained two to four times, a click more each time.
         amp: dtype of autocast; None for float32.
         with_network: train the network; else only make samples and click on the errors of noise.
         compiled: compile it.
@@ -67,8 +69,9 @@ def updates_per_second(
         sample-updates per second.
     """
     workers = default_workers()
-    uncounted = 1 + READ_AHEAD * workers
-    length = (uncounted + batches) * batch_size
+    ahead = READ_AHEAD * workers
+    uncounted, counted = 1 + ahead, batches + -batches % workers
+    length = (uncounted + counted + ahead) * batch_size
     loaded = TrainSet(
         DrawnImages(),
         light.views((side, side))[0],
@@ -97,14 +100,17 @@ def updates_per_second(
         return losses, logits
 
     parts, read = load_epoch(samples, batch_size, 0, 0, 0, True, workers, device)
-    updates, started = 0, 0.0
+    updates, started, seconds = 0, 0.0, 0.0
     for number, (batch, first) in enumerate(zip(read, parts.starts, strict=True)):
         begun = task.begin(model, batch, BatchRNG(0, number, first=first, count=batch_size))
         run_all_steps(begun, forward)
         updates += batch_size * begun.number_of_steps
         if number + 1 == uncounted:
             updates, started = 0, _now(device)
-    return updates / (_now(device) - started)
+        if number + 1 == uncounted + counted:
+            seconds = _now(device) - started
+            break
+    return updates / seconds
 
 
 def throughput_lines(device: torch.device) -> Iterator[str]:

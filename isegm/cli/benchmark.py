@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
+from typing import Any
 
 import torch
 
@@ -31,6 +32,15 @@ KINDS: dict[str, tuple[str | None, tuple[str, ...]]] = {
 }
 
 
+# What an option asks for, and the options that say how, with their defaults.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "busy": {"clicks": 40, "rounds": 3},
+    "memory": {"side": 448, "batch": 2, "dtype": "fp32"},
+    "scaling": {"objects": 100_000, "plot": None},
+    "training": {},
+}
+
+
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the options, from ``sys.argv`` by default."""
     parser = CommandParser(
@@ -48,12 +58,9 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--clicks",
         type=from_text(Whole(1, 10_000)),
-        default=40,
-        help="clicks of a round of --busy (default: %(default)s)",
+        help="clicks of a round of --busy (default: 40)",
     )
-    parser.add_argument(
-        "--rounds", type=from_text(Whole(1, 1000)), default=3, help="rounds of --busy (default: %(default)s)"
-    )
+    parser.add_argument("--rounds", type=from_text(Whole(1, 1000)), help="rounds of --busy (default: 3)")
     parser.add_argument(
         "--training",
         action="store_true",
@@ -67,17 +74,13 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--side",
         type=from_text(Whole(32, 4096)),
-        default=448,
-        help="of the square input of --memory, in pixels (default: %(default)s)",
+        help="of the square input of --memory, in pixels (default: 448)",
     )
-    parser.add_argument(
-        "--batch", type=from_text(Whole(1, 1024)), default=2, help="samples of --memory (default: %(default)s)"
-    )
+    parser.add_argument("--batch", type=from_text(Whole(1, 1024)), help="samples of --memory (default: 2)")
     parser.add_argument(
         "--dtype",
         choices=tuple(DTYPES),
-        default="fp32",
-        help="of --memory; bf16 measures the click alone (default: %(default)s)",
+        help="of --memory; bf16 measures the click alone (default: fp32)",
     )
     parser.add_argument(
         "--scaling",
@@ -87,8 +90,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--objects",
         type=from_text(Whole(1, 10_000_000)),
-        default=100_000,
-        help="of a second replay, with the same images again and again (default: %(default)s)",
+        help="of a second replay, with the same images again and again (default: 100,000)",
     )
     parser.add_argument("--plot", metavar="FILE", help="draw --scaling into this PNG file (default: do not)")
     add_thread_option(parser)
@@ -98,6 +100,17 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     if args.plot is not None and args.scaling is None:
         parser.error("--plot draws what --scaling replays: give both, or neither")
+    asked = [name for name in OPTIONS if getattr(args, name) not in (None, False)]
+    if len(asked) > 1:
+        parser.error(f"--{asked[0]} and --{asked[1]} are two benchmarks: ask for one of them")
+    if args.device is not None and asked not in ([], ["training"]):
+        parser.error(f"--{asked[0]} measures on the CPU: leave --device out")
+    for name, options in OPTIONS.items():
+        for option, default in options.items():
+            if getattr(args, option) is None:
+                setattr(args, option, default)
+            elif name not in asked:
+                parser.error(f"--{option} is an option of --{name}: give both, or neither")
     return args
 
 
@@ -138,6 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print_lines(throughput_lines(device))
         return
     if args.device is not None:
+        keep_freed_memory()  # as all commands that click do, or the CPU would seem slower than it is
         chosen = choose_device(device=args.device)
         if chosen.type == "cuda":
             print(torch.cuda.get_device_name(chosen))

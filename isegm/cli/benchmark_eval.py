@@ -35,7 +35,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add_network_options(
         parser, "with random weights, which run as usual, but the mask comes from a formula of the clicks"
     )
-    parser.add_argument("--dataset", default="Samples", help="its name (default: %(default)s)")
+    parser.add_argument("--dataset", help="its name (default: Samples)")
     parser.add_argument(
         "--made-up",
         type=whole_from(1, 10**7),
@@ -51,7 +51,6 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--batch-size",
         type=batch_sizes_from,
-        default=[1],
         metavar="N,N",
         help="objects side by side, not in the plain loop; several numbers with commas are timed one by one "
         "(default: 1)",
@@ -69,7 +68,16 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add_device_options(parser)
     parser.set_defaults(plugins=[])  # for the processes that measure
     add_plugin_option(parser)
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    if args.made_up is not None and (args.dataset, args.max_objects) != (None, None):
+        parser.error("--made-up makes its objects itself: leave --dataset and --max-objects out")
+    if args.plain and (args.compile or args.batch_size is not None):
+        parser.error(
+            "the plain loop has one object at a time and compiles nothing: leave --compile and --batch-size out"
+        )
+    args.dataset = "Samples" if args.dataset is None else args.dataset
+    args.batch_size = args.batch_size or [1]
+    return args
 
 
 def wanted_from(args: argparse.Namespace) -> list[Wanted]:

@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from isegm.inference.protocols import usual_settings
 from isegm.model import ClickModel, list_models
 from isegm.model.checkpoint import load_model
 from isegm.model.flops import count_complexity
+from isegm.model.inference_form import in_inference_form
 from isegm.utils.arguments import CommandParser, read_path, read_path_text
 from isegm.utils.cli import program
 from isegm.utils.device import meta_device
@@ -69,7 +70,8 @@ def figures(name: str, model: ClickModel, size: tuple[int, int] | None, plain: b
         name: of the network.
         model: the network.
         size: (height, width) of its input in pixels; None for that of its protocol.
-        plain: count it in the published layout.
+        plain: count it in the published layout, else in the form in which predictors run it; parameters are those that
+            the network has itself.
 
     Raises:
         InputError: the network's protocol does not resize images, and ``size`` is None.
@@ -80,7 +82,8 @@ def figures(name: str, model: ClickModel, size: tuple[int, int] | None, plain: b
     if size is None:
         raise InputError(f"{name} takes images of any size: give --size.")
     model.eval()
-    compute = count_complexity(in_published_layout(model) if plain else model, size)
+    compute = count_complexity(in_published_layout(model) if plain else in_inference_form(model), size)
+    compute = replace(compute, parameters=sum(parameter.numel() for parameter in model.parameters()))
     return {
         "network": name,
         **asdict(compute),

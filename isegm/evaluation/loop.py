@@ -212,13 +212,14 @@ def _side_by_side(
     while True:
         started = time.perf_counter()
         while len(active) < batch_size and not exhausted and not _fill_memory(active):
+            asked = time.perf_counter()
             try:
                 new = next(waiting)
             except StopIteration:
                 exhausted = True
                 break
             if new is None:
-                started = time.perf_counter()  # reading a skipped object counts for no other
+                started += time.perf_counter() - asked  # reading a skipped object counts for no other
             else:
                 active.append(new)
                 in_order.append(new.key)

@@ -1,7 +1,10 @@
 """Evaluations that are timed."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 
 from isegm import Click, build_model
 from isegm.benchmarks import evaluation, stopwatch
@@ -39,6 +42,17 @@ def test_the_network_is_timed_apart_from_what_lies_around_it():
         (session,) = predictor.step([predictor.start(image)], [Click(True, (20, 30))])
     assert session.passes == 1
     assert watch.seconds() == {IMAGE: 1, CROPS: 3, NETWORK: 2}  # encode and decode, and three times around them
+
+
+def test_stages_on_a_device_end_when_it_has_done_their_work(monkeypatch):
+    done = []
+    network = SimpleNamespace(encode=lambda: done.append("encode"), decode=lambda: done.append("decode"))
+    predictor = SimpleNamespace(model=network, device=torch.device("cuda"), start=lambda: None)
+    predictor.run = lambda: (network.encode(), network.decode(), done.append("refine"))
+    monkeypatch.setattr(evaluation, "wait_for", lambda device: done.append(device.type))
+    evaluation.time_stages(predictor, Stopwatch())
+    predictor.run()
+    assert done == ["encode", "decode", "cuda", "refine", "cuda"]
 
 
 def test_objects_that_need_another_number_of_clicks_are_counted():

@@ -73,6 +73,21 @@ def test_rounds_in_which_a_network_is_compiled_are_not_counted(monkeypatch):
     assert rows == [1, 2] * 3 + [1, 1, 2] * 2
 
 
+def test_the_first_passes_of_a_grid_do_not_count(monkeypatch):
+    step, rows, now = Predictor.step, [], [0.0]
+
+    def slow_at_first(self, given, clicks):
+        now[0] += 1 if len(given) in rows else 1000
+        rows.append(len(given))
+        return step(self, given, clicks)
+
+    monkeypatch.setattr(Predictor, "step", slow_at_first)
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: now[0])
+    predictor = Predictor(BlobModel(), settings=usual_settings("clickseg"))
+    grid = latency.grid_latency(predictor, IMAGE, 2)
+    assert (grid.one_by_one, grid.together) == (4, 2) and rows == [1, 2] + [1, 1, 2] * 2
+
+
 def test_points_of_a_grid_give_the_same_one_by_one_and_together():
     network = build_model("clickseg_pplcnet")
     grid = latency.grid_latency(Predictor(network, settings=usual_settings("clickseg")), IMAGE, 2)
@@ -155,6 +170,18 @@ def test_measured_clicks_belong_to_the_file_that_was_timed():
     assert [text.get_text() for text in axes.texts] == ["1"] and axes.get_title() == "a title"
     assert [text.get_text() for text in names.get_texts()] == ["1  first"]
     assert axes.lines[0].get_xdata()[0] == 200 and axes.lines[0].get_ydata()[0] == 2.5
+
+
+def test_clicks_by_another_protocol_do_not_stand_beside_the_latency(caplog):
+    records = (ObjectRecord("DAVIS", 0, 1, "0", ((5, 5, 1),), (0.95,), 0.1),)
+    own, other = (
+        Run(name, "DAVIS", records * count, 0.9, 20, protocol=protocol, sha256="aa")
+        for name, count, protocol in (("own", 1, "ritm"), ("other", 2, "ritm, further looks"))
+    )
+    timed = replace(row("first", [0.2], "aa"), protocol="ritm")
+    for runs, found in (((own, other), 1), ((other,), 0)):
+        assert len(with_measured([timed], runs, "DAVIS", "NoC@90")) == found
+    assert "other follows ritm, further looks, and the latency of first is that of ritm: left out" in caplog.text
 
 
 @pytest.mark.long

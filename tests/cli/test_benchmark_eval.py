@@ -85,6 +85,21 @@ def test_what_cannot_be_measured_is_told(capsys):
         assert end.value.code == 2 and complaint in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words, complaint",
+    [
+        (["--made-up=3", "--dataset=Samples"], "--made-up makes its objects itself"),
+        (["--made-up=3", "--max-objects=2"], "--made-up makes its objects itself"),
+        (["--plain", "--compile"], "the plain loop has one object at a time and compiles nothing"),
+        (["--plain", "--batch-size=4"], "the plain loop has one object at a time and compiles nothing"),
+    ],
+)
+def test_options_without_effect_are_refused(capsys, words, complaint):
+    with pytest.raises(SystemExit) as end:
+        benchmark_eval.parse_args(words)
+    assert end.value.code == 2 and complaint in capsys.readouterr().err
+
+
 def test_other_words_choose_other_benchmarks(monkeypatch, capsys):
     for name in ("step_lines", "throughput_lines"):
         monkeypatch.setattr(benchmark, name, lambda device, name=name: [f"{name} on {device}"])

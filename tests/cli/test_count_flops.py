@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from isegm import build_model
+from isegm import Predictor, build_model
 from isegm.inference.protocols import settings_for
 from isegm.model.checkpoint import DEFAULT_CHECKPOINT
 from isegm.model.flops import count_complexity
@@ -35,6 +35,16 @@ def test_the_published_layout_is_counted_where_asked(call, tmp_path):
     assert call(*options, here) == call(*options, plain, "--plain") == 0
     ours, published = ([row["macs_coarse"] for row in json.loads(path.read_text())] for path in (here, plain))
     assert ours[0] < 0.7 * published[0] and ours[1] == published[1]
+
+
+def test_a_network_is_counted_in_the_form_that_predictors_run(call, tmp_path):
+    path = tmp_path / "compute.json"
+    assert call("--models", "clickseg_mobilenetv2", "--size", "64", "--json", path) == 0
+    (row,) = json.loads(path.read_text())
+    network = build_model("clickseg_mobilenetv2").eval()
+    run = count_complexity(Predictor(network).model, (64, 64)).macs
+    assert row["macs"] == run < count_complexity(network, (64, 64)).macs
+    assert row["parameters"] == sum(parameter.numel() for parameter in network.parameters())
 
 
 def test_the_size_is_that_of_the_protocol(call, tmp_path):

@@ -289,6 +289,23 @@ def test_times_are_shares_of_the_wall_time(monkeypatch):
     assert all(record.seconds >= 2 * len(record.clicks) - 1e-4 for record in records)  # a third of a step for a click
 
 
+def test_skipped_objects_take_no_time_from_others(monkeypatch):
+    """By a clock that goes on only while a sample is read, 2 s for each."""
+    now, dataset = [0.0], DrawnDataset()
+    samples = [dataset.get_sample(index) for index in range(len(dataset))]
+
+    def read(index):
+        now[0] += 2
+        return samples[index]
+
+    monkeypatch.setattr("isegm.evaluation.loop.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr(dataset, "get_sample", read)
+    everything = [(index, object_id) for index, sample in enumerate(samples) for object_id in sample.objects_ids]
+    done = {key for key in everything if key[0] == 1}
+    records = evaluate(dataset, indices=[0, 1], done=done, batch_size=len(everything))
+    assert sum(record.seconds for record in records) == pytest.approx(2)
+
+
 @pytest.mark.parametrize("batch_size", [0, -1])
 def test_a_batch_without_objects_is_refused(batch_size):
     with pytest.raises(InputError, match=f"batch_size is {batch_size}"):
