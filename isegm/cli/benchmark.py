@@ -58,9 +58,11 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--clicks",
         type=from_text(Whole(1, 10_000)),
-        help="clicks of a round of --busy (default: 40)",
+        help=f"clicks of a round of --busy (default: {OPTIONS['busy']['clicks']})",
     )
-    parser.add_argument("--rounds", type=from_text(Whole(1, 1000)), help="rounds of --busy (default: 3)")
+    parser.add_argument(
+        "--rounds", type=from_text(Whole(1, 1000)), help=f"rounds of --busy (default: {OPTIONS['busy']['rounds']})"
+    )
     parser.add_argument(
         "--training",
         action="store_true",
@@ -74,13 +76,15 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--side",
         type=from_text(Whole(32, 4096)),
-        help="of the square input of --memory, in pixels (default: 448)",
+        help=f"of the square input of --memory, in pixels (default: {OPTIONS['memory']['side']})",
     )
-    parser.add_argument("--batch", type=from_text(Whole(1, 1024)), help="samples of --memory (default: 2)")
+    parser.add_argument(
+        "--batch", type=from_text(Whole(1, 1024)), help=f"samples of --memory (default: {OPTIONS['memory']['batch']})"
+    )
     parser.add_argument(
         "--dtype",
         choices=tuple(DTYPES),
-        help="of --memory; bf16 measures the click alone (default: fp32)",
+        help=f"of --memory; bf16 measures the click alone (default: {OPTIONS['memory']['dtype']})",
     )
     parser.add_argument(
         "--scaling",
@@ -90,7 +94,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--objects",
         type=from_text(Whole(1, 10_000_000)),
-        help="of a second replay, with the same images again and again (default: 100,000)",
+        help=f"of a second replay, with the same images again and again (default: {OPTIONS['scaling']['objects']})",
     )
     parser.add_argument("--plot", metavar="FILE", help="draw --scaling into this PNG file (default: do not)")
     add_thread_option(parser)
