@@ -162,8 +162,8 @@ class Trainer:
         progress = epoch_bar(self.epoch, self.step_in_epoch, self.steps_per_epoch)
         started = time.perf_counter()
         while group := self._next_group(batches):
-            learning_rate = self._set_learning_rate()
-            for batch, step in zip(group, self._train_in_turn(group, progress), strict=True):
+            steps, learning_rate = self._train_in_turn(group, progress)
+            for batch, step in zip(group, steps, strict=True):
                 self.metric.update(step.logits.float(), batch["instances"])
                 self.global_step += 1
                 self.step_in_epoch += 1
@@ -178,8 +178,9 @@ class Trainer:
         self.log.flush()  # a checkpoint of all steps says that this is written
         self._save_if_due()
 
-    def _train_in_turn(self, batches: Sequence[Batch], progress: tqdm) -> list[Step]:
-        """Train the first step of each batch, then the second of each, and so on; return the last step of each.
+    def _train_in_turn(self, batches: Sequence[Batch], progress: tqdm) -> tuple[list[Step], float]:
+        """Train the first step of each batch, then the second of each, and so on; return the last step of each, and the
+        learning rate of the last.
 
         Batches whose gradients are accumulated share one optimiser step and have the same number of steps.
         """
@@ -194,6 +195,7 @@ class Trainer:
                 forward = partial(self._forward_backward, synchronise=position == group[-1])
                 with self.autocast:
                     turns.last[position] = begun[position].step(index, forward)
+            learning_rate = self._set_learning_rate()
             self._optimise()
             turns.done += 1
             self.pace.note(turns.last[group[-1]], self.epoch * self.steps_per_epoch + self._batches_done())
@@ -202,7 +204,7 @@ class Trainer:
         self.turns = None
         if not (self.config.freeze_batchnorm or self.run_config.sync_batchnorm):
             average_statistics(self.model)
-        return [turns.last[position] for position in range(len(batches))]
+        return [turns.last[position] for position in range(len(batches))], learning_rate
 
     def _after_step(self, progress: tqdm) -> None:
         """Show how far the epoch is, and save if it is time, unless it ends; called after every optimiser step."""
@@ -210,6 +212,11 @@ class Trainer:
         progress.update(self._position - before)
         if self.step_in_epoch < self.steps_per_epoch:
             self._save_if_due()
+
+    @property
+    def epochs_done(self) -> float:
+        """Epochs that have been trained, a fraction within one, see ``_batches_done``."""
+        return self.epoch + self._batches_done() / self.steps_per_epoch
 
     def _batches_done(self) -> float:
         """Batches of the epoch that have been trained; those that take turns count by the share of their steps."""
@@ -254,7 +261,7 @@ class Trainer:
         return self.model if self.average is None else self.average.model
 
     def _set_learning_rate(self) -> float:
-        rate = self.config.lr * self.config.schedule(self.epoch + self.step_in_epoch / self.steps_per_epoch)
+        rate = self.config.lr * self.config.schedule(self.epochs_done)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["mult"]
         return rate

@@ -208,10 +208,9 @@ def used_memory(device: torch.device) -> str:
 
 def _pause(cfg: EasyDict, trainer: Trainer) -> None:
     """Say how far a run is whose minutes are over, and how to go on."""
-    done = trainer.epoch + trainer.step_in_epoch / trainer.steps_per_epoch
     logger.info(
         "the %g minutes are over after %.1f of %d epochs; go on with the same options and --resume-exp %s",
-        cfg.minutes, done, trainer.config.epochs, cfg.EXP_PATH.name,
+        cfg.minutes, trainer.epochs_done, trainer.config.epochs, cfg.EXP_PATH.name,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from isegm.engine.schedule import WarmupDecay
 from isegm.model.checkpoint import read_checkpoint
 from isegm.utils.errors import InputError
 from tests.drawn import draw_folder
@@ -46,6 +47,31 @@ def test_a_run_that_stops_within_turns_goes_on_as_if_unbroken(accumulate, images
     whole = finished(tiny(images, tmp_path / "whole", config=turns, **options))
     resumed = finished(tiny(images, tmp_path / "run", config=turns, resume=last_of(tmp_path / "run"), **options))
     assert resumed == whole
+
+
+@pytest.mark.parametrize("together", [1, 4, 6])
+def test_the_learning_rate_follows_the_schedule_within_turns_too(together, images, tmp_path):
+    schedule = WarmupDecay(end=2, warmup=0.5, decay_from=1)
+    run = tiny(images, tmp_path, config={"interleaved_batches": together, "epochs": 2, "schedule": schedule}, **OPTIONS)
+    rates, optimise = [], run._optimise
+
+    def record():
+        rates.append(run.optimizer.param_groups[0]["lr"] / run.optimizer.param_groups[0]["mult"] / run.config.lr)
+        optimise()
+
+    run._optimise = record
+    run.run()
+    count = len(rates)
+    wanted = [schedule(2 * i / count) for i in range(count)]  # batches have two to four steps, hence the tolerance
+    assert count >= 24 and rates == pytest.approx(wanted, abs=0.2)
+    assert sum(rates) / count == pytest.approx(sum(wanted) / count, abs=0.02)
+
+
+def test_a_run_with_another_rate_at_each_step_goes_on_as_if_unbroken(images, tmp_path):
+    turns = {**TURNS, "schedule": WarmupDecay(end=1, warmup=0.5, decay_from=0.6)}
+    stopped_at(images, tmp_path / "run", 6, config=turns)
+    whole = finished(tiny(images, tmp_path / "whole", config=turns, **OPTIONS))
+    assert finished(tiny(images, tmp_path / "run", config=turns, resume=last_of(tmp_path / "run"), **OPTIONS)) == whole
 
 
 def test_save_every_acts_from_the_first_batch_on(images, tmp_path):
