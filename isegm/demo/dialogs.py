@@ -56,7 +56,7 @@ class FileDialogs:
         return filedialog.asksaveasfilename(
             parent=self._root,
             title=f"Save: {label}",
-            initialdir=self._beside(),
+            initialdir=self._data_set_folder(),  # where a saved mask would be taken for an image without a mask
             initialfile=saved_name(stem, kind, ending),
             defaultextension=ending,
             filetypes=[(label, f"*{ending}")],
@@ -64,16 +64,18 @@ class FileDialogs:
 
     def _data_set(self, label: str) -> str:
         """Ask for the folder of a data set, and whether masks that it has may be replaced."""
-        beside = self._beside()
-        if beside is not None and Path(beside).name == "images":
-            beside = str(Path(beside).parent)
         title = f"Save: {label}, into {MASKS_FOLDER} of the folder"
-        chosen = filedialog.askdirectory(parent=self._root, title=title, initialdir=beside)
+        chosen = filedialog.askdirectory(parent=self._root, title=title, initialdir=self._data_set_folder())
         masks = Path(chosen) / MASKS_FOLDER
         if chosen and masks.is_dir() and any(masks.iterdir()):
             question = f"{masks} holds files. Those of the same names are replaced, whatever their endings."
             return chosen if messagebox.askokcancel("Masks are there", question, parent=self._root) else ""
         return chosen
+
+    def _data_set_folder(self) -> str | None:
+        """Initial folder: that of the data set for an image in its ``images``, else that of the image."""
+        beside = self._beside()
+        return str(Path(beside).parent) if beside is not None and Path(beside).name == "images" else beside
 
     def _beside(self) -> str | None:
         """Initial folder: that of the image; None for Tk's default."""

@@ -381,7 +381,10 @@ class Program:
         self._warn(sentence)
 
     def _warn(self, sentence: str) -> None:
-        messagebox.showwarning("Warning", sentence[0].upper() + sentence[1:], parent=self.root)
+        first = sentence.split(" ", 1)[0]
+        if Path(first).name == first and "." not in first:  # a path is shown as it is written
+            sentence = sentence[0].upper() + sentence[1:]
+        messagebox.showwarning("Warning", sentence, parent=self.root)
 
 
 def _focus(event: tk.Event) -> None:

@@ -356,8 +356,13 @@ def _folders_below(path: Path) -> Iterator[Path]:
 
 
 def _append(file: IO[bytes], line: str) -> None:
-    file.write(line.encode() + b"\n")
-    file.flush()
+    try:
+        file.write(line.encode() + b"\n")
+        file.flush()
+    except OSError as error:
+        raise InputError(
+            f"{file.name} cannot be written ({error.strerror}): make room on its disk, or choose another --logs-path."
+        ) from error
 
 
 def _identity_in(path: Path) -> dict[str, Any] | None:

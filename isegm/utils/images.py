@@ -382,6 +382,9 @@ def _article(what: str) -> str:
 
 
 def _remedy(content: bytes, what: str) -> str:
-    wanted = "JPEG, PNG, BMP, TIFF or WebP" if what == "image" else "PNG or BMP of object ids"
+    wanted = "JPEG, PNG, BMP, TIFF or WebP" if what == "image" else "PNG or BMP"
     other = _format(content, OTHERS)
-    return f"give a {wanted} file" if other is None else f"it is in the format {other}; save it as {wanted}"
+    if other is not None:
+        return f"it is in the format {other}; save it as {wanted}"
+    empty = "" if content else "the file is empty; "
+    return f"{empty}give a {wanted} file" + (" of object ids" if what == "mask" else "")

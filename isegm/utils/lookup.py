@@ -37,7 +37,8 @@ def only(found: list[Path], kind: str, beginning: str, folder: Path) -> Path:
     if len(found) == 1 or len(exact) == 1:
         return (exact or found)[0]
     if not found:
-        raise InputError(f"there is no {kind} {beginning}* in {folder}: check the name.")
+        published = "; isegm download weights fetches those that isegm models lists" if kind == "checkpoint" else ""
+        raise InputError(f"there is no {kind} {beginning}* in {folder}: check the name{published}.")
     names = ", ".join(str(path.relative_to(folder)) for path in found[:NAMED])
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
     raise InputError(f"{kind} {beginning}* is not unique in {folder} ({names}{more}): write the name out.")

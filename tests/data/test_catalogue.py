@@ -106,3 +106,10 @@ def test_baselines_on_lvis_see_the_version_that_ritm_saw(tmp_path):
 def test_wrong_names_keys_and_paths(name, cfg, words):
     with pytest.raises(InputError, match=words):
         get_training_set(name, cfg)
+
+
+def test_a_folder_without_its_prefix_is_told_how_to_be_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "held").mkdir()
+    with pytest.raises(InputError, match=r"no data set named held: write folder:held for that folder\.$"):
+        get_dataset("held", {})

@@ -106,6 +106,21 @@ def test_dialogs_begin_beside_the_image(drive, monkeypatch, photo):
     for label in ("Load image", "Load folder", "Load mask", "Load objects", "Save mask"):
         user.press(label)
     assert begun == [None] + 5 * [str(photo.parent)]
+    images = photo.parent.rename(photo.parent.with_name("images"))
+    begun.clear()
+    user.open(images / photo.name)
+    user.press("Save mask")
+    assert begun == [str(images.parent)]  # in it, the mask would be an image without a mask to train on
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [("the mask is empty: click.", "The mask is empty: click."), ("ann/a.png is damaged.", "ann/a.png is damaged.")],
+)
+def test_warnings_begin_with_a_capital_but_for_paths(said, shown, drive):
+    user = drive()
+    user.program._warn(said)
+    assert user.warnings == [shown]
 
 
 def test_page_keys_scroll_the_list_that_has_the_focus_and_keep_the_image(drive, photo):

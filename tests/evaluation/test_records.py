@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -249,3 +250,14 @@ def test_records_of_several_data_sets_are_put_aside_side_by_side(tmp_path, caplo
     assert len(warned) == 4
     assert warned[0].startswith("the records of another run (they are of another data set of this name, or")
     assert warned[0].endswith("records.jsonl.bak")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+def test_a_full_disk_is_told_with_the_file(tmp_path, monkeypatch):
+    with (
+        Path("/dev/full").open("wb", buffering=0) as full,
+        RecordWriter(tmp_path / "records.jsonl", IDENTITY) as writer,
+    ):
+        monkeypatch.setattr(writer, "_file", full)
+        with pytest.raises(InputError, match=r"^/dev/full cannot be written \(No space left on device\): make room"):
+            writer.write(record([0.5]))

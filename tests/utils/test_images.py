@@ -88,6 +88,14 @@ def test_formats_that_are_not_read_are_named(content, kind, tmp_path):
         read_image(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "sentence"), [(b"", "the file is empty; give a PNG"), (b"ids", "a mask: give a PNG")]
+)
+def test_what_is_no_mask_says_what_to_give(content, sentence, tmp_path):
+    with pytest.raises(InputError, match=rf"{sentence} or BMP file of object ids\.$"):
+        read_mask(write(tmp_path / "mask.png", content))
+
+
 @pytest.mark.parametrize("reader", [read_image, read_mask])
 @pytest.mark.parametrize(
     "content",
