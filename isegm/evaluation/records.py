@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -288,7 +288,8 @@ class RecordWriter:
         if found is None:
             self._back_up(identity)
             file: IO[bytes] = open(self.path, "w+b")  # noqa: SIM115, closed by __exit__
-            _append(file, json.dumps({"run": identity}))
+            with _told_of(self.path):
+                _append(file, json.dumps({"run": identity}))
             return file
         changes = list(_differences(found.identity, identity))
         if changes:
@@ -321,8 +322,13 @@ class RecordWriter:
             logger.info("the records of an earlier run are put aside as %s", backup)
 
     def write(self, record: ObjectRecord) -> None:
-        """Append one record."""
-        _append(self._file, record.to_json())
+        """Append one record.
+
+        Raises:
+            InputError: the file cannot be written, such as for lack of room.
+        """
+        with _told_of(self.path):
+            _append(self._file, record.to_json())
 
     def arrange(self, records: Sequence[ObjectRecord]) -> None:
         """Let the file hold these records in this order; nothing can be written after that."""
@@ -356,12 +362,18 @@ def _folders_below(path: Path) -> Iterator[Path]:
 
 
 def _append(file: IO[bytes], line: str) -> None:
+    file.write(line.encode() + b"\n")
+    file.flush()
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    """Name the file in the error of a write, which the system's does not."""
     try:
-        file.write(line.encode() + b"\n")
-        file.flush()
+        yield
     except OSError as error:
         raise InputError(
-            f"{file.name} cannot be written ({error.strerror}): make room on its disk, or choose another --logs-path."
+            f"{path} cannot be written ({error.strerror}): make room on its disk, or choose another --logs-path."
         ) from error
 
 
