@@ -31,10 +31,10 @@ def test_named_networks_at_a_size_on_screen_and_in_a_file(call, tmp_path, capsys
 
 def test_the_published_layout_is_counted_where_asked(call, tmp_path):
     here, plain = tmp_path / "here.json", tmp_path / "plain.json"
-    options = "--models", "focalclick_segformerb0_s1,ritm_resnet34", "--size", "320,480", "--json"
+    options = "--models", "ritm_hrnet18s,focalclick_segformerb0_s1,ritm_resnet34", "--size", "320,480", "--json"
     assert call(*options, here) == call(*options, plain, "--plain") == 0
     ours, published = ([row["macs_coarse"] for row in json.loads(path.read_text())] for path in (here, plain))
-    assert ours[0] < 0.7 * published[0] and ours[1] == published[1]
+    assert ours[0] < 0.75 * published[0] and ours[1] < 0.7 * published[1] and ours[2] == published[2]
 
 
 def test_a_network_is_counted_in_the_form_that_predictors_run(call, tmp_path):
