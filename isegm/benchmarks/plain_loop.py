@@ -25,13 +25,12 @@ class PlainClicker(Clicker):
         missed, wrong = (_depths(error, self.clicks_list) for error in errors)
         missed_depth, wrong_depth = _squared(missed), _squared(wrong)
         is_positive = missed_depth > wrong_depth
-        return self.add_click(
-            Click(is_positive, _first_pixel(missed, missed_depth) if is_positive else _first_pixel(wrong, wrong_depth))
-        )
+        larger = (missed, missed_depth) if is_positive else (wrong, wrong_depth)
+        return self.add_click(Click(is_positive, _first_pixel(*larger)))
 
 
 def _depths(error: np.ndarray, clicks: Sequence[Click]) -> np.ndarray:
-    """Depth of each pixel of a bool map (H, W), float32; 0 where it was clicked."""
+    """Depth in pixels of each pixel of a bool map (H, W), float32 (H, W); 0 outside it and where it was clicked."""
     depth = cv2.distanceTransform(np.pad(error.astype(np.uint8), 1), cv2.DIST_L2, 0)[1:-1, 1:-1]
     not_clicked = np.ones(error.shape, dtype=bool)
     for click in clicks:
@@ -45,7 +44,7 @@ def _squared(depths: np.ndarray) -> int:
 
 
 def _first_pixel(depths: np.ndarray, squared: int) -> tuple[int, int]:
-    """(row, column) of the first pixel of a depth; searched for in the largest error alone, as published."""
+    """(row, column) of the first pixel of depths (H, W) whose square is ``squared``."""
     rows, columns = np.where(depths > (squared - 0.5) ** 0.5) if squared else ((0,), (0,))
     return int(rows[0]), int(columns[0])
 

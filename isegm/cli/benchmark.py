@@ -36,7 +36,7 @@ KINDS: dict[str, tuple[str | None, tuple[str, ...]]] = {
 OPTIONS: dict[str, dict[str, Any]] = {
     "busy": {"clicks": 40, "rounds": 3},
     "memory": {"side": 448, "batch": 2, "dtype": "fp32"},
-    "scaling": {"objects": 100_000, "plot": None},
+    "scaling": {"objects": 100_000},
     "training": {},
 }
 

@@ -162,9 +162,9 @@ def get_dataset(name: str, cfg: Mapping[str, Any]) -> EvaluationDataset:
         dataset = open_folder(folders[name])
         dataset.name = name
         return dataset
-    if name not in EVALUATION_SETS and Path(name).is_dir():
-        raise InputError(f"there is no data set named {name}: write {FOLDER_PREFIX}{name} for that folder.")
     if name not in EVALUATION_SETS:
+        if os.path.isdir(name):  # False for a name that no path can have
+            raise InputError(f"there is no data set named {name}: write {FOLDER_PREFIX}{name} for that folder.")
         raise unknown_name(name, [*EVALUATION_SETS, *folders], f" and {FOLDER_PREFIX}<path>")
     return _open(name, EVALUATION_SETS[name], cfg)
 

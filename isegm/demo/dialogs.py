@@ -56,7 +56,7 @@ class FileDialogs:
         return filedialog.asksaveasfilename(
             parent=self._root,
             title=f"Save: {label}",
-            initialdir=self._data_set_folder(),  # where a saved mask would be taken for an image without a mask
+            initialdir=self._data_set_folder(),
             initialfile=saved_name(stem, kind, ending),
             defaultextension=ending,
             filetypes=[(label, f"*{ending}")],
@@ -73,7 +73,7 @@ class FileDialogs:
         return chosen
 
     def _data_set_folder(self) -> str | None:
-        """Initial folder: that of the data set for an image in its ``images``, else that of the image."""
+        """Initial folder: that of the image; or the one above an ``images``, in which a mask would count as an image."""
         beside = self._beside()
         return str(Path(beside).parent) if beside is not None and Path(beside).name == "images" else beside
 

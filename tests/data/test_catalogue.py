@@ -108,6 +108,12 @@ def test_wrong_names_keys_and_paths(name, cfg, words):
         get_training_set(name, cfg)
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b"])
+def test_a_name_that_no_path_can_have_is_unknown(name):
+    with pytest.raises(InputError, match="there is no data set named"):
+        get_dataset(name, {})
+
+
 def test_a_folder_without_its_prefix_is_told_how_to_be_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "held").mkdir()
