@@ -73,7 +73,7 @@ class FileDialogs:
         return chosen
 
     def _data_set_folder(self) -> str | None:
-        """Initial folder: that of the image; or the one above an ``images``, in which a mask would count as an image."""
+        """Initial folder: that of the image; or the one above ``images``, in which a mask would count as an image."""
         beside = self._beside()
         return str(Path(beside).parent) if beside is not None and Path(beside).name == "images" else beside
 
